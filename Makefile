@@ -1,0 +1,52 @@
+# `make help` lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+# Servers of tests and demo need no more than this; `make test-timescale` picks another edition.
+export TRUTHLINE_TEST_EDITION ?= postgres
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-timescale check lint types format lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+.venv: requirements.lock pyproject.toml ## make the environment from the lock file
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Truthline needs Python 3.11 or newer; this is $$($(PYTHON) --version)." \
+		"Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "Python's venv module is missing. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch .venv
+
+demo: .venv ## replay two real models and serve them on 127.0.0.1:8000
+	$(BIN)/truthline demo
+
+test: .venv ## the whole suite on the embedded PostgreSQL
+	$(BIN)/python -m pytest
+
+test-timescale: .venv ## the same on a PostgreSQL with TimescaleDB, if this machine has one
+	TRUTHLINE_TEST_EDITION=community $(BIN)/python -m pytest
+
+check: lint types test ## all that must be green before a commit
+
+lint: .venv ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv ## mypy, strict
+	$(BIN)/mypy
+
+format: .venv ## let ruff put everything in form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: .venv ## renew requirements.lock from pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-emit-index-url --extra embedded --extra demo --extra dev \
+		pyproject.toml --output-file requirements.lock
+
+clean: ## remove what make made; data stays
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis *.egg-info

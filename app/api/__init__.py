@@ -1,0 +1,1 @@
+"""HTTP in and out, and nothing more: native endpoints, and one module per dialect."""

@@ -1,0 +1,127 @@
+"""Native ingest: batches of predictions and of feedback."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from flask import request
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields
+
+from app.api.access import database, settings, workspace_for
+from app.api.body import media_type, read_body
+from app.api.observe import count_rows
+from app.auth.keys import Role
+from app.errors import InvalidInput
+from app.ingest import feedback, predictions
+from app.ingest.batch import BatchKey, Check, Verdict, read_json, read_ndjson
+from app.ingest.feedback import Feedback
+from app.ingest.predictions import Prediction
+
+blp = Blueprint("ingest", __name__, url_prefix="/api/v1", description="Predictions and truths in")
+
+MAX_KEY_LENGTH = 255
+Row = TypeVar("Row", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Intake(Generic[Row]):
+    """One kind of row: its name in a body, its form, its check and its way into the store."""
+
+    member: str
+    row_type: type[Row]
+    check: Check[Row]
+    store: Callable[..., Verdict]
+
+
+PREDICTIONS = Intake("predictions", Prediction, predictions.check, predictions.ingest_predictions)
+FEEDBACK = Intake("feedback", Feedback, feedback.check, feedback.ingest_feedback)
+
+
+class VerdictSchema(Schema):
+    """What became of a batch. `accepted` + `duplicates` is the number of rows sent."""
+
+    accepted = fields.Integer(metadata={"description": "Rows stored by this call"})
+    duplicates = fields.Integer(metadata={"description": "Rows that were stored already"})
+    pending = fields.Integer(
+        metadata={"description": "Those among the accepted that wait for their prediction"}
+    )
+
+
+def _documented(intake: Intake[Any]) -> Callable[[Any], Any]:
+    member = intake.member
+    row = {"$ref": f"#/components/schemas/{intake.row_type.__name__}"}
+    batch = {
+        "type": "object",
+        "required": [member],
+        "additionalProperties": False,
+        "properties": {member: {"type": "array", "minItems": 1, "items": row}},
+    }
+    key = {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "Names this batch: sent again with the same key it changes nothing",
+        "schema": {"type": "string", "maxLength": MAX_KEY_LENGTH},
+    }
+    content = {"application/json": {"schema": batch}, "application/x-ndjson": {"schema": row}}
+    documented: Callable[[Any], Any] = blp.doc(
+        parameters=[key], requestBody={"required": True, "content": content}
+    )
+    return documented
+
+
+@blp.route("/predictions", methods=["POST"])
+@_documented(PREDICTIONS)
+@blp.response(200, VerdictSchema)
+def post_predictions() -> Verdict:
+    """Store a batch of predictions
+
+    All or nothing: one bad row refuses the batch. A prediction whose request id (with batch
+    index, of the same model, deployment and version) is stored already is a duplicate.
+    """
+    return _ingest(PREDICTIONS)
+
+
+@blp.route("/feedback", methods=["POST"])
+@_documented(FEEDBACK)
+@blp.response(200, VerdictSchema)
+def post_feedback() -> Verdict:
+    """Store a batch of truths
+
+    Each is joined with the prediction of its request id, now or when that arrives. A later
+    truth for the same prediction replaces the earlier one.
+    """
+    return _ingest(FEEDBACK)
+
+
+def _ingest(intake: Intake[Row]) -> Verdict:
+    workspace_id = workspace_for(Role.INGEST)
+    kind = media_type("application/json", "application/x-ndjson")
+    body = read_body(settings().max_body_bytes)
+    key = _batch_key(intake.member, body)
+    limit = settings().max_batch_rows
+    if kind == "application/json":
+        rows = read_json(body, intake.member, intake.row_type, intake.check, limit)
+    else:
+        rows = read_ndjson(body, intake.row_type, intake.check, limit)
+    verdict = intake.store(database(), workspace_id, rows, batch=key)
+    count_rows(intake.member, verdict)
+    return verdict
+
+
+def _batch_key(endpoint: str, body: bytes) -> BatchKey | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= MAX_KEY_LENGTH or not key.isprintable():
+        raise InvalidInput(f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} printable characters")
+    return BatchKey.of(endpoint, key, body)
+
+
+def row_schemas() -> dict[str, Any]:
+    """JSON schemas of the rows, for the OpenAPI document."""
+    _, components = msgspec.json.schema_components(
+        [PREDICTIONS.row_type, FEEDBACK.row_type], ref_template="#/components/schemas/{name}"
+    )
+    return components

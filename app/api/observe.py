@@ -1,0 +1,52 @@
+"""What the service says of itself: a log line and a few metrics per request."""
+
+import logging
+import re
+import time
+import uuid
+
+from flask import Flask, Response, g, request
+from prometheus_client import Counter, Histogram
+
+from app.ingest.batch import Verdict
+from app.logs import request_id
+
+_access = logging.getLogger("truthline.access")
+_GIVEN_ID = re.compile(r"[\w.:-]{1,128}")
+
+REQUESTS = Histogram(
+    "truthline_http_request_duration_seconds",
+    "Time from a request's arrival to its answer",
+    ["method", "route", "status"],
+)
+ROWS = Counter("truthline_ingested_rows", "Rows of ingested batches", ["kind", "verdict"])
+
+
+def install(app: Flask) -> None:
+    """Give each request an id, and tell of it when it is done."""
+    app.before_request(_begin)
+    app.after_request(_finish)
+
+
+def count_rows(kind: str, verdict: Verdict) -> None:
+    """Count a batch's rows by what became of them."""
+    for name in ("accepted", "duplicates", "pending"):
+        ROWS.labels(kind, name).inc(getattr(verdict, name))
+
+
+def _begin() -> None:
+    g.began = time.perf_counter()
+    given = request.headers.get("X-Request-ID", "")
+    request_id.set(given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex)
+
+
+def _finish(response: Response) -> Response:
+    seconds = time.perf_counter() - g.began
+    route = request.url_rule.rule if request.url_rule else "(unknown)"
+    REQUESTS.labels(request.method, route, response.status_code).observe(seconds)
+    response.headers["X-Request-ID"] = request_id.get()
+    # the path without its query: an api_key may stand there
+    fields = {"status": response.status_code, "milliseconds": round(seconds * 1000, 1)}
+    fields["workspace"] = g.get("workspace_id")
+    _access.info("%s %s", request.method, request.path, extra={"fields": fields})
+    return response

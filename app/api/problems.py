@@ -1,0 +1,148 @@
+"""Every error leaves from here: named in the domain, given a status once, said in the dialect.
+
+Native errors are problem+json (RFC 9457). A dialect registers the form its clients expect for
+the paths below its prefix; unknown paths and crashes below it get that form too.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from app.errors import (
+    DuplicateSubscription,
+    Forbidden,
+    IdempotencyKeyReused,
+    InvalidInput,
+    InvalidRows,
+    InvalidSubscription,
+    InvalidWindow,
+    TooLarge,
+    TruthlineError,
+    Unauthenticated,
+    Unavailable,
+    UnknownModel,
+    UnknownSubscription,
+    WrongKind,
+)
+
+_log = logging.getLogger(__name__)
+
+STATUS: Mapping[type[TruthlineError], HTTPStatus] = {
+    InvalidInput: HTTPStatus.BAD_REQUEST,
+    InvalidWindow: HTTPStatus.BAD_REQUEST,
+    InvalidSubscription: HTTPStatus.BAD_REQUEST,
+    WrongKind: HTTPStatus.BAD_REQUEST,
+    InvalidRows: HTTPStatus.UNPROCESSABLE_ENTITY,
+    IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    UnknownModel: HTTPStatus.NOT_FOUND,
+    UnknownSubscription: HTTPStatus.NOT_FOUND,
+    DuplicateSubscription: HTTPStatus.CONFLICT,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+PLAIN = {
+    404: "Nothing is at this path; /docs lists what there is.",
+    405: "This path does not answer this method.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error on its way out, before a dialect gives it its form."""
+
+    status: int
+    kind: str  # the name of the error's class, or "" for plain HTTP errors
+    title: str
+    detail: str = ""
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+ErrorForm = Callable[[Problem], Response]
+_FORMS: dict[str, ErrorForm] = {}
+
+
+def use_error_form(prefix: str, form: ErrorForm) -> None:
+    """Let errors below a path prefix leave in a dialect's form."""
+    _FORMS[prefix] = form
+
+
+def problem_json(problem: Problem) -> Response:
+    """The native form."""
+    type_ = f"/problems/{problem.kind}" if problem.kind else "about:blank"
+    body = {"type": type_, "title": problem.title, "status": problem.status}
+    optional = {"detail": problem.detail, "errors": problem.errors}
+    body |= {name: value for name, value in optional.items() if value}
+    return Response(json.dumps(body), problem.status, mimetype="application/problem+json")
+
+
+def install(app: Flask) -> None:
+    """Catch what views raise, what Flask refuses, and what crashes."""
+    app.register_error_handler(TruthlineError, on_domain_error)
+    app.register_error_handler(HTTPException, on_http_error)
+    app.register_error_handler(Exception, on_crash)
+
+
+def on_domain_error(error: TruthlineError) -> Response:
+    """Answer a named failure."""
+    kind = type(error)
+    rows = [asdict(row) for row in error.errors] if isinstance(error, InvalidRows) else []
+    title = (kind.__doc__ or "").strip().rstrip(".")
+    headers = {"WWW-Authenticate": "Bearer"} if kind is Unauthenticated else {}
+    return _leave(Problem(STATUS[kind], kind.__name__, title, str(error), rows, headers))
+
+
+def on_http_error(error: HTTPException) -> Response:
+    """Answer what Flask itself refuses: unknown URLs, wrong methods, failed validation."""
+    if error.response is not None and error.code is None:
+        return error.response  # type: ignore[return-value] # a redirect or the like
+    headers = {name: value for name, value in error.get_headers() if name == "Allow"}
+    data = getattr(error, "data", None) or {}
+    errors = _flatten(data.get("messages", {}))
+    said = "; ".join(f"{row['field']} {row['reason']}".strip() for row in errors)
+    detail = said or PLAIN.get(error.code or 0) or error.description or ""
+    return _leave(Problem(error.code or 500, "", error.name, detail, errors, headers))
+
+
+def on_crash(error: Exception) -> Response:
+    """Answer without a word of what went wrong inside; the log has it all."""
+    _log.error("request failed", exc_info=error)
+    detail = "Something went wrong on the server; its log tells what, under this request's id."
+    return _leave(Problem(500, "", "Internal Server Error", detail))
+
+
+def _leave(problem: Problem) -> Response:
+    form = next((f for p, f in _FORMS.items() if request.path.startswith(p)), problem_json)
+    response = form(problem)
+    response.headers.update(problem.headers)
+    return response
+
+
+def _flatten(messages: Any, path: str = "") -> list[dict[str, Any]]:
+    """Turn marshmallow's nested messages into rows of field and reason."""
+    if isinstance(messages, Mapping):
+        parts = [
+            _flatten(inner, path if name in ("query", "json", "_schema") else _join(path, name))
+            for name, inner in messages.items()
+        ]
+        return [row for part in parts for row in part]
+    return [{"field": path, "reason": _sentence(reason)} for reason in messages]
+
+
+def _join(path: str, name: Any) -> str:
+    return f"{path}.{name}" if path else str(name)
+
+
+def _sentence(reason: Any) -> str:
+    text = "is required" if reason == "Missing data for required field." else str(reason)
+    return (text[:1].lower() + text[1:]).rstrip(".")

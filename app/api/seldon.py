@@ -1,0 +1,414 @@
+"""Seldon's model performance metrics API (the MPM module of Core 2).
+
+Wire contract: https://docs.seldon.ai/mpm. Buckets begin at `startTime`, the last one is clipped,
+and a prediction belongs to the bucket of its inference time. Numbers are the shortest decimals
+of 32-bit floats, an empty bucket's are -1, and errors have grpc-gateway's form.
+"""
+
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import msgspec
+from flask import Response, jsonify
+from flask_smorest import Blueprint
+from marshmallow import EXCLUDE, Schema, fields, validate
+
+from app.api.access import database, settings, workspace_for
+from app.api.body import read_body
+from app.api.numbers import Float32, UtcTime
+from app.api.observe import count_rows
+from app.api.parameters import GoDuration, Instant
+from app.api.problems import Problem, use_error_form
+from app.auth.keys import Role
+from app.errors import (
+    InvalidInput,
+    InvalidSubscription,
+    InvalidWindow,
+    UnknownSubscription,
+    WrongKind,
+)
+from app.ingest.feedback import Feedback, ingest_feedback
+from app.ingest.fields import MAX_BATCH_INDEX, Name, RequiredName
+from app.query.classification import ClassificationBucket, ConfusionMatrix, classification_metrics
+from app.query.regression import RegressionBucket, regression_metrics
+from app.query.window import Window
+from app.store.registry import Kind, ModelName
+from app.store.subscriptions import (
+    Subscription,
+    find_subscription,
+    subscribe,
+    subscriptions,
+    unsubscribe,
+)
+
+PREFIX = "/metrics-server"
+MAX_BUCKETS = 100
+Message = TypeVar("Message", bound=msgspec.Struct)
+
+blp = Blueprint(
+    "seldon", __name__, url_prefix=f"{PREFIX}/api/v1", description="Seldon's metrics server"
+)
+
+
+# --- errors -------------------------------------------------------------------------------
+
+GRPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 409: 6, 413: 8, 415: 3, 500: 13, 503: 14}
+
+
+def grpc_gateway_error(problem: Problem) -> Response:
+    """`{code, message, details}` with gRPC's code; a row error is a plain 400 here."""
+    status = 400 if problem.status == HTTPStatus.UNPROCESSABLE_ENTITY else problem.status
+    rows = "; ".join(f"{row['field']} {row['reason']}".strip() for row in problem.errors)
+    body = {
+        "code": GRPC_CODES.get(status, 2),
+        "message": rows or problem.detail or problem.title,
+        "details": [],
+    }
+    response = jsonify(body)
+    response.status_code = status
+    return response
+
+
+use_error_form(PREFIX + "/", grpc_gateway_error)
+
+
+# --- metrics ------------------------------------------------------------------------------
+
+
+class MetricsArgs(Schema):
+    """A model, a window and an interval."""
+
+    class Meta:  # noqa: D106 - marshmallow's way to say that unknown parameters are ignored
+        unknown = EXCLUDE
+
+    namespace = fields.String(required=True)
+    pipeline = fields.String(required=True, data_key="pipelineName")
+    model = fields.String(required=True, data_key="modelName", validate=validate.Length(min=1))
+    start = Instant(required=True, data_key="startTime", metadata={"format": "date-time"})
+    end = Instant(required=True, data_key="endTime", metadata={"format": "date-time"})
+    interval = GoDuration(metadata={"description": "Like 10s or 1h30m; absent: one bucket"})
+
+
+class ConfusionCountsSchema(Schema):
+    """One category against all others."""
+
+    false_negative = fields.Integer(data_key="falseNegativeCount")
+    false_positive = fields.Integer(data_key="falsePositiveCount")
+    true_negative = fields.Integer(data_key="trueNegativeCount")
+    true_positive = fields.Integer(data_key="truePositiveCount")
+
+
+class ConfusionMatrixSchema(Schema):
+    """Rows are the truth, columns the prediction, flattened row by row."""
+
+    categories = fields.List(fields.String())
+    values = fields.List(fields.Integer())
+    computed = fields.List(fields.Nested(ConfusionCountsSchema), data_key="computedConfusionValues")
+
+
+class ClassificationElementSchema(Schema):
+    """One bucket; all metrics -1 where it is empty."""
+
+    accuracy = Float32()
+    confusion_matrix = fields.Nested(ConfusionMatrixSchema, data_key="confusionMatrix")
+    end = UtcTime(data_key="endTime")
+    f1 = Float32()
+    precision = Float32()
+    recall = Float32()
+    specificity = Float32()
+
+
+class ClassificationMetricsSchema(Schema):
+    """Buckets, oldest first."""
+
+    metrics = fields.List(fields.Nested(ClassificationElementSchema))
+
+
+class RegressionElementSchema(Schema):
+    """One bucket; all metrics -1 where it is empty."""
+
+    end = UtcTime(data_key="endTime")
+    mean_absolute_error = Float32(data_key="meanAbsoluteError")
+    mean_squared_error = Float32(data_key="meanSquaredError")
+    root_mean_squared_error = Float32(data_key="rootMeanSquaredError")
+
+
+class RegressionMetricsSchema(Schema):
+    """Buckets, oldest first."""
+
+    metrics = fields.List(fields.Nested(RegressionElementSchema))
+
+
+@blp.route("/metrics/pipeline/classification")
+@blp.arguments(MetricsArgs, location="query")
+@blp.response(200, ClassificationMetricsSchema)
+def get_classification_metrics(args: dict[str, Any]) -> dict[str, Any]:
+    """Accuracy, precision, recall, specificity, F1 and confusion matrix over time"""
+    workspace_id = workspace_for(Role.READ)
+    question = _question(args)
+    with database().reading() as conn:
+        buckets = classification_metrics(
+            conn, database().registry, workspace_id=workspace_id, **question
+        )
+    return {"metrics": [_classification_element(bucket) for bucket in buckets]}
+
+
+@blp.route("/metrics/pipeline/regression")
+@blp.arguments(MetricsArgs, location="query")
+@blp.response(200, RegressionMetricsSchema)
+def get_regression_metrics(args: dict[str, Any]) -> dict[str, list[RegressionBucket]]:
+    """Mean absolute, mean squared and root mean squared error over time"""
+    workspace_id = workspace_for(Role.READ)
+    with database().reading() as conn:
+        return {"metrics": regression_metrics(conn, workspace_id=workspace_id, **_question(args))}
+
+
+def _question(args: dict[str, Any]) -> dict[str, Any]:
+    window, width = Window(args["start"], args["end"]), args.get("interval")
+    if width is not None and (count := window.buckets_from_start(width)) > MAX_BUCKETS:
+        raise InvalidWindow(f"{count} buckets; an answer may have {MAX_BUCKETS}")
+    name = ModelName(args["namespace"], args["pipeline"], args["model"])
+    return {"name": name, "window": window, "width": width}
+
+
+def _classification_element(bucket: ClassificationBucket) -> dict[str, Any]:
+    matrix = bucket.matrix if bucket.n else ConfusionMatrix([], [])
+    return {
+        "accuracy": bucket.accuracy,
+        "precision": bucket.precision,
+        "recall": bucket.recall,
+        "specificity": bucket.specificity,
+        "f1": bucket.f1,
+        "end": bucket.end,
+        "confusion_matrix": {
+            "categories": matrix.categories,
+            "values": [count for row in matrix.values for count in row],
+            "computed": matrix.counts(),
+        },
+    }
+
+
+# --- subscriptions ------------------------------------------------------------------------
+
+
+class Numeric(msgspec.Struct):
+    """A number: the model does regression."""
+
+    name: RequiredName
+
+
+class Categorical(msgspec.Struct):
+    """A category, or a tensor of one probability per category: the model classifies."""
+
+    name: RequiredName
+    categories: list[RequiredName]
+
+
+class FeatureMetadata(msgspec.Struct, rename="camel"):
+    """One output; exactly one member is given."""
+
+    numeric: Numeric | None = None
+    categorical: Categorical | None = None
+    categorical_proba_tensor: Categorical | None = None
+
+
+class SubscribeRequest(msgspec.Struct, rename="camel"):
+    """What a model's output is."""
+
+    namespace: Name
+    pipeline_name: Name
+    model_name: RequiredName
+    features_metadata: list[FeatureMetadata]
+
+
+class SubscriptionsArgs(Schema):
+    """Empty or absent means any."""
+
+    class Meta:  # noqa: D106 - as above
+        unknown = EXCLUDE
+
+    namespace = fields.String(load_default="")
+    pipeline = fields.String(load_default="", data_key="pipelineName")
+
+
+class UnsubscribeArgs(Schema):
+    """Which subscription."""
+
+    class Meta:  # noqa: D106 - as above
+        unknown = EXCLUDE
+
+    id = fields.Integer(
+        required=True, data_key="subscriptionId", validate=validate.Range(0, 2**64 - 1)
+    )
+
+
+@blp.route("/pipeline/model/subscribe", methods=["POST"])
+@blp.response(200)
+def post_subscribe() -> Response:
+    """Declare a model's output: its kind and, for a classifier, its categories in order"""
+    workspace_id = workspace_for(Role.INGEST)
+    body = read_message(SubscribeRequest)
+    kind, categories = _declared_output(body.features_metadata)
+    name = ModelName(body.namespace, body.pipeline_name, body.model_name)
+    registry = database().registry
+    model = registry.register_models(workspace_id, {name: kind})[name]
+    if model.kind != kind:
+        raise WrongKind(f"model {name} does {model.kind}, not {kind}")
+    labels = registry.register_labels(workspace_id, categories)
+    with database().writing() as conn:
+        subscription_id = subscribe(
+            conn,
+            model_id=model.id,
+            features=msgspec.to_builtins(body.features_metadata),
+            categories=[labels[category] for category in categories],
+        )
+    return jsonify({"subscriptionId": str(subscription_id)})
+
+
+@blp.route("/pipeline/subscriptions")
+@blp.arguments(SubscriptionsArgs, location="query")
+@blp.response(200)
+def get_subscriptions(args: dict[str, str]) -> Response:
+    """List subscriptions, oldest first"""
+    workspace_id = workspace_for(Role.READ)
+    with database().reading() as conn:
+        found = subscriptions(conn, workspace_id, **args)
+    return jsonify({"subscriptions": [_subscription_element(one) for one in found]})
+
+
+@blp.route("/pipeline/model/unsubscribe", methods=["DELETE"])
+@blp.arguments(UnsubscribeArgs, location="query")
+@blp.response(200)
+def delete_subscription(args: dict[str, int]) -> Response:
+    """Forget a subscription; predictions and truths stay"""
+    workspace_id = workspace_for(Role.INGEST)
+    with database().writing() as conn:
+        unsubscribe(conn, workspace_id, args["id"])
+    return jsonify({})
+
+
+def _declared_output(features: list[FeatureMetadata]) -> tuple[Kind, list[str]]:
+    if len(features) != 1:
+        raise InvalidSubscription("featuresMetadata must describe exactly one output")
+    members = (features[0].numeric, features[0].categorical, features[0].categorical_proba_tensor)
+    given = [member for member in members if member is not None]
+    if len(given) != 1:
+        raise InvalidSubscription(
+            "an output is one of numeric, categorical and categoricalProbaTensor"
+        )
+    if isinstance(given[0], Numeric):
+        return Kind.REGRESSION, []
+    categories = given[0].categories
+    if not categories or len(set(categories)) < len(categories):
+        raise InvalidSubscription("categories must be there, and all different")
+    if any("\0" in category for category in categories):
+        raise InvalidSubscription("categories must not contain the character NUL")
+    return Kind.CLASSIFICATION, categories
+
+
+def _subscription_element(one: Subscription) -> dict[str, Any]:
+    return {
+        "subscriptionId": str(one.id),
+        "namespace": one.model.namespace,
+        "pipelineName": one.model.pipeline,
+        "modelName": one.model.name,
+        "featuresMetadata": [
+            {name: value for name, value in feature.items() if value is not None}
+            for feature in one.features
+        ],
+    }
+
+
+# --- feedback -----------------------------------------------------------------------------
+
+
+class CategoryIndex(msgspec.Struct):
+    """A place in the subscription's categories, counted from 0."""
+
+    value: int
+
+
+class RegressionTruth(msgspec.Struct):
+    """A value."""
+
+    value: float
+
+
+class Truth(msgspec.Struct, rename="camel"):
+    """One of the two."""
+
+    classification_feedback: CategoryIndex | None = None
+    regression_feedback: RegressionTruth | None = None
+
+
+class FeedbackRequest(msgspec.Struct, rename="camel"):
+    """The truth about one prediction."""
+
+    namespace: Name
+    pipeline_name: Name
+    model_name: RequiredName
+    request_id: RequiredName
+    feedback: Truth
+    batch_id: int = 0
+
+
+@blp.route("/pipeline/model/feedback", methods=["POST"])
+@blp.response(200)
+def post_feedback() -> Response:
+    """Say what turned out true; a second feedback for the same prediction replaces the first"""
+    workspace_id = workspace_for(Role.INGEST)
+    body = read_message(FeedbackRequest)
+    truth = Feedback(
+        namespace=body.namespace,
+        pipeline=body.pipeline_name,
+        model=body.model_name,
+        request_id=body.request_id,
+        batch_index=_batch_index(body.batch_id),
+        **_truth(workspace_id, body),
+    )
+    count_rows("feedback", ingest_feedback(database(), workspace_id, [truth]))
+    return jsonify({})
+
+
+def _batch_index(batch_id: int) -> int:
+    if not 0 <= batch_id <= MAX_BATCH_INDEX:
+        raise InvalidInput(f"batchId must be 0 to {MAX_BATCH_INDEX}")
+    return batch_id
+
+
+def _truth(workspace_id: int, body: FeedbackRequest) -> dict[str, Any]:
+    """The label or value that a feedback means, by the model's subscription."""
+    name = ModelName(body.namespace, body.pipeline_name, body.model_name)
+    classification = body.feedback.classification_feedback
+    regression = body.feedback.regression_feedback
+    if (classification is None) == (regression is None):
+        raise InvalidInput("feedback must be one of classificationFeedback and regressionFeedback")
+    if classification is not None:
+        return {"label": _category(workspace_id, name, classification.value)}
+    return {"value": regression and regression.value}
+
+
+def _category(workspace_id: int, name: ModelName, index: int) -> str:
+    with database().reading() as conn:
+        categories = find_subscription(conn, workspace_id, name)
+        if categories is None:
+            raise UnknownSubscription(f"model {name} is not subscribed")
+        if not categories:
+            raise WrongKind(f"model {name} does regression, not classification")
+        if not 0 <= index < len(categories):
+            raise InvalidInput(
+                f"value must be 0 to {len(categories) - 1}, an index of the categories"
+            )
+        return database().registry.label_names(conn, categories)[categories[index]]
+
+
+def read_message(kind: type[Message]) -> Message:
+    """The JSON body as a message of this kind.
+
+    Raises:
+        InvalidInput: it isn't one.
+    """
+    try:
+        return msgspec.json.decode(read_body(settings().max_body_bytes), type=kind)
+    except msgspec.DecodeError as error:
+        raise InvalidInput(str(error)) from None

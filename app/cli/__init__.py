@@ -1,0 +1,50 @@
+"""The `truthline` command: the same functions as the API."""
+
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from app import logs
+from app.cli.database import db, status
+from app.cli.demo import demo
+from app.cli.keys import keys
+from app.cli.serve import serve
+from app.cli.worker import worker
+from app.config import Settings
+from app.errors import TruthlineError
+
+
+class Commands(click.Group):
+    """Ends named failures with their text and exit code 1, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (TruthlineError, ValueError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="truthline-server", prog_name="truthline")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Truthline: what models predicted, what turned out true, and the metrics of both.
+
+    Settings come from TRUTHLINE_* variables: see docs/settings.md. Without
+    TRUTHLINE_DATABASE_URL an embedded PostgreSQL is used, in the directory of --data.
+    """
+    context.obj = Settings.from_environment()
+    logs.configure(context.obj.log_format)
+    signal.signal(signal.SIGTERM, _leave)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    """Leave by the ordinary way, so that an embedded server is stopped by its last user."""
+    sys.exit(128 + signal.SIGTERM)
+
+
+for command in (serve, demo, db, status, keys, worker):
+    main.add_command(command)

@@ -1,0 +1,51 @@
+"""What the commands share: the database they work on."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from app.config import Settings
+from app.store.cluster import Cluster, embedded_binaries, running
+from app.store.database import Database
+from app.store.migration import upgrade
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def data_option(command: Command) -> Command:
+    """Add `--data`."""
+    return click.option(
+        "--data",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Directory of the embedded PostgreSQL  [default: truthline-data]",
+    )(command)
+
+
+@contextmanager
+def located(settings: Settings, data: Path | None) -> Iterator[Settings]:
+    """Settings that name a database: the given one, or the embedded server, running and migrated.
+
+    `--data` always means the embedded server, also where TRUTHLINE_DATABASE_URL is set.
+    """
+    if settings.database_url and data is None:
+        yield settings
+        return
+    directory = (data or settings.data).absolute()
+    with running(Cluster(directory=directory, binaries=embedded_binaries())) as url:
+        upgrade(url)
+        yield replace(settings, database_url=url, data=directory)
+
+
+@contextmanager
+def connected(settings: Settings, data: Path | None) -> Iterator[Database]:
+    """A database to work on."""
+    with located(settings, data) as located_settings:
+        database = Database.from_settings(located_settings)
+        try:
+            yield database
+        finally:
+            database.dispose()

@@ -1,0 +1,70 @@
+"""`truthline db` and `truthline status`: the database, its schema and what it holds."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.connection import connected, data_option, located
+from app.config import Settings
+from app.query.status import Status, service_status
+from app.store.database import Database
+from app.store.migration import SchemaVersion, schema_version, upgrade
+
+
+@click.group()
+def db() -> None:
+    """The database's schema."""
+
+
+@db.command("upgrade")
+@data_option
+@click.pass_obj
+def db_upgrade(settings: Settings, data: Path | None) -> None:
+    """Bring the schema to the version this program needs."""
+    with located(settings, data) as found:
+        upgrade(found.database_url)
+        database = Database.from_settings(found)
+        with database.reading() as conn:
+            version = schema_version(conn)
+        database.dispose()
+    click.echo(f"schema is at {version.current}")
+
+
+@db.command("status")
+@data_option
+@click.pass_obj
+def db_status(settings: Settings, data: Path | None) -> None:
+    """Say which version the schema has; exit code 1 if it is not the newest."""
+    with connected(settings, data) as database, database.reading() as conn:
+        version = schema_version(conn)
+    click.echo(_in_words(version))
+    if not version.at_head:
+        raise SystemExit(1)
+
+
+def _in_words(version: SchemaVersion) -> str:
+    if version.at_head:
+        return f"schema is at {version.current}, the newest"
+    at = version.current or "nothing"
+    return f"schema is at {at}, and {version.head} is the newest: run 'truthline db upgrade'"
+
+
+@click.command()
+@data_option
+@click.pass_obj
+def status(settings: Settings, data: Path | None) -> None:
+    """Say what the database is and what it holds."""
+    with connected(settings, data) as database, database.reading() as conn:
+        found = service_status(conn)
+    Console().print(_table(found))
+
+
+def _table(found: Status) -> Table:
+    table = Table(show_header=False, title="Truthline", title_justify="left")
+    table.add_column(style="bold")
+    table.add_column()
+    for name, value in found.rows():
+        table.add_row(name, value)
+    return table

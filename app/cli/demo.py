@@ -1,0 +1,8 @@
+"""`truthline demo`: real models, replayed."""
+
+import click
+
+
+@click.command()
+def demo() -> None:
+    """Placeholder until the next commit."""

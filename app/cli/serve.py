@@ -1,0 +1,131 @@
+"""`truthline serve`: the API under gunicorn."""
+
+import ipaddress
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+from app.cli.connection import data_option, located
+from app.cli.worker import keep_house
+from app.config import Settings
+
+GRACE_SECONDS = 30
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
+@click.option("--threads", default=8, show_default=True, type=click.IntRange(1, 256))
+@click.option("--no-auth", is_flag=True, help="Ask for no API key; on a loopback address only")
+@click.option("--no-worker", is_flag=True, help="Do no housekeeping beside the API")
+@data_option
+@click.pass_obj
+def serve(
+    settings: Settings,
+    host: str,
+    port: int,
+    workers: int,
+    threads: int,
+    no_auth: bool,
+    no_worker: bool,
+    data: Path | None,
+) -> None:
+    """Serve the API until stopped."""
+    if no_auth:
+        settings = replace(settings, auth=False)
+    if not settings.auth and not is_loopback(host):
+        raise click.UsageError(
+            f"without authentication the API is served on a loopback address only, not on {host}"
+        )
+    with located(settings, data) as settings, _shared_metrics(workers):
+        options = {"bind": _bind(host, port), "workers": workers, "threads": threads}
+        Server(settings, options, housekeeping=not no_worker).run()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _bind(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+
+
+def _shared_metrics(workers: int) -> tempfile.TemporaryDirectory[str]:
+    """A directory where several processes keep their metrics, so that each can tell all."""
+    directory = tempfile.TemporaryDirectory(prefix="truthline-metrics-")
+    if workers > 1:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory.name
+    return directory
+
+
+class _QuietLogger(Logger):
+    """Hands gunicorn's messages to our own log; requests are logged by app/api/observe.py."""
+
+    def setup(self, cfg: Any) -> None:
+        """Keep the logger without handlers of its own."""
+        self.cfg = cfg
+        self.error_log.propagate = True
+        self.error_log.setLevel(logging.INFO)
+
+
+class Server(BaseApplication):
+    """gunicorn with threads; each worker process builds its own application."""
+
+    def __init__(self, settings: Settings, options: dict[str, Any], *, housekeeping: bool) -> None:
+        self.settings = settings
+        self.options = options
+        self.housekeeping = housekeeping
+        super().__init__()  # type: ignore[no-untyped-call] # gunicorn carries no types
+
+    def load_config(self) -> None:
+        """Take the options."""
+        fixed = {
+            "worker_class": "gthread",
+            "graceful_timeout": GRACE_SECONDS,
+            "timeout": 2 * GRACE_SECONDS,
+            "logger_class": _QuietLogger,
+            "proc_name": "truthline",
+            "control_socket_disable": True,
+            "post_worker_init": self._begin_housekeeping,
+            "child_exit": _forget_process,
+        }
+        for name, value in {**self.options, **fixed}.items():
+            self.cfg.set(name, value)  # type: ignore[union-attr] # gunicorn made it
+
+    def load(self) -> Flask:
+        """Build the application, after the fork: connections and locks are not shared."""
+        from app.factory import create_app  # noqa: PLC0415 - metrics need PROMETHEUS_MULTIPROC_DIR
+
+        return create_app(self.settings)
+
+    @property
+    def _begin_housekeeping(self) -> Callable[[Any], None]:
+        def begin(worker: Any) -> None:
+            if self.housekeeping:
+                database = worker.wsgi.extensions["database"]
+                stop = threading.Event()
+                threading.Thread(target=keep_house, args=(database, stop), daemon=True).start()
+
+        return begin
+
+
+def _forget_process(_server: Any, worker: Any) -> None:
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        from prometheus_client import multiprocess  # noqa: PLC0415 - only with several workers
+
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call] # no types there

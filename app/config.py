@@ -1,0 +1,53 @@
+"""Settings: one frozen value, read from the environment once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+PREFIX = "TRUTHLINE_"
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every knob. `docs/settings.md` has a row for each, and a test holds it to that."""
+
+    database_url: str = ""  # empty: the embedded server in `data`
+    data: Path = Path("truthline-data")
+    pool_size: int = 16
+    pool_timeout_s: float = 10.0
+    statement_timeout_ms: int = 30_000
+    max_batch_rows: int = 100_000
+    max_body_bytes: int = 32 * MEBIBYTE
+    auth: bool = True
+    log_format: str = "text"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Read `TRUTHLINE_<FIELD>` for each field; absent or empty ones keep their default.
+
+        Raises:
+            ValueError: a value that does not fit its field; the text names the variable.
+        """
+        given: dict[str, Any] = {
+            field.name: _parse(PREFIX + field.name.upper(), field.default, text)
+            for field in fields(cls)
+            if (text := environ.get(PREFIX + field.name.upper()))
+        }
+        return cls(**given)
+
+
+BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+def _parse(name: str, default: object, text: str) -> object:
+    if isinstance(default, bool):
+        if text.lower() not in BOOLEANS:
+            raise ValueError(f"{name} must be true or false, not {text!r}")
+        return BOOLEANS[text.lower()]
+    try:
+        return type(default)(text)  # type: ignore[call-arg] # each takes a text
+    except ValueError:
+        raise ValueError(f"{name} must be of type {type(default).__name__}, not {text!r}") from None

@@ -1,0 +1,88 @@
+"""Every failure a caller can cause, by name. No HTTP here: `app/api` gives each a status.
+
+TruthlineError
+├── InvalidInput            the request can't be understood
+│   ├── InvalidWindow
+│   └── InvalidSubscription
+├── InvalidRows             a batch has bad rows; none was stored
+├── TooLarge                over a limit that the operator set
+├── IdempotencyKeyReused    same key, other content
+├── Unauthenticated         no key, or one that isn't known
+├── Forbidden               a known key without the right
+├── UnknownModel
+├── UnknownSubscription
+├── DuplicateSubscription
+├── WrongKind               a classification question to a regression model, or the reverse
+└── Unavailable             the database can't answer now
+"""
+
+from dataclasses import dataclass
+
+
+class TruthlineError(Exception):
+    """Something went wrong that its caller can read about."""
+
+
+class InvalidInput(TruthlineError):
+    """The request could not be understood."""
+
+
+class InvalidWindow(InvalidInput):
+    """The time window or interval is not one that can be answered."""
+
+
+class InvalidSubscription(InvalidInput):
+    """The subscription does not describe one output."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """Why one row of a batch was refused. `field` is empty where the row as a whole is meant."""
+
+    index: int
+    field: str
+    reason: str
+
+
+class InvalidRows(TruthlineError):
+    """Some rows of the batch are invalid; nothing was stored."""
+
+    def __init__(self, errors: list[RowError]) -> None:
+        super().__init__(f"invalid rows: {len(errors)}; nothing was stored")
+        self.errors = errors
+
+
+class TooLarge(TruthlineError):
+    """The request is over a limit of this server."""
+
+
+class IdempotencyKeyReused(TruthlineError):
+    """The Idempotency-Key was used before with other content."""
+
+
+class Unauthenticated(TruthlineError):
+    """The request carries no valid API key."""
+
+
+class Forbidden(TruthlineError):
+    """The API key does not allow this."""
+
+
+class UnknownModel(TruthlineError):
+    """No such model is known."""
+
+
+class UnknownSubscription(TruthlineError):
+    """No such subscription exists."""
+
+
+class DuplicateSubscription(TruthlineError):
+    """The model is already subscribed."""
+
+
+class WrongKind(TruthlineError):
+    """The model is not of the kind the question is about."""
+
+
+class Unavailable(TruthlineError):
+    """The service can't answer right now."""

@@ -1,0 +1,46 @@
+"""Build the service. Everything it needs is handed to it here."""
+
+import flask_smorest
+from flask import Flask
+
+from app.api import ingest, observe, operations, problems, reference, seldon
+from app.config import Settings
+from app.store.database import Database
+from app.web import home
+
+API_CONFIG = {
+    "API_TITLE": "Truthline",
+    "API_VERSION": "v1",
+    "OPENAPI_VERSION": "3.1.0",
+    "OPENAPI_URL_PREFIX": "/",
+    "OPENAPI_JSON_PATH": "openapi.json",
+}
+BLUEPRINTS = (ingest, seldon, operations)
+
+
+class Api(flask_smorest.Api):
+    """flask-smorest, with all errors left to `app/api/problems.py`."""
+
+    def _register_error_handlers(self) -> None:
+        """Register none: problems.install has done it."""
+
+
+def create_app(settings: Settings, database: Database | None = None) -> Flask:
+    """Build the service. A test passes its own `database`; nothing else is ever faked."""
+    app = Flask("app", static_folder=None)
+    app.config.update(API_CONFIG, MAX_CONTENT_LENGTH=settings.max_body_bytes)
+    app.json.sort_keys = False  # type: ignore[attr-defined] # the order is the dialects' own
+    # Published clients send double and trailing slashes, and don't all follow redirects.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.extensions["settings"] = settings
+    app.extensions["database"] = database or Database.from_settings(settings)
+    observe.install(app)
+    problems.install(app)
+    reference.install(app)
+    app.register_blueprint(home.blp)
+    api = Api(app)
+    for module in BLUEPRINTS:
+        api.register_blueprint(module.blp)
+    reference.describe(api)
+    return app

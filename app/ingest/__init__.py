@@ -1,0 +1,1 @@
+"""What may come in, and in what shape it is kept."""

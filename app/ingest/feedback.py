@@ -1,0 +1,221 @@
+"""Feedback: what turned out true, joined with its prediction as it arrives."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from app.errors import RowError
+from app.ingest.batch import BatchKey, Verdict, claim, refuse_if_any
+from app.ingest.fields import (
+    BatchIndex,
+    Name,
+    RequiredName,
+    Value,
+    number_problem,
+    text_problem,
+)
+from app.ingest.keys import own_keys, request_key
+from app.ingest.models import Claim, respect_kinds
+from app.store.copy import stage_rows
+from app.store.database import Database
+from app.store.registry import Kind, ModelName
+
+
+class Feedback(
+    msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True, frozen=True
+):
+    """The truth about one prediction, named by its request id: a label or a value.
+
+    A later truth for the same prediction replaces the earlier one.
+    """
+
+    model: RequiredName
+    request_id: RequiredName
+    namespace: Name = ""
+    pipeline: Name = ""
+    batch_index: BatchIndex = 0
+    label: RequiredName | None = None
+    value: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """A feedback with the ids it is stored under."""
+
+    model_id: int
+    key: UUID
+    batch_index: int
+    label_id: int | None
+    value: float | None
+    request_id: str
+
+    @property
+    def identity(self) -> tuple[int, UUID, int]:
+        """What prediction it is about."""
+        return (self.model_id, self.key, self.batch_index)
+
+    @property
+    def content(self) -> tuple[int | None, float | None]:
+        """What it says."""
+        return (self.label_id, self.value)
+
+
+def ingest_feedback(
+    database: Database,
+    workspace_id: int,
+    feedback: Sequence[Feedback],
+    *,
+    batch: BatchKey | None = None,
+) -> Verdict:
+    """Store a batch of truths, all or none, and join each with its prediction.
+
+    A truth that says what is known already is a duplicate. One that says something else takes
+    the old pair back and adds the new one. One without a prediction waits for it.
+
+    Raises:
+        InvalidRows: some rows can't be stored; none was.
+        IdempotencyKeyReused: `batch` was used for other content.
+    """
+    refuse_if_any(check(index, row) for index, row in enumerate(feedback))
+    truths = _place(database, workspace_id, feedback)
+    with database.writing() as conn:
+        if batch and (verdict := claim(conn, workspace_id, batch, len(feedback))):
+            return verdict
+        last, superseded = _last_of_each(truths)
+        joined, waiting = _store(conn, last)
+    accepted = joined + waiting + superseded
+    return Verdict(accepted, duplicates=len(feedback) - accepted, pending=waiting)
+
+
+def check(index: int, row: Feedback) -> RowError | None:
+    """What no single field can tell: that there is one truth, and that it can be stored."""
+    problems = {
+        "": _truth_problem(row),
+        "requestId": text_problem(row.request_id),
+        "label": text_problem(row.label),
+        "value": number_problem(row.value),
+        "model": text_problem(row.model, row.namespace, row.pipeline),
+    }
+    return next((RowError(index, field, why) for field, why in problems.items() if why), None)
+
+
+def _truth_problem(row: Feedback) -> str | None:
+    if row.label is not None and row.value is not None:
+        return "has both label and value"
+    if row.label is None and row.value is None:
+        return "has no truth: give label or value"
+    return None
+
+
+def _claim_of(row: Feedback) -> Claim:
+    name = ModelName(row.namespace, row.pipeline, row.model)
+    if row.label is not None:
+        return Claim(name, Kind.CLASSIFICATION, "label")
+    return Claim(name, Kind.REGRESSION, "value")
+
+
+def _place(database: Database, workspace_id: int, feedback: Sequence[Feedback]) -> list[Truth]:
+    claims = [_claim_of(row) for row in feedback]
+    models = respect_kinds(database.registry, workspace_id, claims)
+    labels = database.registry.register_labels(
+        workspace_id, {row.label for row in feedback if row.label is not None}
+    )
+    return [
+        Truth(
+            model_id=models[claim_.model].id,
+            key=request_key(row.request_id),
+            batch_index=row.batch_index,
+            label_id=None if row.label is None else labels[row.label],
+            value=row.value,
+            request_id=row.request_id,
+        )
+        for row, claim_ in zip(feedback, claims, strict=True)
+    ]
+
+
+def _last_of_each(truths: Iterable[Truth]) -> tuple[Mapping[tuple[int, UUID, int], Truth], int]:
+    """The latest truth per prediction, and how many earlier ones in the batch said otherwise."""
+    last: dict[tuple[int, UUID, int], Truth] = {}
+    superseded = 0
+    for truth in truths:
+        earlier = last.get(truth.identity)
+        superseded += earlier is not None and earlier.content != truth.content
+        last[truth.identity] = truth
+    return last, superseded
+
+
+def _store(conn: Connection, truths: Mapping[tuple[int, UUID, int], Truth]) -> tuple[int, int]:
+    """How many truths were joined anew or corrected, and how many now wait."""
+    own_keys(conn, (truth.key for truth in truths.values()))
+    stage_rows(conn, "staged_feedback", STAGED_COLUMNS, _staged_rows(truths.values()))
+    joined: int = conn.execute(_JOIN).scalar_one()
+    waiting = conn.execute(_WAIT).rowcount
+    return joined, waiting
+
+
+STAGED_COLUMNS = {
+    "model_id": "integer",
+    "key": "uuid",
+    "batch_index": "integer",
+    "actual_label": "integer",
+    "actual_value": "double precision",
+    "request_id": "text",
+}
+
+
+def _staged_rows(truths: Iterable[Truth]) -> Iterator[tuple[object, ...]]:
+    for truth in truths:
+        yield (*truth.identity, *truth.content, truth.request_id)
+
+
+# One row with weight +1 for the new truth, one with -1 for the pair it takes back, if any. A
+# request may have been answered by several series: its truth is joined with each of them, and
+# counted once.
+_JOIN = text("""
+    WITH news AS (
+        SELECT k.*, s.request_id, s.actual_label AS new_label, s.actual_value AS new_value
+        FROM staged_feedback AS s JOIN prediction_key AS k USING (model_id, key, batch_index)
+        WHERE (k.predicted_label IS NULL) = (s.actual_label IS NULL)
+          AND (k.predicted_value IS NULL) = (s.actual_value IS NULL)
+          AND (k.actual_label IS DISTINCT FROM s.actual_label
+               OR k.actual_value IS DISTINCT FROM s.actual_value)
+    ),
+    learned AS (
+        UPDATE prediction_key AS k
+        SET actual_label = news.new_label, actual_value = news.new_value
+        FROM news
+        WHERE (k.model_id, k.key, k.batch_index, k.series_id)
+            = (news.model_id, news.key, news.batch_index, news.series_id)
+    ),
+    appended AS (
+        INSERT INTO outcome (time, series_id, predicted_label, actual_label, predicted_value,
+                             actual_value, weight, batch_index, request_id)
+        SELECT news.time, news.series_id, news.predicted_label, pair.label, news.predicted_value,
+               pair.value, pair.weight, news.batch_index, news.request_id
+        FROM news
+        CROSS JOIN LATERAL (VALUES
+            (news.actual_label, news.actual_value, -1), (news.new_label, news.new_value, 1)
+        ) AS pair (label, value, weight)
+        WHERE num_nonnulls(pair.label, pair.value) = 1
+    )
+    SELECT count(DISTINCT (model_id, key, batch_index)) FROM news
+""")
+_WAIT = text("""
+    INSERT INTO pending_feedback AS waiting
+        (model_id, key, batch_index, actual_label, actual_value, request_id)
+    SELECT model_id, key, batch_index, actual_label, actual_value, request_id
+    FROM staged_feedback AS s
+    WHERE NOT EXISTS (
+        SELECT FROM prediction_key AS k
+        WHERE (k.model_id, k.key, k.batch_index) = (s.model_id, s.key, s.batch_index)
+    )
+    ORDER BY model_id, key, batch_index
+    ON CONFLICT (model_id, key, batch_index) DO UPDATE
+    SET actual_label = EXCLUDED.actual_label, actual_value = EXCLUDED.actual_value,
+        request_id = EXCLUDED.request_id, received_at = clock_timestamp()
+    WHERE waiting.actual_label IS DISTINCT FROM EXCLUDED.actual_label
+       OR waiting.actual_value IS DISTINCT FROM EXCLUDED.actual_value
+""")

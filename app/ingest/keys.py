@@ -1,0 +1,48 @@
+"""Request keys: how a truth finds its prediction, and how a repeated request is known.
+
+Predictions and feedback of one request may arrive in any order and at the same moment. Each
+looks for the other in the transaction that stores it, so two that run side by side could both
+miss the other. Locks keep them apart: keys fall into a few buckets by hash; a writer of
+predictions shares its buckets with others of its kind, a writer of feedback has them alone.
+They are taken first and in ascending order, so writers can't deadlock.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+BUCKETS = 64
+# Advisory locks are numbered per database; this class keeps ours apart from others'.
+LOCK_CLASS = 724_001
+
+
+def request_key(request_id: str) -> UUID:
+    """128-bit hash of a request id: rows stay narrow whatever ids clients choose."""
+    digest = hashlib.blake2b(request_id.encode(), digest_size=16).digest()
+    return UUID(bytes=digest)
+
+
+def share_keys(conn: Connection, keys: Iterable[UUID]) -> None:
+    """Let other predictions in, and keep feedback for these keys out, until commit."""
+    conn.execute(_SHARE, {"class": LOCK_CLASS, "buckets": _buckets(keys)})
+
+
+def own_keys(conn: Connection, keys: Iterable[UUID]) -> None:
+    """Keep all other writers of these keys out until commit."""
+    conn.execute(_OWN, {"class": LOCK_CLASS, "buckets": _buckets(keys)})
+
+
+def _buckets(keys: Iterable[UUID]) -> list[int]:
+    return sorted({key.int % BUCKETS for key in keys})
+
+
+_SHARE = text("""
+    SELECT pg_advisory_xact_lock_shared(:class, bucket)
+    FROM unnest(CAST(:buckets AS integer[])) AS bucket
+""")
+_OWN = text("""
+    SELECT pg_advisory_xact_lock(:class, bucket)
+    FROM unnest(CAST(:buckets AS integer[])) AS bucket
+""")

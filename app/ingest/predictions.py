@@ -1,0 +1,361 @@
+"""Predictions: what a model answered, one row per output."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from app.errors import RowError
+from app.ingest.batch import BatchKey, Verdict, claim, refuse_if_any
+from app.ingest.fields import (
+    BatchIndex,
+    Fraction,
+    Instant,
+    Name,
+    RequiredName,
+    Seconds,
+    Value,
+    number_problem,
+    text_problem,
+    time_problem,
+)
+from app.ingest.keys import request_key, share_keys
+from app.ingest.models import Claim, settle_kinds
+from app.store.copy import copy_rows, stage_rows
+from app.store.database import Database
+from app.store.registry import Kind, Model, ModelName, SeriesName
+
+# An inference that found nothing is one output of this label, with confidence 0.
+NOTHING_DETECTED = ""
+
+
+class Detection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One object that a detector found."""
+
+    label: RequiredName
+    confidence: Fraction | None = None
+
+
+class Prediction(
+    msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True, frozen=True
+):
+    """One inference as it arrives, with one output: a label, scores, a value or detections.
+
+    `scores` gives each class its probability: the largest is the label (the first of equals)
+    and its probability the confidence. A failed inference (`error`) may have no output.
+    """
+
+    model: RequiredName
+    time: Instant | None = None
+    namespace: Name = ""
+    pipeline: Name = ""
+    deployment: Name = ""
+    version: Name = ""
+    request_id: RequiredName | None = None
+    batch_index: BatchIndex = 0
+    label: RequiredName | None = None
+    confidence: Fraction | None = None
+    scores: dict[RequiredName, Fraction] | None = None
+    value: Value | None = None
+    detections: list[Detection] | None = None
+    latency_seconds: Seconds | None = None
+    error: bool = False
+    deployment_type: Name = ""
+    server_version: Name = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output as it is stored; all None for a failed inference."""
+
+    label: str | None = None
+    value: float | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A prediction with the ids it is stored under. `key` is None without a request id."""
+
+    prediction: Prediction
+    time: datetime
+    outputs: Sequence[Output]
+    model_id: int
+    series_id: int
+    key: UUID | None
+
+    @property
+    def identity(self) -> tuple[int, UUID | None, int, int]:
+        """What makes it the same request as another."""
+        return (self.model_id, self.key, self.prediction.batch_index, self.series_id)
+
+
+def ingest_predictions(
+    database: Database,
+    workspace_id: int,
+    predictions: Sequence[Prediction],
+    *,
+    batch: BatchKey | None = None,
+) -> Verdict:
+    """Store a batch of predictions, all or none; those already stored are left alone.
+
+    Truths that were waiting for one of them are joined in the same transaction.
+
+    Raises:
+        InvalidRows: some rows can't be stored; none was.
+        IdempotencyKeyReused: `batch` was used for other content.
+    """
+    refuse_if_any(check(index, row) for index, row in enumerate(predictions))
+    placed = _place(database, workspace_id, predictions, now=datetime.now(UTC))
+    labels = database.registry.register_labels(
+        workspace_id,
+        {output.label for row in placed for output in row.outputs if output.label is not None},
+    )
+    with database.writing() as conn:
+        if batch and (verdict := claim(conn, workspace_id, batch, len(predictions))):
+            return verdict
+        fresh = _without_known(conn, placed, labels)
+        copy_rows(conn, "prediction", PREDICTION_COLUMNS, _prediction_rows(fresh, labels))
+    return Verdict(accepted=len(fresh), duplicates=len(placed) - len(fresh))
+
+
+def check(index: int, row: Prediction) -> RowError | None:
+    """What no single field can tell: that there is one output, and that all can be stored."""
+    problems = {
+        "": _output_problem(row),
+        "confidence": _confidence_problem(row),
+        "time": time_problem(row.time) if row.time else None,
+        "requestId": text_problem(row.request_id),
+        "label": text_problem(row.label, *(row.scores or ())),
+        "detections": text_problem(*(found.label for found in row.detections or ())),
+        "value": number_problem(row.value),
+        "latencySeconds": number_problem(row.latency_seconds),
+        "model": text_problem(row.model, row.namespace, row.pipeline, row.deployment, row.version),
+        "serverVersion": text_problem(row.server_version, row.deployment_type),
+    }
+    return next((RowError(index, field, why) for field, why in problems.items() if why), None)
+
+
+def outputs_of(row: Prediction) -> Sequence[Output]:
+    """The rows that one prediction is stored as."""
+    if row.label is not None:
+        return (Output(label=row.label, confidence=row.confidence),)
+    if row.scores:
+        label = max(row.scores, key=row.scores.__getitem__)
+        return (Output(label=label, confidence=row.scores[label]),)
+    if row.value is not None:
+        return (Output(value=row.value),)
+    if row.detections:
+        return tuple(Output(label=d.label, confidence=d.confidence) for d in row.detections)
+    if row.detections is not None:
+        return (Output(label=NOTHING_DETECTED, confidence=0.0),)
+    return (Output(),)
+
+
+def _output_problem(row: Prediction) -> str | None:
+    given = [name for name in ("label", "scores", "value", "detections") if _has(row, name)]
+    if len(given) > 1:
+        return f"has more than one output: {', '.join(given)}"
+    if not given and not row.error:
+        return "has no output: give label, scores, value or detections, or say error"
+    if row.scores is not None and not row.scores:
+        return "scores is empty"
+    return None
+
+
+def _has(row: Prediction, name: str) -> bool:
+    return getattr(row, name) is not None
+
+
+def _confidence_problem(row: Prediction) -> str | None:
+    if row.confidence is not None and row.label is None:
+        return "goes with label only"
+    return None
+
+
+def _claim_of(row: Prediction) -> Claim:
+    name = ModelName(row.namespace, row.pipeline, row.model)
+    if row.value is not None:
+        return Claim(name, Kind.REGRESSION, "value")
+    if row.detections is not None:
+        return Claim(name, Kind.DETECTION, "detections")
+    if row.label is not None or row.scores is not None:
+        return Claim(name, Kind.CLASSIFICATION, "scores" if row.scores else "label")
+    return Claim(name, None, "")
+
+
+def _place(
+    database: Database, workspace_id: int, predictions: Sequence[Prediction], *, now: datetime
+) -> list[Placed]:
+    claims = [_claim_of(row) for row in predictions]
+    models = settle_kinds(database.registry, workspace_id, claims)
+    names = [_series_name(models[c.model], row) for c, row in zip(claims, predictions, strict=True)]
+    series = database.registry.register_series(names)
+    return [
+        Placed(
+            prediction=row,
+            time=row.time or now,
+            outputs=outputs_of(row),
+            model_id=name.model_id,
+            series_id=series[name],
+            key=_key_of(row),
+        )
+        for row, name in zip(predictions, names, strict=True)
+    ]
+
+
+def _series_name(model: Model, row: Prediction) -> SeriesName:
+    return SeriesName(
+        model.id, row.deployment, row.version, row.deployment_type, row.server_version
+    )
+
+
+def _key_of(row: Prediction) -> UUID | None:
+    """A failed attempt has a key of its own: the retry that succeeds is no repetition of it."""
+    if not row.request_id:
+        return None
+    failed = outputs_of(row) == (Output(),)
+    return request_key(f"{row.request_id}\0failed" if failed else row.request_id)
+
+
+def _without_known(
+    conn: Connection, placed: Sequence[Placed], labels: Mapping[str, int]
+) -> list[Placed]:
+    """Those that weren't stored before, now with their keys taken and waiting truths joined.
+
+    Rows without a request id are always new.
+    """
+    first = {row.identity: row for row in reversed(placed) if row.key}
+    taken = _take_keys(conn, first.values(), labels) if first else set()
+    return [
+        row
+        for row in placed
+        if row.key is None or (row.identity in taken and first[row.identity] is row)
+    ]
+
+
+def _take_keys(
+    conn: Connection, rows: Collection[Placed], labels: Mapping[str, int]
+) -> set[tuple[Any, ...]]:
+    """Identities that are new. Of two writers with the same one, the second waits for the first."""
+    share_keys(conn, (row.key for row in rows if row.key))
+    stage_rows(conn, "staged_prediction", STAGED_COLUMNS, _staged_rows(rows, labels))
+    taken = {tuple(row) for row in conn.execute(_TAKE_KEYS)}
+    conn.execute(_JOIN_WAITING)
+    conn.execute(_FORGET_JOINED)
+    return taken
+
+
+STAGED_COLUMNS = {
+    "model_id": "integer",
+    "key": "uuid",
+    "batch_index": "integer",
+    "series_id": "integer",
+    "time": "timestamptz",
+    "predicted_label": "integer",
+    "predicted_value": "double precision",
+    "request_id": "text",
+}
+
+
+def _staged_rows(rows: Iterable[Placed], labels: Mapping[str, int]) -> Iterator[tuple[object, ...]]:
+    for row in rows:
+        label, value = _single_output(row, labels)
+        yield (*row.identity, row.time, label, value, row.prediction.request_id)
+
+
+def _single_output(row: Placed, labels: Mapping[str, int]) -> tuple[int | None, float | None]:
+    """What a truth is compared with. Detections have none yet: a truth needs a box to match."""
+    if row.prediction.detections is not None:
+        return None, None
+    output = row.outputs[0]
+    return (None if output.label is None else labels[output.label]), output.value
+
+
+# In key order, so that two batches with common keys wait for each other one way only.
+_TAKE_KEYS = text("""
+    INSERT INTO prediction_key (model_id, key, batch_index, series_id, time,
+                                predicted_label, predicted_value)
+    SELECT model_id, key, batch_index, series_id, time, predicted_label, predicted_value
+    FROM staged_prediction
+    ORDER BY model_id, key, batch_index, series_id
+    ON CONFLICT DO NOTHING
+    RETURNING model_id, key, batch_index, series_id
+""")
+
+
+PREDICTION_COLUMNS = {
+    "time": "timestamptz",
+    "series_id": "integer",
+    "label_id": "integer",
+    "value": "double precision",
+    "confidence": "double precision",
+    "latency_seconds": "double precision",
+    "starts_request": "boolean",
+    "starts_label": "boolean",
+    "failed": "boolean",
+    "request_id": "text",
+    "batch_index": "integer",
+}
+
+
+def _prediction_rows(
+    rows: Iterable[Placed], labels: Mapping[str, int]
+) -> Iterator[tuple[object, ...]]:
+    for row in rows:
+        prediction, seen = row.prediction, set()
+        for position, output in enumerate(row.outputs):
+            yield (
+                row.time,
+                row.series_id,
+                None if output.label is None else labels[output.label],
+                output.value,
+                output.confidence,
+                prediction.latency_seconds,
+                position == 0,
+                output.label not in seen,
+                prediction.error,
+                prediction.request_id,
+                prediction.batch_index,
+            )
+            seen.add(output.label)
+
+
+# A truth waits in pending_feedback, or stands already on another series' prediction of the same
+# request (a challenger beside its champion).
+_JOIN_WAITING = text("""
+    WITH truth AS (
+        SELECT model_id, key, batch_index, f.actual_label, f.actual_value
+        FROM staged_prediction JOIN pending_feedback AS f USING (model_id, key, batch_index)
+        UNION
+        SELECT model_id, key, batch_index, k.actual_label, k.actual_value
+        FROM staged_prediction JOIN prediction_key AS k USING (model_id, key, batch_index)
+        WHERE k.actual_label IS NOT NULL OR k.actual_value IS NOT NULL
+    ),
+    labelled AS (
+        UPDATE prediction_key AS k
+        SET actual_label = truth.actual_label, actual_value = truth.actual_value
+        FROM truth
+        WHERE (k.model_id, k.key, k.batch_index) = (truth.model_id, truth.key, truth.batch_index)
+          AND k.actual_label IS NULL AND k.actual_value IS NULL
+          AND (k.predicted_label IS NULL) = (truth.actual_label IS NULL)
+          AND (k.predicted_value IS NULL) = (truth.actual_value IS NULL)
+        RETURNING k.*
+    )
+    INSERT INTO outcome (time, series_id, predicted_label, actual_label,
+                         predicted_value, actual_value, batch_index, request_id)
+    SELECT labelled.time, labelled.series_id, labelled.predicted_label, labelled.actual_label,
+           labelled.predicted_value, labelled.actual_value, batch_index, staged.request_id
+    FROM labelled JOIN staged_prediction AS staged USING (model_id, key, batch_index, series_id)
+""")
+_FORGET_JOINED = text("""
+    DELETE FROM pending_feedback AS f
+    USING prediction_key AS k, staged_prediction AS s
+    WHERE (f.model_id, f.key, f.batch_index) = (s.model_id, s.key, s.batch_index)
+      AND (k.model_id, k.key, k.batch_index) = (s.model_id, s.key, s.batch_index)
+      AND (k.actual_label = f.actual_label OR k.actual_value = f.actual_value)
+""")

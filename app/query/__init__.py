@@ -1,0 +1,1 @@
+"""Questions, as functions from a connection to dataclasses. SQL, and no HTTP."""

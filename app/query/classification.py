@@ -1,0 +1,138 @@
+"""How good were the classes? Accuracy, macro averages and confusion matrices, bucket by bucket.
+
+The definitions stand in `sql/views/30_classification.sql`; here they are asked for and named.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from app.query.models import subject
+from app.query.window import Window
+from app.store.registry import Kind, ModelName, Registry
+from app.store.subscriptions import declared_categories
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """One class against all others."""
+
+    true_positive: int
+    false_positive: int
+    false_negative: int
+    true_negative: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusionMatrix:
+    """`values[actual][predicted]` counts truths; both run along `categories`."""
+
+    categories: list[str]
+    values: list[list[int]]
+
+    def counts(self) -> list[Counts]:
+        """Each category against all others, in order."""
+        total = sum(map(sum, self.values))
+        predicted = [sum(column) for column in zip(*self.values, strict=True)]
+        return [
+            Counts(
+                true_positive=row[index],
+                false_positive=predicted[index] - row[index],
+                false_negative=sum(row) - row[index],
+                true_negative=total - sum(row) - predicted[index] + row[index],
+            )
+            for index, row in enumerate(self.values)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationBucket:
+    """Metrics are fractions of 1, None where `n` is 0; `n` counts truths."""
+
+    start: datetime
+    end: datetime
+    n: int
+    accuracy: float | None
+    precision: float | None
+    recall: float | None
+    specificity: float | None
+    f1: float | None
+    matrix: ConfusionMatrix
+
+
+def classification_metrics(
+    conn: Connection,
+    registry: Registry,
+    *,
+    workspace_id: int,
+    name: ModelName,
+    window: Window,
+    width: timedelta | None = None,
+) -> list[ClassificationBucket]:
+    """Metrics of one model in buckets that begin at the window's start.
+
+    Shape: one bucket per `width`, oldest first, the last one clipped; one in all without width.
+           A matrix has the categories that are declared, then those that only occur, by name.
+    Cost:  one statement over the outcomes of the window, two look-ups.
+
+    Raises:
+        UnknownModel: the workspace has no such model.
+        WrongKind: the model is no classifier.
+    """
+    found = subject(conn, workspace_id=workspace_id, name=name, kind=Kind.CLASSIFICATION)
+    declared = declared_categories(conn, found.model.id) or []
+    rows = conn.execute(
+        _METRICS,
+        {
+            "series": found.series,
+            "start": window.start,
+            "end": window.end,
+            "width": width,
+            "declared": declared,
+        },
+    ).all()
+    names = registry.label_names(conn, _ids(declared, rows))
+    categories = _in_order(declared, names)
+    return [_bucket(row, categories, names) for row in rows]
+
+
+_METRICS = text("""
+    SELECT * FROM truthline.classification_metrics(
+        :series, :start, :end, width => :width, declared => :declared)
+""")
+
+
+def _ids(declared: Iterable[int], rows: Iterable[Row[Any]]) -> set[int]:
+    return set(declared).union(*(row.predicted for row in rows), *(row.actual for row in rows))
+
+
+def _in_order(declared: Sequence[int], names: Mapping[int, str]) -> list[int]:
+    undeclared = sorted(names.keys() - set(declared), key=names.__getitem__)
+    return [*declared, *undeclared]
+
+
+def _bucket(
+    row: Row[Any], categories: Sequence[int], names: Mapping[int, str]
+) -> ClassificationBucket:
+    return ClassificationBucket(
+        start=row.bucket_start,
+        end=row.bucket_end,
+        n=row.n,
+        accuracy=row.accuracy,
+        precision=row.precision,
+        recall=row.recall,
+        specificity=row.specificity,
+        f1=row.f1,
+        matrix=_matrix(row, categories, names),
+    )
+
+
+def _matrix(row: Row[Any], categories: Sequence[int], names: Mapping[int, str]) -> ConfusionMatrix:
+    place = {label: index for index, label in enumerate(categories)}
+    values = [[0] * len(categories) for _ in categories]
+    for predicted, actual, count in zip(row.predicted, row.actual, row.counts, strict=True):
+        values[place[actual]][place[predicted]] = count
+    return ConfusionMatrix([names[label] for label in categories], values)

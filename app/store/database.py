@@ -1,0 +1,93 @@
+"""Connections: one engine per process, transactions for reading and for writing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.config import Settings
+from app.errors import Unavailable
+from app.store.registry import Registry
+
+SEARCH_PATH = "truthline_data, truthline, public"
+QUERY_CANCELED = "57014"
+
+
+class Database:
+    """The engine, and what this process remembers of the registries.
+
+    Every connection speaks UTC and gives up a statement after
+    `Settings.statement_timeout_ms`.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.registry = Registry(engine)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Database":
+        """Make the engine. Nothing connects before the first query."""
+        options = (
+            f"-c timezone=UTC -c search_path={SEARCH_PATH.replace(' ', '')}"
+            f" -c statement_timeout={settings.statement_timeout_ms}"
+        )
+        return cls(
+            create_engine(
+                sqlalchemy_url(settings.database_url),
+                pool_size=settings.pool_size,
+                max_overflow=0,
+                pool_timeout=settings.pool_timeout_s,
+                pool_pre_ping=True,
+                connect_args={"options": options, "connect_timeout": 10},
+            )
+        )
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One snapshot for all statements inside, so that parts of an answer agree.
+
+        Raises:
+            Unavailable: the database is away, busy, or too slow.
+        """
+        with _naming_outages(), self.engine.connect() as conn:
+            yield conn.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that commits when the block ends, and rolls back if it raises.
+
+        Raises:
+            Unavailable: the database is away, busy, or too slow; nothing was stored.
+        """
+        with _naming_outages(), self.engine.begin() as conn:
+            yield conn
+
+    def dispose(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def sqlalchemy_url(url: str) -> URL:
+    """Accept the URL as libpq writes it: `postgres://` and `postgresql://` mean psycopg 3 here."""
+    parsed = make_url(url)
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
+@contextmanager
+def _naming_outages() -> Iterator[None]:
+    try:
+        yield
+    except PoolTimeout as error:
+        raise Unavailable("all database connections are busy; try again") from error
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == QUERY_CANCELED:
+            raise Unavailable("the database took too long; ask for a shorter window") from error
+        if isinstance(error, OperationalError) or error.connection_invalidated:
+            raise Unavailable("the database can't be reached") from error
+        raise

@@ -1,0 +1,110 @@
+"""What models declare about their output: its kind, and the order of its categories."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy.dialects.postgresql import insert
+
+from app.errors import DuplicateSubscription, UnknownSubscription
+from app.store.registry import ModelName
+from app.store.tables import model, subscription
+
+# Ids are random, not counted: they travel through other systems as decimal strings, and a
+# subscription of another workspace must not be found by counting on.
+ID_BITS = 63
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """`categories` holds label ids in declared order; `features` is kept as it was given."""
+
+    id: int
+    model: ModelName
+    features: list[dict[str, Any]]
+    categories: list[int]
+
+
+def subscribe(
+    conn: Connection, *, model_id: int, features: list[dict[str, Any]], categories: Sequence[int]
+) -> int:
+    """Keep a subscription and return its id.
+
+    Raises:
+        DuplicateSubscription: the model has one already.
+    """
+    row = conn.execute(
+        insert(subscription)
+        .values(
+            id=secrets.randbits(ID_BITS) or 1,
+            model_id=model_id,
+            features=features,
+            categories=list(categories),
+        )
+        .on_conflict_do_nothing(index_elements=["model_id"])
+        .returning(subscription.c.id)
+    ).one_or_none()
+    if row is None:
+        raise DuplicateSubscription("this model is already subscribed; unsubscribe it first")
+    return int(row.id)
+
+
+def unsubscribe(conn: Connection, workspace_id: int, subscription_id: int) -> None:
+    """Forget a subscription. The model, its rows and its kind stay.
+
+    Raises:
+        UnknownSubscription: the workspace has none of that id.
+    """
+    models = select(model.c.id).where(model.c.workspace_id == workspace_id)
+    deleted = conn.execute(
+        delete(subscription).where(
+            subscription.c.id == subscription_id, subscription.c.model_id.in_(models)
+        )
+    )
+    if deleted.rowcount == 0:
+        raise UnknownSubscription(f"no subscription has the id {subscription_id}")
+
+
+def subscriptions(
+    conn: Connection, workspace_id: int, *, namespace: str = "", pipeline: str = ""
+) -> list[Subscription]:
+    """Subscriptions of a workspace, oldest first; empty `namespace` or `pipeline` means any."""
+    statement = (
+        select(subscription, model.c.namespace, model.c.pipeline, model.c.name)
+        .join(model, model.c.id == subscription.c.model_id)
+        .where(model.c.workspace_id == workspace_id)
+        .order_by(subscription.c.created_at, subscription.c.id)
+    )
+    if namespace:
+        statement = statement.where(model.c.namespace == namespace)
+    if pipeline:
+        statement = statement.where(model.c.pipeline == pipeline)
+    return [_subscription(row) for row in conn.execute(statement)]
+
+
+def declared_categories(conn: Connection, model_id: int) -> list[int] | None:
+    """Label ids in declared order; None for a model that was never subscribed."""
+    statement = select(subscription.c.categories).where(subscription.c.model_id == model_id)
+    return conn.execute(statement).scalar_one_or_none()
+
+
+def find_subscription(conn: Connection, workspace_id: int, name: ModelName) -> list[int] | None:
+    """Label ids a named model declares, in order; None if it is not subscribed."""
+    statement = (
+        select(subscription.c.categories)
+        .join(model, model.c.id == subscription.c.model_id)
+        .where(
+            model.c.workspace_id == workspace_id,
+            model.c.namespace == name.namespace,
+            model.c.pipeline == name.pipeline,
+            model.c.name == name.name,
+        )
+    )
+    return conn.execute(statement).scalar_one_or_none()
+
+
+def _subscription(row: Row[Any]) -> Subscription:
+    name = ModelName(row.namespace, row.pipeline, row.name)
+    return Subscription(row.id, name, row.features, row.categories)

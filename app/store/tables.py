@@ -1,0 +1,76 @@
+"""Core tables of the registries, mirroring `sql/versions/`; a test compares them with the catalog.
+
+The raw tables are written by COPY and read by the functions of `sql/views/`, so they need
+no mirror here.
+"""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    DateTime,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(schema="truthline_data")
+
+workspace = Table(
+    "workspace",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text),
+    Column("created_at", DateTime(timezone=True)),
+)
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("workspace_id", Integer),
+    Column("role", Text),
+    Column("digest", LargeBinary),
+    Column("created_at", DateTime(timezone=True)),
+    Column("revoked_at", DateTime(timezone=True)),
+)
+model = Table(
+    "model",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("workspace_id", Integer),
+    Column("namespace", Text),
+    Column("pipeline", Text),
+    Column("name", Text),
+    Column("kind", Text),
+    Column("created_at", DateTime(timezone=True)),
+)
+series = Table(
+    "series",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model_id", Integer),
+    Column("deployment", Text),
+    Column("version", Text),
+    Column("deployment_type", Text),
+    Column("server_version", Text),
+    Column("created_at", DateTime(timezone=True)),
+)
+label = Table(
+    "label",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("workspace_id", Integer),
+    Column("name", Text),
+)
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("model_id", Integer),
+    Column("features", JSONB),
+    Column("categories", ARRAY(Integer)),
+    Column("created_at", DateTime(timezone=True)),
+)

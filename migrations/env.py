@@ -1,0 +1,48 @@
+"""How alembic reaches the database: one transaction, one migrator at a time, bounded waits."""
+
+from alembic import context
+from sqlalchemy import Connection, create_engine, pool
+
+from migrations.sqlfile import refresh_views
+
+# Any number will do, as long as nothing else in the database takes it.
+MIGRATION_LOCK = 7_236_514_411
+
+
+def prepare(connection: Connection) -> None:
+    """Wait for other migrators, but never for long behind a busy table.
+
+    The waits are bounded so that an upgrade at noon fails instead of queueing every writer
+    behind its lock request.
+    """
+    connection.exec_driver_sql("SET LOCAL lock_timeout = '5min'")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+    connection.exec_driver_sql("SET LOCAL lock_timeout = '10s'")
+    connection.exec_driver_sql("SET LOCAL statement_timeout = '30min'")
+    connection.exec_driver_sql("SET LOCAL search_path = public")
+
+
+def install_extension(connection: Connection) -> None:
+    """Install TimescaleDB where the server has it loaded; elsewhere tables stay plain."""
+    preloaded = connection.exec_driver_sql("SHOW shared_preload_libraries").scalar_one()
+    if "timescaledb" in preloaded:
+        connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS timescaledb SCHEMA public")
+
+
+def migrate(connection: Connection) -> None:
+    """Run the pending revisions and bring the views up to date, all or nothing."""
+    context.configure(connection=connection, version_table_schema="public")
+    with context.begin_transaction():
+        prepare(connection)
+        install_extension(connection)
+        context.run_migrations()
+        if connection.exec_driver_sql("SELECT to_regclass('truthline_data.outcome')").scalar():
+            refresh_views(connection)
+
+
+engine = create_engine(
+    context.config.attributes["database_url"],
+    poolclass=pool.NullPool,
+)
+with engine.connect() as connection:
+    migrate(connection)

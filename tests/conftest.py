@@ -1,0 +1,127 @@
+"""Fixtures: one server for the whole session, a migrated database, a workspace per test.
+
+TRUTHLINE_TEST_DATABASE_URL names a server to use (databases are made on it); otherwise one is
+started on a throw-away directory, of the edition that TRUTHLINE_TEST_EDITION asks for.
+"""
+
+import itertools
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from sqlalchemy import create_engine, make_url
+
+from app.auth.keys import Role, create_key
+from app.auth.workspaces import find_or_create_workspace
+from app.config import Settings
+from app.factory import create_app
+from app.store.database import Database
+from app.store.migration import upgrade
+from tests.servers import server_url
+
+hypothesis_settings.register_profile(
+    "suite",
+    deadline=None,  # a database answers when it answers
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+hypothesis_settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """URL of a PostgreSQL server on which databases can be made."""
+    with server_url() as url:
+        yield url
+
+
+def _execute(url: str, statement: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as conn:
+        conn.exec_driver_sql(statement)
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def empty_database_url(server) -> Iterator[Callable[[str], str]]:
+    """Make a database, empty or a copy of `template`; they are dropped at the end."""
+    made: list[str] = []
+    numbers = itertools.count()
+
+    def make(template: str = "template0") -> str:
+        name = f"truthline_test_{os.getpid()}_{next(numbers)}"
+        _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+        made.append(name)
+        return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+    yield make
+    for name in reversed(made):
+        _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def template(empty_database_url) -> str:
+    """Name of a migrated database that nobody is connected to."""
+    url = empty_database_url()
+    upgrade(url)
+    return make_url(url).database
+
+
+@pytest.fixture
+def fresh_database_url(empty_database_url, template) -> str:
+    """A migrated database of this test's own."""
+    return empty_database_url(template)
+
+
+@pytest.fixture(scope="session")
+def shared_settings(empty_database_url, template) -> Settings:
+    """Settings of the database that tests share; each has a workspace of its own in it."""
+    return Settings(database_url=empty_database_url(template))
+
+
+@pytest.fixture(scope="session")
+def database(shared_settings) -> Iterator[Database]:
+    """The database that tests share."""
+    database = Database.from_settings(shared_settings)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture(scope="session")
+def app(shared_settings, database) -> Flask:
+    """The service over that database, asking for keys."""
+    return create_app(shared_settings, database)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A workspace that no other test sees, and its keys."""
+
+    id: int
+    name: str
+    ingest_key: str
+    read_key: str
+    admin_key: str
+
+
+@pytest.fixture
+def workspace(database) -> Workspace:
+    """A workspace of this test's own."""
+    name = f"test-{secrets.token_hex(6)}"
+    with database.writing() as conn:
+        id_ = find_or_create_workspace(conn, name)
+        keys = [create_key(conn, id_, role) for role in (Role.INGEST, Role.READ, Role.ADMIN)]
+    return Workspace(id_, name, *keys)
+
+
+@pytest.fixture
+def client(app, workspace) -> FlaskClient:
+    """A client with the admin key of this test's workspace."""
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {workspace.admin_key}"
+    return client

@@ -1,0 +1,77 @@
+"""The PostgreSQL server that the tests run on, by edition."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.store.cluster import Cluster, embedded_binaries, running
+
+# The suite asks for correctness, not for durability.
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+TIMESCALEDB = {
+    "shared_preload_libraries": "timescaledb",
+    "timescaledb.telemetry_level": "off",
+    "timescaledb.max_background_workers": "4",
+}
+EDITIONS = {
+    "postgres": {},
+    "community": TIMESCALEDB,
+    "apache": TIMESCALEDB | {"timescaledb.license": "apache"},
+}
+
+
+def edition() -> str:
+    """The edition that the suite runs on; of a given server, whatever it is."""
+    return os.environ.get("TRUTHLINE_TEST_EDITION", "postgres")
+
+
+@contextmanager
+def server_url() -> Iterator[str]:
+    """A server: the given one, or one of our own on a directory that goes away."""
+    given = os.environ.get("TRUTHLINE_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="truthline-test-") as directory,
+        running(
+            Cluster(directory=Path(directory), binaries=_binaries(), settings=_settings())
+        ) as url,
+    ):
+        yield url
+
+
+def _settings() -> dict[str, str]:
+    return FAST | EDITIONS[edition()]
+
+
+def _binaries() -> Path:
+    if edition() == "postgres":
+        return embedded_binaries()
+    found = timescaledb_binaries()
+    if found is None:
+        pytest.exit(f"no PostgreSQL with TimescaleDB on this machine for edition {edition()}", 3)
+    return found
+
+
+def timescaledb_binaries() -> Path | None:
+    """The bin directory of a PostgreSQL that has the extension, the newest first."""
+    named = [Path(part) / "pg_config" for part in os.get_exec_path()]
+    packaged = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_config"), reverse=True)
+    return next((p.parent for p in [*packaged, *named] if p.exists() and _has_extension(p)), None)
+
+
+def _has_extension(pg_config: Path) -> bool:
+    asked = subprocess.run([pg_config, "--sharedir"], capture_output=True, text=True, check=False)
+    shared = Path(asked.stdout.strip())
+    return asked.returncode == 0 and (shared / "extension" / "timescaledb.control").exists()
+
+
+if __name__ == "__main__":
+    # For .ci/run: exit code 0 if the suite can run on TimescaleDB here.
+    raise SystemExit(timescaledb_binaries() is None)
