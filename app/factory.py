@@ -3,7 +3,16 @@
 import flask_smorest
 from flask import Flask
 
-from app.api import ingest, observe, operations, problems, reference, seldon
+from app.api import (
+    ingest,
+    numbers,
+    observe,
+    operations,
+    parameters,
+    problems,
+    reference,
+    seldon,
+)
 from app.config import Settings
 from app.store.database import Database
 from app.web import home
@@ -12,8 +21,13 @@ API_CONFIG = {
     "API_TITLE": "Truthline",
     "API_VERSION": "v1",
     "OPENAPI_VERSION": "3.1.0",
-    "OPENAPI_URL_PREFIX": "/",
-    "OPENAPI_JSON_PATH": "openapi.json",
+}
+# How OpenAPI calls the fields of our own.
+FIELD_TYPES = {
+    numbers.Float32: ("number", "float"),
+    numbers.UtcTime: ("string", "date-time"),
+    parameters.Instant: ("string", "date-time"),
+    parameters.GoDuration: ("string", "duration"),
 }
 BLUEPRINTS = (ingest, seldon, operations)
 
@@ -37,10 +51,11 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions["database"] = database or Database.from_settings(settings)
     observe.install(app)
     problems.install(app)
-    reference.install(app)
     app.register_blueprint(home.blp)
     api = Api(app)
+    for field, type_and_format in FIELD_TYPES.items():
+        api.register_field(field, *type_and_format)
     for module in BLUEPRINTS:
         api.register_blueprint(module.blp)
-    reference.describe(api)
+    reference.install(app, api)
     return app

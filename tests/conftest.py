@@ -1,7 +1,9 @@
 """Fixtures: one server for the whole session, a migrated database, a workspace per test.
 
-TRUTHLINE_TEST_DATABASE_URL names a server to use (databases are made on it); otherwise one is
-started on a throw-away directory, of the edition that TRUTHLINE_TEST_EDITION asks for.
+TRUTHLINE_TEST_EDITION says which edition: `postgres` (the default) starts the embedded server on
+a throw-away directory, `community` and `apache` a PostgreSQL with TimescaleDB that this machine
+has; for those, TRUTHLINE_TEST_DATABASE_URL may name a running server instead, on which
+databases are made.
 """
 
 import itertools

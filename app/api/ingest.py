@@ -12,6 +12,7 @@ from marshmallow import Schema, fields
 from app.api.access import database, settings, workspace_for
 from app.api.body import media_type, read_body
 from app.api.observe import count_rows
+from app.api.reference import Reference, View, takes_body
 from app.auth.keys import Role
 from app.errors import InvalidInput
 from app.ingest import feedback, predictions
@@ -49,30 +50,29 @@ class VerdictSchema(Schema):
     )
 
 
-def _documented(intake: Intake[Any]) -> Callable[[Any], Any]:
-    member = intake.member
-    row = {"$ref": f"#/components/schemas/{intake.row_type.__name__}"}
-    batch = {
-        "type": "object",
-        "required": [member],
-        "additionalProperties": False,
-        "properties": {member: {"type": "array", "minItems": 1, "items": row}},
-    }
-    key = {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "description": "Names this batch: sent again with the same key it changes nothing",
-        "schema": {"type": "string", "maxLength": MAX_KEY_LENGTH},
-    }
-    content = {"application/json": {"schema": batch}, "application/x-ndjson": {"schema": row}}
-    documented: Callable[[Any], Any] = blp.doc(
-        parameters=[key], requestBody={"required": True, "content": content}
-    )
-    return documented
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Names this batch: sent again with the same key it changes nothing",
+    "schema": {"type": "string", "maxLength": MAX_KEY_LENGTH},
+}
+
+
+def _takes(intake: Intake[Any]) -> Callable[[View], View]:
+    def content(row: Reference) -> dict[str, Any]:
+        batch = {
+            "type": "object",
+            "required": [intake.member],
+            "additionalProperties": False,
+            "properties": {intake.member: {"type": "array", "minItems": 1, "items": row}},
+        }
+        return {"application/json": batch, "application/x-ndjson": row}
+
+    return takes_body(blp, intake.row_type, content, parameters=[IDEMPOTENCY_KEY])
 
 
 @blp.route("/predictions", methods=["POST"])
-@_documented(PREDICTIONS)
+@_takes(PREDICTIONS)
 @blp.response(200, VerdictSchema)
 def post_predictions() -> Verdict:
     """Store a batch of predictions
@@ -84,7 +84,7 @@ def post_predictions() -> Verdict:
 
 
 @blp.route("/feedback", methods=["POST"])
-@_documented(FEEDBACK)
+@_takes(FEEDBACK)
 @blp.response(200, VerdictSchema)
 def post_feedback() -> Verdict:
     """Store a batch of truths
@@ -117,11 +117,3 @@ def _batch_key(endpoint: str, body: bytes) -> BatchKey | None:
     if not 0 < len(key) <= MAX_KEY_LENGTH or not key.isprintable():
         raise InvalidInput(f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} printable characters")
     return BatchKey.of(endpoint, key, body)
-
-
-def row_schemas() -> dict[str, Any]:
-    """JSON schemas of the rows, for the OpenAPI document."""
-    _, components = msgspec.json.schema_components(
-        [PREDICTIONS.row_type, FEEDBACK.row_type], ref_template="#/components/schemas/{name}"
-    )
-    return components

@@ -68,13 +68,35 @@ class Problem:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-ErrorForm = Callable[[Problem], Response]
-_FORMS: dict[str, ErrorForm] = {}
+@dataclass(frozen=True, slots=True)
+class ErrorForm:
+    """How errors look: what makes the answer, and its JSON schema by name."""
+
+    make: Callable[[Problem], Response]
+    name: str
+    schema: Mapping[str, Any]
+
+
+_DIALECTS: dict[str, ErrorForm] = {}
 
 
 def use_error_form(prefix: str, form: ErrorForm) -> None:
     """Let errors below a path prefix leave in a dialect's form."""
-    _FORMS[prefix] = form
+    _DIALECTS[prefix] = form
+
+
+def _form_of(path: str) -> ErrorForm:
+    return next((form for prefix, form in _DIALECTS.items() if path.startswith(prefix)), NATIVE)
+
+
+def error_schema_name(path: str) -> str:
+    """Name of the schema of errors at a path."""
+    return _form_of(path).name
+
+
+def error_schemas() -> dict[str, Any]:
+    """JSON schemas of all error forms, by name."""
+    return {form.name: form.schema for form in (NATIVE, *_DIALECTS.values())}
 
 
 def problem_json(problem: Problem) -> Response:
@@ -84,6 +106,34 @@ def problem_json(problem: Problem) -> Response:
     optional = {"detail": problem.detail, "errors": problem.errors}
     body |= {name: value for name, value in optional.items() if value}
     return Response(json.dumps(body), problem.status, mimetype="application/problem+json")
+
+
+NATIVE_ERROR = "Problem"
+_ROW_ERROR_SCHEMA = {
+    "type": "object",
+    "required": ["field", "reason"],
+    "properties": {
+        "index": {"type": "integer", "description": "Place of the row in its batch, from 0"},
+        "field": {"type": "string", "description": "Empty where the row as a whole is meant"},
+        "reason": {"type": "string"},
+    },
+}
+NATIVE = ErrorForm(
+    problem_json,
+    NATIVE_ERROR,
+    {
+        "type": "object",
+        "description": "RFC 9457",
+        "required": ["type", "title", "status"],
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "errors": {"type": "array", "items": _ROW_ERROR_SCHEMA},
+        },
+    },
+)
 
 
 def install(app: Flask) -> None:
@@ -122,8 +172,7 @@ def on_crash(error: Exception) -> Response:
 
 
 def _leave(problem: Problem) -> Response:
-    form = next((f for p, f in _FORMS.items() if request.path.startswith(p)), problem_json)
-    response = form(problem)
+    response = _form_of(request.path).make(problem)
     response.headers.update(problem.headers)
     return response
 

@@ -1,12 +1,15 @@
 """The API's own reference: /openapi.json, and /docs to read it, without the internet."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import flask_smorest
 import flask_swagger_ui
-from flask import Blueprint, Flask, Response, render_template_string, send_from_directory
+import msgspec
+from flask import Blueprint, Flask, Response, send_from_directory
 
-from app.api.ingest import row_schemas
+from app.api.problems import NATIVE_ERROR, error_schema_name, error_schemas
 
 ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"
 # Scripts and styles come from here alone; Swagger UI sets styles of its own and inlines images.
@@ -32,13 +35,21 @@ PAGE = """<!doctype html>
 """
 START = """SwaggerUIBundle({url: "/openapi.json", dom_id: "#reference", deepLinking: true});\n"""
 
+OPEN_PATHS = ("/livez", "/readyz", "/metrics")
+SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+Reference = dict[str, str]
+View = TypeVar("View", bound=Callable[..., Any])
+
 pages = Blueprint("reference", __name__, url_prefix="/docs")
 
 
 @pages.get("/")
 def page() -> tuple[str, dict[str, str]]:
     """Show the reference."""
-    return render_template_string(PAGE), {"Content-Security-Policy": POLICY}
+    return PAGE, {"Content-Security-Policy": POLICY}
 
 
 @pages.get("/start.js")
@@ -53,19 +64,66 @@ def asset(name: str) -> Response:
     return send_from_directory(ASSETS, name, max_age=86_400)
 
 
-def describe(api: flask_smorest.Api) -> None:
-    """Add to the document what the views' decorators can't tell."""
-    for name, schema in row_schemas().items():
-        api.spec.components.schema(name, schema)
-    schemes = {
-        "bearer": {"type": "http", "scheme": "bearer"},
-        "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-    }
-    for name, scheme in schemes.items():
-        api.spec.components.security_scheme(name, scheme)
-    api.spec.options["security"] = [{name: []} for name in schemes]
+# Request bodies that views read as msgspec messages; their schemas go into the document.
+_MESSAGES: list[type[msgspec.Struct]] = []
 
 
-def install(app: Flask) -> None:
-    """Serve the pages."""
+def takes_body(
+    blp: flask_smorest.Blueprint,
+    message: type[msgspec.Struct],
+    content: Callable[[Reference], dict[str, Any]] = lambda message: {"application/json": message},
+    **more: Any,
+) -> Callable[[View], View]:
+    """Document the request body of a view, which reads it itself.
+
+    `content` makes of the message's schema what each media type holds; `more` is further
+    OpenAPI of the operation.
+    """
+    _MESSAGES.append(message)
+    reference = {"$ref": f"#/components/schemas/{message.__name__}"}
+    media = {name: {"schema": schema} for name, schema in content(reference).items()}
+    documented: Callable[[View], View] = blp.doc(
+        requestBody={"required": True, "content": media}, **more
+    )
+    return documented
+
+
+def _document(api: flask_smorest.Api) -> dict[str, Any]:
+    """The OpenAPI document, completed with what the views' decorators can't tell."""
+    document: dict[str, Any] = api.spec.to_dict()
+    components = document["components"]
+    _, messages = msgspec.json.schema_components(
+        _MESSAGES, ref_template="#/components/schemas/{name}"
+    )
+    components["schemas"] = {**_used(components["schemas"]), **messages, **error_schemas()}
+    components["responses"] = {name: _error(name) for name in error_schemas()}
+    components["securitySchemes"] = SECURITY_SCHEMES
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            _complete(operation, path)
+    return document
+
+
+def _used(schemas: dict[str, Any]) -> dict[str, Any]:
+    """Without what the library adds unasked."""
+    return {name: s for name, s in schemas.items() if name not in ("Error", "PaginationMetadata")}
+
+
+def _error(schema: str) -> dict[str, Any]:
+    media = "application/problem+json" if schema == NATIVE_ERROR else "application/json"
+    reference = {"$ref": f"#/components/schemas/{schema}"}
+    return {"description": "What went wrong", "content": {media: {"schema": reference}}}
+
+
+def _complete(operation: dict[str, Any], path: str) -> None:
+    """Name the error form of this path; a path that asks for no key says so."""
+    form = f"#/components/responses/{error_schema_name(path)}"
+    operation["responses"]["default"] = {"$ref": form}
+    operation["security"] = [] if path in OPEN_PATHS else [{name: []} for name in SECURITY_SCHEMES]
+
+
+def install(app: Flask, api: flask_smorest.Api) -> None:
+    """Serve the document and the pages. Call it when all views are there."""
+    document = _document(api)
+    app.add_url_rule("/openapi.json", "openapi", lambda: document)
     app.register_blueprint(pages)

@@ -18,7 +18,8 @@ from app.api.body import read_body
 from app.api.numbers import Float32, UtcTime
 from app.api.observe import count_rows
 from app.api.parameters import GoDuration, Instant
-from app.api.problems import Problem, use_error_form
+from app.api.problems import ErrorForm, Problem, use_error_form
+from app.api.reference import takes_body
 from app.auth.keys import Role
 from app.errors import (
     InvalidInput,
@@ -69,7 +70,16 @@ def grpc_gateway_error(problem: Problem) -> Response:
     return response
 
 
-use_error_form(PREFIX + "/", grpc_gateway_error)
+ERROR_SCHEMA = {
+    "type": "object",
+    "required": ["code", "message", "details"],
+    "properties": {
+        "code": {"type": "integer", "description": "gRPC status code"},
+        "message": {"type": "string"},
+        "details": {"type": "array", "items": {}},
+    },
+}
+use_error_form(PREFIX + "/", ErrorForm(grpc_gateway_error, "GrpcGatewayError", ERROR_SCHEMA))
 
 
 # --- metrics ------------------------------------------------------------------------------
@@ -242,9 +252,18 @@ class UnsubscribeArgs(Schema):
     )
 
 
+class SubscriptionIdSchema(Schema):
+    """What to unsubscribe with."""
+
+    subscription_id = fields.String(
+        data_key="subscriptionId", metadata={"description": "An unsigned integer as text"}
+    )
+
+
 @blp.route("/pipeline/model/subscribe", methods=["POST"])
-@blp.response(200)
-def post_subscribe() -> Response:
+@takes_body(blp, SubscribeRequest)
+@blp.response(200, SubscriptionIdSchema)
+def post_subscribe() -> dict[str, str]:
     """Declare a model's output: its kind and, for a classifier, its categories in order"""
     workspace_id = workspace_for(Role.INGEST)
     body = read_message(SubscribeRequest)
@@ -262,7 +281,7 @@ def post_subscribe() -> Response:
             features=msgspec.to_builtins(body.features_metadata),
             categories=[labels[category] for category in categories],
         )
-    return jsonify({"subscriptionId": str(subscription_id)})
+    return {"subscription_id": str(subscription_id)}
 
 
 @blp.route("/pipeline/subscriptions")
@@ -353,6 +372,7 @@ class FeedbackRequest(msgspec.Struct, rename="camel"):
 
 
 @blp.route("/pipeline/model/feedback", methods=["POST"])
+@takes_body(blp, FeedbackRequest)
 @blp.response(200)
 def post_feedback() -> Response:
     """Say what turned out true; a second feedback for the same prediction replaces the first"""
