@@ -1,5 +1,9 @@
 """The door: which workspace a request acts for, and whether it may."""
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
 from flask import current_app, g, request
 
 from app.auth.keys import Access, Role, access_of
@@ -7,6 +11,8 @@ from app.auth.workspaces import default_workspace
 from app.config import Settings
 from app.errors import Unauthenticated
 from app.store.database import Database
+
+View = TypeVar("View", bound=Callable[..., Any])
 
 
 def database() -> Database:
@@ -19,6 +25,23 @@ def settings() -> Settings:
     """The settings of the running application."""
     found: Settings = current_app.extensions["settings"]
     return found
+
+
+def needs(role: Role) -> Callable[[View], View]:
+    """Open a view to keys of this role; it is called with the `workspace_id` it acts for.
+
+    Stands right below the route, above what reads parameters: a stranger is told that a key is
+    missing, and nothing else.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            return view(*args, workspace_id=workspace_for(role), **kwargs)
+
+        return guarded  # type: ignore[return-value] # it wraps one
+
+    return decorate
 
 
 def workspace_for(role: Role) -> int:

@@ -9,7 +9,7 @@ from flask import request
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
-from app.api.access import database, settings, workspace_for
+from app.api.access import database, needs, settings
 from app.api.body import media_type, read_body
 from app.api.observe import count_rows
 from app.api.reference import Reference, View, takes_body
@@ -72,31 +72,32 @@ def _takes(intake: Intake[Any]) -> Callable[[View], View]:
 
 
 @blp.route("/predictions", methods=["POST"])
+@needs(Role.INGEST)
 @_takes(PREDICTIONS)
 @blp.response(200, VerdictSchema)
-def post_predictions() -> Verdict:
+def post_predictions(workspace_id: int) -> Verdict:
     """Store a batch of predictions
 
     All or nothing: one bad row refuses the batch. A prediction whose request id (with batch
     index, of the same model, deployment and version) is stored already is a duplicate.
     """
-    return _ingest(PREDICTIONS)
+    return _ingest(PREDICTIONS, workspace_id)
 
 
 @blp.route("/feedback", methods=["POST"])
+@needs(Role.INGEST)
 @_takes(FEEDBACK)
 @blp.response(200, VerdictSchema)
-def post_feedback() -> Verdict:
+def post_feedback(workspace_id: int) -> Verdict:
     """Store a batch of truths
 
     Each is joined with the prediction of its request id, now or when that arrives. A later
     truth for the same prediction replaces the earlier one.
     """
-    return _ingest(FEEDBACK)
+    return _ingest(FEEDBACK, workspace_id)
 
 
-def _ingest(intake: Intake[Row]) -> Verdict:
-    workspace_id = workspace_for(Role.INGEST)
+def _ingest(intake: Intake[Row], workspace_id: int) -> Verdict:
     kind = media_type("application/json", "application/x-ndjson")
     body = read_body(settings().max_body_bytes)
     key = _batch_key(intake.member, body)

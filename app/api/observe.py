@@ -4,6 +4,7 @@ import logging
 import re
 import time
 import uuid
+from urllib.parse import quote
 
 from flask import Flask, Response, g, request
 from prometheus_client import Counter, Histogram
@@ -19,6 +20,7 @@ REQUESTS = Histogram(
     "Time from a request's arrival to its answer",
     ["method", "route", "status"],
 )
+UNKNOWN = ("(unknown)", "(unknown)")
 ROWS = Counter("truthline_ingested_rows", "Rows of ingested batches", ["kind", "verdict"])
 
 
@@ -42,11 +44,12 @@ def _begin() -> None:
 
 def _finish(response: Response) -> Response:
     seconds = time.perf_counter() - g.began
-    route = request.url_rule.rule if request.url_rule else "(unknown)"
-    REQUESTS.labels(request.method, route, response.status_code).observe(seconds)
+    # only what routes answer: a caller must not be able to make metrics at will
+    method, route = (request.method, request.url_rule.rule) if request.url_rule else UNKNOWN
+    REQUESTS.labels(method, route, response.status_code).observe(seconds)
     response.headers["X-Request-ID"] = request_id.get()
-    # the path without its query: an api_key may stand there
+    # the path without its query: an api_key may stand there; quoted, for it may hold line ends
     fields = {"status": response.status_code, "milliseconds": round(seconds * 1000, 1)}
     fields["workspace"] = g.get("workspace_id")
-    _access.info("%s %s", request.method, request.path, extra={"fields": fields})
+    _access.info("%s %s", request.method, quote(request.path), extra={"fields": fields})
     return response

@@ -1,4 +1,4 @@
-"""Query parameters that more than one endpoint reads: instants and Go durations."""
+"""Query parameters that more than one endpoint reads: texts, instants and Go durations."""
 
 import re
 from collections.abc import Callable
@@ -8,10 +8,13 @@ from typing import Any, TypeVar
 
 from marshmallow import ValidationError, fields
 
+from app.ingest.fields import text_problem
+
 # date T time, optional fraction, and an offset; `datetime.fromisoformat` alone takes more.
 _INSTANT = re.compile(
     r"(?P<seconds>\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d{1,18}))?"
-    r"(?P<offset>[Zz]|[+-]\d\d:\d\d)"
+    r"(?P<offset>[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
 )
 # In a query a bare + is a space; nobody who forgot to encode it meant one.
 _UNENCODED_PLUS = re.compile(r" (?=\d\d:\d\d$)")
@@ -19,8 +22,8 @@ MICROSECONDS = 10**6
 Parsed = TypeVar("Parsed")
 
 _NUMBER, _UNIT = r"\d+\.?\d*|\.\d+", "ns|us|µs|μs|ms|s|m|h"
-_PART = re.compile(f"(?P<number>{_NUMBER})(?P<unit>{_UNIT})")
-_DURATION = re.compile(f"[+-]?(?:(?:{_NUMBER})(?:{_UNIT}))+")
+_PART = re.compile(f"(?P<number>{_NUMBER})(?P<unit>{_UNIT})", re.ASCII)
+_DURATION = re.compile(f"[+-]?(?:(?:{_NUMBER})(?:{_UNIT}))+", re.ASCII)
 _UNIT_IN_MICROSECONDS = {
     "ns": Fraction(1, 1000),
     "us": Fraction(1),
@@ -74,6 +77,16 @@ def parse_go_duration(text: str) -> timedelta:
         return timedelta(microseconds=int(total))
     except OverflowError:
         raise ValueError("is too long") from None
+
+
+class Text(fields.String):
+    """A name in a query."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, *args, **kwargs)
+        if problem := text_problem(text):
+            raise ValidationError(problem)
+        return text
 
 
 class Instant(fields.Field[datetime]):

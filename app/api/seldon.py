@@ -5,6 +5,7 @@ and a prediction belongs to the bucket of its inference time. Numbers are the sh
 of 32-bit floats, an empty bucket's are -1, and errors have grpc-gateway's form.
 """
 
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -13,11 +14,11 @@ from flask import Response, jsonify
 from flask_smorest import Blueprint
 from marshmallow import EXCLUDE, Schema, fields, validate
 
-from app.api.access import database, settings, workspace_for
+from app.api.access import database, needs, settings
 from app.api.body import read_body
 from app.api.numbers import Float32, UtcTime
 from app.api.observe import count_rows
-from app.api.parameters import GoDuration, Instant
+from app.api.parameters import GoDuration, Instant, Text
 from app.api.problems import ErrorForm, Problem, use_error_form
 from app.api.reference import takes_body
 from app.auth.keys import Role
@@ -28,13 +29,15 @@ from app.errors import (
     UnknownSubscription,
     WrongKind,
 )
+from app.ingest.batch import UNREADABLE, why
 from app.ingest.feedback import Feedback, ingest_feedback
-from app.ingest.fields import MAX_BATCH_INDEX, Name, RequiredName
+from app.ingest.fields import MAX_BATCH_INDEX, Name, RequiredName, Value, text_problem
 from app.query.classification import ClassificationBucket, ConfusionMatrix, classification_metrics
 from app.query.regression import RegressionBucket, regression_metrics
 from app.query.window import Window
 from app.store.registry import Kind, ModelName
 from app.store.subscriptions import (
+    ID_BITS,
     Subscription,
     find_subscription,
     subscribe,
@@ -91,9 +94,9 @@ class MetricsArgs(Schema):
     class Meta:  # noqa: D106 - marshmallow's way to say that unknown parameters are ignored
         unknown = EXCLUDE
 
-    namespace = fields.String(required=True)
-    pipeline = fields.String(required=True, data_key="pipelineName")
-    model = fields.String(required=True, data_key="modelName", validate=validate.Length(min=1))
+    namespace = Text(required=True)
+    pipeline = Text(required=True, data_key="pipelineName")
+    model = Text(required=True, data_key="modelName", validate=validate.Length(min=1))
     start = Instant(required=True, data_key="startTime", metadata={"format": "date-time"})
     end = Instant(required=True, data_key="endTime", metadata={"format": "date-time"})
     interval = GoDuration(metadata={"description": "Like 10s or 1h30m; absent: one bucket"})
@@ -150,11 +153,11 @@ class RegressionMetricsSchema(Schema):
 
 
 @blp.route("/metrics/pipeline/classification")
+@needs(Role.READ)
 @blp.arguments(MetricsArgs, location="query")
 @blp.response(200, ClassificationMetricsSchema)
-def get_classification_metrics(args: dict[str, Any]) -> dict[str, Any]:
+def get_classification_metrics(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """Accuracy, precision, recall, specificity, F1 and confusion matrix over time"""
-    workspace_id = workspace_for(Role.READ)
     question = _question(args)
     with database().reading() as conn:
         buckets = classification_metrics(
@@ -164,11 +167,13 @@ def get_classification_metrics(args: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.route("/metrics/pipeline/regression")
+@needs(Role.READ)
 @blp.arguments(MetricsArgs, location="query")
 @blp.response(200, RegressionMetricsSchema)
-def get_regression_metrics(args: dict[str, Any]) -> dict[str, list[RegressionBucket]]:
+def get_regression_metrics(
+    args: dict[str, Any], workspace_id: int
+) -> dict[str, list[RegressionBucket]]:
     """Mean absolute, mean squared and root mean squared error over time"""
-    workspace_id = workspace_for(Role.READ)
     with database().reading() as conn:
         return {"metrics": regression_metrics(conn, workspace_id=workspace_id, **_question(args))}
 
@@ -237,8 +242,8 @@ class SubscriptionsArgs(Schema):
     class Meta:  # noqa: D106 - as above
         unknown = EXCLUDE
 
-    namespace = fields.String(load_default="")
-    pipeline = fields.String(load_default="", data_key="pipelineName")
+    namespace = Text(load_default="")
+    pipeline = Text(load_default="", data_key="pipelineName")
 
 
 class UnsubscribeArgs(Schema):
@@ -248,7 +253,7 @@ class UnsubscribeArgs(Schema):
         unknown = EXCLUDE
 
     id = fields.Integer(
-        required=True, data_key="subscriptionId", validate=validate.Range(0, 2**64 - 1)
+        required=True, data_key="subscriptionId", validate=validate.Range(0, 2**ID_BITS - 1)
     )
 
 
@@ -261,11 +266,11 @@ class SubscriptionIdSchema(Schema):
 
 
 @blp.route("/pipeline/model/subscribe", methods=["POST"])
+@needs(Role.INGEST)
 @takes_body(blp, SubscribeRequest)
 @blp.response(200, SubscriptionIdSchema)
-def post_subscribe() -> dict[str, str]:
+def post_subscribe(workspace_id: int) -> dict[str, str]:
     """Declare a model's output: its kind and, for a classifier, its categories in order"""
-    workspace_id = workspace_for(Role.INGEST)
     body = read_message(SubscribeRequest)
     kind, categories = _declared_output(body.features_metadata)
     name = ModelName(body.namespace, body.pipeline_name, body.model_name)
@@ -285,22 +290,22 @@ def post_subscribe() -> dict[str, str]:
 
 
 @blp.route("/pipeline/subscriptions")
+@needs(Role.READ)
 @blp.arguments(SubscriptionsArgs, location="query")
 @blp.response(200)
-def get_subscriptions(args: dict[str, str]) -> Response:
+def get_subscriptions(args: dict[str, str], workspace_id: int) -> Response:
     """List subscriptions, oldest first"""
-    workspace_id = workspace_for(Role.READ)
     with database().reading() as conn:
         found = subscriptions(conn, workspace_id, **args)
     return jsonify({"subscriptions": [_subscription_element(one) for one in found]})
 
 
 @blp.route("/pipeline/model/unsubscribe", methods=["DELETE"])
+@needs(Role.INGEST)
 @blp.arguments(UnsubscribeArgs, location="query")
 @blp.response(200)
-def delete_subscription(args: dict[str, int]) -> Response:
+def delete_subscription(args: dict[str, int], workspace_id: int) -> Response:
     """Forget a subscription; predictions and truths stay"""
-    workspace_id = workspace_for(Role.INGEST)
     with database().writing() as conn:
         unsubscribe(conn, workspace_id, args["id"])
     return jsonify({})
@@ -320,8 +325,6 @@ def _declared_output(features: list[FeatureMetadata]) -> tuple[Kind, list[str]]:
     categories = given[0].categories
     if not categories or len(set(categories)) < len(categories):
         raise InvalidSubscription("categories must be there, and all different")
-    if any("\0" in category for category in categories):
-        raise InvalidSubscription("categories must not contain the character NUL")
     return Kind.CLASSIFICATION, categories
 
 
@@ -350,7 +353,7 @@ class CategoryIndex(msgspec.Struct):
 class RegressionTruth(msgspec.Struct):
     """A value."""
 
-    value: float
+    value: Value
 
 
 class Truth(msgspec.Struct, rename="camel"):
@@ -372,11 +375,11 @@ class FeedbackRequest(msgspec.Struct, rename="camel"):
 
 
 @blp.route("/pipeline/model/feedback", methods=["POST"])
+@needs(Role.INGEST)
 @takes_body(blp, FeedbackRequest)
 @blp.response(200)
-def post_feedback() -> Response:
+def post_feedback(workspace_id: int) -> Response:
     """Say what turned out true; a second feedback for the same prediction replaces the first"""
-    workspace_id = workspace_for(Role.INGEST)
     body = read_message(FeedbackRequest)
     truth = Feedback(
         namespace=body.namespace,
@@ -426,9 +429,22 @@ def read_message(kind: type[Message]) -> Message:
     """The JSON body as a message of this kind.
 
     Raises:
-        InvalidInput: it isn't one.
+        InvalidInput: it isn't one, or holds a text that can't be stored.
     """
+    body = read_body(settings().max_body_bytes)
     try:
-        return msgspec.json.decode(read_body(settings().max_body_bytes), type=kind)
-    except msgspec.DecodeError as error:
-        raise InvalidInput(str(error)) from None
+        message = msgspec.json.decode(body, type=kind)
+    except UNREADABLE as error:
+        raise InvalidInput(why(error)) from None
+    if problem := text_problem(*_texts(msgspec.to_builtins(message))):
+        raise InvalidInput(f"a text {problem}")
+    return message
+
+
+def _texts(part: Any) -> Iterator[str]:
+    """All texts within a message, wherever they stand."""
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, dict | list):
+        for inner in part.values() if isinstance(part, dict) else part:
+            yield from _texts(inner)

@@ -1,8 +1,177 @@
-"""`truthline demo`: real models, replayed."""
+"""`truthline demo`: real models on real data, replayed as if they had served for six hours."""
+
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlencode
 
 import click
+from rich.console import Console
+from rich.progress import Progress
+
+from app.auth.workspaces import default_workspace
+from app.cli.connection import connected, data_option, located
+from app.cli.serve import address, check_port_is_free, is_loopback, serve
+from app.demo.replay import Past, Stored, new_start, past, remaining, replay
+from app.demo.report import report
+from app.demo.timeline import (
+    DIGITS,
+    FAILED,
+    LENGTH,
+    MISTAKEN,
+    NEVER_KNOWN,
+    Event,
+    Trained,
+    timeline,
+)
+from app.errors import TruthlineError
+from app.query.window import Window
+from app.store.database import Database
+from app.store.migration import upgrade
+
+HOST, PORT = "127.0.0.1", 8000
+METRICS_PATH = "/metrics-server/api/v1/metrics/pipeline/classification"
+
+
+class NoScikitLearn(TruthlineError):
+    """The package that trains the demo's models isn't installed."""
+
+
+def _on_loopback(_context: click.Context, _option: click.Parameter, host: str) -> str:
+    if not is_loopback(host):
+        raise click.BadParameter("must be a loopback address, for the demo asks for no key")
+    return host
 
 
 @click.command()
-def demo() -> None:
-    """Placeholder until the next commit."""
+@click.option("--once", is_flag=True, help="Print the metrics and exit instead of serving")
+@click.option(
+    "--host", default=HOST, show_default=True, callback=_on_loopback, help="Address to listen on"
+)
+@click.option("--port", default=PORT, show_default=True, type=click.IntRange(1, 65535))
+@data_option
+@click.pass_context
+def demo(context: click.Context, once: bool, host: str, port: int, data: Path | None) -> None:
+    """Replay real models, print how good they were, and serve the same.
+
+    A classifier of handwritten digits and a regressor of diabetes, two versions each, are
+    trained and replayed as if they had served for the last six hours. Running it again adds
+    nothing twice.
+    """
+    if not once:
+        check_port_is_free(host, port)
+    console = Console(highlight=False)
+    models = _train(console)
+    with located(context.obj, data) as settings:
+        upgrade(settings.database_url)
+        with connected(settings, None) as database:
+            window = _demonstrate(console, database, models)
+        embedded = data is not None or not context.obj.database_url
+        if once:
+            command = _serve_command(host, port, settings.data if embedded else None)
+            _say(console, "To serve this:", command)
+        _say_what_to_try(console, f"http://{address(host, port)}", window)
+        if not once:
+            context.invoke(serve, host=host, port=port, no_auth=True, data=data)
+
+
+def _train(console: Console) -> list[Trained]:
+    """Train the models.
+
+    Raises:
+        NoScikitLearn: the extra `demo` isn't installed.
+    """
+    console.print("Training a classifier of digits and a regressor of diabetes, in two versions")
+    try:
+        from app.demo.models import train  # noqa: PLC0415 - an extra, and a second to import
+    except ModuleNotFoundError as error:
+        raise NoScikitLearn(
+            "The demo trains its models with scikit-learn: run pip install 'truthline-server[demo]'"
+        ) from error
+    return train()
+
+
+def _demonstrate(console: Console, database: Database, models: Sequence[Trained]) -> Window:
+    """Replay what isn't stored yet and print the metrics. Returns the six hours."""
+    with database.reading() as conn:
+        workspace_id = default_workspace(conn)
+        before = past(conn, workspace_id)
+    start = before.start if before else new_start(datetime.now(UTC))
+    events = remaining(timeline(models, start), before)
+    _say_what_is_new(console, before, _replay(console, database, workspace_id, events))
+    window = Window(start, start + LENGTH)
+    _say_what_happens(console, window)
+    with database.reading() as conn:
+        tables = report(conn, database.registry, workspace_id=workspace_id, window=window)
+        console.print(*tables, sep="\n")
+    return window
+
+
+def _replay(
+    console: Console, database: Database, workspace_id: int, events: Sequence[Event]
+) -> list[Stored]:
+    """Replay with a progress bar that goes away; none where nobody would see it move."""
+    stored = []
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("Replaying six hours", total=len(events))
+        for batch in replay(database, workspace_id, events):
+            progress.advance(bar, batch.events)
+            stored.append(batch)
+    return stored
+
+
+def _say_what_is_new(console: Console, before: Past | None, stored: Sequence[Stored]) -> None:
+    predictions = sum(batch.predictions for batch in stored)
+    truths = sum(batch.truths for batch in stored)
+    if before:
+        earlier = f"{len(before.truths):,} predictions were stored by {before.received:%F %T} UTC"
+        console.print(f"Replayed before: {earlier}")
+    if predictions or truths:
+        console.print(f"Stored {predictions:,} predictions and {truths:,} truths")
+    else:
+        console.print("Nothing new to store")
+
+
+def _say_what_happens(console: Console, window: Window) -> None:
+    console.print(
+        f"\nThe six hours are those from {window.start:%F %H:%M} to {window.end:%F %H:%M} UTC. "
+        "From the middle on, what v2 gets to see is ever noisier. "
+        f"{FAILED:.0%} of the requests fail. Truths come minutes to hours later, "
+        f"{MISTAKEN:.0%} of them wrong at first and then corrected; {NEVER_KNOWN:.0%} never come."
+    )
+
+
+def _say_what_to_try(console: Console, base: str, window: Window) -> None:
+    _say(console, "Open:", f"{base}/", f"{base}/docs")
+    _say(console, "Try:", f"curl '{base}{METRICS_PATH}?{_question(window)}'")
+
+
+def _say(console: Console, heading: str, *lines: str) -> None:
+    """Print lines under a heading, unwrapped, so that they can be copied."""
+    console.print(f"\n[bold]{heading}[/]")
+    for line in lines:
+        console.out(f"  {line}", highlight=False)
+
+
+def _question(window: Window) -> str:
+    """The metrics of the digits per half hour, as Seldon's API is asked for them."""
+    parameters = {
+        "namespace": DIGITS.namespace,
+        "pipelineName": DIGITS.pipeline,
+        "modelName": DIGITS.name,
+        "startTime": f"{window.start:%FT%TZ}",
+        "endTime": f"{window.end:%FT%TZ}",
+        "interval": "30m",
+    }
+    return urlencode(parameters, safe=":")
+
+
+def _serve_command(host: str, port: int, embedded: Path | None) -> str:
+    """What serves the same later; `embedded` is the directory of the embedded server, if used."""
+    command = ["truthline", "serve", "--no-auth"]
+    if (host, port) != (HOST, PORT):
+        command += ["--host", host, "--port", str(port)]
+    if embedded is not None:
+        command += ["--data", str(embedded)]
+    return shlex.join(command)

@@ -3,6 +3,7 @@
 import ipaddress
 import logging
 import os
+import socket
 import tempfile
 import threading
 from collections.abc import Callable
@@ -48,8 +49,9 @@ def serve(
         raise click.UsageError(
             f"without authentication the API is served on a loopback address only, not on {host}"
         )
+    check_port_is_free(host, port)
     with located(settings, data) as settings, _shared_metrics(workers):
-        options = {"bind": _bind(host, port), "workers": workers, "threads": threads}
+        options = {"bind": address(host, port), "workers": workers, "threads": threads}
         Server(settings, options, housekeeping=not no_worker).run()
 
 
@@ -61,8 +63,25 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _bind(host: str, port: int) -> str:
+def address(host: str, port: int) -> str:
+    """Host and port as in a URL: an IPv6 address stands in brackets."""
     return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+
+
+def check_port_is_free(host: str, port: int) -> None:
+    """Find out before anything is started; port 0 means any.
+
+    Raises:
+        UsageError: something listens there, or the address isn't this machine's.
+    """
+    try:
+        socket.create_server(
+            (host.strip("[]"), port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        ).close()
+    except OSError as error:
+        raise click.UsageError(
+            f"can't listen on {address(host, port)}: {error.strerror}; try another --port"
+        ) from None
 
 
 def _shared_metrics(workers: int) -> tempfile.TemporaryDirectory[str]:

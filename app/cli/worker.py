@@ -1,6 +1,7 @@
 """`truthline worker`: what has to be done from time to time. Any number may run; one works."""
 
 import logging
+import signal
 import threading
 from pathlib import Path
 
@@ -25,9 +26,11 @@ _log = logging.getLogger(__name__)
 @click.pass_obj
 def worker(settings: Settings, data: Path | None) -> None:
     """Keep house until stopped."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with connected(settings, data) as database:
         _log.info("worker started")
-        keep_house(database, threading.Event())
+        keep_house(database, stop)
 
 
 def keep_house(database: Database, stop: threading.Event) -> None:

@@ -16,6 +16,8 @@ MAX_REPORTED_ERRORS = 100
 IDEMPOTENCY_DAYS = 3
 
 Row = TypeVar("Row", bound=msgspec.Struct)
+# What msgspec raises: also for text that isn't UTF-8, and for a million brackets.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 # What is wrong with the row at an index of its batch, or None.
 Check = Callable[[int, Row], RowError | None]
 
@@ -61,14 +63,14 @@ def read_json(
     """
     try:
         envelope = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError as error:
-        raise InvalidInput(f"the body is not a JSON object: {_as_clause(error)}") from None
+    except UNREADABLE as error:
+        raise InvalidInput(f"the body is not a JSON object: {_as_clause(why(error))}") from None
     if set(envelope) != {member}:
         raise InvalidInput(f'the body must be {{"{member}": [...]}} and have no other member')
     try:
         raw_rows = msgspec.json.decode(envelope[member], type=list[msgspec.Raw])
-    except msgspec.DecodeError as error:
-        raise InvalidInput(f'"{member}" is not a JSON array: {_as_clause(error)}') from None
+    except UNREADABLE as error:
+        raise InvalidInput(f'"{member}" is not a JSON array: {_as_clause(why(error))}') from None
     return _decode_rows(raw_rows, row_type, check, max_rows)
 
 
@@ -81,6 +83,15 @@ def read_ndjson(body: bytes, row_type: type[Row], check: Check[Row], max_rows: i
     """
     lines = [line for line in body.split(b"\n") if line.strip()]
     return _decode_rows(lines, row_type, check, max_rows)
+
+
+def why(error: Exception) -> str:
+    """What one of UNREADABLE says, in words for whoever sent the JSON."""
+    if isinstance(error, UnicodeDecodeError):
+        return "Text is not UTF-8"
+    if isinstance(error, RecursionError):
+        return "Nested too deeply"
+    return str(error)
 
 
 def refuse_if_any(errors: Iterable[RowError | None]) -> None:
@@ -148,7 +159,7 @@ def _decode_rows(
     decoder = msgspec.json.Decoder(row_type)
     try:
         return [decoder.decode(raw) for raw in raw_rows]
-    except msgspec.DecodeError:
+    except UNREADABLE:
         refuse_if_any(_problems(raw_rows, decoder, check))
         raise  # not reached: at least that row has a problem
 
@@ -159,7 +170,7 @@ def _problems(
     for index, raw in enumerate(raw_rows):
         try:
             row = decoder.decode(raw)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             yield _row_error(index, error)
         else:
             yield check(index, row)
@@ -172,9 +183,9 @@ _MISSING = re.compile(r"^Object missing required field `(?P<field>[^`]*)`$")
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<field>[^`]*)`$")
 
 
-def _row_error(index: int, error: msgspec.DecodeError) -> RowError:
+def _row_error(index: int, error: Exception) -> RowError:
     """Turn msgspec's "Expected `int`, got `str` - at `$.batchIndex`" into field and reason."""
-    reason, path = _AT_PATH.match(str(error)).groups()  # type: ignore[union-attr] # matches all
+    reason, path = _AT_PATH.match(why(error)).groups()  # type: ignore[union-attr] # matches all
     if missing := _MISSING.match(reason):
         return RowError(index, _join(path, missing["field"]), "is required")
     if unknown := _UNKNOWN.match(reason):
@@ -186,7 +197,6 @@ def _join(path: str | None, field: str) -> str:
     return f"{path}.{field}" if path else field
 
 
-def _as_clause(reason: object) -> str:
+def _as_clause(reason: str) -> str:
     """Lower the first letter, to go on a sentence; but JSON stays JSON."""
-    text_ = str(reason)
-    return text_ if text_[1:2].isupper() else text_[:1].lower() + text_[1:]
+    return reason if reason[1:2].isupper() else reason[:1].lower() + reason[1:]

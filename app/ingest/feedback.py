@@ -94,10 +94,12 @@ def check(index: int, row: Feedback) -> RowError | None:
     """What no single field can tell: that there is one truth, and that it can be stored."""
     problems = {
         "": _truth_problem(row),
+        "value": number_problem(row.value),
+        "model": text_problem(row.model),
+        "namespace": text_problem(row.namespace),
+        "pipeline": text_problem(row.pipeline),
         "requestId": text_problem(row.request_id),
         "label": text_problem(row.label),
-        "value": number_problem(row.value),
-        "model": text_problem(row.model, row.namespace, row.pipeline),
     }
     return next((RowError(index, field, why) for field, why in problems.items() if why), None)
 

@@ -129,13 +129,19 @@ def check(index: int, row: Prediction) -> RowError | None:
         "": _output_problem(row),
         "confidence": _confidence_problem(row),
         "time": time_problem(row.time) if row.time else None,
-        "requestId": text_problem(row.request_id),
-        "label": text_problem(row.label, *(row.scores or ())),
+        "scores": text_problem(*(row.scores or ())),
         "detections": text_problem(*(found.label for found in row.detections or ())),
         "value": number_problem(row.value),
         "latencySeconds": number_problem(row.latency_seconds),
-        "model": text_problem(row.model, row.namespace, row.pipeline, row.deployment, row.version),
-        "serverVersion": text_problem(row.server_version, row.deployment_type),
+        "model": text_problem(row.model),
+        "namespace": text_problem(row.namespace),
+        "pipeline": text_problem(row.pipeline),
+        "deployment": text_problem(row.deployment),
+        "version": text_problem(row.version),
+        "requestId": text_problem(row.request_id),
+        "label": text_problem(row.label),
+        "deploymentType": text_problem(row.deployment_type),
+        "serverVersion": text_problem(row.server_version),
     }
     return next((RowError(index, field, why) for field, why in problems.items() if why), None)
 
@@ -352,10 +358,19 @@ _JOIN_WAITING = text("""
            labelled.predicted_value, labelled.actual_value, batch_index, staged.request_id
     FROM labelled JOIN staged_prediction AS staged USING (model_id, key, batch_index, series_id)
 """)
+# Of champion and challenger, both may want to forget the same truths: in key order, as above.
 _FORGET_JOINED = text("""
+    WITH joined AS (
+        SELECT model_id, key, batch_index
+        FROM pending_feedback AS f
+        JOIN staged_prediction USING (model_id, key, batch_index)
+        JOIN prediction_key AS k USING (model_id, key, batch_index)
+        WHERE k.actual_label = f.actual_label OR k.actual_value = f.actual_value
+        ORDER BY model_id, key, batch_index
+        FOR UPDATE OF f
+    )
     DELETE FROM pending_feedback AS f
-    USING prediction_key AS k, staged_prediction AS s
-    WHERE (f.model_id, f.key, f.batch_index) = (s.model_id, s.key, s.batch_index)
-      AND (k.model_id, k.key, k.batch_index) = (s.model_id, s.key, s.batch_index)
-      AND (k.actual_label = f.actual_label OR k.actual_value = f.actual_value)
+    USING joined
+    WHERE (f.model_id, f.key, f.batch_index)
+        = (joined.model_id, joined.key, joined.batch_index)
 """)

@@ -10,11 +10,9 @@ import hashlib
 import importlib.util
 import logging
 import os
-import pwd
 import re
 import shlex
 import shutil
-import stat
 import subprocess
 import tempfile
 import time
@@ -23,16 +21,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote
 
 import psycopg
 
 from app.errors import TruthlineError
+from app.store.account import Account, open_way, server_account
 
 _log = logging.getLogger(__name__)
 
-_NAME = "truthline"  # of the database, of its owner and of the system account
+_NAME = "truthline"  # of the database and of its owner
 _PORT = "5432"  # only a part of the socket's name, set lest the environment's PGPORT be taken
 _SOCKET = f".s.PGSQL.{_PORT}"
 _SOCKET_PATH_LIMIT = 103  # bytes; the least of the systems' limits (macOS; Linux takes 107)
@@ -59,10 +57,6 @@ class UnusableDirectory(TruthlineError):
 
 class WrongServerVersion(TruthlineError):
     """The data were written by another major version of PostgreSQL."""
-
-
-class NoServerAccount(TruthlineError):
-    """The unprivileged account that runs the server for root can't be created."""
 
 
 class ServerFailed(TruthlineError):
@@ -133,7 +127,7 @@ def running(cluster: Cluster) -> Iterator[str]:
         cluster, directory=cluster.directory.resolve(), binaries=cluster.binaries.resolve()
     )
     _make_directory(cluster)
-    server = _Server(cluster, _server_owner(cluster))
+    server = _Server(cluster, server_account(cluster.data))
     entered_by = os.getpid()
     with _opened(cluster.directory / "users.lock") as users:
         try:
@@ -204,19 +198,12 @@ def _url(socket: Path) -> str:
     return f"postgresql+psycopg://{_NAME}@/{_NAME}?host={quote(str(socket), safe='')}&port={_PORT}"
 
 
-class _Owner(NamedTuple):
-    """The account that runs the server and owns its files, where that isn't simply ours."""
-
-    user: int
-    group: int
-
-
 @dataclass(frozen=True, slots=True)
 class _Server:
     """The server of a cluster; to be started and stopped under the cluster's lock only."""
 
     cluster: Cluster
-    owner: _Owner | None
+    owner: Account | None
 
     def ensure_running(self) -> Path:
         """Return the socket's directory of the server, which answers and has our database."""
@@ -238,7 +225,7 @@ class _Server:
     def _let_owner_in(self) -> None:
         if self.owner is not None:
             for path in (self.cluster.data, self.cluster.binaries / "postgres"):
-                _open_way(path, self.owner)
+                open_way(path, self.owner)
 
     def _ensure_data(self) -> None:
         version_file = self.cluster.data / "PG_VERSION"
@@ -290,10 +277,12 @@ class _Server:
 
     def _start_unless_running(self) -> None:
         """Bring a server that doesn't answer one step nearer to it."""
+        # One that was stopping just now makes a start fail, and may be gone before we look again.
+        had_predecessor = _pid_file(self.cluster).exists()
         if not self._is_running() and self._start():
             return
         # One may run after a failure too, if it was started by a user that was killed meanwhile.
-        if not (self._is_running() or self._is_blocked_by_predecessor()):
+        if not (had_predecessor or self._is_running() or self._is_blocked_by_predecessor()):
             raise self._failure("PostgreSQL didn't start")
         time.sleep(_PAUSE)
 
@@ -390,60 +379,6 @@ class _Server:
     def _failure(self, what: str) -> ServerFailed:
         log = "".join(_log_end(self.cluster))
         return ServerFailed(f"{what}; {self.cluster.log} ends with:\n{log}")
-
-
-def _server_owner(cluster: Cluster) -> _Owner | None:
-    """Return the account to run the server as if we are root, which PostgreSQL refuses to be."""
-    if os.geteuid() != 0:
-        return None
-    with suppress(FileNotFoundError):
-        data = cluster.data.stat()
-        if data.st_uid != 0:
-            return _Owner(data.st_uid, data.st_gid)
-    account = _find_account() or _create_account()
-    return _Owner(account.pw_uid, account.pw_gid)
-
-
-def _find_account() -> pwd.struct_passwd | None:
-    try:
-        return pwd.getpwnam(_NAME)
-    except KeyError:
-        return None
-
-
-def _create_account() -> pwd.struct_passwd:
-    useradd = shutil.which("useradd", path="/usr/sbin:/usr/bin:/sbin:/bin")
-    if useradd is None:
-        raise NoServerAccount(_account_advice("there is no useradd to create one"))
-    kind = ("--system", "--no-create-home", "--shell", "/usr/sbin/nologin")
-    created = subprocess.run([useradd, *kind, _NAME], capture_output=True, text=True, check=False)
-    account = _find_account()  # Whatever useradd says, another process may have been faster.
-    if account is None:
-        raise NoServerAccount(_account_advice(created.stderr.strip()))
-    return account
-
-
-def _account_advice(reason: str) -> str:
-    return (
-        "PostgreSQL doesn't run as root, and there is no account to run it as "
-        f"({reason}). Create the system user {_NAME!r}, or run Truthline as another user."
-    )
-
-
-def _open_way(path: Path, owner: _Owner) -> None:
-    """Let the owner pass through the directories above a path, without seeing what is in them."""
-    for parent in path.resolve().parents:
-        status = parent.stat()
-        if not status.st_mode & _passage(status, owner):
-            _log.warning("Opening %s to be passed through by other users", parent)
-            parent.chmod(stat.S_IMODE(status.st_mode) | stat.S_IXOTH)
-
-
-def _passage(status: os.stat_result, owner: _Owner) -> int:
-    """Return the permission that decides whether the owner may pass through a directory."""
-    if status.st_uid == owner.user:
-        return stat.S_IXUSR
-    return stat.S_IXGRP if status.st_gid == owner.group else stat.S_IXOTH
 
 
 def _sync(directory: Path) -> None:

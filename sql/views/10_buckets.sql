@@ -6,11 +6,15 @@
 --          window. A NULL width means one bucket: the whole window.
 -- Why      generate_series and not time_bucket_gapfill: the latter is absent from the Apache
 --          edition and says nothing when no row matches. Widths are turned into seconds, for
---          a day must be 24 hours whatever the session's time zone is.
+--          a day must be 24 hours whatever the session's time zone is. Whole hours go apart:
+--          in a double, seconds of three centuries have no microseconds left.
 CREATE OR REPLACE FUNCTION truthline.bucket_width(
     start_time timestamptz, end_time timestamptz, width interval
 ) RETURNS interval LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT make_interval(secs => extract(epoch FROM coalesce(width, end_time - start_time))::float8)
+    SELECT make_interval(
+        hours => div(extract(epoch FROM coalesce(width, end_time - start_time)), 3600)::integer,
+        secs => mod(extract(epoch FROM coalesce(width, end_time - start_time)), 3600)::float8
+    )
 $$;
 COMMENT ON FUNCTION truthline.bucket_width(timestamptz, timestamptz, interval) IS
     'Bucket width as a span of seconds; the whole window where no width is given.';

@@ -8,6 +8,7 @@
 --          start_time - 24 h (ingest refuses times further ahead), so older chunks are skipped.
 -- Why      error sums are numeric: a corrected truth takes back exactly what it had added,
 --          however large the mistake was. Sums of double precision would keep its rounding.
+--          Errors below 1e-150 count as 0: their squares are no doubles, and PostgreSQL raises.
 CREATE OR REPLACE FUNCTION truthline.outcome_cells(
     series integer[], start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, origin timestamptz DEFAULT NULL
@@ -21,9 +22,13 @@ CREATE OR REPLACE FUNCTION truthline.outcome_cells(
         o.predicted_label,
         o.actual_label,
         sum(o.weight)::bigint,
-        sum(o.weight * abs(o.predicted_value - o.actual_value)::numeric),
-        sum(o.weight * power(o.predicted_value - o.actual_value, 2)::numeric)
+        sum(o.weight * e.error::numeric),
+        sum(o.weight * power(e.error, 2)::numeric)
     FROM truthline_data.outcome AS o
+    CROSS JOIN LATERAL (SELECT abs(o.predicted_value - o.actual_value)) AS d (difference)
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN d.difference < 1e-150 THEN 0 ELSE d.difference END
+    ) AS e (error)
     WHERE o.series_id = ANY (series)
       AND o.time >= start_time AND o.time < end_time
       AND o.received_at >= start_time - INTERVAL '24 hours'

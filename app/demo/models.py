@@ -1,0 +1,103 @@
+"""Real models on real data: handwritten digits, and how far diabetes goes within a year.
+
+Two models each, as two versions of one. This module needs scikit-learn, the extra `demo`.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# scikit-learn carries no types.
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import train_test_split
+
+from app.demo.timeline import DIABETES, DIGITS, Answer, Trained
+
+SEED = 20260
+HELD_OUT_DIGITS = 900  # of 1,797 images
+HELD_OUT_PATIENTS = 150  # of 442
+
+
+def train() -> list[Trained]:
+    """Train all of them; takes about a second."""
+    return [_train_digits(), _train_diabetes()]
+
+
+def _train_digits() -> Trained:
+    images, digits = load_digits(return_X_y=True)
+    learned, held_out, learned_truths, truths = train_test_split(
+        images, digits, test_size=HELD_OUT_DIGITS, random_state=SEED, stratify=digits
+    )
+    versions: dict[str, Any] = {
+        "v1": RandomForestClassifier(random_state=SEED),
+        "v2": ExtraTreesClassifier(random_state=SEED),
+    }
+    for version in versions.values():
+        version.fit(learned, learned_truths)
+    return Trained(DIGITS, [str(truth) for truth in truths], Classifiers(versions, held_out))
+
+
+def _train_diabetes() -> Trained:
+    patients, progressions = load_diabetes(return_X_y=True)
+    learned, held_out, learned_truths, truths = train_test_split(
+        patients, progressions, test_size=HELD_OUT_PATIENTS, random_state=SEED
+    )
+    versions: dict[str, Any] = {
+        "v1": RandomForestRegressor(min_samples_leaf=5, random_state=SEED),
+        "v2": Ridge(alpha=0.1),
+    }
+    for version in versions.values():
+        version.fit(learned, learned_truths)
+    return Trained(DIABETES, [float(truth) for truth in truths], Regressors(versions, held_out))
+
+
+@dataclass(frozen=True, slots=True)
+class Classifiers:
+    """Answers with a probability for each class."""
+
+    versions: Mapping[str, Any]
+    inputs: np.ndarray
+
+    def __call__(
+        self, version: str, samples: Sequence[int], noise: Sequence[float]
+    ) -> list[Answer]:
+        """Classify samples that are seen through noise."""
+        model = self.versions[version]
+        names = [str(class_) for class_ in model.classes_]
+        rows = model.predict_proba(_through_noise(self.inputs, samples, noise))
+        return [dict(zip(names, row, strict=True)) for row in rows.tolist()]
+
+
+@dataclass(frozen=True, slots=True)
+class Regressors:
+    """Answers with a value."""
+
+    versions: Mapping[str, Any]
+    inputs: np.ndarray
+
+    def __call__(
+        self, version: str, samples: Sequence[int], noise: Sequence[float]
+    ) -> list[Answer]:
+        """Estimate the value of samples that are seen through noise."""
+        seen = _through_noise(self.inputs, samples, noise)
+        answers: list[Answer] = self.versions[version].predict(seen).tolist()
+        return answers
+
+
+def _through_noise(
+    inputs: np.ndarray, samples: Sequence[int], noise: Sequence[float]
+) -> np.ndarray:
+    """Samples with normal noise, its strength in standard deviations of all inputs."""
+    clear = inputs[list(samples)]
+    grain = np.random.default_rng(SEED).normal(scale=inputs.std(), size=clear.shape)
+    seen: np.ndarray = clear + grain * np.asarray(noise)[:, np.newaxis]
+    return seen.clip(inputs.min(), inputs.max())

@@ -1,0 +1,209 @@
+"""The command as people run it: real processes, a real embedded server."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+ROOT = Path(__file__).parents[2]
+TRUTHLINE = [sys.executable, "-m", "app.cli"]
+PATIENCE = 60
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A data directory that the tests of this module share, as a newcomer's is."""
+    return tmp_path_factory.mktemp("data") / "truthline-data"
+
+
+def environment(**more):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TRUTHLINE_")}
+    return kept | {"COLUMNS": "100"} | more
+
+
+def run(*arguments, **more):
+    return subprocess.run(
+        [*TRUTHLINE, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=environment(**more),
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+@contextmanager
+def served(data, *arguments):
+    """A running `truthline serve`; yields its base URL and expects a clean end."""
+    port = free_port()
+    command = [*TRUTHLINE, "serve", "--port", str(port), "--data", str(data), *arguments]
+    process = subprocess.Popen(
+        command, env=environment(), stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    try:
+        base = f"http://127.0.0.1:{port}"
+        await_ready(base, process)
+        yield base
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, log
+    assert "Traceback" not in log
+
+
+def await_ready(base, process):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[1]
+        try:
+            if requests.get(f"{base}/readyz", timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.05)
+    pytest.fail("the server did not get ready")
+
+
+def test_the_first_curl_of_the_readme_answers(data):
+    readme = (ROOT / "README.md").read_text()
+    curls = re.findall(r"```bash\n(curl.*?)```", readme, re.DOTALL)
+    assert len(curls) == 3
+    with served(data, "--no-auth") as base:
+        answers = [play(curl, base) for curl in curls]
+
+    assert answers[0] == {"accepted": 2, "duplicates": 0, "pending": 0}
+    assert answers[1] == {"accepted": 2, "duplicates": 0, "pending": 0}
+    assert [bucket["accuracy"] for bucket in answers[2]["metrics"]] == [0.5, -1]
+
+
+def play(curl, base):
+    """Run a documented curl against another port."""
+    command = shlex.split(curl.replace("http://127.0.0.1:8000", base))
+    answer = subprocess.run(
+        [*command, "--silent", "--fail-with-body"], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stdout
+    return json.loads(answer.stdout)
+
+
+def test_a_key_made_beside_a_running_server_opens_it(data):
+    with served(data) as base:
+        url = f"{base}/metrics-server/api/v1/pipeline/subscriptions"
+        made = run("keys", "create", "--workspace", "team", "--role", "read", "--data", data)
+        key = made.stdout.strip()
+
+        assert made.stdout == key + "\n"
+        assert requests.get(url, timeout=5).status_code == 401
+        assert requests.get(url, headers={"X-API-Key": key}, timeout=5).json() == {
+            "subscriptions": []
+        }
+
+
+def test_several_processes_serve_one_database(data):
+    with served(data, "--no-auth", "--workers", "2") as base:
+        for _ in range(20):
+            assert requests.get(f"{base}/livez", timeout=5).ok
+        metrics = requests.get(f"{base}/metrics", timeout=5).text
+
+    counted = re.search(r'duration_seconds_count\{.*route="/livez".*\} (\S+)', metrics)
+    assert float(counted[1]) == 20  # of both processes together
+
+
+def test_a_second_server_uses_the_same_embedded_one(data):
+    with served(data, "--no-auth") as one, served(data, "--no-auth") as other:
+        row = {"model": "shared", "requestId": "r", "label": "a"}
+        first = requests.post(f"{one}/api/v1/predictions", json={"predictions": [row]}, timeout=5)
+        again = requests.post(f"{other}/api/v1/predictions", json={"predictions": [row]}, timeout=5)
+
+    assert (first.json()["accepted"], again.json()["duplicates"]) == (1, 1)
+    assert not (data / "postgres" / "postmaster.pid").exists()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])  # noqa: S104
+def test_no_auth_is_refused_off_loopback(data, host):
+    refused = run("serve", "--no-auth", "--host", host, "--data", data)
+
+    assert refused.returncode == 2
+    assert "loopback" in refused.stderr
+
+
+def test_a_busy_port_is_said_plainly(data):
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        refused = run("serve", "--no-auth", "--port", port, "--data", data)
+
+    assert refused.returncode == 2
+    assert f"can't listen on 127.0.0.1:{port}" in refused.stderr
+    assert "--port" in refused.stderr
+
+
+def test_status_says_what_there_is(data):
+    told = run("status", "--data", data)
+
+    assert told.returncode == 0
+    assert "postgres" in told.stdout
+    assert "pending feedback" in told.stdout
+
+
+def test_db_status_of_a_database_without_schema_ends_with_1(empty_database_url):
+    url = empty_database_url()
+
+    before = run("db", "status", TRUTHLINE_DATABASE_URL=url)
+    upgraded = run("db", "upgrade", TRUTHLINE_DATABASE_URL=url)
+    after = run("db", "status", TRUTHLINE_DATABASE_URL=url)
+
+    assert before.returncode == 1
+    assert "run 'truthline db upgrade'" in before.stdout
+    assert (upgraded.returncode, after.returncode) == (0, 0), upgraded.stderr
+    assert "the newest" in after.stdout
+
+
+def test_a_database_that_is_away_is_said_plainly():
+    url = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
+    told = run("status", TRUTHLINE_DATABASE_URL=url)
+
+    assert told.returncode == 1
+    assert told.stderr.startswith("Error: the database can't be reached")
+    assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("POOL_SIZE", "many"), ("AUTH", "perhaps"), ("LOG_FORMAT", "xml")],
+)
+def test_a_wrong_setting_is_named(name, value):
+    told = run("db", "status", **{f"TRUTHLINE_{name}": value})
+
+    assert told.returncode == 1
+    assert f"TRUTHLINE_{name}" in told.stderr
+
+
+def test_every_command_of_the_readme_exists():
+    readme = (ROOT / "README.md").read_text()
+    targets = set(re.findall(r"^([a-z.-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    for target in re.findall(r"\bmake ([a-z.-]+)", readme):
+        assert target in targets
+    for command in re.findall(r"truthline ((?:[a-z]+ ?)+)", readme):
+        assert run(*command.split(), "--help").returncode == 0, command
+
+
+def test_help_names_every_command():
+    listed = run("--help").stdout
+
+    for command in ("serve", "demo", "db", "status", "keys", "worker"):
+        assert re.search(rf"^  {command}\s", listed, re.MULTILINE)

@@ -1,0 +1,124 @@
+"""Who may do what in the database of the compose file."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg.errors import InsufficientPrivilege
+
+from tests.deploy.compose import PASSWORD
+
+CLOSED = ["api_key", "ingest_batch", "pending_feedback", "prediction_key"]
+FUNCTIONS = ["buckets", "classification_metrics", "outcome_cells", "regression_metrics"]
+CALLS = {
+    "buckets": "buckets(now() - INTERVAL '1 hour', now(), '10 min')",
+    **{
+        name: f"{name}(ARRAY[1], now() - INTERVAL '1 hour', now(), '10 min')"
+        for name in FUNCTIONS[1:]
+    },
+}
+# Tables and views that a function of schema truthline names, and that the reader can't read.
+NAMED_BUT_CLOSED = """
+    SELECT function.oid::regprocedure, relation.oid::regclass
+    FROM pg_proc AS function, pg_class AS relation
+    WHERE function.pronamespace = 'truthline'::regnamespace
+      AND relation.relnamespace = 'truthline_data'::regnamespace
+      AND relation.relkind IN ('r', 'p', 'v', 'm')
+      AND function.prosrc ~ ('truthline_data\\.' || relation.relname || '\\M')
+      AND NOT has_table_privilege('grafana_reader', relation.oid, 'SELECT')
+"""
+
+
+@pytest.fixture
+def superuser(deployed) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(deployed.conninfo(), autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def reader(deployed) -> Iterator[psycopg.Connection]:
+    login = deployed.conninfo(user="grafana_reader", password=PASSWORD)
+    with psycopg.connect(login, autocommit=True) as connection:
+        yield connection
+
+
+def accepts(secret: str, password: str) -> bool:
+    """Whether a SCRAM secret, as PostgreSQL keeps it, was made of that password."""
+    _, parameters, keys = secret.split("$")
+    iterations, salt = parameters.split(":")
+    salted = hashlib.pbkdf2_hmac(
+        "sha256", password.encode(), base64.b64decode(salt), int(iterations)
+    )
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    stored_key = base64.b64encode(hashlib.sha256(client_key).digest()).decode()
+    return stored_key == keys.split(":")[0]
+
+
+@pytest.mark.parametrize("call", FUNCTIONS)
+def test_the_reader_may_ask_for_metrics(reader: psycopg.Connection, call: str) -> None:
+    reader.execute(f"SELECT * FROM truthline.{CALLS[call]}").fetchall()
+
+
+def test_the_reader_may_read_what_functions_read(superuser: psycopg.Connection) -> None:
+    assert superuser.execute(NAMED_BUT_CLOSED).fetchall() == []
+
+
+@pytest.mark.parametrize("table", CLOSED)
+def test_the_reader_may_not_see_keys(reader: psycopg.Connection, table: str) -> None:
+    with pytest.raises(InsufficientPrivilege):
+        reader.execute(f"SELECT FROM truthline_data.{table}")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO truthline_data.workspace (name) VALUES ('mine')",
+        "UPDATE truthline_data.model SET name = 'mine'",
+        "DELETE FROM truthline_data.outcome",
+        "TRUNCATE truthline_data.prediction",
+        "CREATE TABLE public.mine ()",
+        "CREATE TABLE truthline.mine ()",
+        "CREATE TEMPORARY TABLE mine ()",
+    ],
+)
+def test_the_reader_may_not_write(reader: psycopg.Connection, statement: str) -> None:
+    reader.execute("SET default_transaction_read_only = off")
+    with pytest.raises(InsufficientPrivilege):
+        reader.execute(statement)
+
+
+def test_the_reader_reads_only_unless_it_says_otherwise(reader: psycopg.Connection) -> None:
+    assert reader.execute("SHOW transaction_read_only").fetchone() == ("on",)
+
+
+@pytest.mark.parametrize("role", ["truthline_owner", "grafana_reader"])
+def test_passwords_arrive_as_they_are_written(superuser: psycopg.Connection, role: str) -> None:
+    found = superuser.execute("SELECT rolpassword FROM pg_authid WHERE rolname = %s", [role])
+    assert accepts(found.fetchone()[0], PASSWORD)
+
+
+@pytest.mark.parametrize("role", ["truthline_owner", "grafana_reader"])
+def test_no_role_may_more_than_it_needs(superuser: psycopg.Connection, role: str) -> None:
+    found = superuser.execute(
+        "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls"
+        " FROM pg_roles WHERE rolname = %s",
+        [role],
+    )
+    assert found.fetchone() == (False,)
+
+
+@pytest.mark.parametrize("privilege", ["CONNECT", "TEMPORARY", "CREATE"])
+def test_strangers_may_not_even_connect(superuser: psycopg.Connection, privilege: str) -> None:
+    found = superuser.execute(
+        "SELECT has_database_privilege('public', current_database(), %s)", [privilege]
+    )
+    assert found.fetchone() == (False,)
+
+
+def test_migrating_and_granting_again_changes_nothing(deployed) -> None:
+    for step in (deployed.migrate, deployed.grants):
+        again = step()
+        assert again.returncode == 0, again.stderr

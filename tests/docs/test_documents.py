@@ -1,0 +1,78 @@
+"""Documents can't lie: settings, endpoints, tables and functions are those there are."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app.config import PREFIX, Settings
+from app.errors import TruthlineError
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(
+    path.relative_to(ROOT)
+    for pattern in ("*.md", "docs/**/*.md", "sql/*.md")
+    for path in ROOT.glob(pattern)
+)
+
+
+def rows(document, first_cell):
+    """Cells of the table rows whose first cell matches."""
+    lines = (ROOT / document).read_text().splitlines()
+    tables = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line[:1] == "|"]
+    return [cells for cells in tables if re.fullmatch(first_cell, cells[0])]
+
+
+def test_every_setting_has_its_row_with_its_default():
+    documented = {row[0].strip("`"): row[1].strip("`") for row in rows("docs/settings.md", "`T.*`")}
+
+    assert documented == {
+        PREFIX + field.name.upper(): str(field.default) for field in fields(Settings)
+    }
+
+
+def test_every_native_path_is_in_the_api_page(app):
+    said = (ROOT / "docs/api.md").read_text()
+    paths = {rule.rule for rule in app.url_map.iter_rules() if not rule.rule.startswith("/docs")}
+    below = {"/metrics-server/api/v1"}
+
+    missing = [
+        p
+        for p in paths - {"/", "/openapi.json"}
+        if p not in said and not any(p.startswith(prefix) for prefix in below)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("schema", ["truthline", "truthline_data"])
+def test_the_sql_page_lists_what_there_is(database, schema):
+    catalog = {
+        "truthline": "SELECT proname FROM pg_proc WHERE pronamespace = 'truthline'::regnamespace",
+        "truthline_data": "SELECT tablename FROM pg_tables WHERE schemaname = 'truthline_data'",
+    }
+    page = (ROOT / "sql/README.md").read_text().split("\n## ")
+    section = next(part for part in page if f"`{schema}`" in part.splitlines()[0])
+    listed = set(re.findall(r"^\| `(\w+)", section, re.MULTILINE))
+    with database.reading() as conn:
+        assert listed == set(conn.execute(text(catalog[schema])).scalars())
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_links_between_documents_lead_somewhere(document):
+    here = (ROOT / document).parent
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", (ROOT / document).read_text()):
+        assert (here / target).exists(), target
+
+
+def test_the_tree_of_failures_is_the_one_drawn():
+    import app.errors  # noqa: PLC0415 - its text is the subject
+
+    drawn = set(re.findall(r"[├└]── (\w+)", app.errors.__doc__))
+    defined = {
+        kind.__name__
+        for kind in vars(app.errors).values()
+        if isinstance(kind, type) and issubclass(kind, TruthlineError)
+    }
+    assert drawn == defined - {"TruthlineError"}
