@@ -17,7 +17,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import NullPool, create_engine, make_url
 
 from app.auth.keys import Role, create_key
 from app.auth.workspaces import find_or_create_workspace
@@ -43,10 +43,9 @@ def server() -> Iterator[str]:
 
 
 def _execute(url: str, statement: str) -> None:
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with engine.connect() as conn:
         conn.exec_driver_sql(statement)
-    engine.dispose()
 
 
 @pytest.fixture(scope="session")
@@ -67,11 +66,23 @@ def empty_database_url(server) -> Iterator[Callable[[str], str]]:
 
 
 @pytest.fixture(scope="session")
-def template(empty_database_url) -> str:
-    """Name of a migrated database that nobody is connected to."""
+def template(server, empty_database_url) -> str:
+    """Name of a migrated database that nobody is connected to, or it couldn't be copied.
+
+    TimescaleDB's scheduler would connect to it at any moment, so it is closed to all.
+    """
     url = empty_database_url()
     upgrade(url)
-    return make_url(url).database
+    name = make_url(url).database
+    _execute(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    _execute(server, _DISCONNECT.format(name=name))
+    return name
+
+
+# Waits, up to five seconds, for each of the others to be gone.
+_DISCONNECT = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
+)
 
 
 @pytest.fixture
