@@ -3,11 +3,13 @@
 import math
 import struct
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from marshmallow import fields
 
-FLOAT32_DIGITS = range(6, 10)  # every float32 is one decimal of at most nine digits
+FLOAT32_DIGITS = range(1, 10)  # every float32 is one decimal of at most nine digits
+WRITTEN_OUT = 1e21  # from here on an exponent says it shorter; Go does the same
 LARGEST_FLOAT32 = 3.4028235677973366e38  # the midpoint above the largest: from here on it is inf
 
 
@@ -25,7 +27,9 @@ def shortest_float32(number: float) -> float | int | str:
         for digits in FLOAT32_DIGITS
         if struct.pack("f", decimal := float(f"{rounded:.{digits}g}")) == struct.pack("f", rounded)
     )
-    return int(shortest) if shortest.is_integer() else shortest
+    if shortest.is_integer() and abs(shortest) < WRITTEN_OUT:
+        return int(Decimal(repr(shortest)))
+    return shortest
 
 
 def utc_time(time: datetime) -> str:

@@ -119,6 +119,7 @@ def _complete(operation: dict[str, Any], path: str) -> None:
     """Name the error form of this path; a path that asks for no key says so."""
     form = f"#/components/responses/{error_schema_name(path)}"
     operation["responses"]["default"] = {"$ref": form}
+    operation["responses"].pop("422", None)  # the library's own form of errors
     operation["security"] = [] if path in OPEN_PATHS else [{name: []} for name in SECURITY_SCHEMES]
 
 

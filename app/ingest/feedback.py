@@ -179,7 +179,12 @@ def _staged_rows(truths: Iterable[Truth]) -> Iterator[tuple[object, ...]]:
 _JOIN = text("""
     WITH news AS (
         SELECT k.*, s.request_id, s.actual_label AS new_label, s.actual_value AS new_value
-        FROM staged_feedback AS s JOIN prediction_key AS k USING (model_id, key, batch_index)
+        FROM staged_feedback AS s
+        CROSS JOIN LATERAL (
+            SELECT * FROM prediction_key AS k
+            WHERE (k.model_id, k.key, k.batch_index) = (s.model_id, s.key, s.batch_index)
+            OFFSET 0  -- looked up for each staged row, whatever the planner thinks
+        ) AS k
         WHERE (k.predicted_label IS NULL) = (s.actual_label IS NULL)
           AND (k.predicted_value IS NULL) = (s.actual_value IS NULL)
           AND (k.actual_label IS DISTINCT FROM s.actual_label

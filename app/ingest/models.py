@@ -1,15 +1,14 @@
 """Models at ingest: registered at first sight, and held to the kind they first had."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.errors import RowError
 from app.ingest.batch import refuse_if_any
 from app.store.registry import Kind, Model, ModelName, Registry
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What one row says of its model's kind: None where it has no output, hence says nothing.
 
     `field` is the member that says it.

@@ -1,13 +1,12 @@
 """Predictions: what a model answered, one row per output."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from app.errors import RowError
 from app.ingest.batch import BatchKey, Verdict, claim, refuse_if_any
@@ -29,6 +28,8 @@ from app.store.copy import copy_rows, stage_rows
 from app.store.database import Database
 from app.store.registry import Kind, Model, ModelName, SeriesName
 
+# Model, key, batch index and series: what makes a prediction the same as another.
+Identity = tuple[int, UUID | None, int, int]
 # An inference that found nothing is one output of this label, with confidence 0.
 NOTHING_DETECTED = ""
 
@@ -68,8 +69,7 @@ class Prediction(
     server_version: Name = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """One output as it is stored; all None for a failed inference."""
 
     label: str | None = None
@@ -77,21 +77,19 @@ class Output:
     confidence: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+# What a failed inference is stored as.
+FAILED = (Output(),)
+
+
+class Placed(NamedTuple):
     """A prediction with the ids it is stored under. `key` is None without a request id."""
 
     prediction: Prediction
     time: datetime
     outputs: Sequence[Output]
-    model_id: int
     series_id: int
     key: UUID | None
-
-    @property
-    def identity(self) -> tuple[int, UUID | None, int, int]:
-        """What makes it the same request as another."""
-        return (self.model_id, self.key, self.prediction.batch_index, self.series_id)
+    identity: Identity
 
 
 def ingest_predictions(
@@ -159,7 +157,7 @@ def outputs_of(row: Prediction) -> Sequence[Output]:
         return tuple(Output(label=d.label, confidence=d.confidence) for d in row.detections)
     if row.detections is not None:
         return (Output(label=NOTHING_DETECTED, confidence=0.0),)
-    return (Output(),)
+    return FAILED
 
 
 def _output_problem(row: Prediction) -> str | None:
@@ -202,16 +200,16 @@ def _place(
     names = [_series_name(models[c.model], row) for c, row in zip(claims, predictions, strict=True)]
     series = database.registry.register_series(names)
     return [
-        Placed(
-            prediction=row,
-            time=row.time or now,
-            outputs=outputs_of(row),
-            model_id=name.model_id,
-            series_id=series[name],
-            key=_key_of(row),
-        )
+        _placed(row, name.model_id, series[name], row.time or now)
         for row, name in zip(predictions, names, strict=True)
     ]
+
+
+def _placed(row: Prediction, model_id: int, series_id: int, time: datetime) -> Placed:
+    outputs = outputs_of(row)
+    key = _key_of(row, failed=outputs == FAILED)
+    identity = (model_id, key, row.batch_index, series_id)
+    return Placed(row, time, outputs, series_id, key, identity)
 
 
 def _series_name(model: Model, row: Prediction) -> SeriesName:
@@ -220,11 +218,10 @@ def _series_name(model: Model, row: Prediction) -> SeriesName:
     )
 
 
-def _key_of(row: Prediction) -> UUID | None:
+def _key_of(row: Prediction, *, failed: bool) -> UUID | None:
     """A failed attempt has a key of its own: the retry that succeeds is no repetition of it."""
     if not row.request_id:
         return None
-    failed = outputs_of(row) == (Output(),)
     return request_key(f"{row.request_id}\0failed" if failed else row.request_id)
 
 
@@ -236,7 +233,7 @@ def _without_known(
     Rows without a request id are always new.
     """
     first = {row.identity: row for row in reversed(placed) if row.key}
-    taken = _take_keys(conn, first.values(), labels) if first else set()
+    taken = _take_keys(conn, first, labels) if first else set()
     return [
         row
         for row in placed
@@ -245,15 +242,40 @@ def _without_known(
 
 
 def _take_keys(
-    conn: Connection, rows: Collection[Placed], labels: Mapping[str, int]
-) -> set[tuple[Any, ...]]:
+    conn: Connection, first: Mapping[Identity, Placed], labels: Mapping[str, int]
+) -> set[Identity]:
     """Identities that are new. Of two writers with the same one, the second waits for the first."""
-    share_keys(conn, (row.key for row in rows if row.key))
-    stage_rows(conn, "staged_prediction", STAGED_COLUMNS, _staged_rows(rows, labels))
-    taken = {tuple(row) for row in conn.execute(_TAKE_KEYS)}
-    conn.execute(_JOIN_WAITING)
-    conn.execute(_FORGET_JOINED)
-    return taken
+    share_keys(conn, (row.key for row in first.values() if row.key))
+    stage_rows(conn, "staged_prediction", STAGED_COLUMNS, _staged_rows(first.values(), labels))
+    taken = conn.execute(_TAKE_KEYS).all()
+    _join(conn, [row for row in taken if row.actual_label or row.actual_value is not None], first)
+    return {_identity(row) for row in taken}
+
+
+def _identity(row: Row[Any]) -> Identity:
+    return (row.model_id, row.key, row.batch_index, row.series_id)
+
+
+def _join(conn: Connection, known: Sequence[Row[Any]], first: Mapping[Identity, Placed]) -> None:
+    """Append the outcomes of new predictions whose truth was there before them."""
+    if not known:
+        return
+    outcomes = (
+        (
+            row.time,
+            row.series_id,
+            row.predicted_label,
+            row.actual_label,
+            row.predicted_value,
+            row.actual_value,
+            row.batch_index,
+            first[_identity(row)].prediction.request_id,
+        )
+        for row in known
+    )
+    copy_rows(conn, "outcome", OUTCOME_COLUMNS, outcomes)
+    names = ("model_id", "key", "batch_index")
+    conn.execute(_FORGET_JOINED, {n: [getattr(row, n) for row in known] for n in names})
 
 
 STAGED_COLUMNS = {
@@ -282,16 +304,57 @@ def _single_output(row: Placed, labels: Mapping[str, int]) -> tuple[int | None, 
     return (None if output.label is None else labels[output.label]), output.value
 
 
-# In key order, so that two batches with common keys wait for each other one way only.
+# In key order, so that two batches with common keys wait for each other one way only. A truth may
+# be there already: it waits in pending_feedback, or stands on another series' prediction of the
+# same request (a challenger beside its champion).
 _TAKE_KEYS = text("""
     INSERT INTO prediction_key (model_id, key, batch_index, series_id, time,
-                                predicted_label, predicted_value)
-    SELECT model_id, key, batch_index, series_id, time, predicted_label, predicted_value
-    FROM staged_prediction
-    ORDER BY model_id, key, batch_index, series_id
+                                predicted_label, predicted_value, actual_label, actual_value)
+    SELECT s.model_id, s.key, s.batch_index, s.series_id, s.time,
+           s.predicted_label, s.predicted_value, truth.actual_label, truth.actual_value
+    FROM staged_prediction AS s
+    LEFT JOIN LATERAL (
+        SELECT f.actual_label, f.actual_value FROM pending_feedback AS f
+        WHERE (f.model_id, f.key, f.batch_index) = (s.model_id, s.key, s.batch_index)
+          AND (f.actual_label IS NULL) = (s.predicted_label IS NULL)
+          AND (f.actual_value IS NULL) = (s.predicted_value IS NULL)
+        UNION ALL
+        SELECT k.actual_label, k.actual_value FROM prediction_key AS k
+        WHERE (k.model_id, k.key, k.batch_index) = (s.model_id, s.key, s.batch_index)
+          AND (k.actual_label IS NULL) = (s.predicted_label IS NULL)
+          AND (k.actual_value IS NULL) = (s.predicted_value IS NULL)
+        LIMIT 1
+    ) AS truth ON true
+    ORDER BY s.model_id, s.key, s.batch_index, s.series_id
     ON CONFLICT DO NOTHING
-    RETURNING model_id, key, batch_index, series_id
+    RETURNING *
 """)
+# Of champion and challenger, both may want to forget the same truths: in key order, as above.
+_FORGET_JOINED = text("""
+    WITH joined AS (
+        SELECT model_id, key, batch_index
+        FROM pending_feedback
+        JOIN unnest(CAST(:model_id AS integer[]), CAST(:key AS uuid[]),
+                    CAST(:batch_index AS integer[])) AS known (model_id, key, batch_index)
+             USING (model_id, key, batch_index)
+        ORDER BY model_id, key, batch_index
+        FOR UPDATE OF pending_feedback
+    )
+    DELETE FROM pending_feedback AS f
+    USING joined
+    WHERE (f.model_id, f.key, f.batch_index)
+        = (joined.model_id, joined.key, joined.batch_index)
+""")
+OUTCOME_COLUMNS = {
+    "time": "timestamptz",
+    "series_id": "integer",
+    "predicted_label": "integer",
+    "actual_label": "integer",
+    "predicted_value": "double precision",
+    "actual_value": "double precision",
+    "batch_index": "integer",
+    "request_id": "text",
+}
 
 
 PREDICTION_COLUMNS = {
@@ -329,48 +392,3 @@ def _prediction_rows(
                 prediction.batch_index,
             )
             seen.add(output.label)
-
-
-# A truth waits in pending_feedback, or stands already on another series' prediction of the same
-# request (a challenger beside its champion).
-_JOIN_WAITING = text("""
-    WITH truth AS (
-        SELECT model_id, key, batch_index, f.actual_label, f.actual_value
-        FROM staged_prediction JOIN pending_feedback AS f USING (model_id, key, batch_index)
-        UNION
-        SELECT model_id, key, batch_index, k.actual_label, k.actual_value
-        FROM staged_prediction JOIN prediction_key AS k USING (model_id, key, batch_index)
-        WHERE k.actual_label IS NOT NULL OR k.actual_value IS NOT NULL
-    ),
-    labelled AS (
-        UPDATE prediction_key AS k
-        SET actual_label = truth.actual_label, actual_value = truth.actual_value
-        FROM truth
-        WHERE (k.model_id, k.key, k.batch_index) = (truth.model_id, truth.key, truth.batch_index)
-          AND k.actual_label IS NULL AND k.actual_value IS NULL
-          AND (k.predicted_label IS NULL) = (truth.actual_label IS NULL)
-          AND (k.predicted_value IS NULL) = (truth.actual_value IS NULL)
-        RETURNING k.*
-    )
-    INSERT INTO outcome (time, series_id, predicted_label, actual_label,
-                         predicted_value, actual_value, batch_index, request_id)
-    SELECT labelled.time, labelled.series_id, labelled.predicted_label, labelled.actual_label,
-           labelled.predicted_value, labelled.actual_value, batch_index, staged.request_id
-    FROM labelled JOIN staged_prediction AS staged USING (model_id, key, batch_index, series_id)
-""")
-# Of champion and challenger, both may want to forget the same truths: in key order, as above.
-_FORGET_JOINED = text("""
-    WITH joined AS (
-        SELECT model_id, key, batch_index
-        FROM pending_feedback AS f
-        JOIN staged_prediction USING (model_id, key, batch_index)
-        JOIN prediction_key AS k USING (model_id, key, batch_index)
-        WHERE k.actual_label = f.actual_label OR k.actual_value = f.actual_value
-        ORDER BY model_id, key, batch_index
-        FOR UPDATE OF f
-    )
-    DELETE FROM pending_feedback AS f
-    USING joined
-    WHERE (f.model_id, f.key, f.batch_index)
-        = (joined.model_id, joined.key, joined.batch_index)
-""")

@@ -22,6 +22,20 @@ def copy_rows(
             copy.write_row(row)
 
 
+# From here to the end of the transaction, staged rows find stored ones through an index, row by
+# row. Left alone, the planner would read the stored table whole: it knows nothing of the staged
+# rows, and of the table only what it was when last analysed. (The message silenced is that the
+# temporary table exists.)
+_LOOK_UP_BY_KEY = """
+    SET LOCAL client_min_messages = warning;
+    SET LOCAL enable_seqscan = off;
+    SET LOCAL enable_bitmapscan = off;
+    SET LOCAL enable_hashjoin = off;
+    SET LOCAL enable_mergejoin = off;
+    SET LOCAL enable_material = off;
+"""
+
+
 def stage_rows(
     conn: Connection, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]
 ) -> None:
@@ -30,7 +44,7 @@ def stage_rows(
     Sets of rows then meet the stored ones in SQL: one statement, however many rows.
     """
     definition = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
-    conn.exec_driver_sql("SET LOCAL client_min_messages = warning")
+    conn.exec_driver_sql(_LOOK_UP_BY_KEY)
     conn.exec_driver_sql(
         f"CREATE TEMPORARY TABLE IF NOT EXISTS {table} ({definition}) ON COMMIT DELETE ROWS"
     )

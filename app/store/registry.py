@@ -9,7 +9,7 @@ rows that asked for it, and two writers who see a name first get the same id.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, TextClause, text
 
@@ -22,8 +22,9 @@ class Kind(StrEnum):
     DETECTION = "detection"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ModelName:
+# Names are tuples, not dataclasses: each row of a batch looks its own up, and a tuple hashes and
+# compares without a line of Python.
+class ModelName(NamedTuple):
     """What names a model within a workspace; what feedback and metrics ask by."""
 
     namespace: str
@@ -43,8 +44,7 @@ class Model:
     kind: Kind | None
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SeriesName:
+class SeriesName(NamedTuple):
     """What one raw row belongs to, beyond its model."""
 
     model_id: int

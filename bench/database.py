@@ -1,0 +1,53 @@
+"""The database a benchmark runs on: a new one on the given server, or on an embedded one."""
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import NullPool, create_engine, make_url
+
+from app.config import Settings
+from app.store.cluster import Cluster, embedded_binaries, running
+from app.store.database import Database
+from app.store.migration import upgrade
+
+
+@contextmanager
+def fresh_database() -> Iterator[Database]:
+    """A migrated database that is dropped afterwards.
+
+    TRUTHLINE_DATABASE_URL names a server to make it on.
+    """
+    with _server() as server:
+        name = f"bench_{uuid.uuid4().hex[:12]}"
+        url = make_url(server).set(database=name).render_as_string(hide_password=False)
+        _execute(server, f"CREATE DATABASE {name}")
+        upgrade(url)
+        database = Database.from_settings(Settings(database_url=url, statement_timeout_ms=0))
+        try:
+            yield database
+        finally:
+            database.dispose()
+            _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def _server() -> Iterator[str]:
+    given = os.environ.get("TRUTHLINE_DATABASE_URL")
+    if given:
+        yield given
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="truthline-bench-") as directory,
+        running(Cluster(directory=Path(directory), binaries=embedded_binaries())) as url,
+    ):
+        yield url
+
+
+def _execute(url: str, statement: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with engine.connect() as conn:
+        conn.exec_driver_sql(statement)

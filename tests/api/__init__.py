@@ -1,0 +1,1 @@
+"""Tests of the HTTP surface, against the real application and a real database."""

@@ -1,0 +1,189 @@
+"""What tests of the HTTP surface start from, and what they look at afterwards."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import text
+
+SELDON = "/metrics-server/api/v1"
+START = datetime(2025, 2, 25, 11, 51, 22, tzinfo=UTC)
+MINUTE = {"startTime": "2025-02-25T11:51:22Z", "endTime": "2025-02-25T11:52:22Z"}
+MODEL = {"namespace": "shop", "pipeline": "checkout", "model": "fraud"}
+SELDON_MODEL = {"namespace": "shop", "pipelineName": "checkout", "modelName": "fraud"}
+
+TABLES = ("model", "label", "subscription", "prediction", "outcome", "prediction_key")
+TABLES += ("pending_feedback", "ingest_batch")
+NOTHING = dict.fromkeys(TABLES, 0)
+
+
+def keyed_client(app, key):
+    """A client that sends this key."""
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+    return client
+
+
+# --- native ---------------------------------------------------------------------------------
+
+
+def prediction(**fields):
+    """A prediction at START; its output is in `fields`."""
+    return MODEL | {"time": START.isoformat()} | fields
+
+
+def truth(request_id, **fields):
+    """A feedback; what it says is in `fields`."""
+    return MODEL | {"requestId": request_id} | fields
+
+
+def predict(client, *rows, **headers):
+    return client.post("/api/v1/predictions", json={"predictions": rows}, headers=headers)
+
+
+def tell(client, *rows, **headers):
+    return client.post("/api/v1/feedback", json={"feedback": rows}, headers=headers)
+
+
+def send(client, body, *, to="predictions", content_type="application/json", **headers):
+    """Post bytes or text as they are; `headers` with underscores for hyphens."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.post(f"/api/v1/{to}", data=body, content_type=content_type, headers=named)
+
+
+def ndjson(*rows):
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def verdict(answer):
+    """(accepted, duplicates, pending) of an accepted batch."""
+    assert answer.status_code == 200, answer.text
+    return tuple(answer.json[name] for name in ("accepted", "duplicates", "pending"))
+
+
+def given_pairs(client, pairs, *, time=START, output="label", **fields):
+    """Predictions of `time` with their truths, from (predicted, actual) pairs."""
+    ids = [f"{time.isoformat()}-{number}" for number in range(len(pairs))]
+    names = list(zip(ids, pairs, strict=True))
+    rows = [
+        prediction(requestId=id_, time=time.isoformat(), **{output: predicted}) | fields
+        for id_, (predicted, _) in names
+    ]
+    verdict(predict(client, *rows))
+    verdict(tell(client, *(truth(id_, **{output: actual}) | fields for id_, (_, actual) in names)))
+
+
+def pairs_of(matrix, categories):
+    """(predicted, actual) pairs that a flattened confusion matrix counts."""
+    for place, count in enumerate(matrix):
+        actual, predicted = divmod(place, len(categories))
+        yield from [(categories[predicted], categories[actual])] * count
+
+
+# --- Seldon's -------------------------------------------------------------------------------
+
+
+def metrics(client, kind="classification", **parameters):
+    """Ask for metrics of the model in the minute from START; None leaves a parameter out."""
+    query = {k: v for k, v in (SELDON_MODEL | MINUTE | parameters).items() if v is not None}
+    return client.get(f"{SELDON}/metrics/pipeline/{kind}", query_string=query)
+
+
+def buckets(answer):
+    assert answer.status_code == 200, answer.text
+    return answer.json["metrics"]
+
+
+def matrices(client, **parameters):
+    """Flattened confusion matrices, bucket by bucket."""
+    return [b["confusionMatrix"]["values"] for b in buckets(metrics(client, **parameters))]
+
+
+def matrix(client, **parameters):
+    """(categories, flattened matrix) of the whole window."""
+    (bucket,) = buckets(metrics(client, **parameters))
+    return bucket["confusionMatrix"]["categories"], bucket["confusionMatrix"]["values"]
+
+
+def at(seconds=0, microseconds=0):
+    """An instant after START."""
+    return START + timedelta(seconds=seconds, microseconds=microseconds)
+
+
+def categorical(*categories, member="categorical"):
+    return {"featuresMetadata": [{member: {"name": "output", "categories": list(categories)}}]}
+
+
+NUMERIC = {"featuresMetadata": [{"numeric": {"name": "output"}}]}
+
+
+def subscribe(client, metadata, **names):
+    return client.post(f"{SELDON}/pipeline/model/subscribe", json=SELDON_MODEL | metadata | names)
+
+
+def subscribed(client, metadata, **names):
+    """Subscribe, and return the id."""
+    answer = subscribe(client, metadata, **names)
+    assert answer.status_code == 200, answer.text
+    return answer.json["subscriptionId"]
+
+
+def subscriptions(client, **filters):
+    answer = client.get(f"{SELDON}/pipeline/subscriptions", query_string=filters)
+    assert answer.status_code == 200, answer.text
+    return answer.json["subscriptions"]
+
+
+def unsubscribe(client, id_):
+    return client.delete(
+        f"{SELDON}/pipeline/model/unsubscribe", query_string={"subscriptionId": id_}
+    )
+
+
+def index(value):
+    return {"classificationFeedback": {"value": value}}
+
+
+def number(value):
+    return {"regressionFeedback": {"value": value}}
+
+
+def feed_back(client, request_id, feedback, **more):
+    body = SELDON_MODEL | {"requestId": request_id, "feedback": feedback} | more
+    return client.post(f"{SELDON}/pipeline/model/feedback", json=body)
+
+
+# --- what is stored -------------------------------------------------------------------------
+
+_COUNTS = text("""
+    WITH mine AS (SELECT id FROM model WHERE workspace_id = :id),
+         my_series AS (SELECT s.id FROM series AS s JOIN mine ON mine.id = s.model_id)
+    SELECT (SELECT count(*) FROM mine) AS model,
+           (SELECT count(*) FROM label WHERE workspace_id = :id) AS label,
+           (SELECT count(*) FROM subscription WHERE model_id IN (TABLE mine)) AS subscription,
+           (SELECT count(*) FROM prediction WHERE series_id IN (TABLE my_series)) AS prediction,
+           (SELECT count(*) FROM outcome WHERE series_id IN (TABLE my_series)) AS outcome,
+           (SELECT count(*) FROM prediction_key WHERE model_id IN (TABLE mine)) AS prediction_key,
+           (SELECT count(*) FROM pending_feedback WHERE model_id IN (TABLE mine))
+               AS pending_feedback,
+           (SELECT count(*) FROM ingest_batch WHERE workspace_id = :id) AS ingest_batch
+""")
+_OUTPUTS = text("""
+    SELECT label.name, p.value, p.confidence, p.starts_request, p.starts_label, p.failed
+    FROM prediction AS p
+    JOIN series ON series.id = p.series_id JOIN model ON model.id = series.model_id
+    LEFT JOIN label ON label.id = p.label_id
+    WHERE model.workspace_id = :id
+    ORDER BY p.received_at, NOT p.starts_request, p.confidence DESC
+""")
+
+
+def count_rows(database, workspace_id):
+    """Rows of a workspace by table."""
+    with database.reading() as conn:
+        return dict(conn.execute(_COUNTS, {"id": workspace_id}).one()._mapping)
+
+
+def stored_outputs(database, workspace_id):
+    """(label, value, confidence, starts_request, starts_label, failed) of each output."""
+    with database.reading() as conn:
+        return [tuple(row) for row in conn.execute(_OUTPUTS, {"id": workspace_id})]

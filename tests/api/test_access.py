@@ -1,0 +1,217 @@
+"""Who may do what: no door opens without a key, and none leads to a neighbour."""
+
+import logging
+
+import pytest
+
+from tests.api.given import (
+    MODEL,
+    NOTHING,
+    SELDON,
+    SELDON_MODEL,
+    categorical,
+    given_pairs,
+    index,
+    keyed_client,
+    matrix,
+    metrics,
+    predict,
+    prediction,
+    subscribe,
+    subscribed,
+    subscriptions,
+    tell,
+    truth,
+    unsubscribe,
+)
+
+NO_KEY = "send an API key as 'Authorization: Bearer ...' or as 'X-API-Key: ...'"
+WRONG_KEY = "this API key does not exist or has been revoked"
+INVENTED = "tl_invented-key-that-was-never-made"
+LIST = f"{SELDON}/pipeline/subscriptions"
+
+
+def doors(app):
+    """(method, path) of every route that belongs to a workspace."""
+    for rule in app.url_map.iter_rules():
+        if rule.rule.startswith(("/api/", "/metrics-server/")):
+            for method in sorted(rule.methods - {"OPTIONS", "HEAD"}):
+                yield method, rule.rule
+
+
+# --- no key, or none that is known ----------------------------------------------------------
+
+
+def test_no_door_opens_without_a_key(app):
+    found = list(doors(app))
+    assert len(found) >= 8
+
+    answers = {door: app.test_client().open(door[1], method=door[0]) for door in found}
+    assert {door: answer.status_code for door, answer in answers.items()} == dict.fromkeys(
+        found, 401
+    )
+    assert {answer.headers["WWW-Authenticate"] for answer in answers.values()} == {"Bearer"}
+
+
+def test_a_native_door_says_so_as_problem(app):
+    answer = app.test_client().post("/api/v1/predictions")
+
+    assert answer.content_type == "application/problem+json"
+    assert answer.json == {
+        "type": "/problems/Unauthenticated",
+        "title": "The request carries no valid API key",
+        "status": 401,
+        "detail": NO_KEY,
+    }
+
+
+def test_a_seldon_door_says_so_in_its_form(app):
+    answer = app.test_client().get(LIST)
+
+    assert answer.content_type == "application/json"
+    assert answer.json == {"code": 16, "message": NO_KEY, "details": []}
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({"Authorization": f"Bearer {INVENTED}"}, WRONG_KEY),
+        ({"X-API-Key": INVENTED}, WRONG_KEY),
+        ({"X-API-Key": "\xff"}, WRONG_KEY),
+        ({"Authorization": "Bearer "}, NO_KEY),
+        ({"Authorization": "Basic dXNlcjpwYXNz"}, NO_KEY),
+        ({"Authorization": INVENTED}, NO_KEY),
+        ({"X-API-Key": ""}, NO_KEY),
+    ],
+    ids=["bearer", "X-API-Key", "no text", "bearer of nothing", "basic", "no scheme", "empty"],
+)
+def test_a_key_that_is_not_known_opens_nothing(app, headers, message):
+    answer = app.test_client().get(LIST, headers=headers)
+
+    assert (answer.status_code, answer.json["message"]) == (401, message)
+    assert INVENTED not in answer.text
+
+
+# --- how a key is presented -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "present",
+    [
+        lambda key: {"headers": {"Authorization": f"Bearer {key}"}},
+        lambda key: {"headers": {"Authorization": f"bearer  {key} "}},
+        lambda key: {"headers": {"X-API-Key": key}},
+        lambda key: {"query_string": {"api_key": key}},
+    ],
+    ids=["bearer", "bearer in small letters", "X-API-Key", "api_key"],
+)
+def test_a_key_is_accepted_as(app, workspace, present):
+    answer = app.test_client().get(LIST, **present(workspace.read_key))
+
+    assert answer.status_code == 200
+
+
+def test_a_key_stands_in_no_log(app, workspace, caplog):
+    caplog.set_level(logging.DEBUG)
+    client = app.test_client()
+
+    for key in (workspace.read_key, INVENTED):
+        client.get(LIST, query_string={"api_key": key, "colour": "green"})
+        client.get(LIST, headers={"X-API-Key": key})
+        client.get(LIST, headers={"Authorization": f"Bearer {key}"})
+    assert len(caplog.records) >= 6
+    said = caplog.text + "".join(str(record.__dict__) for record in caplog.records)
+    assert workspace.read_key not in said
+    assert INVENTED not in said
+
+
+# --- roles ----------------------------------------------------------------------------------
+
+
+def forbidden(answer):
+    return answer.status_code == 403
+
+
+def test_a_read_key_writes_nothing(app, workspace, stored):
+    reader = keyed_client(app, workspace.read_key)
+
+    assert forbidden(predict(reader, prediction(label="a")))
+    assert forbidden(tell(reader, truth("r", label="a")))
+    assert forbidden(subscribe(reader, categorical("a")))
+    assert forbidden(unsubscribe(reader, "1"))
+    body = SELDON_MODEL | {"requestId": "r", "feedback": index(0)}
+    assert forbidden(reader.post(f"{SELDON}/pipeline/model/feedback", json=body))
+    assert stored() == NOTHING
+
+
+def test_an_ingest_key_reads_nothing(app, workspace):
+    writer = keyed_client(app, workspace.ingest_key)
+    given_pairs(writer, [("a", "a")])
+
+    assert forbidden(metrics(writer))
+    assert forbidden(metrics(writer, "regression"))
+    assert forbidden(writer.get(LIST))
+
+
+def test_each_form_says_which_role_is_needed(app, workspace):
+    answer = predict(keyed_client(app, workspace.read_key), prediction(label="a"))
+    assert answer.content_type == "application/problem+json"
+    assert answer.json["detail"] == "this needs a key with the role ingest or admin"
+    assert "WWW-Authenticate" not in answer.headers
+
+    answer = keyed_client(app, workspace.ingest_key).get(LIST)
+    message = "this needs a key with the role read or admin"
+    assert answer.json == {"code": 7, "message": message, "details": []}
+
+
+def test_ingest_and_read_keys_do_what_they_are_for(app, workspace):
+    writer = keyed_client(app, workspace.ingest_key)
+    id_ = subscribed(writer, categorical("a", "b"))
+    given_pairs(writer, [("a", "b")])
+
+    assert matrix(keyed_client(app, workspace.read_key)) == (["a", "b"], [0, 0, 1, 0])
+    assert unsubscribe(writer, id_).status_code == 200
+
+
+# --- neighbours -----------------------------------------------------------------------------
+
+
+def test_a_neighbour_sees_no_metrics(client, neighbour):
+    given_pairs(client, [("a", "a")])
+    given_pairs(client, [(1, 1)], output="value", model="price")
+
+    assert metrics(neighbour).status_code == 404
+    assert metrics(neighbour, "regression", modelName="price").status_code == 404
+
+
+def test_a_neighbour_sees_and_forgets_no_subscription(client, neighbour):
+    id_ = subscribed(client, categorical("a", "b"))
+
+    assert subscriptions(neighbour) == []
+    assert unsubscribe(neighbour, id_).status_code == 404
+    assert [one["subscriptionId"] for one in subscriptions(client)] == [id_]
+
+
+def test_a_neighbour_gives_no_feedback(client, neighbour):
+    subscribed(client, categorical("a", "b"))
+    predict(client, prediction(requestId="r", label="a"))
+
+    body = SELDON_MODEL | {"requestId": "r", "feedback": index(0)}
+    answer = neighbour.post(f"{SELDON}/pipeline/model/feedback", json=body)
+    assert answer.status_code == 404
+    assert tell(neighbour, truth("r", label="a")).json["pending"] == 1
+    assert matrix(client) == ([], [])
+
+
+def test_neighbours_have_models_and_labels_of_the_same_names(client, neighbour):
+    given_pairs(client, [("a", "b")])
+    given_pairs(neighbour, [("b", "a"), ("b", "b")])
+
+    assert matrix(client) == (["a", "b"], [0, 0, 1, 0])
+    assert matrix(neighbour) == (["a", "b"], [0, 1, 0, 1])
+
+
+def test_neighbours_may_have_models_of_other_kinds(client, neighbour):
+    predict(client, MODEL | {"label": "a"})
+
+    assert predict(neighbour, MODEL | {"value": 1}).status_code == 200

@@ -1,0 +1,120 @@
+"""Errors of HTTP itself: each path answers in its own form, none redirects, none tells too much."""
+
+import pytest
+
+from app import errors
+from app.api.problems import STATUS
+from tests.api.given import SELDON, predict, prediction
+
+NOT_FOUND = "Nothing is at this path; /docs lists what there is."
+WRONG_METHOD = "This path does not answer this method."
+CRASH = "Something went wrong on the server; its log tells what, under this request's id."
+SECRET = "password=hunter2 in table truthline_data.secret"
+LIST = f"{SELDON}/pipeline/subscriptions"
+
+
+def native(answer):
+    """(title, status, detail) of a problem+json that is about nothing but HTTP."""
+    assert answer.content_type == "application/problem+json"
+    assert answer.json["type"] == "about:blank"
+    assert answer.json["status"] == answer.status_code
+    return answer.json["title"], answer.status_code, answer.json["detail"]
+
+
+def seldon(answer):
+    """(status, gRPC code, message) of an error in Seldon's form."""
+    assert answer.content_type == "application/json"
+    assert list(answer.json) == ["code", "message", "details"]
+    assert answer.json["details"] == []
+    return answer.status_code, answer.json["code"], answer.json["message"]
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/api/v1", "/api/v2/predictions", "/metrics-serve"])
+def test_an_unknown_path_is_a_problem(client, path):
+    assert native(client.get(path)) == ("Not Found", 404, NOT_FOUND)
+
+
+@pytest.mark.parametrize("path", ["/metrics-server/", "/metrics-server/nowhere", f"{SELDON}/a//b"])
+def test_an_unknown_path_of_seldon_is_said_in_its_form(client, path):
+    assert seldon(client.get(path)) == (404, 5, NOT_FOUND)
+
+
+def test_a_wrong_method_is_a_problem_that_names_the_right_ones(client):
+    answer = client.get("/api/v1/predictions")
+
+    assert native(answer) == ("Method Not Allowed", 405, WRONG_METHOD)
+    assert set(answer.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
+
+
+def test_a_wrong_method_of_seldon_is_said_in_its_form(client):
+    answer = client.delete(LIST)
+
+    assert seldon(answer) == (405, 12, WRONG_METHOD)
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+
+
+def crash(*_, **__):
+    raise RuntimeError(SECRET)
+
+
+def test_a_crash_is_a_problem_without_its_text(client, monkeypatch, caplog):
+    monkeypatch.setattr("app.api.ingest.read_json", crash)
+
+    answer = predict(client, prediction(label="a"))
+    assert native(answer) == ("Internal Server Error", 500, CRASH)
+    assert SECRET in caplog.text
+
+
+def test_a_crash_of_seldon_is_said_in_its_form(client, monkeypatch, caplog):
+    monkeypatch.setattr("app.api.seldon.subscriptions", crash)
+
+    assert seldon(client.get(LIST)) == (500, 13, CRASH)
+    assert SECRET in caplog.text
+
+
+def test_a_crash_elsewhere_is_a_problem(client, monkeypatch):
+    monkeypatch.setattr("app.api.operations.generate_latest", crash)
+
+    assert native(client.get("/metrics")) == ("Internal Server Error", 500, CRASH)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/livez/",
+        "/readyz/",
+        "/metrics/",
+        "/docs",
+        "/docs/",
+        "/openapi.json/",
+        f"{LIST}/",
+    ],
+)
+def test_a_trailing_slash_changes_nothing(client, path):
+    assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/v1/predictions/", "/api/v1/feedback/"])
+def test_a_trailing_slash_changes_nothing_for_a_batch(client, path):
+    assert client.post(path, json={}).status_code == 400
+
+
+def test_no_spelling_of_a_path_redirects(app, client):
+    for rule in app.url_map.iter_rules():
+        path = rule.rule.replace("<path:name>", "swagger-ui.css")
+        # the test client takes what follows two leading slashes for a host: hence /.
+        for spelled in (path, path + "/", path + "//", path.replace("/", "//", 2)[1:]):
+            for method in rule.methods:
+                with client.open(spelled, method=method) as answer:
+                    assert not 300 <= answer.status_code < 400, (method, spelled)
+
+
+def test_every_named_failure_has_a_status_and_a_title():
+    failures = {
+        member
+        for member in vars(errors).values()
+        if isinstance(member, type) and issubclass(member, errors.TruthlineError)
+    } - {errors.TruthlineError}
+
+    assert failures == STATUS.keys()
+    assert all(failure.__doc__.strip() for failure in failures)

@@ -1,0 +1,197 @@
+"""Seldon's feedback: by the index of a declared category, or as a number."""
+
+import json
+
+import pytest
+
+from tests.api.given import (
+    NOTHING,
+    NUMERIC,
+    SELDON,
+    SELDON_MODEL,
+    buckets,
+    categorical,
+    feed_back,
+    index,
+    matrix,
+    metrics,
+    number,
+    predict,
+    prediction,
+    subscribed,
+)
+
+
+@pytest.fixture
+def classifier(client):
+    """A model that declares yes before no, and answered `yes` in the two rows of request r."""
+    subscribed(client, categorical("yes", "no"))
+    rows = [prediction(requestId="r", batchIndex=place, label="yes") for place in (0, 1)]
+    assert predict(client, *rows).json["accepted"] == 2
+
+
+@pytest.fixture
+def regressor(client):
+    """A model that answered 10 in request r."""
+    subscribed(client, NUMERIC)
+    assert predict(client, prediction(requestId="r", value=10)).json["accepted"] == 1
+
+
+def accepted(answer):
+    return (answer.status_code, answer.json) == (200, {})
+
+
+def refused(answer):
+    """The message of a feedback that is refused."""
+    assert answer.status_code == 400, answer.text
+    assert answer.content_type == "application/json"
+    assert (answer.json["code"], answer.json["details"]) == (3, [])
+    return answer.json["message"]
+
+
+def mean_absolute_error(client):
+    (bucket,) = buckets(metrics(client, "regression"))
+    return bucket["meanAbsoluteError"]
+
+
+def test_an_index_counts_in_declared_order(client, classifier):
+    assert accepted(feed_back(client, "r", index(1)))
+
+    assert matrix(client) == (["yes", "no"], [0, 0, 1, 0])  # a no taken for a yes
+
+
+def test_a_batch_id_names_the_row(client, classifier):
+    assert accepted(feed_back(client, "r", index(0), batchId=1))
+    assert accepted(feed_back(client, "r", index(1)))
+
+    assert matrix(client) == (["yes", "no"], [1, 0, 1, 0])
+
+
+def test_a_second_feedback_replaces_the_first(client, classifier):
+    feed_back(client, "r", index(1))
+
+    assert accepted(feed_back(client, "r", index(0)))
+    assert matrix(client) == (["yes", "no"], [1, 0, 0, 0])
+
+
+def test_the_same_feedback_again_changes_nothing(client, classifier, stored):
+    feed_back(client, "r", index(1))
+    before = stored()
+
+    assert accepted(feed_back(client, "r", index(1)))
+    assert stored() == before
+
+
+def test_feedback_before_its_prediction_counts_when_that_comes(client, classifier):
+    assert accepted(feed_back(client, "late", index(1)))
+    assert matrix(client) == ([], [])
+
+    predict(client, prediction(requestId="late", label="no"))
+    assert matrix(client) == (["yes", "no"], [0, 0, 0, 1])
+
+
+def test_a_number_is_the_truth_of_a_regressor(client, regressor):
+    assert accepted(feed_back(client, "r", number(7.5)))
+
+    assert mean_absolute_error(client) == 2.5
+
+
+def test_nought_is_a_number(client, regressor):
+    assert accepted(feed_back(client, "r", number(0)))
+
+    assert mean_absolute_error(client) == 10
+
+
+def test_a_second_number_replaces_the_first(client, regressor):
+    feed_back(client, "r", number(0))
+
+    assert accepted(feed_back(client, "r", number(9)))
+    assert mean_absolute_error(client) == 1
+
+
+@pytest.mark.parametrize("value", [-1, 2, 10**30])
+def test_an_index_beyond_the_categories_is_refused(client, classifier, stored, value):
+    before = stored()
+
+    message = refused(feed_back(client, "r", index(value)))
+    assert message == "value must be 0 to 1, an index of the categories"
+    assert stored() == before
+
+
+def test_an_index_means_nothing_without_a_subscription(client, stored):
+    answer = feed_back(client, "r", index(0))
+
+    assert answer.status_code == 404
+    message = "model shop/checkout/fraud is not subscribed"
+    assert answer.json == {"code": 5, "message": message, "details": []}
+    assert stored() == NOTHING
+
+
+def test_an_index_is_refused_for_a_regressor(client, regressor):
+    message = refused(feed_back(client, "r", index(0)))
+
+    assert message == "model shop/checkout/fraud does regression, not classification"
+
+
+def test_a_number_is_refused_for_a_classifier(client, classifier, stored):
+    before = stored()
+
+    message = refused(feed_back(client, "r", number(1)))
+    assert "does classification, and this is regression" in message
+    assert stored() == before
+
+
+NUL = "a text must not contain the character NUL"
+BAD_MEMBERS = {
+    "both truths": ({"feedback": index(0) | number(1)}, "feedback must be one of"),
+    "no truth": ({"feedback": {}}, "feedback must be one of"),
+    "no feedback": ({}, "missing required field `feedback`"),
+    "feedback null": ({"feedback": None}, "at `$.feedback`"),
+    "an index that is a text": ({"feedback": index("0")}, "at `$.feedback.classificationFeedback"),
+    "an index of 0.5": ({"feedback": index(0.5)}, "Expected `int`, got `float`"),
+    "an index true": ({"feedback": index(True)}, "Expected `int`, got `bool`"),
+    "a number that is a text": ({"feedback": number("1")}, "Expected `float`, got `str`"),
+    "a number beyond any quantity": ({"feedback": number(1e101)}, "Expected `float` <= 1e+100"),
+    "no requestId": ({"feedback": index(0), "requestId": ""}, "at `$.requestId`"),
+    "batchId -1": ({"feedback": index(0), "batchId": -1}, "batchId must be 0 to 2147483647"),
+    "batchId 2**31": ({"feedback": index(0), "batchId": 2**31}, "batchId must be 0 to 2147483647"),
+    "batchId 0.5": ({"feedback": index(0), "batchId": 0.5}, "at `$.batchId`"),
+    "NUL in requestId": ({"feedback": index(0), "requestId": "\0"}, NUL),
+    "NUL in the model": ({"feedback": index(0), "modelName": "\0"}, NUL),
+    "NUL in the namespace": ({"feedback": number(0), "namespace": "\0"}, NUL),
+}
+
+
+def refuse(client, stored, body):
+    """Send a body that is refused without a trace; returns the message."""
+    before = stored()
+    message = refused(client.post(f"{SELDON}/pipeline/model/feedback", data=body))
+    assert stored() == before
+    return message
+
+
+@pytest.mark.parametrize(("members", "message"), BAD_MEMBERS.values(), ids=list(BAD_MEMBERS.keys()))
+def test_a_bad_feedback_is_refused(client, classifier, stored, members, message):
+    body = json.dumps(SELDON_MODEL | {"requestId": "r"} | members)
+
+    assert message in refuse(client, stored, body)
+
+
+@pytest.mark.parametrize("name", [*SELDON_MODEL, "requestId"])
+def test_a_feedback_names_its_prediction(client, classifier, stored, name):
+    members = SELDON_MODEL | {"requestId": "r", "feedback": index(0)}
+    members.pop(name)
+
+    message = refuse(client, stored, json.dumps(members))
+    assert message == f"Object missing required field `{name}`"
+
+
+@pytest.mark.parametrize("number_text", ["1e999", "-1e999", "9" * 401])
+def test_a_number_out_of_range_is_refused(client, regressor, stored, number_text):
+    body = json.dumps(SELDON_MODEL | {"requestId": "r", "feedback": number(0.125)})
+
+    assert "Number out of range" in refuse(client, stored, body.replace("0.125", number_text))
+
+
+def test_a_truncated_feedback_is_refused(client, classifier, stored):
+    assert refuse(client, stored, '{"namespace": "shop"') == "Input data was truncated"
