@@ -44,11 +44,16 @@ class RowError:
     reason: str
 
 
+# A batch may hold a hundred thousand mistakes of one kind; nobody reads more than these.
+MAX_ROW_ERRORS = 100
+
+
 class InvalidRows(TruthlineError):
     """Some rows of the batch are invalid; nothing was stored."""
 
     def __init__(self, errors: list[RowError]) -> None:
-        super().__init__(f"invalid rows: {len(errors)}; nothing was stored")
+        at_least = "at least " if len(errors) >= MAX_ROW_ERRORS else ""
+        super().__init__(f"invalid rows: {at_least}{len(errors)}; nothing was stored")
         self.errors = errors
 
 

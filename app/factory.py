@@ -27,7 +27,7 @@ FIELD_TYPES = {
     numbers.Float32: ("number", "float"),
     numbers.UtcTime: ("string", "date-time"),
     parameters.Instant: ("string", "date-time"),
-    parameters.GoDuration: ("string", "duration"),
+    parameters.GoDuration: ("string", None),
 }
 BLUEPRINTS = (ingest, seldon, operations)
 

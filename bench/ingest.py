@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from app.ingest import feedback, predictions
-from app.ingest.batch import read_json
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.predictions import PREDICTION_COLUMNS, Prediction, ingest_predictions
+from app.ingest.rows import read_json
 from app.store.copy import copy_rows
 from app.store.database import Database
 from bench.database import fresh_database

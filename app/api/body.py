@@ -21,7 +21,7 @@ def read_body(max_bytes: int) -> bytes:
     try:
         body = request.get_data(cache=False)
     except RequestEntityTooLarge:
-        raise TooLarge(f"a body may have {max_bytes} bytes") from None
+        raise TooLarge(f"a body may have at most {max_bytes} bytes") from None
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding == "gzip":
         return _unpack(body, max_bytes)
@@ -51,5 +51,5 @@ def _unpack(body: bytes, max_bytes: int) -> bytes:
     except (gzip.BadGzipFile, zlib.error):
         raise InvalidInput("the body is not valid gzip") from None
     if len(unpacked) > max_bytes:
-        raise TooLarge(f"a body may have {max_bytes} bytes when unpacked")
+        raise TooLarge(f"a body may have at most {max_bytes} bytes when unpacked")
     return unpacked

@@ -16,9 +16,10 @@ from app.api.reference import Reference, View, takes_body
 from app.auth.keys import Role
 from app.errors import InvalidInput
 from app.ingest import feedback, predictions
-from app.ingest.batch import BatchKey, Check, Verdict, read_json, read_ndjson
+from app.ingest.batch import BatchKey, Verdict
 from app.ingest.feedback import Feedback
 from app.ingest.predictions import Prediction
+from app.ingest.rows import Check, read_json, read_ndjson
 
 blp = Blueprint("ingest", __name__, url_prefix="/api/v1", description="Predictions and truths in")
 

@@ -6,7 +6,7 @@ the paths below its prefix; unknown paths and crashes below it get that form too
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -101,7 +101,7 @@ def error_schemas() -> dict[str, Any]:
 
 def problem_json(problem: Problem) -> Response:
     """The native form."""
-    type_ = f"/problems/{problem.kind}" if problem.kind else "about:blank"
+    type_ = f"/problems#{problem.kind}" if problem.kind else "about:blank"
     body = {"type": type_, "title": problem.title, "status": problem.status}
     optional = {"detail": problem.detail, "errors": problem.errors}
     body |= {name: value for name, value in optional.items() if value}
@@ -169,6 +169,12 @@ def on_crash(error: Exception) -> Response:
     _log.error("request failed", exc_info=error)
     detail = "Something went wrong on the server; its log tells what, under this request's id."
     return _leave(Problem(500, "", "Internal Server Error", detail))
+
+
+def describe_kinds() -> Iterator[tuple[str, str, int]]:
+    """Name, meaning and status of every named failure."""
+    for kind, status in STATUS.items():
+        yield kind.__name__, (kind.__doc__ or "").strip(), status
 
 
 def _leave(problem: Problem) -> Response:

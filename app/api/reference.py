@@ -9,7 +9,7 @@ import flask_swagger_ui
 import msgspec
 from flask import Blueprint, Flask, Response, send_from_directory
 
-from app.api.problems import NATIVE_ERROR, error_schema_name, error_schemas
+from app.api.problems import NATIVE_ERROR, describe_kinds, error_schema_name, error_schemas
 
 ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"
 # Scripts and styles come from here alone; Swagger UI sets styles of its own and inlines images.
@@ -31,6 +31,12 @@ PAGE = """<!doctype html>
   <script src="/docs/assets/swagger-ui-bundle.js"></script>
   <script src="/docs/start.js"></script>
 </body>
+</html>
+"""
+PROBLEMS_PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Truthline: problems</title></head>
+<body><h1>Problems</h1><dl>{rows}</dl></body>
 </html>
 """
 START = """SwaggerUIBundle({url: "/openapi.json", dom_id: "#reference", deepLinking: true});\n"""
@@ -123,8 +129,18 @@ def _complete(operation: dict[str, Any], path: str) -> None:
     operation["security"] = [] if path in OPEN_PATHS else [{name: []} for name in SECURITY_SCHEMES]
 
 
+def problem_kinds() -> str:
+    """What the `type` of a problem leads to: every kind there is."""
+    rows = "".join(
+        f'<dt id="{name}">{name} ({status:d})</dt><dd>{meaning}</dd>'
+        for name, meaning, status in describe_kinds()
+    )
+    return PROBLEMS_PAGE.format(rows=rows)
+
+
 def install(app: Flask, api: flask_smorest.Api) -> None:
     """Serve the document and the pages. Call it when all views are there."""
     document = _document(api)
     app.add_url_rule("/openapi.json", "openapi", lambda: document)
     app.register_blueprint(pages)
+    app.add_url_rule("/problems", "problems", problem_kinds)

@@ -26,16 +26,17 @@ from app.errors import (
     InvalidInput,
     InvalidSubscription,
     InvalidWindow,
+    UnknownModel,
     UnknownSubscription,
     WrongKind,
 )
-from app.ingest.batch import UNREADABLE, why
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.fields import MAX_BATCH_INDEX, Name, RequiredName, Value, text_problem
+from app.ingest.wording import UNREADABLE, in_words
 from app.query.classification import ClassificationBucket, ConfusionMatrix, classification_metrics
 from app.query.regression import RegressionBucket, regression_metrics
 from app.query.window import Window
-from app.store.registry import Kind, ModelName
+from app.store.registry import Kind, ModelName, find_models
 from app.store.subscriptions import (
     ID_BITS,
     Subscription,
@@ -408,7 +409,15 @@ def _truth(workspace_id: int, body: FeedbackRequest) -> dict[str, Any]:
         raise InvalidInput("feedback must be one of classificationFeedback and regressionFeedback")
     if classification is not None:
         return {"label": _category(workspace_id, name, classification.value)}
+    _require_known(workspace_id, name)
     return {"value": regression and regression.value}
+
+
+def _require_known(workspace_id: int, name: ModelName) -> None:
+    """A misspelt model must not pass for one whose predictions are still to come."""
+    with database().reading() as conn:
+        if not find_models(conn, workspace_id, [name]):
+            raise UnknownModel(f"no predictions or subscription of model {name}")
 
 
 def _category(workspace_id: int, name: ModelName, index: int) -> str:
@@ -420,7 +429,7 @@ def _category(workspace_id: int, name: ModelName, index: int) -> str:
             raise WrongKind(f"model {name} does regression, not classification")
         if not 0 <= index < len(categories):
             raise InvalidInput(
-                f"value must be 0 to {len(categories) - 1}, an index of the categories"
+                f"value must be an index of the categories, from 0 to {len(categories) - 1}"
             )
         return database().registry.label_names(conn, categories)[categories[index]]
 
@@ -435,7 +444,8 @@ def read_message(kind: type[Message]) -> Message:
     try:
         message = msgspec.json.decode(body, type=kind)
     except UNREADABLE as error:
-        raise InvalidInput(why(error)) from None
+        field, reason = in_words(error)
+        raise InvalidInput(f"{field or 'the body'} {reason}") from None
     if problem := text_problem(*_texts(msgspec.to_builtins(message))):
         raise InvalidInput(f"a text {problem}")
     return message

@@ -73,7 +73,8 @@ def ingest_feedback(
     """Store a batch of truths, all or none, and join each with its prediction.
 
     A truth that says what is known already is a duplicate. One that says something else takes
-    the old pair back and adds the new one. One without a prediction waits for it.
+    the old pair back and adds the new one. One without a prediction waits for it. Of several
+    truths for one prediction in a batch the last stands, and the others count as duplicates.
 
     Raises:
         InvalidRows: some rows can't be stored; none was.
@@ -84,9 +85,8 @@ def ingest_feedback(
     with database.writing() as conn:
         if batch and (verdict := claim(conn, workspace_id, batch, len(feedback))):
             return verdict
-        last, superseded = _last_of_each(truths)
-        joined, waiting = _store(conn, last)
-    accepted = joined + waiting + superseded
+        joined, waiting = _store(conn, {truth.identity: truth for truth in truths})
+    accepted = joined + waiting
     return Verdict(accepted, duplicates=len(feedback) - accepted, pending=waiting)
 
 
@@ -136,17 +136,6 @@ def _place(database: Database, workspace_id: int, feedback: Sequence[Feedback]) 
         )
         for row, claim_ in zip(feedback, claims, strict=True)
     ]
-
-
-def _last_of_each(truths: Iterable[Truth]) -> tuple[Mapping[tuple[int, UUID, int], Truth], int]:
-    """The latest truth per prediction, and how many earlier ones in the batch said otherwise."""
-    last: dict[tuple[int, UUID, int], Truth] = {}
-    superseded = 0
-    for truth in truths:
-        earlier = last.get(truth.identity)
-        superseded += earlier is not None and earlier.content != truth.content
-        last[truth.identity] = truth
-    return last, superseded
 
 
 def _store(conn: Connection, truths: Mapping[tuple[int, UUID, int], Truth]) -> tuple[int, int]:

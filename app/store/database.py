@@ -4,15 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.config import Settings
-from app.errors import Unavailable
+from app.store.outages import naming_outages
 from app.store.registry import Registry
 
 SEARCH_PATH = "truthline_data, truthline, public"
-QUERY_CANCELED = "57014"
 
 
 class Database:
@@ -51,7 +48,7 @@ class Database:
         Raises:
             Unavailable: the database is away, busy, or too slow.
         """
-        with _naming_outages(), self.engine.connect() as conn:
+        with naming_outages(), self.engine.connect() as conn:
             yield conn.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
@@ -63,7 +60,7 @@ class Database:
         Raises:
             Unavailable: the database is away, busy, or too slow; nothing was stored.
         """
-        with _naming_outages(), self.engine.begin() as conn:
+        with naming_outages(), self.engine.begin() as conn:
             yield conn
 
     def dispose(self) -> None:
@@ -77,17 +74,3 @@ def sqlalchemy_url(url: str) -> URL:
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     return parsed
-
-
-@contextmanager
-def _naming_outages() -> Iterator[None]:
-    try:
-        yield
-    except PoolTimeout as error:
-        raise Unavailable("all database connections are busy; try again") from error
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) == QUERY_CANCELED:
-            raise Unavailable("the database took too long; ask for a shorter window") from error
-        if isinstance(error, OperationalError) or error.connection_invalidated:
-            raise Unavailable("the database can't be reached") from error
-        raise

@@ -13,6 +13,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, TextClause, text
 
+from app.store.outages import naming_outages
+
 
 class Kind(StrEnum):
     """What a model's output is."""
@@ -147,7 +149,7 @@ class Registry:
         """The models among `names` that are registered; registers none."""
 
         def look_up(missing: list[tuple[int, ModelName]]) -> dict[tuple[int, ModelName], Model]:
-            with self._engine.connect() as conn:
+            with naming_outages(), self._engine.connect() as conn:
                 found = find_models(conn, workspace_id, [name for _, name in missing])
             return {(workspace_id, name): model for name, model in found.items()}
 
@@ -164,7 +166,7 @@ class Registry:
         def look_up(missing: list[tuple[int, ModelName]]) -> dict[tuple[int, ModelName], Model]:
             names = sorted(name for _, name in missing)
             columns = _model_columns(workspace_id, names)
-            with self._engine.begin() as conn:
+            with naming_outages(), self._engine.begin() as conn:
                 conn.execute(_INSERT_MODELS, columns | {"kinds": [kinds[name] for name in names]})
                 found = find_models(conn, workspace_id, names)
             return {(workspace_id, name): model for name, model in found.items()}
@@ -216,7 +218,7 @@ class Registry:
         self, select: TextClause, insert: TextClause, columns: Mapping[str, Any], wanted: int
     ) -> list[Row[Any]]:
         """Select first: a conflicting insert would burn a number of the sequence each time."""
-        with self._engine.begin() as conn:
+        with naming_outages(), self._engine.begin() as conn:
             rows = conn.execute(select, columns).all()
             if len(rows) < wanted:
                 conn.execute(insert, columns)
