@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+from app.cli.serve import calm_collector
 from app.ingest import feedback, predictions
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.predictions import PREDICTION_COLUMNS, Prediction, ingest_predictions
@@ -27,6 +28,7 @@ MODEL = {"namespace": "bench", "pipeline": "bench", "model": "bench"}
 
 def main(rows: int = 20_000, batches: int = 5) -> None:
     """Print rows per second, and the ratio to the floor."""
+    calm_collector()
     with fresh_database() as database:
         ids = [[str(uuid.uuid4()) for _ in range(rows)] for _ in range(batches)]
         kinds = {
