@@ -129,13 +129,13 @@ def _complete(operation: dict[str, Any], path: str) -> None:
     operation["security"] = [] if path in OPEN_PATHS else [{name: []} for name in SECURITY_SCHEMES]
 
 
-def problem_kinds() -> str:
+def problem_kinds() -> tuple[str, dict[str, str]]:
     """What the `type` of a problem leads to: every kind there is."""
     rows = "".join(
         f'<dt id="{name}">{name} ({status:d})</dt><dd>{meaning}</dd>'
         for name, meaning, status in describe_kinds()
     )
-    return PROBLEMS_PAGE.format(rows=rows)
+    return PROBLEMS_PAGE.format(rows=rows), {"Content-Security-Policy": POLICY}
 
 
 def install(app: Flask, api: flask_smorest.Api) -> None:

@@ -36,7 +36,7 @@ from app.ingest.wording import UNREADABLE, in_words
 from app.query.classification import ClassificationBucket, ConfusionMatrix, classification_metrics
 from app.query.regression import RegressionBucket, regression_metrics
 from app.query.window import Window
-from app.store.registry import Kind, ModelName, find_models
+from app.store.registry import Kind, ModelName
 from app.store.subscriptions import (
     ID_BITS,
     Subscription,
@@ -415,9 +415,8 @@ def _truth(workspace_id: int, body: FeedbackRequest) -> dict[str, Any]:
 
 def _require_known(workspace_id: int, name: ModelName) -> None:
     """A misspelt model must not pass for one whose predictions are still to come."""
-    with database().reading() as conn:
-        if not find_models(conn, workspace_id, [name]):
-            raise UnknownModel(f"no predictions or subscription of model {name}")
+    if not database().registry.known_models(workspace_id, [name]):
+        raise UnknownModel(f"model {name} is not known")
 
 
 def _category(workspace_id: int, name: ModelName, index: int) -> str:

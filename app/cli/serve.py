@@ -18,7 +18,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from app.cli.connection import data_option, located
-from app.cli.worker import keep_house
+from app.cli.housekeeping import keep_house
 from app.config import Settings
 
 GRACE_SECONDS = 30

@@ -1,6 +1,6 @@
 """Feedback: what turned out true, joined with its prediction as it arrives."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -18,10 +18,10 @@ from app.ingest.fields import (
     text_problem,
 )
 from app.ingest.keys import own_keys, request_key
-from app.ingest.models import Claim, respect_kinds
+from app.ingest.models import Claim, respect_kinds, respect_kinds_settled_since
 from app.store.copy import stage_rows
 from app.store.database import Database
-from app.store.registry import Kind, ModelName
+from app.store.registry import Kind, Model, ModelName, Registry
 
 
 class Feedback(
@@ -81,11 +81,16 @@ def ingest_feedback(
         IdempotencyKeyReused: `batch` was used for other content.
     """
     refuse_if_any(check(index, row) for index, row in enumerate(feedback))
-    truths = _place(database, workspace_id, feedback)
+    claims = [_claim_of(row) for row in feedback]
+    models = respect_kinds(database.registry, workspace_id, claims)
+    truths = _place(database.registry, workspace_id, feedback, [models[c.model] for c in claims])
+    last = {truth.identity: truth for truth in truths}
     with database.writing() as conn:
         if batch and (verdict := claim(conn, workspace_id, batch, len(feedback))):
             return verdict
-        joined, waiting = _store(conn, {truth.identity: truth for truth in truths})
+        own_keys(conn, ((truth.model_id, truth.key) for truth in last.values()))
+        respect_kinds_settled_since(conn, workspace_id, claims, models)
+        joined, waiting = _store(conn, last.values())
     accepted = joined + waiting
     return Verdict(accepted, duplicates=len(feedback) - accepted, pending=waiting)
 
@@ -119,32 +124,36 @@ def _claim_of(row: Feedback) -> Claim:
     return Claim(name, Kind.REGRESSION, "value")
 
 
-def _place(database: Database, workspace_id: int, feedback: Sequence[Feedback]) -> list[Truth]:
-    claims = [_claim_of(row) for row in feedback]
-    models = respect_kinds(database.registry, workspace_id, claims)
-    labels = database.registry.register_labels(
+def _place(
+    registry: Registry, workspace_id: int, feedback: Sequence[Feedback], models: Sequence[Model]
+) -> list[Truth]:
+    labels = registry.register_labels(
         workspace_id, {row.label for row in feedback if row.label is not None}
     )
     return [
         Truth(
-            model_id=models[claim_.model].id,
+            model_id=model.id,
             key=request_key(row.request_id),
             batch_index=row.batch_index,
             label_id=None if row.label is None else labels[row.label],
             value=row.value,
             request_id=row.request_id,
         )
-        for row, claim_ in zip(feedback, claims, strict=True)
+        for row, model in zip(feedback, models, strict=True)
     ]
 
 
-def _store(conn: Connection, truths: Mapping[tuple[int, UUID, int], Truth]) -> tuple[int, int]:
+def _store(conn: Connection, truths: Iterable[Truth]) -> tuple[int, int]:
     """How many truths were joined anew or corrected, and how many now wait."""
-    own_keys(conn, (truth.key for truth in truths.values()))
-    stage_rows(conn, "staged_feedback", STAGED_COLUMNS, _staged_rows(truths.values()))
+    stage_rows(conn, "staged_feedback", STAGED_COLUMNS, _staged_rows(truths))
     joined: int = conn.execute(_JOIN).scalar_one()
     waiting = conn.execute(_WAIT).rowcount
     return joined, waiting
+
+
+def forget_stray_feedback(conn: Connection) -> int:
+    """Forget truths that wait for a model which is of another kind; returns how many."""
+    return conn.execute(_FORGET_STRAY).rowcount
 
 
 STAGED_COLUMNS = {
@@ -198,6 +207,15 @@ _JOIN = text("""
         WHERE num_nonnulls(pair.label, pair.value) = 1
     )
     SELECT count(DISTINCT (model_id, key, batch_index)) FROM news
+""")
+# Truths of a kind that their model turned out not to have: no prediction can ever join them.
+_FORGET_STRAY = text("""
+    DELETE FROM pending_feedback AS waiting
+    USING model
+    WHERE model.id = waiting.model_id
+      AND (model.kind = 'detection'
+           OR model.kind = 'classification' AND waiting.actual_label IS NULL
+           OR model.kind = 'regression' AND waiting.actual_value IS NULL)
 """)
 _WAIT = text("""
     INSERT INTO pending_feedback AS waiting

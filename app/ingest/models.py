@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from sqlalchemy import Connection
+
 from app.errors import RowError
 from app.ingest.batch import refuse_if_any
-from app.store.registry import Kind, Model, ModelName, Registry
+from app.store.registry import Kind, Model, ModelName, Registry, find_models
 
 
 class Claim(NamedTuple):
@@ -48,6 +50,21 @@ def respect_kinds(
     known = registry.known_models(workspace_id, names)
     _refuse_clashes(claims, names | {name: model.kind for name, model in known.items()})
     return registry.register_models(workspace_id, names)
+
+
+def respect_kinds_settled_since(
+    conn: Connection, workspace_id: int, claims: Sequence[Claim], models: Mapping[ModelName, Model]
+) -> None:
+    """Check feedback once more, now that no prediction of these requests can come in between.
+
+    Raises:
+        InvalidRows: a model without a kind has got another one than its truth is of.
+    """
+    unsettled = [name for name, model in models.items() if model.kind is None]
+    if unsettled:
+        settled = find_models(conn, workspace_id, unsettled)
+        kinds = {name: settled.get(name, model).kind for name, model in models.items()}
+        _refuse_clashes(claims, kinds)
 
 
 def _first_kinds(claims: Sequence[Claim]) -> dict[ModelName, Kind | None]:

@@ -245,7 +245,7 @@ def _take_keys(
     conn: Connection, first: Mapping[Identity, Placed], labels: Mapping[str, int]
 ) -> set[Identity]:
     """Identities that are new. Of two writers with the same one, the second waits for the first."""
-    share_keys(conn, (row.key for row in first.values() if row.key))
+    share_keys(conn, ((model_id, key) for model_id, key, *_ in first if key))
     stage_rows(conn, "staged_prediction", STAGED_COLUMNS, _staged_rows(first.values(), labels))
     taken = conn.execute(_TAKE_KEYS).all()
     _join(conn, [row for row in taken if row.actual_label or row.actual_value is not None], first)

@@ -22,6 +22,8 @@ _TYPES = {
     "datetime": "a time",
 }
 _TIME = "must be RFC 3339 with an offset, like 2026-03-01T10:00:00Z"
+# 1e5 and 1.0 are floats to msgspec; "a whole number, not a number" would puzzle who sent them.
+_WHOLE = "must be a whole number, written without a point or exponent"
 # msgspec's sentences, and ours; the first that matches counts.
 _SENTENCES = [
     (r"Object missing required field `(?P<field>.*)`", "is required"),
@@ -30,6 +32,7 @@ _SENTENCES = [
     (r"Expected `str` of length <= (?P<limit>\d+)", "must have at most {limit} characters"),
     (r"Expected `\w+` >= (?P<limit>\S+)", "must be at least {limit}"),
     (r"Expected `\w+` <= (?P<limit>\S+)", "must be at most {limit}"),
+    (r"Expected `int(?: \| null)?`, got `float`", _WHOLE),
     (r"Expected `(?P<wanted>[^`]*)`, got `(?P<given>[^`]*)`", "must be {wanted}, not {given}"),
     (r"(Invalid RFC3339 encoded datetime|Expected `datetime` with a timezone component)", _TIME),
     (r"Number out of range", "is out of range"),

@@ -1,9 +1,11 @@
 """Errors of HTTP itself: each path answers in its own form, none redirects, none tells too much."""
 
+import re
+
 import pytest
 
 from app import errors
-from app.api.problems import STATUS
+from app.api.problems import STATUS, Problem, problem_json
 from tests.api.given import SELDON, predict, prediction
 
 NOT_FOUND = "Nothing is at this path; /docs lists what there is."
@@ -109,12 +111,33 @@ def test_no_spelling_of_a_path_redirects(app, client):
                     assert not 300 <= answer.status_code < 400, (method, spelled)
 
 
-def test_every_named_failure_has_a_status_and_a_title():
-    failures = {
-        member
-        for member in vars(errors).values()
-        if isinstance(member, type) and issubclass(member, errors.TruthlineError)
-    } - {errors.TruthlineError}
+FAILURES = {
+    member
+    for member in vars(errors).values()
+    if isinstance(member, type) and issubclass(member, errors.TruthlineError)
+} - {errors.TruthlineError}
 
-    assert failures == STATUS.keys()
-    assert all(failure.__doc__.strip() for failure in failures)
+
+def test_every_named_failure_has_a_status_and_a_title():
+    assert STATUS.keys() == FAILURES
+    assert all(failure.__doc__.strip() for failure in FAILURES)
+
+
+def test_the_type_of_every_problem_leads_to_what_it_means(app):
+    answer = app.test_client().get("/problems")  # whoever reads an error needs no key
+
+    assert (answer.status_code, answer.mimetype) == (200, "text/html")
+    rows = re.findall(r'<dt id="(\w+)">(\w+) \((\d+)\)</dt><dd>([^<]+)</dd>', answer.text)
+    assert len(rows) == len(FAILURES)
+    for failure in FAILURES:
+        said = problem_json(Problem(STATUS[failure], failure.__name__, "some title")).json
+        page, _, anchor = said["type"].partition("#")
+        assert page == "/problems"
+        assert (anchor, anchor, str(said["status"]), failure.__doc__.strip()) in rows
+
+
+def test_the_type_of_a_refused_batch_leads_to_its_place_on_the_page(app, client):
+    page, _, anchor = predict(client, prediction(label="")).json["type"].partition("#")
+
+    assert f'id="{anchor}"' in client.get(page).text
+    assert anchor == "InvalidRows"

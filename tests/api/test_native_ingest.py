@@ -240,7 +240,7 @@ def test_a_key_used_for_another_batch_is_refused(client, stored):
     answer = send(client, BATCH.replace('"b"', '"a"'), Idempotency_Key="k")
     assert answer.status_code == 422
     assert answer.mimetype == "application/problem+json"
-    assert answer.json["type"] == "/problems/IdempotencyKeyReused"
+    assert answer.json["type"] == "/problems#IdempotencyKeyReused"
     assert answer.json["detail"] == "this Idempotency-Key was used for a different batch"
     assert stored() == before
 

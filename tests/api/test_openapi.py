@@ -96,6 +96,21 @@ def test_keys_are_asked_for_where_they_are_needed(document):
         assert operation["security"] == expected, path
 
 
+def test_an_interval_is_a_text_as_go_writes_durations(document):
+    """ISO 8601, which OpenAPI calls `duration`, writes PT10S instead."""
+    found = [
+        parameter["schema"]
+        for _, operation in operations(document)
+        for parameter in operation.get("parameters", ())
+        if parameter["name"] == "interval"
+    ]
+
+    assert len(found) >= 2
+    for schema in found:
+        assert schema["type"] == "string"
+        assert "format" not in schema
+
+
 def schema_of(document, name):
     """A schema that carries what it refers to."""
     return {"$ref": f"#/components/schemas/{name}", "components": document["components"]}

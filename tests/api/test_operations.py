@@ -4,11 +4,16 @@ import logging
 import re
 
 import pytest
+from sqlalchemy import NullPool, create_engine, make_url, text
 
+from app.auth.keys import Role, create_key
+from app.auth.workspaces import find_or_create_workspace
 from app.config import Settings
 from app.factory import create_app
 from app.store.database import Database
-from tests.api.given import SELDON, keyed_client, predict, prediction
+from app.store.migration import downgrade, upgrade
+from app.store.registry import Registry
+from tests.api.given import SELDON, keyed_client, predict, prediction, tell, truth
 from tests.servers import edition
 
 LIST = f"{SELDON}/pipeline/subscriptions"
@@ -75,12 +80,77 @@ def test_readyz_says_that_migrations_are_behind(open_app, empty_database_url):
 
 
 def test_ingest_without_a_database_is_unavailable(orphan):
-    answer = predict(orphan, prediction(label="a"))
+    assert unavailable(predict(orphan, prediction(label="a"))) == AWAY
 
-    assert answer.status_code == 503
+
+def unavailable(answer):
+    """Why the service can't answer now, from a problem+json that says so."""
+    assert answer.status_code == 503, answer.text
     assert answer.content_type == "application/problem+json"
-    assert answer.json["type"] == "/problems/Unavailable"
-    assert answer.json["detail"] == AWAY
+    assert answer.json["type"] == "/problems#Unavailable"
+    return answer.json["detail"]
+
+
+def take_away(server, database_url):
+    """Cut everyone off from a database, and let nobody back in."""
+    name = make_url(database_url).database
+    engine = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with engine.connect() as conn:
+        conn.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        conn.execute(_DISCONNECT, {"name": name})
+
+
+_DISCONNECT = text(
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = :name"
+)
+
+
+@pytest.fixture
+def own(open_app, fresh_database_url):
+    """A service over a database of this test's own, and a client with an admin key to it."""
+    app = open_app(fresh_database_url)
+    with app.extensions["database"].writing() as conn:
+        key = create_key(conn, find_or_create_workspace(conn, "own"), Role.ADMIN)
+    return keyed_client(app, key)
+
+
+@pytest.mark.parametrize(
+    "step", ["known_models", "register_models", "register_series", "register_labels"]
+)
+def test_ingest_says_so_where_the_database_goes_away_after_the_key_check(
+    own, server, fresh_database_url, monkeypatch, step
+):
+    original = getattr(Registry, step)
+    steps = []
+
+    def without_database(*args):
+        steps.append(step)
+        take_away(server, fresh_database_url)
+        return original(*args)
+
+    monkeypatch.setattr(Registry, step, without_database)
+    assert unavailable(predict(own, prediction(label="a"))) == AWAY
+    assert steps == [step]
+
+
+BEHIND = "the database's schema is not up to date: run 'truthline db upgrade'"
+
+
+def test_ingest_on_an_empty_database_asks_for_migrations(open_app, empty_database_url):
+    client = keyed_client(open_app(empty_database_url()), "tl_some-key")
+
+    assert unavailable(predict(client, prediction(label="a"))) == BEHIND
+
+
+@pytest.mark.parametrize("send", [predict, tell], ids=["predictions", "feedback"])
+def test_ingest_where_migrations_are_behind_asks_for_them(own, fresh_database_url, send):
+    """The key is known, and there are models, but nothing to store their rows in."""
+    downgrade(fresh_database_url, "0001")
+
+    row = prediction(label="a") if send is predict else truth("r", label="a")
+    assert unavailable(send(own, row)) == BEHIND
+    upgrade(fresh_database_url)
+    assert send(own, row).status_code == 200
 
 
 def test_seldon_without_a_database_is_unavailable(orphan):

@@ -1,0 +1,60 @@
+"""Regression metrics equal those of exact fractions, whatever was corrected on the way."""
+
+import math
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+
+from app.query.regression import regression_metrics
+from tests.oracle.plain import new_name, plain_buckets, regression_cases, tell, within
+
+# Each error is kept to 15 digits. Below SMALLEST its square would not be a double.
+RELATIVE, SMALLEST = 1e-13, 1e-150
+
+
+def exact_metrics(pairs):
+    """MAE, MSE and RMSE."""
+    errors = [abs(Fraction(predicted) - Fraction(actual)) for predicted, actual in pairs]
+    mean_square = float(sum(error**2 for error in errors) / len(errors))
+    return [float(sum(errors) / len(errors)), mean_square, math.sqrt(mean_square)]
+
+
+def about(numbers):
+    return pytest.approx(numbers, rel=RELATIVE, abs=SMALLEST)
+
+
+def told(database, workspace, case):
+    name = new_name()
+    tell(database, workspace.id, name, case)
+    question = case.question
+    with database.reading() as conn:
+        return regression_metrics(
+            conn,
+            workspace_id=workspace.id,
+            name=name,
+            window=question.window,
+            width=question.width,
+        )
+
+
+def metrics_of(bucket):
+    return [
+        bucket.mean_absolute_error,
+        bucket.mean_squared_error,
+        bucket.root_mean_squared_error,
+    ]
+
+
+@settings(max_examples=300)
+@given(case=regression_cases())
+def test_every_bucket_equals_exact_fractions(database, workspace, case):
+    buckets = told(database, workspace, case)
+
+    window = case.question.window
+    edges = plain_buckets(window.start, window.end, case.question.width)
+    assert [(bucket.start, bucket.end) for bucket in buckets] == edges
+    for bucket in buckets:
+        pairs = within(case.pairs(), bucket.start, bucket.end)
+        assert bucket.n == len(pairs)
+        assert metrics_of(bucket) == (about(exact_metrics(pairs)) if pairs else [None] * 3)

@@ -1,0 +1,120 @@
+"""Seldon's endpoint says what the query functions say, as 32-bit floats."""
+
+import math
+from datetime import datetime
+
+import numpy as np
+from hypothesis import given, settings
+
+from app.query.classification import classification_metrics
+from app.query.regression import regression_metrics
+from tests.oracle.plain import (
+    MICROSECOND,
+    classification_cases,
+    declare,
+    new_name,
+    regression_cases,
+    tell,
+)
+
+METRICS = "/metrics-server/api/v1/metrics/pipeline"
+CLASSIFICATION = ("accuracy", "precision", "recall", "specificity", "f1")
+REGRESSION = {
+    "meanAbsoluteError": "mean_absolute_error",
+    "meanSquaredError": "mean_squared_error",
+    "rootMeanSquaredError": "root_mean_squared_error",
+}
+
+
+def as_float32(number):
+    """The shortest decimal of its 32-bit float, as numpy prints it."""
+    if number is None:
+        return -1
+    with np.errstate(over="ignore"):
+        rounded = np.float32(number)
+    return float(str(rounded)) if math.isfinite(rounded) else "Infinity"
+
+
+def asked(client, kind, name, question):
+    """The endpoint's elements."""
+    query = {
+        "namespace": name.namespace,
+        "pipelineName": name.pipeline,
+        "modelName": name.name,
+        "startTime": question.window.start.isoformat(),
+        "endTime": question.window.end.isoformat(),
+    }
+    if question.width:
+        query["interval"] = f"{question.width // MICROSECOND}us"
+    response = client.get(f"{METRICS}/{kind}", query_string=query)
+    assert response.status_code == 200, response.text
+    return response.json["metrics"]
+
+
+def queried(workspace, name, question):
+    """Arguments of the query functions."""
+    return {
+        "workspace_id": workspace.id,
+        "name": name,
+        "window": question.window,
+        "width": question.width,
+    }
+
+
+def matrix_element(bucket):
+    """An empty bucket has no categories on the wire."""
+    if not bucket.n:
+        return {"categories": [], "values": [], "computedConfusionValues": []}
+    return {
+        "categories": bucket.matrix.categories,
+        "values": [count for row in bucket.matrix.values for count in row],
+        "computedConfusionValues": [
+            {
+                "falseNegativeCount": counts.false_negative,
+                "falsePositiveCount": counts.false_positive,
+                "trueNegativeCount": counts.true_negative,
+                "truePositiveCount": counts.true_positive,
+            }
+            for counts in bucket.matrix.counts()
+        ],
+    }
+
+
+def same_end(element, bucket):
+    text = element["endTime"]
+    return text.endswith("Z") and datetime.fromisoformat(text) == bucket.end
+
+
+@settings(max_examples=50)
+@given(case=classification_cases())
+def test_classification_elements_are_the_queried_buckets(client, database, workspace, case):
+    name = new_name()
+    declare(database, workspace.id, name, case.declared)
+    tell(database, workspace.id, name, case)
+
+    elements = asked(client, "classification", name, case.question)
+
+    arguments = queried(workspace, name, case.question)
+    with database.reading() as conn:
+        buckets = classification_metrics(conn, database.registry, **arguments)
+    for element, bucket in zip(elements, buckets, strict=True):
+        assert same_end(element, bucket)
+        assert element["confusionMatrix"] == matrix_element(bucket)
+        for metric in CLASSIFICATION:
+            assert element[metric] == as_float32(getattr(bucket, metric))
+
+
+@settings(max_examples=50)
+@given(case=regression_cases())
+def test_regression_elements_are_the_queried_buckets(client, database, workspace, case):
+    name = new_name()
+    tell(database, workspace.id, name, case)
+
+    elements = asked(client, "regression", name, case.question)
+
+    with database.reading() as conn:
+        buckets = regression_metrics(conn, **queried(workspace, name, case.question))
+    for element, bucket in zip(elements, buckets, strict=True):
+        assert same_end(element, bucket)
+        for member, metric in REGRESSION.items():
+            assert element[member] == as_float32(getattr(bucket, metric))
