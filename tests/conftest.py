@@ -30,6 +30,7 @@ from tests.servers import server_url
 hypothesis_settings.register_profile(
     "suite",
     deadline=None,  # a database answers when it answers
+    derandomize="CI" in os.environ,  # a find belongs to whoever looks for it, not to any change
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 hypothesis_settings.load_profile("suite")

@@ -7,7 +7,7 @@ from types import FrameType
 import click
 
 from app import logs
-from app.cli.database import db, status
+from app.cli.database import db, refresh, status
 from app.cli.demo import demo
 from app.cli.keys import keys
 from app.cli.serve import serve
@@ -46,5 +46,5 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(128 + signal.SIGTERM)
 
 
-for command in (serve, demo, db, status, keys, worker):
+for command in (serve, demo, db, status, refresh, keys, worker):
     main.add_command(command)

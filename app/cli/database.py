@@ -9,6 +9,7 @@ from rich.table import Table
 from app.cli.connection import connected, data_option, located
 from app.config import Settings
 from app.query.status import Status, service_status
+from app.rollup.fold import fold
 from app.store.database import Database
 from app.store.migration import SchemaVersion, schema_version, upgrade
 
@@ -49,6 +50,18 @@ def _in_words(version: SchemaVersion) -> str:
         return f"schema is at {version.current}, the newest"
     at = version.current or "nothing"
     return f"schema is at {at}, and {version.head} is the newest: run 'truthline db upgrade'"
+
+
+@click.command()
+@data_option
+@click.pass_obj
+def refresh(settings: Settings, data: Path | None) -> None:
+    """Fold what was learned into the levels, as the worker does each minute."""
+    with connected(settings, data) as database:
+        for folded in fold(database):
+            click.echo(
+                f"{folded.level}: {folded.cells:,} cells, clean until {folded.until:%F %T} UTC"
+            )
 
 
 @click.command()

@@ -2,12 +2,14 @@
 
 import logging
 import threading
+from dataclasses import astuple
 
 from sqlalchemy import Connection, text
 
 from app.errors import Unavailable
 from app.ingest.batch import forget_old_batches
 from app.ingest.feedback import forget_stray_feedback
+from app.rollup.fold import fold
 from app.store.database import Database
 
 PAUSE_SECONDS = 60.0
@@ -23,6 +25,8 @@ def keep_house(database: Database, stop: threading.Event) -> None:
         try:
             with database.writing() as conn:
                 do_round(conn)
+            for folded in fold(database):
+                _log.info("folded %s: %d cells until %s", *astuple(folded))
         except Unavailable as error:
             _log.warning("housekeeping put off: %s", error)
         stop.wait(PAUSE_SECONDS)

@@ -1,11 +1,28 @@
 """What the database is and what it holds."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, text
 
 from app.store.edition import ServerInfo, server_info
+
+
+@dataclass(frozen=True, slots=True)
+class LevelStatus:
+    """A level: its cells, and until when it is clean (None: never folded)."""
+
+    name: str
+    cells: int
+    clean_until: datetime | None
+
+    def in_words(self) -> str:
+        """As a cell of a table."""
+        clean = (
+            f"clean until {self.clean_until:%F %T} UTC" if self.clean_until else "not folded yet"
+        )
+        return f"{self.cells:,} cells, {clean}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +38,7 @@ class Status:
     pending_feedback: int
     last_prediction: datetime | None
     last_outcome: datetime | None
+    levels: Sequence[LevelStatus] = ()
 
     def rows(self) -> list[tuple[str, str]]:
         """Name and value, in words."""
@@ -34,12 +52,14 @@ class Status:
             ("predictions", f"{self.predictions:,}{_since(self.last_prediction)}"),
             ("outcomes", f"{self.outcomes:,}{_since(self.last_outcome)}"),
             ("pending feedback", f"{self.pending_feedback:,}"),
+            *((f"level {level.name}", level.in_words()) for level in self.levels),
         ]
 
 
 def service_status(conn: Connection) -> Status:
     """Count everything. Cost: two full scans of the raw tables."""
-    return Status(server_info(conn), *conn.execute(_COUNTS).one())
+    counted = Status(server_info(conn), *conn.execute(_COUNTS).one())
+    return replace(counted, levels=[LevelStatus(*row) for row in conn.execute(_LEVELS)])
 
 
 _COUNTS = text("""
@@ -51,6 +71,16 @@ _COUNTS = text("""
            p.last, o.last
     FROM (SELECT count(*) AS n, max(received_at) AS last FROM prediction) AS p,
          (SELECT count(*) AS n, max(received_at) AS last FROM outcome) AS o
+""")
+
+
+_LEVELS = text("""
+    SELECT level.name, cells.n, nullif(level.learned_until, '-infinity')
+    FROM level
+    JOIN (SELECT 'outcome_1h' AS name, count(*) AS n FROM outcome_1h
+          UNION ALL SELECT 'outcome_1d', count(*) FROM outcome_1d
+          UNION ALL SELECT 'outcome_1mo', count(*) FROM outcome_1mo) AS cells USING (name)
+    ORDER BY level.learned_until DESC, level.name
 """)
 
 

@@ -15,5 +15,10 @@ GRANT SELECT ON
     truthline_data.label,
     truthline_data.subscription,
     truthline_data.prediction,
-    truthline_data.outcome
+    truthline_data.outcome,
+    truthline_data.outcome_measure,
+    truthline_data.outcome_1h,
+    truthline_data.outcome_1d,
+    truthline_data.outcome_1mo,
+    truthline_data.level
 TO grafana_reader;

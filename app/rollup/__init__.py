@@ -1,0 +1,1 @@
+"""What is precomputed, and how far it is clean."""
