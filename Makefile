@@ -5,7 +5,7 @@ BIN := .venv/bin
 export TRUTHLINE_TEST_EDITION ?= postgres
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-timescale check lint types format lock clean
+.PHONY: help demo test test-timescale test-apache check lint types format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -29,6 +29,9 @@ test: .venv ## the whole suite on the embedded PostgreSQL
 
 test-timescale: .venv ## the same on a PostgreSQL with TimescaleDB, if this machine has one
 	TRUTHLINE_TEST_EDITION=community $(BIN)/python -m pytest
+
+test-apache: .venv ## the same with the extension's Apache licence
+	TRUTHLINE_TEST_EDITION=apache $(BIN)/python -m pytest
 
 check: lint types test ## all that must be green before a commit
 
