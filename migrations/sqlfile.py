@@ -1,10 +1,13 @@
 """Run the SQL files of this repository."""
 
+import hashlib
+from functools import cache
 from pathlib import Path
 
 from alembic import op
 from sqlalchemy import Connection
 
+MARK = "Truthline: public functions and views, version "
 SQL = Path(__file__).resolve().parent.parent / "sql"
 
 
@@ -32,7 +35,34 @@ def run_on_timescaledb(name: str) -> None:
         run(name)
 
 
+@cache
+def views_digest() -> str:
+    """What tells one version of the public functions and views from another."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in _views())).hexdigest()
+
+
 def refresh_views(connection: Connection) -> None:
-    """Bring the public functions and views up to date: every file of `sql/views/`, in order."""
-    for path in sorted((SQL / "views").glob("*.sql")):
+    """Bring the public functions and views up to date: every file of `sql/views/`, in order.
+
+    PostgreSQL can't change what a function returns, so where anything changed they are dropped
+    and made anew, all in the caller's transaction. Grants on them go with them: repeat yours.
+    The schema's comment says which version is there.
+    """
+    if views_in_place(connection) == views_digest():
+        return
+    execute(connection, SQL / "drop_views.sql")
+    for path in _views():
         execute(connection, path)
+    connection.exec_driver_sql(f"COMMENT ON SCHEMA truthline IS '{MARK}{views_digest()}'")
+
+
+def views_in_place(connection: Connection) -> str | None:
+    """The digest of the public functions and views that the database has."""
+    comment: str | None = connection.exec_driver_sql(
+        "SELECT obj_description(to_regnamespace('truthline')::oid, 'pg_namespace')"
+    ).scalar()
+    return comment.removeprefix(MARK) if comment else None
+
+
+def _views() -> list[Path]:
+    return sorted((SQL / "views").glob("*.sql"))

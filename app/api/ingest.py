@@ -80,7 +80,8 @@ def post_predictions(workspace_id: int) -> Verdict:
     """Store a batch of predictions
 
     All or nothing: one bad row refuses the batch. A prediction whose request id (with batch
-    index, of the same model, deployment and version) is stored already is a duplicate.
+    index, of the same model, deployment, version, deployment type and server version) is stored
+    already is a duplicate.
     """
     return _ingest(PREDICTIONS, workspace_id)
 

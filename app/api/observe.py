@@ -4,6 +4,8 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import quote
 
 from flask import Flask, Response, g, request
@@ -12,6 +14,7 @@ from prometheus_client import Counter, Histogram
 from app.ingest.batch import Verdict
 from app.logs import request_id
 
+_log = logging.getLogger(__name__)
 _access = logging.getLogger("truthline.access")
 _GIVEN_ID = re.compile(r"[\w.:-]{1,128}")
 
@@ -32,8 +35,18 @@ def install(app: Flask) -> None:
 
 def count_rows(kind: str, verdict: Verdict) -> None:
     """Count a batch's rows by what became of them."""
-    for name in ("accepted", "duplicates", "pending"):
-        ROWS.labels(kind, name).inc(getattr(verdict, name))
+    with _never_in_the_way():
+        for name in ("accepted", "duplicates", "pending"):
+            ROWS.labels(kind, name).inc(getattr(verdict, name))
+
+
+@contextmanager
+def _never_in_the_way() -> Iterator[None]:
+    """What was stored is stored: a metric that can't be kept must not turn the answer into 500."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001 - whatever it is, it is logged
+        _log.exception("a metric could not be kept")
 
 
 def _begin() -> None:
@@ -46,7 +59,8 @@ def _finish(response: Response) -> Response:
     seconds = time.perf_counter() - g.began
     # only what routes answer: a caller must not be able to make metrics at will
     method, route = (request.method, request.url_rule.rule) if request.url_rule else UNKNOWN
-    REQUESTS.labels(method, route, response.status_code).observe(seconds)
+    with _never_in_the_way():
+        REQUESTS.labels(method, route, response.status_code).observe(seconds)
     response.headers["X-Request-ID"] = request_id.get()
     # the path without its query: an api_key may stand there; quoted, for it may hold line ends
     fields = {"status": response.status_code, "milliseconds": round(seconds * 1000, 1)}

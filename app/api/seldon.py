@@ -10,12 +10,12 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 import msgspec
-from flask import Response, jsonify
+from flask import Response, jsonify, request
 from flask_smorest import Blueprint
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from app.api.access import database, needs, settings
-from app.api.body import read_body
+from app.api.body import media_type, read_body
 from app.api.numbers import Float32, UtcTime
 from app.api.observe import count_rows
 from app.api.parameters import GoDuration, Instant, Text
@@ -33,14 +33,14 @@ from app.errors import (
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.fields import MAX_BATCH_INDEX, Name, RequiredName, Value, text_problem
 from app.ingest.wording import UNREADABLE, in_words
-from app.query.classification import ClassificationBucket, ConfusionMatrix, classification_metrics
+from app.query.classification import ClassificationBucket, classification_metrics
 from app.query.regression import RegressionBucket, regression_metrics
 from app.query.window import Window
 from app.store.registry import Kind, ModelName
 from app.store.subscriptions import (
     ID_BITS,
     Subscription,
-    find_subscription,
+    declared_categories,
     subscribe,
     subscriptions,
     unsubscribe,
@@ -188,7 +188,7 @@ def _question(args: dict[str, Any]) -> dict[str, Any]:
 
 
 def _classification_element(bucket: ClassificationBucket) -> dict[str, Any]:
-    matrix = bucket.matrix if bucket.n else ConfusionMatrix([], [])
+    matrix = bucket.matrix
     return {
         "accuracy": bucket.accuracy,
         "precision": bucket.precision,
@@ -420,8 +420,9 @@ def _require_known(workspace_id: int, name: ModelName) -> None:
 
 
 def _category(workspace_id: int, name: ModelName, index: int) -> str:
+    known = database().registry.known_models(workspace_id, [name])
     with database().reading() as conn:
-        categories = find_subscription(conn, workspace_id, name)
+        categories = declared_categories(conn, known[name].id) if known else None
         if categories is None:
             raise UnknownSubscription(f"model {name} is not subscribed")
         if not categories:
@@ -439,6 +440,9 @@ def read_message(kind: type[Message]) -> Message:
     Raises:
         InvalidInput: it isn't one, or holds a text that can't be stored.
     """
+    # a body of no type is taken; one of another type may come from any page in a browser
+    if request.content_type:
+        media_type("application/json")
     body = read_body(settings().max_body_bytes)
     try:
         message = msgspec.json.decode(body, type=kind)

@@ -48,6 +48,8 @@ def db_status(settings: Settings, data: Path | None) -> None:
 def _in_words(version: SchemaVersion) -> str:
     if version.at_head:
         return f"schema is at {version.current}, the newest"
+    if version.current == version.head:
+        return "the public functions are of another version: run 'truthline db upgrade'"
     at = version.current or "nothing"
     return f"schema is at {at}, and {version.head} is the newest: run 'truthline db upgrade'"
 

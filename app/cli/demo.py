@@ -50,15 +50,30 @@ def _on_loopback(_context: click.Context, _option: click.Parameter, host: str) -
     "--host", default=HOST, show_default=True, callback=_on_loopback, help="Address to listen on"
 )
 @click.option("--port", default=PORT, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--use-database", is_flag=True, help="Replay into the database of TRUTHLINE_DATABASE_URL"
+)
 @data_option
 @click.pass_context
-def demo(context: click.Context, once: bool, host: str, port: int, data: Path | None) -> None:
+def demo(
+    context: click.Context,
+    once: bool,
+    host: str,
+    port: int,
+    use_database: bool,
+    data: Path | None,
+) -> None:
     """Replay real models, print how good they were, and serve the same.
 
     A classifier of handwritten digits and a regressor of diabetes, two versions each, are
     trained and replayed as if they had served for the last six hours. Running it again adds
     nothing twice.
     """
+    if context.obj.database_url and data is None and not use_database:
+        raise click.UsageError(
+            "TRUTHLINE_DATABASE_URL is set, and the demo would put its rows there: say"
+            " --use-database if you want that, or --data DIR for a database of its own"
+        )
     if not once:
         check_port_is_free(host, port)
     console = Console(highlight=False)

@@ -29,6 +29,8 @@ def keep_house(database: Database, stop: threading.Event) -> None:
                 _log.info("folded %s: %d cells until %s", *astuple(folded))
         except Unavailable as error:
             _log.warning("housekeeping put off: %s", error)
+        except Exception:  # noqa: BLE001 - a thread that ended would be missed by nobody
+            _log.exception("housekeeping failed; the next round tries again")
         stop.wait(PAUSE_SECONDS)
 
 

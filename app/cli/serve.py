@@ -4,10 +4,12 @@ import gc
 import ipaddress
 import logging
 import os
+import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,12 +87,23 @@ def check_port_is_free(host: str, port: int) -> None:
         ) from None
 
 
-def _shared_metrics(workers: int) -> tempfile.TemporaryDirectory[str]:
-    """A directory where several processes keep their metrics, so that each can tell all."""
-    directory = tempfile.TemporaryDirectory(prefix="truthline-metrics-")
-    if workers > 1:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory.name
-    return directory
+@contextmanager
+def _shared_metrics(workers: int) -> Iterator[None]:
+    """Give several processes a directory for their metrics, so that each can tell all.
+
+    A worker process leaves through here too when it ends: only the one that made the directory
+    may remove it.
+    """
+    if workers == 1:
+        yield
+        return
+    directory, made_by = tempfile.mkdtemp(prefix="truthline-metrics-"), os.getpid()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+    try:
+        yield
+    finally:
+        if os.getpid() == made_by:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 class _QuietLogger(Logger):

@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from sqlalchemy import Connection, text
 
 from app.errors import MAX_ROW_ERRORS, IdempotencyKeyReused, InvalidRows, RowError
+from app.store.database import Database
 
 IDEMPOTENCY_DAYS = 3
 
@@ -58,19 +60,36 @@ def claim(conn: Connection, workspace_id: int, batch: BatchKey, row_count: int) 
     Raises:
         IdempotencyKeyReused: the key was used for other content.
     """
-    parameters = {
-        "workspace_id": workspace_id,
-        "endpoint": batch.endpoint,
-        "key": batch.key,
-        "digest": batch.digest,
-        "row_count": row_count,
-    }
+    parameters = {"workspace_id": workspace_id, "row_count": row_count, **_columns(batch)}
     if conn.execute(_CLAIM, parameters).first():
         return None
-    taken = conn.execute(_TAKEN, parameters).one()
+    return _verdict_of_taken(conn, parameters, batch)
+
+
+def _columns(batch: BatchKey) -> dict[str, Any]:
+    return {"endpoint": batch.endpoint, "key": batch.key, "digest": batch.digest}
+
+
+def _verdict_of_taken(
+    conn: Connection, parameters: dict[str, Any], batch: BatchKey
+) -> Verdict | None:
+    taken = conn.execute(_TAKEN, parameters).one_or_none()
+    if taken is None:
+        return None
     if bytes(taken.digest) != batch.digest:
         raise IdempotencyKeyReused("this Idempotency-Key was used for a different batch")
     return Verdict(accepted=0, duplicates=taken.row_count)
+
+
+def refuse_reused(database: Database, workspace_id: int, batch: BatchKey | None) -> None:
+    """Look at a batch's key before anything of it is registered.
+
+    Raises:
+        IdempotencyKeyReused: the key was used for other content.
+    """
+    if batch:
+        with database.reading() as conn:
+            _verdict_of_taken(conn, {"workspace_id": workspace_id, **_columns(batch)}, batch)
 
 
 def forget_old_batches(conn: Connection) -> int:

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from app.errors import RowError
-from app.ingest.batch import BatchKey, Verdict, claim, refuse_if_any
+from app.ingest.batch import BatchKey, Verdict, claim, refuse_if_any, refuse_reused
 from app.ingest.fields import (
     BatchIndex,
     Name,
@@ -81,6 +81,7 @@ def ingest_feedback(
         IdempotencyKeyReused: `batch` was used for other content.
     """
     refuse_if_any(check(index, row) for index, row in enumerate(feedback))
+    refuse_reused(database, workspace_id, batch)
     claims = [_claim_of(row) for row in feedback]
     models = respect_kinds(database.registry, workspace_id, claims)
     truths = _place(database.registry, workspace_id, feedback, [models[c.model] for c in claims])

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 # A large batch takes all buckets of its model, and PostgreSQL has room for some six thousand locks.
 BUCKETS_PER_MODEL = 64
-MODEL_SLOTS = 16
+MODEL_SLOTS = 32
 # Advisory locks are numbered per database; this class keeps ours apart from others'.
 LOCK_CLASS = 724_001
 

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection, Row, text
 
 from app.errors import RowError
-from app.ingest.batch import BatchKey, Verdict, claim, refuse_if_any
+from app.ingest.batch import BatchKey, Verdict, claim, refuse_if_any, refuse_reused
 from app.ingest.fields import (
     BatchIndex,
     Fraction,
@@ -108,6 +108,7 @@ def ingest_predictions(
         IdempotencyKeyReused: `batch` was used for other content.
     """
     refuse_if_any(check(index, row) for index, row in enumerate(predictions))
+    refuse_reused(database, workspace_id, batch)
     placed = _place(database, workspace_id, predictions, now=datetime.now(UTC))
     labels = database.registry.register_labels(
         workspace_id,
@@ -207,7 +208,7 @@ def _place(
 
 def _placed(row: Prediction, model_id: int, series_id: int, time: datetime) -> Placed:
     outputs = outputs_of(row)
-    key = _key_of(row, failed=outputs == FAILED)
+    key = _key_of(row)
     identity = (model_id, key, row.batch_index, series_id)
     return Placed(row, time, outputs, series_id, key, identity)
 
@@ -218,11 +219,11 @@ def _series_name(model: Model, row: Prediction) -> SeriesName:
     )
 
 
-def _key_of(row: Prediction, *, failed: bool) -> UUID | None:
+def _key_of(row: Prediction) -> UUID | None:
     """A failed attempt has a key of its own: the retry that succeeds is no repetition of it."""
     if not row.request_id:
         return None
-    return request_key(f"{row.request_id}\0failed" if failed else row.request_id)
+    return request_key(f"{row.request_id}\0failed" if row.error else row.request_id)
 
 
 def _without_known(
@@ -297,8 +298,11 @@ def _staged_rows(rows: Iterable[Placed], labels: Mapping[str, int]) -> Iterator[
 
 
 def _single_output(row: Placed, labels: Mapping[str, int]) -> tuple[int | None, float | None]:
-    """What a truth is compared with. Detections have none yet: a truth needs a box to match."""
-    if row.prediction.detections is not None:
+    """What a truth is compared with: nothing for a failed attempt, whatever it answered.
+
+    Detections have none yet: a truth needs a box to match.
+    """
+    if row.prediction.error or row.prediction.detections is not None:
         return None, None
     output = row.outputs[0]
     return (None if output.label is None else labels[output.label]), output.value

@@ -9,6 +9,7 @@ from app.errors import InvalidInput, RowError, TooLarge
 from app.ingest.batch import refuse_if_any
 from app.ingest.wording import UNREADABLE, in_words
 
+LINES_PER_ROW = 10  # empty lines are allowed, and a body of nothing else is none
 Row = TypeVar("Row", bound=msgspec.Struct)
 # What is wrong with the row at an index of its batch, or None.
 Check = Callable[[int, Row], RowError | None]
@@ -47,6 +48,8 @@ def read_ndjson(body: bytes, row_type: type[Row], check: Check[Row], max_rows: i
         TooLarge: more than `max_rows` rows.
         InvalidRows: some rows are not of `row_type`.
     """
+    if body.count(b"\n") > LINES_PER_ROW * max_rows:  # before there is a list of them
+        raise TooLarge(f"a batch may hold at most {max_rows} rows; this one has far more lines")
     lines = [line for line in body.split(b"\n") if line.strip()]
     return _decode_rows(lines, row_type, check, max_rows)
 

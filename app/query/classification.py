@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from app.errors import TooLarge
 from app.query.models import subject
 from app.query.window import Window
 from app.store.registry import Kind, ModelName, Registry
@@ -28,7 +29,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class ConfusionMatrix:
-    """`values[actual][predicted]` counts truths; both run along `categories`."""
+    """`values[actual][predicted]` counts truths; both run along `categories`. Empty without any."""
 
     categories: list[str]
     values: list[list[int]]
@@ -81,6 +82,7 @@ def classification_metrics(
     Raises:
         UnknownModel: the workspace has no such model.
         WrongKind: the model is no classifier.
+        TooLarge: the matrices have more than MAX_MATRIX_CELLS cells in all.
     """
     found = subject(conn, workspace_id=workspace_id, name=name, kind=Kind.CLASSIFICATION)
     declared = declared_categories(conn, found.model.id) or []
@@ -96,7 +98,20 @@ def classification_metrics(
     ).all()
     names = registry.label_names(conn, _ids(declared, rows))
     categories = _in_order(declared, names)
+    _check_size(len(categories), sum(row.n > 0 for row in rows))
     return [_bucket(row, categories, names) for row in rows]
+
+
+# Two hundred matrices of a hundred classes; a label for each customer is no class.
+MAX_MATRIX_CELLS = 2_000_000
+
+
+def _check_size(classes: int, buckets: int) -> None:
+    if classes * classes * buckets > MAX_MATRIX_CELLS:
+        raise TooLarge(
+            f"{buckets} confusion matrices of {classes} classes are more than {MAX_MATRIX_CELLS}"
+            " cells; ask for fewer buckets"
+        )
 
 
 _METRICS = text("""
@@ -131,6 +146,8 @@ def _bucket(
 
 
 def _matrix(row: Row[Any], categories: Sequence[int], names: Mapping[int, str]) -> ConfusionMatrix:
+    if not row.n:
+        return ConfusionMatrix([], [])
     place = {label: index for index, label in enumerate(categories)}
     values = [[0] * len(categories) for _ in categories]
     for predicted, actual, count in zip(row.predicted, row.actual, row.counts, strict=True):

@@ -51,5 +51,7 @@ def regression_metrics(
 
 
 _METRICS = text("""
-    SELECT * FROM truthline.regression_metrics(:series, :start, :end, width => :width)
+    SELECT bucket_start, bucket_end, n,
+           mean_absolute_error, mean_squared_error, root_mean_squared_error
+    FROM truthline.regression_metrics(:series, :start, :end, width => :width)
 """)

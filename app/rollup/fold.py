@@ -17,6 +17,9 @@ from app.store.database import Database
 
 PATIENCE_SECONDS = 20.0
 PAUSE_SECONDS = 0.02
+# A server's clock may be set back, or a standby that takes over be behind: rows would then be
+# stamped within a span that is folded, and never counted. It costs a few raw rows more.
+CLOCK_MARGIN = "10 minutes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,8 @@ def _target(level: Level) -> str:
 
     A level from another goes no further than that one; one from raw rows, than the clock.
     """
-    limit = "least(CAST(:until AS timestamptz), clock_timestamp(), truthline.clean_until(:source))"
+    clock = f"clock_timestamp() - INTERVAL '{CLOCK_MARGIN}'"
+    limit = f"least(CAST(:until AS timestamptz), {clock}, truthline.clean_until(:source))"
     return f"""
         SELECT target FROM level
         CROSS JOIN LATERAL (SELECT {level.span_of.format(at=limit)}) AS goal (target)

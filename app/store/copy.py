@@ -33,6 +33,7 @@ _LOOK_UP_BY_KEY = """
     SET LOCAL enable_hashjoin = off;
     SET LOCAL enable_mergejoin = off;
     SET LOCAL enable_material = off;
+    SET LOCAL jit = off;  -- before PostgreSQL 18 "off" is a huge cost, which would be compiled for
 """
 
 

@@ -9,6 +9,15 @@ from app.config import Settings
 from app.store.outages import naming_outages
 from app.store.registry import Registry
 
+POOL_RECYCLE_SECONDS = 3600
+# How long a database host that vanished can hold a request: seconds, and milliseconds for the last.
+PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 45_000,
+}
 SEARCH_PATH = "truthline_data, truthline, public"
 
 
@@ -37,7 +46,11 @@ class Database:
                 max_overflow=0,
                 pool_timeout=settings.pool_timeout_s,
                 pool_pre_ping=True,
-                connect_args={"options": options, "connect_timeout": 10},
+                # a session's temporary tables can't be frozen by vacuum while it lives
+                pool_recycle=POOL_RECYCLE_SECONDS,
+                # locks taken in one statement must be followed by a new snapshot in the next
+                isolation_level="READ COMMITTED",
+                connect_args={"options": options, **PATIENCE},
             )
         )
 
@@ -58,7 +71,8 @@ class Database:
         """A transaction that commits when the block ends, and rolls back if it raises.
 
         Raises:
-            Unavailable: the database is away, busy, or too slow; nothing was stored.
+            Unavailable: the database is away, busy, or too slow; nothing was stored, unless the
+                connection broke in the very moment of the commit. Repeating is safe.
         """
         with naming_outages(), self.engine.begin() as conn:
             yield conn

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 
 
 class Edition(StrEnum):
-    """What the database offers: see docs/editions.md."""
+    """What the database offers: both licences of TimescaleDB, or neither."""
 
     COMMUNITY = "community"
     APACHE = "apache"

@@ -9,21 +9,27 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from migrations.sqlfile import views_digest, views_in_place
+
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
 VERSION_SCHEMA = "public"
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaVersion:
-    """The revision a database is at, and the newest one. `current` is None before the first."""
+    """The revision a database is at, and the newest one. `current` is None before the first.
+
+    `views` tells whether its public functions are those of this program.
+    """
 
     current: str | None
     head: str
+    views: bool
 
     @property
     def at_head(self) -> bool:
         """Whether this code may use the database."""
-        return self.current == self.head
+        return self.current == self.head and self.views
 
 
 def _config(database_url: str) -> Config:
@@ -47,4 +53,5 @@ def schema_version(conn: Connection) -> SchemaVersion:
     head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
     assert head is not None, "migrations/versions is empty"  # noqa: S101 - a broken install
     context = MigrationContext.configure(conn, opts={"version_table_schema": VERSION_SCHEMA})
-    return SchemaVersion(context.get_current_revision(), head)
+    views = views_in_place(conn) == views_digest()
+    return SchemaVersion(context.get_current_revision(), head, views)

@@ -11,6 +11,7 @@ from app.errors import Unavailable
 
 QUERY_CANCELED = "57014"
 DEADLOCK = "40P01"
+OUT_OF_RESOURCES = "53"  # the class of all such states
 # undefined table, schema, column, function: the code is newer than the schema
 NO_SUCH_THING = ("42P01", "3F000", "42703", "42883")
 
@@ -38,11 +39,15 @@ def naming_outages() -> Iterator[None]:
 def _raise_if_outage(original: object, error: Exception, *, lost: bool) -> None:
     sqlstate = getattr(original, "sqlstate", None)
     if sqlstate == QUERY_CANCELED:
-        raise Unavailable("the database took too long; ask for less at once") from error
+        raise Unavailable(
+            "the database took too long; try again, or ask for less at once"
+        ) from error
     if sqlstate == DEADLOCK:
         raise Unavailable("two writers were in each other's way; try again") from error
     if sqlstate in NO_SUCH_THING:
         reason = "the database's schema is not up to date: run 'truthline db upgrade'"
         raise Unavailable(reason) from error
+    if sqlstate and sqlstate.startswith(OUT_OF_RESOURCES):
+        raise Unavailable("the database has no room left: connections, memory or disk") from error
     if lost:
         raise Unavailable("the database can't be reached") from error

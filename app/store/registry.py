@@ -167,8 +167,11 @@ class Registry:
             names = sorted(name for _, name in missing)
             columns = _model_columns(workspace_id, names)
             with naming_outages(), self._engine.begin() as conn:
-                conn.execute(_INSERT_MODELS, columns | {"kinds": [kinds[name] for name in names]})
                 found = find_models(conn, workspace_id, names)
+                if any(_is_news(found.get(name), kinds[name]) for name in names):
+                    news = columns | {"kinds": [kinds[name] for name in names]}
+                    conn.execute(_INSERT_MODELS, news)
+                    found = find_models(conn, workspace_id, names)
             return {(workspace_id, name): model for name, model in found.items()}
 
         return self._resolve_models(workspace_id, kinds, look_up)
@@ -224,6 +227,11 @@ class Registry:
                 conn.execute(insert, columns)
                 rows = conn.execute(select, columns).all()
         return list(rows)
+
+
+def _is_news(known: Model | None, kind: Kind | None) -> bool:
+    """Whether there is something to write; writing for nothing would burn a number each time."""
+    return known is None or (known.kind is None and kind is not None)
 
 
 def find_models(

@@ -90,21 +90,6 @@ def declared_categories(conn: Connection, model_id: int) -> list[int] | None:
     return conn.execute(statement).scalar_one_or_none()
 
 
-def find_subscription(conn: Connection, workspace_id: int, name: ModelName) -> list[int] | None:
-    """Label ids a named model declares, in order; None if it is not subscribed."""
-    statement = (
-        select(subscription.c.categories)
-        .join(model, model.c.id == subscription.c.model_id)
-        .where(
-            model.c.workspace_id == workspace_id,
-            model.c.namespace == name.namespace,
-            model.c.pipeline == name.pipeline,
-            model.c.name == name.name,
-        )
-    )
-    return conn.execute(statement).scalar_one_or_none()
-
-
 def _subscription(row: Row[Any]) -> Subscription:
     name = ModelName(row.namespace, row.pipeline, row.name)
     return Subscription(row.id, name, row.features, row.categories)

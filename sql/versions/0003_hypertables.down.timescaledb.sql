@@ -5,9 +5,7 @@ CREATE TABLE plain_prediction (LIKE prediction INCLUDING DEFAULTS INCLUDING CONS
 INSERT INTO plain_prediction SELECT * FROM prediction;
 DROP TABLE prediction;
 ALTER TABLE plain_prediction RENAME TO prediction;
-ALTER TABLE prediction ADD FOREIGN KEY (series_id) REFERENCES series (id);
 CREATE TABLE plain_outcome (LIKE outcome INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
 INSERT INTO plain_outcome SELECT * FROM outcome;
 DROP TABLE outcome;
 ALTER TABLE plain_outcome RENAME TO outcome;
-ALTER TABLE outcome ADD FOREIGN KEY (series_id) REFERENCES series (id);

@@ -61,7 +61,7 @@ COMMENT ON FUNCTION truthline.outcome_cells(integer[], timestamptz, timestamptz,
 
 -- The pieces of a plan, as the text of a query each. %L makes literals of the bounds.
 
--- raw_piece: every outcome of a window. None was received before start_time - 24 h, for times
+-- raw_piece: every outcome of a window. None was received before start_time - 25 h, for times
 -- further ahead are refused (outcome_time_ahead): older chunks are skipped.
 CREATE OR REPLACE FUNCTION truthline.raw_piece(
     series integer[], start_time timestamptz, end_time timestamptz
@@ -70,7 +70,7 @@ CREATE OR REPLACE FUNCTION truthline.raw_piece(
         SELECT time, predicted_label, actual_label, n, absolute_error, squared_error
         FROM truthline_data.outcome_measure
         WHERE series_id = ANY (%L) AND time >= %L AND time < %L AND received_at >= %L
-    $sql$, series, start_time, end_time, start_time - INTERVAL '24 hours')
+    $sql$, series, start_time, end_time, start_time - INTERVAL '25 hours')
 $function$;
 COMMENT ON FUNCTION truthline.raw_piece(integer[], timestamptz, timestamptz) IS
     'Query text: the outcomes of a window.';
@@ -101,7 +101,7 @@ CREATE OR REPLACE FUNCTION truthline.tail_piece(
         FROM truthline_data.outcome_measure
         WHERE series_id = ANY (%L) AND received_at >= %L AND time >= %L AND time < %L
           AND truthline.event_hour(time) <> ALL (%L)
-    $sql$, series, greatest(since, start_time - INTERVAL '24 hours'), start_time, end_time,
+    $sql$, series, greatest(since, start_time - INTERVAL '25 hours'), start_time, end_time,
            cut_hours)
 $function$;
 COMMENT ON FUNCTION truthline.tail_piece(integer[], timestamptz, timestamptz, timestamptz[], timestamptz) IS
@@ -119,7 +119,7 @@ CREATE OR REPLACE FUNCTION truthline.cut_piece(
             WHERE series_id = ANY (%L) AND received_at >= %L
               AND time >= greatest(cut.hour, %L) AND time < least(cut.hour + INTERVAL '1 hour', %L)
         ) AS raw
-    $sql$, cut_hours, series, start_time - INTERVAL '24 hours', start_time, end_time)
+    $sql$, cut_hours, series, start_time - INTERVAL '25 hours', start_time, end_time)
 $function$;
 COMMENT ON FUNCTION truthline.cut_piece(integer[], timestamptz, timestamptz, timestamptz[]) IS
     'Query text: outcomes of the hours that a bucket''s edge cuts.';

@@ -143,7 +143,7 @@ def test_an_interrupted_run_is_completed(fresh_database_url, monkeypatch, models
         return real(*arguments)
 
     monkeypatch.setattr(replay, "ingest_feedback", until_the_power_fails)
-    assert invoke("--once", url=fresh_database_url).exit_code == 1
+    assert invoke("--once", "--use-database", url=fresh_database_url).exit_code == 1
     monkeypatch.undo()
     before = count_rows(fresh_database_url)
 
@@ -173,3 +173,11 @@ def test_it_is_served_on_a_loopback_address_only():
 
     assert result.exit_code == 2
     assert "loopback" in result.output
+
+
+def test_a_given_database_is_left_alone_unless_asked_for(fresh_database_url):
+    result = invoke("--once", url=fresh_database_url)
+
+    assert result.exit_code == 2
+    assert "--use-database" in result.output
+    assert count_rows(fresh_database_url).predictions == 0

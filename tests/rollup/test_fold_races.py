@@ -46,6 +46,7 @@ def levels(fresh_database_url, monkeypatch):
         for level, span in zip(LEVELS, SPANS, strict=True)
     ]
     monkeypatch.setattr(folding, "LEVELS", short)
+    monkeypatch.setattr(folding, "CLOCK_MARGIN", "0 s")
     database = Database.from_settings(Settings(database_url=fresh_database_url))
     yield database
     database.dispose()

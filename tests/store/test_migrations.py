@@ -135,6 +135,27 @@ def test_the_mirror_of_the_tables_is_true(fresh_database_url):
     database.dispose()
 
 
+def test_a_function_that_returns_something_else_is_replaced(fresh_database_url, query):
+    older = text("""
+        DROP FUNCTION truthline.regression_metrics;
+        CREATE FUNCTION truthline.regression_metrics(
+            series integer[], start_time timestamptz, end_time timestamptz,
+            width interval DEFAULT NULL, origin timestamptz DEFAULT NULL
+        ) RETURNS TABLE (n bigint) LANGUAGE sql AS 'SELECT 1::bigint';
+        COMMENT ON SCHEMA truthline IS 'an older version';
+    """)
+    before = query(ALL_FUNCTIONS)
+    engine = create_engine(fresh_database_url)
+    with engine.begin() as conn:
+        conn.execute(older)
+        assert not schema_version(conn).at_head
+    engine.dispose()
+
+    upgrade(fresh_database_url)
+
+    assert query(ALL_FUNCTIONS) == before
+
+
 def test_every_public_function_says_what_it_is(query):
     functions = query(ALL_FUNCTIONS)
 
