@@ -26,12 +26,15 @@ def data_option(command: Command) -> Command:
 
 
 @contextmanager
-def located(settings: Settings, data: Path | None) -> Iterator[Settings]:
-    """Settings that name a database: the given one, or the embedded server, running and migrated.
+def located(settings: Settings, data: Path | None, *, migrate: bool = False) -> Iterator[Settings]:
+    """Settings that name a database: the given one, or the embedded server, running.
 
-    `--data` always means the embedded server, also where TRUTHLINE_DATABASE_URL is set.
+    `--data` always means the embedded server, also where TRUTHLINE_DATABASE_URL is set. That
+    one is migrated; a given database only with `migrate`.
     """
     if settings.database_url and data is None:
+        if migrate:
+            upgrade(settings.database_url)
         yield settings
         return
     directory = (data or settings.data).absolute()
@@ -41,9 +44,11 @@ def located(settings: Settings, data: Path | None) -> Iterator[Settings]:
 
 
 @contextmanager
-def connected(settings: Settings, data: Path | None) -> Iterator[Database]:
-    """A database to work on."""
-    with located(settings, data) as located_settings:
+def connected(
+    settings: Settings, data: Path | None, *, migrate: bool = False
+) -> Iterator[Database]:
+    """A database to work on; `migrate` as in `located`."""
+    with located(settings, data, migrate=migrate) as located_settings:
         database = Database.from_settings(located_settings)
         try:
             yield database

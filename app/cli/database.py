@@ -6,12 +6,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from app.cli.connection import connected, data_option, located
+from app.cli.connection import connected, data_option
 from app.config import Settings
 from app.query.status import Status, service_status
 from app.rollup.fold import fold
-from app.store.database import Database
-from app.store.migration import SchemaVersion, schema_version, upgrade
+from app.store.migration import SchemaVersion, schema_version
 
 
 @click.group()
@@ -24,12 +23,8 @@ def db() -> None:
 @click.pass_obj
 def db_upgrade(settings: Settings, data: Path | None) -> None:
     """Bring the schema to the version this program needs."""
-    with located(settings, data) as found:
-        upgrade(found.database_url)
-        database = Database.from_settings(found)
-        with database.reading() as conn:
-            version = schema_version(conn)
-        database.dispose()
+    with connected(settings, data, migrate=True) as database, database.reading() as conn:
+        version = schema_version(conn)
     click.echo(f"schema is at {version.current}")
 
 

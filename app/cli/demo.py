@@ -28,7 +28,6 @@ from app.demo.timeline import (
 from app.errors import TruthlineError
 from app.query.window import Window
 from app.store.database import Database
-from app.store.migration import upgrade
 
 HOST, PORT = "127.0.0.1", 8000
 METRICS_PATH = "/metrics-server/api/v1/metrics/pipeline/classification"
@@ -78,8 +77,7 @@ def demo(
         check_port_is_free(host, port)
     console = Console(highlight=False)
     models = _train(console)
-    with located(context.obj, data) as settings:
-        upgrade(settings.database_url)
+    with located(context.obj, data, migrate=True) as settings:
         with connected(settings, None) as database:
             window = _demonstrate(console, database, models)
         embedded = data is not None or not context.obj.database_url

@@ -8,7 +8,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -148,15 +148,11 @@ class Server(BaseApplication):
         calm_collector()
         return app
 
-    @property
-    def _begin_housekeeping(self) -> Callable[[Any], None]:
-        def begin(worker: Any) -> None:
-            if self.housekeeping:
-                database = worker.wsgi.extensions["database"]
-                stop = threading.Event()
-                threading.Thread(target=keep_house, args=(database, stop), daemon=True).start()
-
-        return begin
+    def _begin_housekeeping(self, worker: Any) -> None:
+        if self.housekeeping:
+            database = worker.wsgi.extensions["database"]
+            stop = threading.Event()
+            threading.Thread(target=keep_house, args=(database, stop), daemon=True).start()
 
 
 def calm_collector() -> None:

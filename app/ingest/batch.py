@@ -1,7 +1,7 @@
 """A batch: the verdict on it, and how a repeated one is recognised."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -38,6 +38,11 @@ class BatchKey:
     def of(cls, endpoint: str, key: str, body: bytes) -> "BatchKey":
         """Make the key of a batch from its body."""
         return cls(endpoint, key, hashlib.sha256(body).digest())
+
+
+def first_problem(index: int, problems: Mapping[str, str | None]) -> RowError | None:
+    """The first thing that is wrong with a row, of reasons by field; None where all are None."""
+    return next((RowError(index, field, why) for field, why in problems.items() if why), None)
 
 
 def refuse_if_any(errors: Iterable[RowError | None]) -> None:

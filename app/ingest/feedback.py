@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from app.errors import RowError
-from app.ingest.batch import BatchKey, Verdict, claim, refuse_if_any, refuse_reused
+from app.ingest.batch import BatchKey, Verdict, claim, first_problem, refuse_if_any, refuse_reused
 from app.ingest.fields import (
     BatchIndex,
     Name,
@@ -107,7 +107,7 @@ def check(index: int, row: Feedback) -> RowError | None:
         "requestId": text_problem(row.request_id),
         "label": text_problem(row.label),
     }
-    return next((RowError(index, field, why) for field, why in problems.items() if why), None)
+    return first_problem(index, problems)
 
 
 def _truth_problem(row: Feedback) -> str | None:

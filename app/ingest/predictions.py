@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection, Row, text
 
 from app.errors import RowError
-from app.ingest.batch import BatchKey, Verdict, claim, refuse_if_any, refuse_reused
+from app.ingest.batch import BatchKey, Verdict, claim, first_problem, refuse_if_any, refuse_reused
 from app.ingest.fields import (
     BatchIndex,
     Fraction,
@@ -142,7 +142,7 @@ def check(index: int, row: Prediction) -> RowError | None:
         "deploymentType": text_problem(row.deployment_type),
         "serverVersion": text_problem(row.server_version),
     }
-    return next((RowError(index, field, why) for field, why in problems.items() if why), None)
+    return first_problem(index, problems)
 
 
 def outputs_of(row: Prediction) -> Sequence[Output]:

@@ -1,6 +1,7 @@
 """Bring a database's schema to the version this code needs, or say how far it is."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -50,8 +51,14 @@ def downgrade(database_url: str, revision: str) -> None:
 
 def schema_version(conn: Connection) -> SchemaVersion:
     """Compare the database's revision with the newest one in the code."""
-    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
-    assert head is not None, "migrations/versions is empty"  # noqa: S101 - a broken install
     context = MigrationContext.configure(conn, opts={"version_table_schema": VERSION_SCHEMA})
     views = views_in_place(conn) == views_digest()
-    return SchemaVersion(context.get_current_revision(), head, views)
+    return SchemaVersion(context.get_current_revision(), _head(), views)
+
+
+@cache
+def _head() -> str:
+    """The newest revision: the files don't change while the program runs."""
+    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    assert head is not None, "migrations/versions is empty"  # noqa: S101 - a broken install
+    return head
