@@ -5,6 +5,7 @@ from flask import Flask
 
 from app.api import (
     ingest,
+    metrics,
     numbers,
     observe,
     operations,
@@ -28,8 +29,9 @@ FIELD_TYPES = {
     numbers.UtcTime: ("string", "date-time"),
     parameters.Instant: ("string", "date-time"),
     parameters.GoDuration: ("string", None),
+    metrics.Interval: ("string", None),
 }
-BLUEPRINTS = (ingest, seldon, operations)
+BLUEPRINTS = (ingest, metrics, seldon, operations)
 
 
 class Api(flask_smorest.Api):

@@ -36,9 +36,9 @@ def run_on_timescaledb(name: str) -> None:
 
 
 @cache
-def views_digest() -> str:
+def views_digest(edition: str) -> str:
     """What tells one version of the public functions and views from another."""
-    return hashlib.sha256(b"".join(path.read_bytes() for path in _views())).hexdigest()
+    return hashlib.sha256(b"".join(path.read_bytes() for path in _views(edition))).hexdigest()
 
 
 def refresh_views(connection: Connection) -> None:
@@ -48,12 +48,13 @@ def refresh_views(connection: Connection) -> None:
     and made anew, all in the caller's transaction. Grants on them go with them: repeat yours.
     The schema's comment says which version is there.
     """
-    if views_in_place(connection) == views_digest():
+    edition = views_edition(connection)
+    if views_in_place(connection) == views_digest(edition):
         return
     execute(connection, SQL / "drop_views.sql")
-    for path in _views():
+    for path in _views(edition):
         execute(connection, path)
-    connection.exec_driver_sql(f"COMMENT ON SCHEMA truthline IS '{MARK}{views_digest()}'")
+    connection.exec_driver_sql(f"COMMENT ON SCHEMA truthline IS '{MARK}{views_digest(edition)}'")
 
 
 def views_in_place(connection: Connection) -> str | None:
@@ -64,5 +65,19 @@ def views_in_place(connection: Connection) -> str | None:
     return comment.removeprefix(MARK) if comment else None
 
 
-def _views() -> list[Path]:
-    return sorted((SQL / "views").glob("*.sql"))
+def views_edition(connection: Connection) -> str:
+    """`community` where TimescaleDB keeps the levels, otherwise empty."""
+    if not connection.exec_driver_sql("SELECT to_regclass('truthline_data.level')").scalar():
+        return ""
+    kept = connection.exec_driver_sql(
+        "SELECT FROM truthline_data.level WHERE kept_by = 'timescaledb' LIMIT 1"
+    )
+    return "community" if kept.first() is not None else ""
+
+
+def _views(edition: str) -> list[Path]:
+    """The files of an edition: `name.community.sql` stands for `name.sql` there."""
+    every = sorted((SQL / "views").glob("*.sql"))
+    own = {path.name.split(".")[0]: path for path in every if path.name.endswith(f".{edition}.sql")}
+    common = [path for path in every if path.name.count(".") == 1]
+    return [own.get(path.stem, path) for path in common]

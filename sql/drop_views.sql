@@ -11,8 +11,7 @@ BEGIN
         UNION ALL
         SELECT format('DROP VIEW IF EXISTS %s CASCADE', oid::regclass)
         FROM pg_class
-        WHERE relkind = 'v'
-          AND relnamespace IN ('truthline'::regnamespace, 'truthline_data'::regnamespace)
+        WHERE relkind = 'v' AND relnamespace = 'truthline'::regnamespace
     LOOP
         EXECUTE item;
     END LOOP;

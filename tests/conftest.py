@@ -74,12 +74,22 @@ def template(server, empty_database_url) -> str:
     """
     url = empty_database_url()
     upgrade(url)
+    _execute(url, _PAUSE_POLICIES)
     name = make_url(url).database
     _execute(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     _execute(server, _DISCONNECT.format(name=name))
     return name
 
 
+# Tests refresh when they want to; the policies of fifty databases would only slow them down.
+_PAUSE_POLICIES = """
+    DO $$ BEGIN
+        IF EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN
+            PERFORM public.alter_job(job_id, scheduled => false)
+            FROM timescaledb_information.jobs WHERE job_id >= 1000;
+        END IF;
+    END $$
+"""
 # Waits, up to five seconds, for each of the others to be gone.
 _DISCONNECT = (
     "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"

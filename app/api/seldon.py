@@ -25,7 +25,6 @@ from app.auth.keys import Role
 from app.errors import (
     InvalidInput,
     InvalidSubscription,
-    InvalidWindow,
     UnknownModel,
     UnknownSubscription,
     WrongKind,
@@ -35,7 +34,7 @@ from app.ingest.fields import MAX_BATCH_INDEX, Name, RequiredName, Value, text_p
 from app.ingest.wording import UNREADABLE, in_words
 from app.query.classification import ClassificationBucket, classification_metrics
 from app.query.regression import RegressionBucket, regression_metrics
-from app.query.window import Window
+from app.query.window import Grid, Window
 from app.store.registry import Kind, ModelName
 from app.store.subscriptions import (
     ID_BITS,
@@ -180,11 +179,10 @@ def get_regression_metrics(
 
 
 def _question(args: dict[str, Any]) -> dict[str, Any]:
-    window, width = Window(args["start"], args["end"]), args.get("interval")
-    if width is not None and (count := window.buckets_from_start(width)) > MAX_BUCKETS:
-        raise InvalidWindow(f"{count} buckets; an answer may have {MAX_BUCKETS}")
+    window, grid = Window(args["start"], args["end"]), Grid(args.get("interval"))
+    grid.check(window, MAX_BUCKETS)
     name = ModelName(args["namespace"], args["pipeline"], args["model"])
-    return {"name": name, "window": window, "width": width}
+    return {"name": name, "window": window, "grid": grid}
 
 
 def _classification_element(bucket: ClassificationBucket) -> dict[str, Any]:
@@ -194,7 +192,7 @@ def _classification_element(bucket: ClassificationBucket) -> dict[str, Any]:
         "precision": bucket.precision,
         "recall": bucket.recall,
         "specificity": bucket.specificity,
-        "f1": bucket.f1,
+        "f1": bucket.harmonic_f1,  # as Seldon's server defines it
         "end": bucket.end,
         "confusion_matrix": {
             "categories": matrix.categories,

@@ -12,7 +12,7 @@ from app.demo.timeline import DIABETES, DIGITS
 from app.demo.versions import accuracy_by_version, error_by_version
 from app.query.classification import classification_metrics
 from app.query.regression import regression_metrics
-from app.query.window import Window
+from app.query.window import Grid, Window
 from app.store.registry import Registry
 
 HALF_HOUR, HOUR = timedelta(minutes=30), timedelta(hours=1)
@@ -23,10 +23,10 @@ def report(
 ) -> Iterator[Table]:
     """Accuracy per half hour, the confusion matrix of the whole window, and errors per hour."""
     digits: dict[str, Any] = {"workspace_id": workspace_id, "name": DIGITS, "window": window}
-    half_hours = classification_metrics(conn, registry, **digits, width=HALF_HOUR)
+    half_hours = classification_metrics(conn, registry, **digits, grid=Grid(HALF_HOUR))
     yield accuracy_table(half_hours, accuracy_by_version(conn, **digits, width=HALF_HOUR))
     (whole,) = classification_metrics(conn, registry, **digits)
     yield confusion_table(whole.matrix)
     diabetes: dict[str, Any] = {"workspace_id": workspace_id, "name": DIABETES, "window": window}
-    hours = regression_metrics(conn, **diabetes, width=HOUR)
+    hours = regression_metrics(conn, **diabetes, grid=Grid(HOUR))
     yield error_table(hours, error_by_version(conn, **diabetes, width=HOUR))

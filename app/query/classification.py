@@ -1,18 +1,19 @@
-"""How good were the classes? Accuracy, macro averages and confusion matrices, bucket by bucket.
+"""How good were the classes? Accuracy, averages and confusion matrices, bucket by bucket.
 
 The definitions stand in `sql/views/30_classification.sql`; here they are asked for and named.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
 from app.errors import TooLarge
-from app.query.models import subject
-from app.query.window import Window
+from app.query.models import WHOLE, Part, subject
+from app.query.window import BOUNDS, Grid, Window, bounds
 from app.store.registry import Kind, ModelName, Registry
 from app.store.subscriptions import declared_categories
 
@@ -49,9 +50,32 @@ class ConfusionMatrix:
         ]
 
 
+class Average(StrEnum):
+    """How the metrics of the classes are averaged: see docs/metrics.md."""
+
+    MACRO = "macro"
+    MICRO = "micro"
+    WEIGHTED = "weighted"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMetrics:
+    """One class against all others; None where a denominator is zero. `support` counts truths."""
+
+    label: str
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: int
+
+
 @dataclass(frozen=True, slots=True)
 class ClassificationBucket:
-    """Metrics are fractions of 1, None where `n` is 0; `n` counts truths."""
+    """Metrics are fractions of 1, None where `n` is 0; `n` counts truths.
+
+    `harmonic_f1` is the harmonic mean of the averaged precision and recall, `f1` the average of
+    the classes' own. `classes` holds those that occur in the bucket, in the matrix's order.
+    """
 
     start: datetime
     end: datetime
@@ -61,6 +85,8 @@ class ClassificationBucket:
     recall: float | None
     specificity: float | None
     f1: float | None
+    harmonic_f1: float | None
+    classes: list[ClassMetrics]
     matrix: ConfusionMatrix
 
 
@@ -71,31 +97,26 @@ def classification_metrics(
     workspace_id: int,
     name: ModelName,
     window: Window,
-    width: timedelta | None = None,
+    grid: Grid = Grid(),  # noqa: B008 - frozen
+    as_of: datetime | None = None,
+    part: Part = WHOLE,
+    average: Average = Average.MACRO,
 ) -> list[ClassificationBucket]:
-    """Metrics of one model in buckets that begin at the window's start.
+    """Metrics of one model in the buckets of a grid, as they are now or were known at `as_of`.
 
-    Shape: one bucket per `width`, oldest first, the last one clipped; one in all without width.
+    Shape: one bucket per width, oldest first, clipped to the window; one in all without width.
            A matrix has the categories that are declared, then those that only occur, by name.
-    Cost:  one statement over the outcomes of the window, two look-ups.
+    Cost:  one statement over the cells of the window, two look-ups.
 
     Raises:
-        UnknownModel: the workspace has no such model.
+        UnknownModel: the workspace has no such model, or nothing of that part.
         WrongKind: the model is no classifier.
         TooLarge: the matrices have more than MAX_MATRIX_CELLS cells in all.
     """
-    found = subject(conn, workspace_id=workspace_id, name=name, kind=Kind.CLASSIFICATION)
+    found = subject(conn, workspace_id=workspace_id, name=name, kind=Kind.CLASSIFICATION, part=part)
     declared = declared_categories(conn, found.model.id) or []
-    rows = conn.execute(
-        _METRICS,
-        {
-            "series": found.series,
-            "start": window.start,
-            "end": window.end,
-            "width": width,
-            "declared": declared,
-        },
-    ).all()
+    question = bounds(window, grid, as_of) | {"series": found.series, "declared": declared}
+    rows = conn.execute(_METRICS, question | {"average": average}).all()
     names = registry.label_names(conn, _ids(declared, rows))
     categories = _in_order(declared, names)
     _check_size(len(categories), sum(row.n > 0 for row in rows))
@@ -114,9 +135,9 @@ def _check_size(classes: int, buckets: int) -> None:
         )
 
 
-_METRICS = text("""
+_METRICS = text(f"""
     SELECT * FROM truthline.classification_metrics(
-        :series, :start, :end, width => :width, declared => :declared)
+        CAST(:series AS integer[]), {BOUNDS}, CAST(:declared AS integer[]), :average)
 """)
 
 
@@ -141,8 +162,20 @@ def _bucket(
         recall=row.recall,
         specificity=row.specificity,
         f1=row.f1,
+        harmonic_f1=row.harmonic_f1,
+        classes=_classes(row, categories, names),
         matrix=_matrix(row, categories, names),
     )
+
+
+def _classes(
+    row: Row[Any], categories: Sequence[int], names: Mapping[int, str]
+) -> list[ClassMetrics]:
+    metrics = (row.classes, row.class_precision, row.class_recall, row.class_f1, row.support)
+    by_label = {label: rest for label, *rest in zip(*metrics, strict=True)}
+    return [
+        ClassMetrics(names[label], *by_label[label]) for label in categories if label in by_label
+    ]
 
 
 def _matrix(row: Row[Any], categories: Sequence[int], names: Mapping[int, str]) -> ConfusionMatrix:

@@ -1,9 +1,13 @@
-"""The half-open window [start, end) that every question is about, and its buckets."""
+"""The half-open window [start, end) that every question is about, and the grid of its buckets."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from app.errors import InvalidWindow
+
+MICROSECOND = timedelta(microseconds=1)
+AVERAGE_MONTH = timedelta(days=30.436875)  # of the Gregorian calendar's 400 years
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +30,80 @@ class Window:
         """From start to end."""
         return self.end - self.start
 
-    def buckets_from_start(self, width: timedelta) -> int:
-        """How many buckets of `width` fit when the first begins at the start; the last is clipped.
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """A width that follows the calendar: whole days or months, however long they are."""
+
+    days: int = 0
+    months: int = 0
+
+    @property
+    def average(self) -> timedelta:
+        """How long it is on average."""
+        return timedelta(days=self.days) + self.months * AVERAGE_MONTH
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How a window is cut into buckets: one bucket in all without a width.
+
+    Buckets begin at `origin`, or at the window's start where it is None, and are clipped to the
+    window. A calendar's days and months are those of `zone`.
+    """
+
+    width: timedelta | Calendar | None = None
+    origin: datetime | None = None
+    zone: str = "UTC"
+
+    def buckets(self, window: Window) -> int:
+        """How many buckets there are; by the calendar about as many.
 
         Raises:
             InvalidWindow: the width is not positive, or longer than the window.
         """
+        if self.width is None:
+            return 1
+        width = self.width.average if isinstance(self.width, Calendar) else self.width
         if width <= timedelta(0):
             raise InvalidWindow("the interval must be longer than zero")
-        if width > self.length:
+        if isinstance(self.width, timedelta) and width > window.length:
             raise InvalidWindow("the interval is longer than the window")
-        return -(-self.length // width)
+        origin = self.origin or window.start
+        return (window.end - origin - MICROSECOND) // width - (window.start - origin) // width + 1
+
+    def check(self, window: Window, limit: int) -> None:
+        """Refuse a grid of too many buckets before anything is asked.
+
+        Raises:
+            InvalidWindow: more than `limit` buckets, or as in `buckets`.
+        """
+        if (count := self.buckets(window)) > limit:
+            raise InvalidWindow(f"{count} buckets; an answer may have {limit}")
+
+
+def bounds(window: Window, grid: Grid, as_of: datetime | None) -> dict[str, Any]:
+    """What the public SQL functions take: window, width, origin, zone and moment.
+
+    A fixed width goes as microseconds: as an interval of days it would follow the calendar.
+    """
+    width = grid.width
+    if isinstance(width, Calendar):
+        interval = f"{width.months} months {width.days} days"
+    elif width is not None:
+        interval = f"{width // MICROSECOND} microseconds"
+    return {
+        "start": window.start,
+        "end": window.end,
+        "width": None if width is None else interval,
+        "origin": grid.origin,
+        "zone": grid.zone,
+        "as_of": as_of or "infinity",
+    }
+
+
+# The same, as the arguments of such a function.
+BOUNDS = (
+    "CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:width AS interval),"
+    " CAST(:origin AS timestamptz), CAST(:zone AS text), CAST(:as_of AS timestamptz)"
+)

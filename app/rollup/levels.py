@@ -1,34 +1,31 @@
-"""The levels: which there are, and what each is folded from."""
+"""The levels as the database describes them: which there are, and who keeps them."""
 
 from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A table of cells per span of the learned clock, folded from `source`.
+    """Cells per span of the learned clock, made from `source`.
 
-    `span_of` is SQL that makes the start of a span out of `{at}`. `columns` are what the source
-    calls (when learned, event hour, n, absolute error, squared error). A level from raw rows has
-    to wait for writers whose rows can't be seen yet.
+    `source` is the raw table where `from_raw`, otherwise a finer level. TimescaleDB keeps a level
+    that is not `folded`.
     """
 
     name: str
-    span_of: str
     source: str
-    columns: tuple[str, str, str, str, str]
-    from_raw: bool = False
+    from_raw: bool
+    folded: bool
 
 
-def _calendar(unit: str) -> str:
-    return f"date_trunc('{unit}', {{at}}, 'UTC')"
+def levels(conn: Connection) -> list[Level]:
+    """All levels, each after the one it is made from."""
+    return [Level(*row) for row in conn.execute(_LEVELS)]
 
 
-_MEASURE = ("received_at", "truthline.event_hour(time)", "n", "absolute_error", "squared_error")
-_CELL = ("learned", "bucket", "n", "sum_absolute_error", "sum_squared_error")
-
-# In the order of folding: each from the one before it.
-LEVELS = (
-    Level("outcome_1h", _calendar("hour"), "outcome_measure", _MEASURE, from_raw=True),
-    Level("outcome_1d", _calendar("day"), "outcome_1h", _CELL),
-    Level("outcome_1mo", _calendar("month"), "outcome_1d", _CELL),
-)
+_LEVELS = text("""
+    SELECT level.name, level.source, level.source = subject.source, kept_by = 'fold'
+    FROM level JOIN subject ON subject.name = level.subject
+    ORDER BY level.place
+""")

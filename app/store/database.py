@@ -77,6 +77,23 @@ class Database:
         with naming_outages(), self.engine.begin() as conn:
             yield conn
 
+    @contextmanager
+    def outside_transactions(self) -> Iterator[Connection]:
+        """A connection whose statements stand alone and take as long as they need.
+
+        For what PostgreSQL refuses inside a transaction, as a refresh of a continuous aggregate.
+
+        Raises:
+            Unavailable: the database is away or busy.
+        """
+        with naming_outages(), self.engine.connect() as connection:
+            conn = connection.execution_options(isolation_level="AUTOCOMMIT")
+            conn.exec_driver_sql("SET statement_timeout = 0")
+            try:
+                yield conn
+            finally:
+                conn.exec_driver_sql("RESET statement_timeout")
+
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()

@@ -1,12 +1,8 @@
--- buckets: the grid an answer is laid on.
+-- The grid an answer is laid on.
+
+-- bucket_width: a fixed width as a span of seconds.
 --
--- Grain    one row per bucket that meets [start_time, end_time), oldest first, empty ones too.
--- Units    `bucket` is the bucket's place on the grid of `origin` and `width`, the key under
---          which cells are counted; [bucket_start, bucket_end) is that bucket clipped to the
---          window. A NULL width means one bucket: the whole window.
--- Why      generate_series and not time_bucket_gapfill: the latter is absent from the Apache
---          edition and says nothing when no row matches. Widths are turned into seconds, for
---          a day must be 24 hours whatever the session's time zone is. Whole hours go apart:
+-- Why      a day must be 24 hours whatever the session's time zone is. Whole hours go apart:
 --          in a double, seconds of three centuries have no microseconds left.
 CREATE OR REPLACE FUNCTION truthline.bucket_width(
     start_time timestamptz, end_time timestamptz, width interval
@@ -19,19 +15,61 @@ $$;
 COMMENT ON FUNCTION truthline.bucket_width(timestamptz, timestamptz, interval) IS
     'Bucket width as a span of seconds; the whole window where no width is given.';
 
+-- buckets: the buckets of a window.
+--
+-- Grain    one row per bucket that meets [start_time, end_time), oldest first, empty ones too.
+-- Units    `place` counts from 1; [bucket_start, bucket_end) is the bucket clipped to the window.
+--          Buckets lie on the grid of `origin`, by default the window's start. Without a width
+--          there is one bucket: the whole window.
+-- Calendar a width of days or months follows the calendar of `zone`, counted from `origin`: a
+--          day is 23 or 25 hours long where clocks change, the end of a month where a month
+--          lacks the day. In UTC days are 24 hours.
+-- Why      generate_series and not time_bucket_gapfill: the latter is absent from the Apache
+--          edition and says nothing when no row matches.
 CREATE OR REPLACE FUNCTION truthline.buckets(
-    start_time timestamptz, end_time timestamptz,
-    width interval DEFAULT NULL, origin timestamptz DEFAULT NULL
-) RETURNS TABLE (bucket timestamptz, bucket_start timestamptz, bucket_end timestamptz)
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT g.bucket, greatest(g.bucket, start_time), least(g.bucket + w.width, end_time)
-    FROM truthline.bucket_width(start_time, end_time, width) AS w (width)
-    CROSS JOIN LATERAL generate_series(
-        date_bin(w.width, start_time, coalesce(origin, start_time)),
-        end_time - INTERVAL '1 microsecond',
-        w.width
-    ) AS g (bucket)
-    ORDER BY g.bucket
+    start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
+    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC'
+) RETURNS TABLE (place integer, bucket_start timestamptz, bucket_end timestamptz)
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
+DECLARE
+    months integer := 12 * extract(year FROM width) + extract(month FROM width);
+    calendar boolean := months > 0 OR (extract(day FROM width) > 0 AND zone <> 'UTC');
+    span interval := truthline.bucket_width(start_time, end_time, width);
+    -- one bucket is the window, wherever the origin is
+    zero timestamptz := CASE WHEN width IS NULL THEN start_time ELSE coalesce(origin, start_time) END;
+BEGIN
+    IF calendar THEN
+        RETURN QUERY
+        SELECT (row_number() OVER (ORDER BY i))::integer,
+               greatest(at, start_time), least(until, end_time)
+        FROM (
+            SELECT i, (zero AT TIME ZONE zone + i * width) AT TIME ZONE zone AS at,
+                   (zero AT TIME ZONE zone + (i + 1) * width) AT TIME ZONE zone AS until
+            FROM generate_series(  -- one more at either end, for months differ in length
+                floor(extract(epoch FROM start_time - zero) / extract(epoch FROM width))::bigint - 1,
+                ceil(extract(epoch FROM end_time - zero) / extract(epoch FROM width))::bigint + 1
+            ) AS i
+        ) AS grid
+        WHERE grid.at < end_time AND grid.until > start_time AND grid.at < grid.until
+        ORDER BY i;
+    ELSE
+        RETURN QUERY
+        SELECT i::integer, greatest(at, start_time), least(at + span, end_time)
+        FROM generate_series(date_bin(span, start_time, zero),
+                             end_time - INTERVAL '1 microsecond', span)
+            WITH ORDINALITY AS grid (at, i);
+    END IF;
+END
+$function$;
+COMMENT ON FUNCTION truthline.buckets(timestamptz, timestamptz, interval, timestamptz, text) IS
+    'The buckets of a window, clipped to it: on a grid of fixed width, or by the calendar of a zone.';
+
+-- edges: the same as the first instants of the buckets, and the end of the last.
+CREATE OR REPLACE FUNCTION truthline.edges(
+    start_time timestamptz, end_time timestamptz, width interval, origin timestamptz, zone text
+) RETURNS timestamptz[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT array_agg(bucket_start ORDER BY place) || end_time
+    FROM truthline.buckets(start_time, end_time, width, origin, zone)
 $$;
-COMMENT ON FUNCTION truthline.buckets(timestamptz, timestamptz, interval, timestamptz) IS
-    'The buckets of a window: grid position, and first and last instant clipped to the window.';
+COMMENT ON FUNCTION truthline.edges(timestamptz, timestamptz, interval, timestamptz, text) IS
+    'First instants of the buckets of a window, and the end of the last.';

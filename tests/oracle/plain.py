@@ -96,8 +96,8 @@ def plain_buckets(start, end, width=None, origin=None):
 
 def plain_grid(start, end, width=None, origin=None):
     """(first instant, end) of each bucket on the grid of `origin`, not clipped."""
+    origin = start if origin is None or width is None else origin
     width = width or end - start
-    origin = start if origin is None else origin
     first = (start - origin) // width
     last = (end - MICROSECOND - origin) // width
     return [(origin + i * width, origin + (i + 1) * width) for i in range(first, last + 1)]

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from sklearn.metrics import (
     accuracy_score,
+    f1_score,
     multilabel_confusion_matrix,
     precision_score,
     recall_score,
 )
 
-from app.query.classification import Counts, classification_metrics
+from app.query.classification import Average, Counts, classification_metrics
+from app.query.window import Grid
 from tests.oracle.plain import (
     categories_of,
     classification_cases,
@@ -61,7 +63,7 @@ def sklearn_metrics(pairs, categories):
     ]
 
 
-def answer(database, workspace, name, question):
+def answer(database, workspace, name, question, average=Average.MACRO):
     with database.reading() as conn:
         return classification_metrics(
             conn,
@@ -69,20 +71,27 @@ def answer(database, workspace, name, question):
             workspace_id=workspace.id,
             name=name,
             window=question.window,
-            width=question.width,
+            grid=Grid(question.width),
+            average=average,
         )
 
 
-def told(database, workspace, case):
+def told(database, workspace, case, average=Average.MACRO):
     """The answer to a case's question."""
     name = new_name()
     declare(database, workspace.id, name, case.declared)
     tell(database, workspace.id, name, case)
-    return answer(database, workspace, name, case.question)
+    return answer(database, workspace, name, case.question, average)
 
 
 def metrics_of(bucket):
-    return [bucket.accuracy, bucket.precision, bucket.recall, bucket.specificity, bucket.f1]
+    return [
+        bucket.accuracy,
+        bucket.precision,
+        bucket.recall,
+        bucket.specificity,
+        bucket.harmonic_f1,
+    ]
 
 
 @settings(max_examples=400)
@@ -102,6 +111,41 @@ def test_every_bucket_equals_sklearn_and_plain_counts(database, workspace, case)
         assert bucket.matrix.values == plain_matrix(pairs, shown)
         assert bucket.matrix.counts() == [Counts(*plain_counts(pairs, c)) for c in shown]
         assert metrics_of(bucket) == pytest.approx(sklearn_metrics(pairs, categories), abs=CLOSE)
+
+
+@pytest.mark.parametrize("average", Average)
+@settings(max_examples=100)
+@given(case=classification_cases())
+def test_each_average_and_each_class_equal_sklearn(database, workspace, average, case):
+    for bucket in told(database, workspace, case, average):
+        pairs = within(case.pairs(), bucket.start, bucket.end)
+        if not pairs:
+            assert bucket.classes == []
+            continue
+        predicted, actual = zip(*pairs, strict=True)
+        occurring = [c for c in categories_of(case) if c in predicted or c in actual]
+        how = {"labels": occurring, "zero_division": np.nan}
+        for score, name in (
+            (precision_score, "precision"),
+            (recall_score, "recall"),
+            (f1_score, "f1"),
+        ):
+            each = list(map(none_of_nan, score(actual, predicted, average=None, **how)))
+            assert [getattr(one, name) for one in bucket.classes] == pytest.approx(each, abs=CLOSE)
+            mean = none_of_nan(score(actual, predicted, average=average.value, **how))
+            if average is Average.WEIGHTED and not defined_where_true(each, actual, occurring):
+                mean = None  # where nothing has weight, scikit-learn takes the plain mean
+            assert getattr(bucket, name) == pytest.approx(mean, abs=CLOSE)
+        assert [one.label for one in bucket.classes] == occurring
+        assert [one.support for one in bucket.classes] == [actual.count(c) for c in occurring]
+
+
+def defined_where_true(each, actual, occurring):
+    return any(c in actual and one is not None for one, c in zip(each, occurring, strict=True))
+
+
+def none_of_nan(number):
+    return None if math.isnan(number) else number
 
 
 def test_sklearn_leaves_undefined_classes_out_of_its_macro_mean():

@@ -5,9 +5,12 @@ from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import r2_score
 
 from app.query.regression import regression_metrics
-from tests.oracle.plain import new_name, plain_buckets, regression_cases, tell, within
+from app.query.window import Grid
+from tests.oracle.plain import cases, new_name, plain_buckets, regression_cases, tell, within
 
 # Each error is kept to 15 digits. Below SMALLEST its square would not be a double.
 RELATIVE, SMALLEST = 1e-13, 1e-150
@@ -18,6 +21,14 @@ def exact_metrics(pairs):
     errors = [abs(Fraction(predicted) - Fraction(actual)) for predicted, actual in pairs]
     mean_square = float(sum(error**2 for error in errors) / len(errors))
     return [float(sum(errors) / len(errors)), mean_square, math.sqrt(mean_square)]
+
+
+def exact_mape(pairs):
+    """Over the truths other than 0, as a fraction of 1."""
+    shares = [
+        abs((Fraction(p) - Fraction(a)) / Fraction(a)) for p, a in pairs if abs(a) >= SMALLEST
+    ]
+    return float(sum(shares) / len(shares)) if shares else None
 
 
 def about(numbers):
@@ -34,7 +45,7 @@ def told(database, workspace, case):
             workspace_id=workspace.id,
             name=name,
             window=question.window,
-            width=question.width,
+            grid=Grid(question.width),
         )
 
 
@@ -58,3 +69,25 @@ def test_every_bucket_equals_exact_fractions(database, workspace, case):
         pairs = within(case.pairs(), bucket.start, bucket.end)
         assert bucket.n == len(pairs)
         assert metrics_of(bucket) == (about(exact_metrics(pairs)) if pairs else [None] * 3)
+        mape = exact_mape(pairs)
+        assert bucket.mean_absolute_percentage_error == (None if mape is None else about(mape))
+
+
+moderate = st.floats(-1e3, 1e3).map(lambda value: round(value, 3))
+
+
+@settings(max_examples=150)
+@given(case=cases(moderate, moderate))
+def test_bias_and_r2_equal_sklearn(database, workspace, case):
+    for bucket in told(database, workspace, case):
+        pairs = within(case.pairs(), bucket.start, bucket.end)
+        if not pairs:
+            assert (bucket.mean_error, bucket.r2) == (None, None)
+            continue
+        predicted, actual = zip(*pairs, strict=True)
+        bias = sum(p - a for p, a in pairs) / len(pairs)
+        assert bucket.mean_error == pytest.approx(bias, abs=1e-9)
+        if len(set(actual)) == 1:
+            assert bucket.r2 is None
+        else:
+            assert bucket.r2 == pytest.approx(r2_score(actual, predicted), rel=1e-9, abs=1e-9)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 
 from app.query.classification import classification_metrics
 from app.query.regression import regression_metrics
+from app.query.window import Grid
 from tests.oracle.plain import (
     MICROSECOND,
     classification_cases,
@@ -18,7 +19,10 @@ from tests.oracle.plain import (
 )
 
 METRICS = "/metrics-server/api/v1/metrics/pipeline"
-CLASSIFICATION = ("accuracy", "precision", "recall", "specificity", "f1")
+CLASSIFICATION = {
+    **{metric: metric for metric in ("accuracy", "precision", "recall", "specificity")},
+    "f1": "harmonic_f1",
+}
 REGRESSION = {
     "meanAbsoluteError": "mean_absolute_error",
     "meanSquaredError": "mean_squared_error",
@@ -57,7 +61,7 @@ def queried(workspace, name, question):
         "workspace_id": workspace.id,
         "name": name,
         "window": question.window,
-        "width": question.width,
+        "grid": Grid(question.width),
     }
 
 
@@ -100,8 +104,8 @@ def test_classification_elements_are_the_queried_buckets(client, database, works
     for element, bucket in zip(elements, buckets, strict=True):
         assert same_end(element, bucket)
         assert element["confusionMatrix"] == matrix_element(bucket)
-        for metric in CLASSIFICATION:
-            assert element[metric] == as_float32(getattr(bucket, metric))
+        for member, metric in CLASSIFICATION.items():
+            assert element[member] == as_float32(getattr(bucket, metric))
 
 
 @settings(max_examples=50)

@@ -1,0 +1,318 @@
+"""Native metrics: any window, any interval, any moment, and what the answer rests on."""
+
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from flask_smorest import Blueprint
+from marshmallow import Schema, ValidationError, fields, validate
+from sqlalchemy import Connection
+
+from app.api.access import database, needs
+from app.api.numbers import UtcTime
+from app.api.parameters import Instant, Text, parse_go_duration
+from app.auth.keys import Role
+from app.errors import InvalidWindow
+from app.query.basis import Basis, basis_of
+from app.query.classification import Average, ClassificationBucket, classification_metrics
+from app.query.models import Part, subject
+from app.query.regression import RegressionBucket, regression_metrics
+from app.query.window import Calendar, Grid, Window, bounds
+from app.store.registry import Kind, ModelName
+
+MAX_BUCKETS = 10_000
+# Grids aligned to the epoch have a bound here: a Monday, and the first of a month.
+EPOCH_DAY, EPOCH_MONTH = datetime(2000, 1, 3), datetime(2000, 1, 1)  # noqa: DTZ001 - in any zone
+
+blp = Blueprint("metrics", __name__, url_prefix="/api/v1/metrics", description="How good it was")
+
+_CALENDAR = re.compile(r"(?P<number>[1-9]\d{0,3})(?P<unit>mo|[dwy])", re.ASCII)
+_UNITS = {
+    "d": lambda number: Calendar(days=number),
+    "w": lambda number: Calendar(days=7 * number),
+    "mo": lambda number: Calendar(months=number),
+    "y": lambda number: Calendar(months=12 * number),
+}
+
+
+def parse_interval(text: str) -> timedelta | Calendar:
+    """Read a duration as Go writes it, or days, weeks, months or years of the calendar.
+
+    Raises:
+        ValueError: neither.
+    """
+    if match := _CALENDAR.fullmatch(text):
+        return _UNITS[match["unit"]](int(match["number"]))
+    try:
+        return parse_go_duration(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or of the calendar, like 1d, 2w, 1mo or 1y") from None
+
+
+class Interval(fields.Field[timedelta | Calendar]):
+    """The width of buckets in a query."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> timedelta | Calendar:
+        try:
+            return parse_interval(str(value))
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
+def _check_zone(name: str) -> None:
+    if name not in available_timezones():
+        raise ValidationError("must be a time zone like Europe/Paris")
+
+
+class MetricsArgs(Schema):
+    """A model or a part of it, a window, and how it is cut into buckets."""
+
+    namespace = Text(load_default="")
+    pipeline = Text(load_default="")
+    model = Text(required=True, validate=validate.Length(min=1))
+    deployment = Text(metadata={"description": "Only this deployment's predictions"})
+    version = Text(metadata={"description": "Only this version's predictions"})
+    start = Instant(required=True, data_key="startTime", metadata={"format": "date-time"})
+    end = Instant(required=True, data_key="endTime", metadata={"format": "date-time"})
+    interval = Interval(
+        metadata={
+            "description": "Like 10s or 1h30m; 1d, 1w, 1mo and 1y follow the calendar of timeZone;"
+            " absent: one bucket"
+        }
+    )
+    align = fields.String(
+        load_default="start",
+        validate=validate.OneOf(["start", "epoch"]),
+        metadata={"description": "Buckets begin at startTime, or lie on a grid that never moves"},
+    )
+    zone = fields.String(
+        load_default="UTC", data_key="timeZone", validate=_check_zone, metadata={"example": "UTC"}
+    )
+    as_of = Instant(
+        data_key="asOf",
+        metadata={"format": "date-time", "description": "As it was known at this moment"},
+    )
+    explain = fields.Boolean(
+        load_default=False, metadata={"description": "Say what the answer was added up from"}
+    )
+
+
+class ClassificationArgs(MetricsArgs):
+    """And how classes are averaged."""
+
+    average = fields.Enum(Average, by_value=True, load_default=Average.MACRO)
+
+
+class BucketSchema(Schema):
+    """A bucket of the window; metrics are null where it holds no truth."""
+
+    start = UtcTime(data_key="startTime")
+    end = UtcTime(data_key="endTime")
+    n = fields.Integer(metadata={"description": "Truths"})
+    predictions = fields.Integer(metadata={"description": "Requests that were answered"})
+    labelled_share = fields.Float(
+        data_key="labelledShare",
+        allow_none=True,
+        metadata={"description": "n per prediction; null without predictions"},
+    )
+
+
+class ClassMetricsSchema(Schema):
+    """One class against all others; null where a denominator is zero."""
+
+    label = fields.String()
+    precision = fields.Float(allow_none=True)
+    recall = fields.Float(allow_none=True)
+    f1 = fields.Float(allow_none=True)
+    support = fields.Integer(metadata={"description": "Truths of this class"})
+
+
+class ClassificationBucketSchema(BucketSchema):
+    """Fractions of 1."""
+
+    accuracy = fields.Float(allow_none=True)
+    precision = fields.Float(allow_none=True)
+    recall = fields.Float(allow_none=True)
+    specificity = fields.Float(allow_none=True)
+    f1 = fields.Float(allow_none=True)
+    classes = fields.List(fields.Nested(ClassMetricsSchema))
+    categories = fields.List(fields.String())
+    matrix = fields.List(
+        fields.List(fields.Integer()),
+        data_key="confusionMatrix",
+        metadata={"description": "Rows are the truth, columns the prediction, along categories"},
+    )
+
+
+class RegressionBucketSchema(BucketSchema):
+    """Errors in the model's own unit; error is predicted minus actual."""
+
+    mean_absolute_error = fields.Float(data_key="meanAbsoluteError", allow_none=True)
+    mean_squared_error = fields.Float(data_key="meanSquaredError", allow_none=True)
+    root_mean_squared_error = fields.Float(data_key="rootMeanSquaredError", allow_none=True)
+    mean_error = fields.Float(
+        data_key="meanError", allow_none=True, metadata={"description": "The bias"}
+    )
+    r2 = fields.Float(allow_none=True)
+    mean_absolute_percentage_error = fields.Float(
+        data_key="meanAbsolutePercentageError", allow_none=True
+    )
+
+
+class SnappedSchema(Schema):
+    """An edge that was moved, for the rows that could tell its sides apart are gone."""
+
+    asked = UtcTime()
+    answered = UtcTime()
+
+
+class FreshnessSchema(Schema):
+    """Of what age the answer is."""
+
+    as_of = UtcTime(
+        data_key="asOf", metadata={"description": "All that was stored by then is counted"}
+    )
+    clean_until = UtcTime(
+        data_key="cleanUntil",
+        allow_none=True,
+        metadata={"description": "What was received since was counted from its rows"},
+    )
+
+
+class PieceSchema(Schema):
+    """What was read: a level or a raw table, over a span of when rows were received."""
+
+    source = fields.String()
+    learned_from = UtcTime(data_key="learnedFrom")
+    learned_until = UtcTime(data_key="learnedUntil", allow_none=True)
+    rows = fields.Integer()
+
+
+class AnswerSchema(Schema):
+    """Buckets, oldest first, and what they rest on."""
+
+    exact = fields.Boolean(
+        metadata={"description": "Whether this is the answer to the question as it was asked"}
+    )
+    snapped = fields.List(fields.Nested(SnappedSchema))
+    freshness = fields.Nested(FreshnessSchema)
+    pieces = fields.List(
+        fields.Nested(PieceSchema), data_key="explain", metadata={"description": "If asked for"}
+    )
+
+
+class ClassificationAnswerSchema(AnswerSchema):
+    """Of a classifier."""
+
+    buckets = fields.List(fields.Nested(ClassificationBucketSchema))
+
+
+class RegressionAnswerSchema(AnswerSchema):
+    """Of a regressor."""
+
+    buckets = fields.List(fields.Nested(RegressionBucketSchema))
+
+
+@blp.route("/classification")
+@needs(Role.READ)
+@blp.arguments(ClassificationArgs, location="query")
+@blp.response(200, ClassificationAnswerSchema)
+def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
+    """Accuracy, precision, recall, F1 and confusion matrices over time
+
+    Truths count in the bucket in which their prediction was made, late and corrected ones from
+    the next answer on.
+    """
+    asked = _question(args)
+    with database().reading() as conn:
+        buckets = classification_metrics(
+            conn,
+            database().registry,
+            workspace_id=workspace_id,
+            average=args["average"],
+            **asked,
+        )
+        basis = _basis(conn, args, asked, workspace_id, Kind.CLASSIFICATION)
+    return _answer(basis, [_classification(bucket) for bucket in buckets])
+
+
+@blp.route("/regression")
+@needs(Role.READ)
+@blp.arguments(MetricsArgs, location="query")
+@blp.response(200, RegressionAnswerSchema)
+def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
+    """Errors, bias, R² and percentage error over time
+
+    Truths count in the bucket in which their prediction was made, late and corrected ones from
+    the next answer on.
+    """
+    asked = _question(args)
+    with database().reading() as conn:
+        buckets = regression_metrics(conn, workspace_id=workspace_id, **asked)
+        basis = _basis(conn, args, asked, workspace_id, Kind.REGRESSION)
+    return _answer(basis, [_regression(bucket) for bucket in buckets])
+
+
+def _question(args: dict[str, Any]) -> dict[str, Any]:
+    """What a query function takes, of the parameters.
+
+    Raises:
+        InvalidWindow: no window, or more buckets than one answer may have.
+    """
+    window = Window(args["start"], args["end"])
+    grid = _grid(args.get("interval"), args["align"], args["zone"])
+    grid.check(window, MAX_BUCKETS)
+    return {
+        "name": ModelName(args["namespace"], args["pipeline"], args["model"]),
+        "part": Part(args.get("deployment"), args.get("version")),
+        "window": window,
+        "grid": grid,
+        "as_of": args.get("as_of"),
+    }
+
+
+def _grid(width: timedelta | Calendar | None, align: str, zone: str) -> Grid:
+    if align == "start":
+        return Grid(width, None, zone)
+    if width is None:
+        raise InvalidWindow("align=epoch needs an interval")
+    months = isinstance(width, Calendar) and width.months
+    origin = (EPOCH_MONTH if months else EPOCH_DAY).replace(tzinfo=ZoneInfo(zone))
+    return Grid(width, origin.astimezone(UTC), zone)
+
+
+def _basis(
+    conn: Connection, args: dict[str, Any], asked: dict[str, Any], workspace_id: int, kind: Kind
+) -> Basis:
+    found = subject(
+        conn, workspace_id=workspace_id, name=asked["name"], kind=kind, part=asked["part"]
+    )
+    question = bounds(asked["window"], asked["grid"], asked["as_of"])
+    return basis_of(conn, series=found.series, question=question, explained=args["explain"])
+
+
+def _answer(basis: Basis, buckets: list[dict[str, Any]]) -> dict[str, Any]:
+    for bucket, (predictions, _) in zip(buckets, basis.requests, strict=True):
+        bucket["predictions"] = predictions
+        bucket["labelled_share"] = bucket["n"] / predictions if predictions else None
+    answer = {
+        "exact": basis.reach.exact,
+        "snapped": basis.reach.snapped,
+        "freshness": {
+            "as_of": basis.reach.as_of or datetime.now(UTC),
+            "clean_until": basis.clean_until,
+        },
+        "buckets": buckets,
+    }
+    return answer if basis.pieces is None else answer | {"pieces": basis.pieces}
+
+
+def _classification(bucket: ClassificationBucket) -> dict[str, Any]:
+    members = {name: getattr(bucket, name) for name in bucket.__slots__ if name != "matrix"}
+    return members | {"categories": bucket.matrix.categories, "matrix": bucket.matrix.values}
+
+
+def _regression(bucket: RegressionBucket) -> dict[str, Any]:
+    return asdict(bucket)

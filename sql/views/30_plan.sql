@@ -1,0 +1,225 @@
+-- The planner: which cells and which rows an answer is added up from.
+--
+-- An answer counts rows per bucket of the event clock, out of three kinds of pieces:
+--
+-- whole cells   With each edge of a bucket moved to the nearest bound of a wide event bucket,
+--               what lies between two edges is whole cells of a level.
+-- cuts          What lies between the moved edge and the edge itself: added to the bucket on one
+--               side and taken from the other. It is counted in narrower cells by the same rule,
+--               and at last in rows, at most half of the narrowest cell on either side.
+-- tail          Rows received since the levels are clean, each in the bucket of its own time.
+--
+-- Cells and cuts count only what was received before one common instant, the tail only what was
+-- received from there on. Along the learned clock cells come from the widest spans first: months,
+-- then days, then hours up to that instant. `as_of` is the same with every bound held back to it.
+-- No row is dated more than 25 hours after it was received (outcome_time_ahead), so whatever was
+-- received before start - 25 h is skipped.
+--
+-- Pieces are text: in a query made of them the bounds are literals, and chunks are excluded when
+-- it is planned. $1 stands for the series, $2 for the edges.
+
+-- rounded: edges moved to the nearest bound of an event bucket; as they are where width is NULL.
+CREATE OR REPLACE FUNCTION truthline.rounded(edges timestamptz[], width interval)
+RETURNS timestamptz[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN width IS NULL THEN edges ELSE ARRAY(
+        SELECT truthline_data.event_start(width, edge + width / 2)
+        FROM unnest(edges) WITH ORDINALITY AS e (edge, n) ORDER BY n
+    ) END
+$$;
+COMMENT ON FUNCTION truthline.rounded(timestamptz[], interval) IS
+    'Edges moved to the nearest bound of an event bucket.';
+
+-- cuts: what the edges of buckets cut off cells of width `wide`, in cells of width `narrow`, or in
+-- rows where that is NULL: add `sign` times [cut_start, cut_end) to bucket `place`, and take it
+-- from the next.
+CREATE OR REPLACE FUNCTION truthline.cuts(edges timestamptz[], wide interval, narrow interval)
+RETURNS TABLE (place integer, sign integer, cut_start timestamptz, cut_end timestamptz)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 30 AS $$
+    SELECT n::integer - 1, CASE WHEN goal > have THEN 1 ELSE -1 END,
+           least(have, goal), greatest(have, goal)
+    FROM unnest(truthline.rounded(edges, wide), truthline.rounded(edges, narrow))
+        WITH ORDINALITY AS e (have, goal, n)
+    WHERE have <> goal
+$$;
+COMMENT ON FUNCTION truthline.cuts(timestamptz[], interval, interval) IS
+    'What the edges of buckets cut off wide cells, to be counted in narrow ones.';
+
+-- sources: which levels count the cells of each event width, along the learned clock.
+--
+-- Grain    one row per (event width, level), of widths up to `longest`. The spans of a width
+--          follow each other up to the common instant, until which all of them are clean.
+-- Why      a width need not have a level of each learned span: the next narrower one serves, for
+--          its cells are parts of the wider ones. A wider span is never cleaner than those it
+--          was made from, so the spans of a width don't overlap.
+CREATE OR REPLACE FUNCTION truthline.sources(
+    subject_name text, longest interval, as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (width interval, level text, learned_from timestamptz, learned_until timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    WITH known AS MATERIALIZED (
+        SELECT * FROM truthline.levels() WHERE subject = subject_name
+    ),
+    chosen AS (
+        SELECT DISTINCT ON (w.event_width, known.learned_width)
+               w.event_width AS width, known.name, known.learned_width, known.clean_until
+        FROM (SELECT DISTINCT event_width FROM known WHERE event_width <= longest) AS w
+        JOIN known ON known.event_width <= w.event_width
+        ORDER BY w.event_width, known.learned_width, known.event_width DESC
+    ),
+    common AS (
+        SELECT min(truthline_data.learned_start(learned_width, least(clean_until, as_of))) AS bound
+        FROM (SELECT DISTINCT ON (width) * FROM chosen ORDER BY width, learned_width) AS finest
+    ),
+    span AS (
+        SELECT chosen.*, least(clean_until,
+                               truthline_data.learned_start(learned_width, bound)) AS until
+        FROM chosen CROSS JOIN common
+    )
+    SELECT width, name,
+           coalesce(lag(until) OVER (PARTITION BY width ORDER BY learned_width DESC), '-infinity'),
+           until
+    FROM span
+$$;
+COMMENT ON FUNCTION truthline.sources(text, interval, timestamptz) IS
+    'Which levels count the cells of each event width, and over which span of the learned clock.';
+
+-- plan: the pieces of an answer.
+--
+-- Grain    one row per piece that may hold anything.
+-- Units    `query` yields the place and the `columns` asked for; its rows are cells or raw rows of
+--          `source`, `sides` times each.
+CREATE OR REPLACE FUNCTION truthline.plan(
+    subject_name text, columns text[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (source text, learned_from timestamptz, learned_until timestamptz,
+                 sides integer, query text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
+DECLARE
+    subject truthline_data.subject;
+    earliest timestamptz := edges[1] - INTERVAL '25 hours';
+    names text;    -- columns as a level has them
+    signed text;   -- the same, with the sign of a cut's side
+    measured text; -- expressions over a raw row
+    one record;
+    width interval;
+    wider interval;
+    bound timestamptz := '-infinity';
+BEGIN
+    SELECT * INTO STRICT subject FROM truthline_data.subject AS s WHERE s.name = subject_name;
+    SELECT string_agg(format('%I', c.name), ', ' ORDER BY c.place),
+           string_agg(format(CASE WHEN summed THEN 'side.sign * %1$I' ELSE '%1$I' END, c.name),
+                      ', ' ORDER BY c.place),
+           string_agg(format('%s AS %I', expression, c.name), ', ' ORDER BY c.place)
+    INTO names, signed, measured
+    FROM truthline_data.level_column AS c
+    WHERE c.subject = subject_name AND c.name = ANY (columns);
+
+    FOR one IN SELECT * FROM truthline.sources(
+                   subject_name, truthline.widest(subject, edges), as_of) AS s
+               ORDER BY s.width DESC, s.learned_from LOOP
+        IF one.width IS DISTINCT FROM width THEN
+            wider := width;
+            width := one.width;
+        END IF;
+        source := one.level;
+        learned_from := greatest(one.learned_from, earliest - INTERVAL '1 month');
+        learned_until := one.learned_until;
+        bound := greatest(bound, learned_until);
+        CONTINUE WHEN learned_from >= learned_until;
+        IF wider IS NULL THEN
+            sides := 1;
+            query := format(
+                'SELECT width_bucket(bucket, truthline.rounded($2, %L)) AS place, %s'
+                ' FROM truthline_data.%I WHERE series_id = ANY ($1)'
+                ' AND learned >= %L AND learned < %L AND bucket >= %L AND bucket < %L',
+                width, names, source, learned_from, learned_until,
+                truthline_data.event_start(width, edges[1] + width / 2),
+                truthline_data.event_start(width, edges[array_upper(edges, 1)] + width / 2));
+            RETURN NEXT;
+        ELSIF EXISTS (SELECT FROM truthline.cuts(edges, wider, width)) THEN
+            sides := 2;
+            query := truthline.cut_query(
+                wider, width, signed, format(
+                    'SELECT %s FROM truthline_data.%I WHERE series_id = ANY ($1)'
+                    ' AND learned >= %L AND learned < %L'
+                    ' AND bucket >= cut_start AND bucket < cut_end',
+                    names, source, learned_from, learned_until));
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+
+    source := subject.source;
+    IF bound > earliest AND EXISTS (SELECT FROM truthline.cuts(edges, width, NULL)) THEN
+        learned_from := earliest;
+        learned_until := bound;
+        sides := 2;
+        query := truthline.cut_query(
+            width, NULL, signed, format(
+                'SELECT %s FROM truthline_data.%I WHERE series_id = ANY ($1)'
+                ' AND received_at >= %L AND received_at < %L'
+                ' AND time >= cut_start AND time < cut_end AND %s',
+                measured, source, learned_from, learned_until, subject.condition));
+        RETURN NEXT;
+    END IF;
+    learned_from := greatest(bound, earliest);
+    learned_until := as_of;
+    sides := 1;
+    query := format(
+        'SELECT width_bucket(time, $2) AS place, %s FROM truthline_data.%I'
+        ' WHERE series_id = ANY ($1) AND received_at >= %L AND received_at < %L'
+        ' AND time >= %L AND time < %L AND %s',
+        measured, source, learned_from, learned_until, edges[1], edges[array_upper(edges, 1)],
+        subject.condition);
+    RETURN NEXT;
+END
+$function$;
+COMMENT ON FUNCTION truthline.plan(text, text[], timestamptz[], timestamptz) IS
+    'The pieces of an answer: cells of levels, cuts and the newest rows, as text of queries.';
+
+-- cut_query: the text of a piece that counts cuts; `cells` is the query of one cut.
+CREATE OR REPLACE FUNCTION truthline.cut_query(
+    wide interval, narrow interval, signed text, cells text
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT format(
+        -- OFFSET 0: cut by cut, by index, and only then on both sides
+        'SELECT side.place, %s FROM ('
+        'SELECT cut.place AS cut_place, cut.sign AS cut_sign, cell.*'
+        ' FROM truthline.cuts($2, %L, %L) AS cut CROSS JOIN LATERAL (%s OFFSET 0) AS cell OFFSET 0'
+        ') AS counted CROSS JOIN LATERAL (VALUES (cut_place, cut_sign), (cut_place + 1, -cut_sign))'
+        ' AS side (place, sign)', signed, wide, narrow, cells)
+$$;
+COMMENT ON FUNCTION truthline.cut_query(interval, interval, text, text) IS
+    'The text of a piece that counts what the edges of buckets cut off.';
+
+-- widest: the longest bucket, the widest that cells may be. Where raw rows are dropped, buckets
+-- are no shorter than a cell.
+CREATE OR REPLACE FUNCTION truthline.widest(subject truthline_data.subject, edges timestamptz[])
+RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT greatest(
+        (SELECT max(edge - previous)
+         FROM (SELECT edge, lag(edge) OVER (ORDER BY n) AS previous
+               FROM unnest(edges) WITH ORDINALITY AS e (edge, n)) AS pairs),
+        (SELECT min(level.event_width)
+         FROM truthline_data.retention AS kept
+         JOIN truthline_data.level ON level.subject = subject.name
+         WHERE kept.relation = subject.source AND edges[1] < kept.since + INTERVAL '25 hours'))
+$$;
+COMMENT ON FUNCTION truthline.widest(truthline_data.subject, timestamptz[]) IS
+    'The widest event bucket that an answer may be made of.';
+
+-- cells_query: all pieces, added up per bucket and key. `n` must be among the columns.
+CREATE OR REPLACE FUNCTION truthline.cells_query(
+    subject_name text, columns text[], edges timestamptz[], as_of timestamptz
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT format(
+        'SELECT place, %s FROM (%s) AS piece WHERE place BETWEEN 1 AND %s'
+        ' GROUP BY %s HAVING sum(n) <> 0',
+        named.columns, pieces.query, array_length(edges, 1) - 1, concat_ws(', ', 'place', named.keys))
+    FROM (SELECT string_agg(CASE WHEN summed THEN format('sum(%1$I)::%2$s AS %1$I', name, type)
+                                 ELSE format('%I', name) END, ', ' ORDER BY place),
+                 string_agg(format('%I', name), ', ' ORDER BY place) FILTER (WHERE NOT summed)
+          FROM truthline_data.level_column
+          WHERE subject = subject_name AND name = ANY (columns)) AS named (columns, keys),
+         (SELECT string_agg(query, ' UNION ALL ')
+          FROM truthline.plan(subject_name, columns, edges, as_of)) AS pieces (query)
+$$;
+COMMENT ON FUNCTION truthline.cells_query(text, text[], timestamptz[], timestamptz) IS
+    'The query whose answer are the cells of a subject, per bucket between edges.';

@@ -1,0 +1,163 @@
+-- Cells: what every metric is made of. Nothing else reads raw rows for a metric.
+--
+-- Grain    one row per (bucket, key) that counts anything; `place` is the bucket's number from
+--          truthline.buckets. Everything adds up: cells of two windows side by side sum to
+--          those of their union.
+-- Exact    the functions are STABLE: bounds, cells and rows are read in the caller's one snapshot.
+--          `as_of` asks for what was known at that moment.
+-- Cost     cells of levels, the rows on either side of an edge up to the nearest cell's bound, and
+--          the rows received since the levels are clean.
+
+-- cells: those of any subject; the functions below name its columns.
+-- Why      compiling takes longer than any of these queries, and the planner, which can't know how
+--          little lies within a cut, would often choose to.
+CREATE OR REPLACE FUNCTION truthline.cells(
+    subject_name text, columns text[], series integer[], start_time timestamptz,
+    end_time timestamptz, width interval, origin timestamptz, zone text, as_of timestamptz
+) RETURNS SETOF record LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off AS $function$
+DECLARE
+    reach record;
+BEGIN
+    SELECT * INTO STRICT reach FROM truthline.reach(
+        subject_name, series, truthline.edges(start_time, end_time, width, origin, zone), as_of);
+    RETURN QUERY EXECUTE
+        truthline.cells_query(subject_name, columns, reach.reached_edges, reach.reached_as_of)
+        USING series, reach.reached_edges;
+END
+$function$;
+COMMENT ON FUNCTION truthline.cells(text, text[], integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+    'Additive cells of a subject, per bucket of a window.';
+
+-- outcome_cells: predictions beside their truths; `n` counts truths. Of regression, one per bucket.
+CREATE OR REPLACE FUNCTION truthline.outcome_cells(
+    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
+    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (place integer, predicted_label integer, actual_label integer, n bigint)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT * FROM truthline.cells(
+        'outcome', '{predicted_label,actual_label,n}',
+        series, start_time, end_time, width, origin, zone, as_of
+    ) AS cell (place integer, predicted_label integer, actual_label integer, n bigint)
+$$;
+COMMENT ON FUNCTION truthline.outcome_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+    'Additive cells of predictions with truth: counts per (bucket, predicted, actual).';
+
+-- error_cells: how far values were from their truths.
+--
+-- Grain    one row per bucket.
+-- Units    `n` counts truths; error is predicted minus actual, in the model's own unit;
+--          `n_percentage` counts truths other than 0, sum_percentage_error adds up |error / actual|.
+CREATE OR REPLACE FUNCTION truthline.error_cells(
+    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
+    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    place integer, n bigint, sum_error numeric, sum_absolute_error numeric,
+    sum_squared_error numeric, sum_actual numeric, sum_squared_actual numeric,
+    n_percentage bigint, sum_percentage_error numeric
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT * FROM truthline.cells(
+        'outcome', '{n,sum_error,sum_absolute_error,sum_squared_error,sum_actual,'
+                   'sum_squared_actual,n_percentage,sum_percentage_error}',
+        series, start_time, end_time, width, origin, zone, as_of
+    ) AS cell (
+        place integer, n bigint, sum_error numeric, sum_absolute_error numeric,
+        sum_squared_error numeric, sum_actual numeric, sum_squared_actual numeric,
+        n_percentage bigint, sum_percentage_error numeric
+    )
+$$;
+COMMENT ON FUNCTION truthline.error_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+    'Additive cells of regression: counts and sums of errors per bucket.';
+
+-- prediction_cells: what was predicted, per class.
+--
+-- Units    `n` counts outputs, n_requests inferences, n_failed those that failed,
+--          n_label_requests inferences with that class among their outputs. Confidences are
+--          fractions of 1; latencies in seconds, once per request (sum_latency) and once per
+--          output (sum_output_latency); sum_value in the model's own unit.
+CREATE OR REPLACE FUNCTION truthline.prediction_cells(
+    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
+    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    place integer, label_id integer, n_requests bigint, n_failed bigint, n_label_requests
+    bigint, n bigint, n_confidence bigint, sum_confidence numeric, n_value bigint, sum_value
+    numeric, n_latency bigint, sum_latency numeric, n_output_latency bigint,
+    sum_output_latency numeric
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT * FROM truthline.cells(
+        'prediction', '{label_id,n_requests,n_failed,n_label_requests,n,n_confidence,sum_confidence,'
+                      'n_value,sum_value,n_latency,sum_latency,n_output_latency,sum_output_latency}',
+        series, start_time, end_time, width, origin, zone, as_of
+    ) AS cell (
+        place integer, label_id integer, n_requests bigint, n_failed bigint,
+        n_label_requests bigint, n bigint, n_confidence bigint, sum_confidence numeric,
+        n_value bigint, sum_value numeric, n_latency bigint, sum_latency numeric,
+        n_output_latency bigint, sum_output_latency numeric
+    )
+$$;
+COMMENT ON FUNCTION truthline.prediction_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+    'Additive cells of predictions: counts, confidences, values and latencies per (bucket, class).';
+
+-- score_cells: outputs per class and bin of confidence (of value, for regression).
+CREATE OR REPLACE FUNCTION truthline.score_cells(
+    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
+    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    place integer, label_id integer, bin integer, n bigint
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT * FROM truthline.cells(
+        'score', '{label_id,bin,n}',
+        series, start_time, end_time, width, origin, zone, as_of
+    ) AS cell (
+        place integer, label_id integer, bin integer, n bigint
+    )
+$$;
+COMMENT ON FUNCTION truthline.score_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+    'Outputs per (bucket, class, bin of confidence or value), where quantiles are looked for.';
+
+-- latency_cells: requests per bin of latency.
+CREATE OR REPLACE FUNCTION truthline.latency_cells(
+    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
+    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    place integer, bin integer, n bigint
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT * FROM truthline.cells(
+        'latency', '{bin,n}',
+        series, start_time, end_time, width, origin, zone, as_of
+    ) AS cell (
+        place integer, bin integer, n bigint
+    )
+$$;
+COMMENT ON FUNCTION truthline.latency_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+    'Requests per (bucket, bin of latency), where quantiles are looked for.';
+
+-- explain: what an answer is added up from.
+--
+-- Grain    one row per piece: a level or raw table, the span of the learned clock it is read
+--          over (NULL: without end), and how many of its cells or rows.
+-- Cost     as the answer itself.
+CREATE OR REPLACE FUNCTION truthline.explain(
+    subject_name text, series integer[], start_time timestamptz, end_time timestamptz,
+    width interval DEFAULT NULL, origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC',
+    as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (source text, learned_from timestamptz, learned_until timestamptz, n bigint)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off AS $function$
+DECLARE
+    reach record;
+    piece record;
+BEGIN
+    SELECT * INTO STRICT reach FROM truthline.reach(
+        subject_name, series, truthline.edges(start_time, end_time, width, origin, zone), as_of);
+    FOR piece IN SELECT * FROM truthline.plan(
+                     subject_name, '{n}', reach.reached_edges, reach.reached_as_of) LOOP
+        source := piece.source;
+        learned_from := piece.learned_from;
+        learned_until := nullif(piece.learned_until, 'infinity');
+        EXECUTE format('SELECT count(*) / %s FROM (%s) AS piece', piece.sides, piece.query)
+            INTO n USING series, reach.reached_edges;
+        RETURN NEXT;
+    END LOOP;
+END
+$function$;
+COMMENT ON FUNCTION truthline.explain(text, integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+    'What an answer is added up from: levels and raw tables, and how many cells or rows of each.';

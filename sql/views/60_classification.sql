@@ -1,0 +1,117 @@
+-- classification_metrics: accuracy and averages over classes, bucket by bucket.
+--
+-- Grain    one row per bucket of the window, oldest first, empty ones too.
+-- Units    every metric is a fraction of 1; NULL where the bucket holds no truth.
+--          `predicted`, `actual` and `counts` are the bucket's cells, side by side; `classes`,
+--          `class_precision`, `class_recall`, `class_f1` and `support` one element per class that
+--          occurs in the bucket, NULL where a class's denominator is zero.
+-- Formula  of one class against all others: precision = TP/(TP+FP), recall = TP/(TP+FN),
+--          specificity = TN/(TN+FP), f1 = 2 TP/(2 TP+FP+FN). `average` says how they are averaged:
+--          macro     mean over the classes whose denominator is not zero
+--          weighted  the same, each class as often as it is the truth (its support)
+--          micro     of the sums of TP, FP, FN and TN over the classes
+--          accuracy = correct / all. harmonic_f1 = harmonic mean of the averaged precision and
+--          recall, 0 if both are 0: what Seldon's metrics server calls f1.
+-- Classes  those declared and those that occur in the window. A class absent from a bucket is
+--          a true negative of every row of it, so its specificity there is 1 and counts.
+-- Cost     outcome_cells, and then only cells.
+CREATE OR REPLACE FUNCTION truthline.classification_metrics(
+    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
+    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity',
+    declared integer[] DEFAULT '{}', average text DEFAULT 'macro'
+) RETURNS TABLE (
+    bucket_start timestamptz, bucket_end timestamptz, n bigint,
+    accuracy float8, "precision" float8, recall float8, specificity float8, f1 float8,
+    harmonic_f1 float8, predicted integer[], actual integer[], counts bigint[],
+    classes integer[], class_precision float8[], class_recall float8[], class_f1 float8[],
+    support bigint[]
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    WITH cell AS MATERIALIZED (
+        SELECT c.place, c.predicted_label AS predicted, c.actual_label AS actual, c.n
+        FROM truthline.outcome_cells(
+            series, start_time, end_time, width, origin, zone, as_of) AS c
+        WHERE c.predicted_label IS NOT NULL
+    ),
+    known AS (
+        SELECT count(*) AS classes FROM (
+            SELECT unnest(declared) UNION SELECT predicted FROM cell UNION SELECT actual FROM cell
+        ) AS class
+    ),
+    total AS (
+        SELECT place, sum(n)::bigint AS n,
+               coalesce(sum(n) FILTER (WHERE predicted = actual), 0)::float8 AS correct,
+               array_agg(predicted ORDER BY actual, predicted) AS predicted,
+               array_agg(actual ORDER BY actual, predicted) AS actual,
+               array_agg(n ORDER BY actual, predicted) AS counts
+        FROM cell
+        GROUP BY place
+    ),
+    class AS (
+        SELECT cell.place, side.class,
+               sum(side.hit)::float8 AS true_positive,
+               sum(side.as_actual)::float8 AS actual,
+               sum(side.as_predicted)::float8 AS predicted
+        FROM cell
+        CROSS JOIN LATERAL (VALUES
+            (cell.actual, cell.n, 0::bigint, CASE WHEN cell.actual = cell.predicted THEN cell.n ELSE 0 END),
+            (cell.predicted, 0::bigint, cell.n, 0::bigint)
+        ) AS side (class, as_actual, as_predicted, hit)
+        GROUP BY 1, 2
+    ),
+    ratio AS (
+        SELECT class.place, class.class, class.actual, total.n,
+               true_positive / nullif(class.predicted, 0) AS "precision",
+               true_positive / nullif(class.actual, 0) AS recall,
+               1 - (class.predicted - true_positive) / nullif(total.n - class.actual, 0)
+                   AS specificity,
+               2 * true_positive / nullif(class.predicted + class.actual, 0) AS f1,
+               CASE WHEN average = 'weighted' THEN class.actual ELSE 1 END AS weight
+        FROM class JOIN total USING (place)
+    ),
+    mean AS (
+        SELECT place,
+               sum(weight * "precision") / nullif(sum(weight) FILTER (WHERE "precision" IS NOT NULL), 0)
+                   AS "precision",
+               sum(weight * recall) / nullif(sum(weight) FILTER (WHERE recall IS NOT NULL), 0) AS recall,
+               sum(weight * f1) / nullif(sum(weight) FILTER (WHERE f1 IS NOT NULL), 0) AS f1,
+               coalesce(sum(weight * specificity), 0) AS sum_specificity,
+               coalesce(sum(weight) FILTER (WHERE specificity IS NOT NULL), 0) AS n_specificity,
+               -- the classes that this bucket lacks: they occur 0 times, and all else is not them
+               CASE WHEN average = 'weighted' THEN 0 ELSE known.classes - count(*) END AS absent,
+               array_agg(class ORDER BY class) AS classes,
+               array_agg("precision" ORDER BY class) AS class_precision,
+               array_agg(recall ORDER BY class) AS class_recall,
+               array_agg(f1 ORDER BY class) AS class_f1,
+               array_agg(actual::bigint ORDER BY class) AS support
+        FROM ratio CROSS JOIN known
+        GROUP BY place, known.classes
+    ),
+    averaged AS (
+        SELECT total.*, mean.classes, mean.class_precision, mean.class_recall, mean.class_f1,
+               mean.support,
+               CASE average WHEN 'micro' THEN micro.hit ELSE mean."precision" END AS "precision",
+               CASE average WHEN 'micro' THEN micro.hit ELSE mean.recall END AS recall,
+               CASE average WHEN 'micro' THEN micro.hit ELSE mean.f1 END AS f1,
+               CASE average WHEN 'micro' THEN micro.specificity
+                    ELSE (sum_specificity + absent) / nullif(n_specificity + absent, 0) END
+                   AS specificity
+        FROM total JOIN mean USING (place) CROSS JOIN known
+        -- each row is a miss of one class and a false alarm of another, or a hit
+        CROSS JOIN LATERAL (
+            SELECT correct / n,
+                   1 - (n - correct) / nullif(n * (known.classes - 1), 0)
+        ) AS micro (hit, specificity)
+    )
+    SELECT grid.bucket_start, grid.bucket_end, coalesce(a.n, 0), a.correct / a.n,
+           a."precision", a.recall, a.specificity, a.f1,
+           CASE WHEN a."precision" + a.recall = 0 THEN 0
+                ELSE 2 * a."precision" * a.recall / (a."precision" + a.recall) END,
+           coalesce(a.predicted, '{}'), coalesce(a.actual, '{}'), coalesce(a.counts, '{}'),
+           coalesce(a.classes, '{}'), coalesce(a.class_precision, '{}'),
+           coalesce(a.class_recall, '{}'), coalesce(a.class_f1, '{}'), coalesce(a.support, '{}')
+    FROM truthline.buckets(start_time, end_time, width, origin, zone) AS grid
+    LEFT JOIN averaged AS a USING (place)
+    ORDER BY grid.place
+$$;
+COMMENT ON FUNCTION truthline.classification_metrics(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz, integer[], text) IS
+    'Accuracy, precision, recall, specificity and F1 per bucket and per class, with the confusion matrix as cells.';

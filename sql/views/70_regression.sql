@@ -1,0 +1,33 @@
+-- regression_metrics: how far predictions were from the truth, bucket by bucket.
+--
+-- Grain    one row per bucket of the window, oldest first, empty ones too.
+-- Units    error = predicted - actual. mean_error (the bias), mean absolute and root mean squared
+--          error in the model's own unit, mean squared error in its square, the others fractions
+--          of 1; NULL where the bucket holds no truth.
+-- Formula  r2 = 1 - sum error^2 / sum (actual - mean actual)^2, NULL where all truths are equal;
+--          mean_absolute_percentage_error = mean of |error / actual| over truths other than 0.
+-- Cost     error_cells, one per bucket.
+CREATE OR REPLACE FUNCTION truthline.regression_metrics(
+    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
+    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    bucket_start timestamptz, bucket_end timestamptz, n bigint,
+    mean_absolute_error float8, mean_squared_error float8, root_mean_squared_error float8,
+    mean_error float8, r2 float8, mean_absolute_percentage_error float8
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT grid.bucket_start, grid.bucket_end, coalesce(cell.n, 0),
+           (cell.sum_absolute_error / cell.n)::float8,
+           (cell.sum_squared_error / cell.n)::float8,
+           sqrt((cell.sum_squared_error / cell.n)::float8),
+           (cell.sum_error / cell.n)::float8,
+           -- n times the sum of squares around the mean: a whole comparison without division
+           (1 - cell.n * cell.sum_squared_error
+                / nullif(cell.n * cell.sum_squared_actual - cell.sum_actual * cell.sum_actual, 0))::float8,
+           (cell.sum_percentage_error / nullif(cell.n_percentage, 0))::float8
+    FROM truthline.buckets(start_time, end_time, width, origin, zone) AS grid
+    LEFT JOIN truthline.error_cells(
+        series, start_time, end_time, width, origin, zone, as_of) AS cell USING (place)
+    ORDER BY grid.place
+$$;
+COMMENT ON FUNCTION truthline.regression_metrics(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+    'Mean absolute, mean squared, root mean squared and mean error, R2 and MAPE per bucket.';

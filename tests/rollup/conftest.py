@@ -1,0 +1,56 @@
+"""A database whose levels have such short spans of learning that a test lives through many."""
+
+import pytest
+from sqlalchemy import text
+
+from app.config import Settings
+from app.rollup import fold as folding
+from app.rollup import refresh as refreshing
+from app.store.database import Database
+from tests.servers import edition
+
+SPANS = {"1 hour": "20 milliseconds", "1 day": "100 milliseconds", "1 month": "500 milliseconds"}
+
+NEW_SERIES = text("""
+    WITH m AS (INSERT INTO model (workspace_id, namespace, pipeline, name)
+               SELECT 1, '', '', gen_random_uuid()::text RETURNING id)
+    INSERT INTO series (model_id, deployment, version, deployment_type, server_version)
+    SELECT m.id, '', v, '', '' FROM m, unnest(ARRAY['v1', 'v2']) AS v RETURNING id
+""")
+
+
+def shorten(conn):
+    """Learn in hours, days and months of milliseconds; what events are about stays as it is."""
+    conn.execute(text("CALL drop_levels()"))
+    for ours, short in SPANS.items():
+        conn.execute(
+            text("UPDATE level SET learned_width = :short WHERE learned_width = :ours"),
+            {"short": short, "ours": ours},
+        )
+    conn.execute(text("CALL build_levels()"))
+    if edition() == "community":
+        conn.execute(
+            text(
+                "SELECT alter_job(job_id, scheduled => false)"
+                " FROM timescaledb_information.jobs WHERE job_id >= 1000"
+            )
+        )
+
+
+def new_series(database):
+    """Two versions of a new model."""
+    with database.writing() as conn:
+        return list(conn.execute(NEW_SERIES).scalars())
+
+
+@pytest.fixture
+def brisk(fresh_database_url, monkeypatch):
+    """A database of this test's own, with short spans and no margin for clocks."""
+    monkeypatch.setattr(folding, "CLOCK_MARGIN", "0 s")
+    # a month in spans of milliseconds is more transactions than anybody wants
+    monkeypatch.setattr(refreshing, "OPTIONS", {"buckets_per_batch": 0})
+    database = Database.from_settings(Settings(database_url=fresh_database_url, pool_size=32))
+    with database.writing() as conn:
+        shorten(conn)
+    yield database
+    database.dispose()

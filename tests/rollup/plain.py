@@ -1,0 +1,150 @@
+"""What cells must be, by plain Python over the raw rows."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from fractions import Fraction
+
+from sqlalchemy import text
+
+ROWS = {
+    "outcome": text("SELECT * FROM outcome WHERE series_id = ANY (:series)"),
+    "prediction": text("SELECT * FROM prediction WHERE series_id = ANY (:series)"),
+}
+CELLS = {
+    subject: text(f"""
+        SELECT * FROM truthline.{subject}_cells(:series, CAST(:start AS timestamptz),
+            CAST(:end AS timestamptz), CAST(:width AS interval), CAST(:origin AS timestamptz),
+            as_of => CAST(:as_of AS timestamptz))
+    """)
+    for subject in ("outcome", "error", "prediction", "score", "latency")
+}
+# How many columns after the place are keys.
+KEYS = {"outcome": 2, "error": 0, "prediction": 1, "score": 2, "latency": 1}
+MANTISSAS = ["1", "1.25", "1.6", "2", "2.5", "3.2", "4", "5", "6.3", "8"]
+SCALE = [float(f"{m}e{e}") for e in range(-6, 12) for m in MANTISSAS]
+BOUNDS = sorted([-bound for bound in SCALE] + SCALE)
+
+
+def edges_of(start, end, width, origin):
+    """First instants of the buckets, and the end of the last."""
+    if width is None:
+        return [start, end]
+    origin = origin or start
+    at = origin + ((start - origin) // width) * width
+    inner = []
+    while at < end:
+        inner.append(max(at, start))
+        at += width
+    return [*inner, end]
+
+
+def plain_cells(subject, rows, question):
+    """{(place, *keys): [sums]} of the raw rows, exactly; without cells that count nothing."""
+    edges = edges_of(*(question[name] for name in ("start", "end", "width", "origin")))
+    cells = defaultdict(lambda: None)
+    for row in rows:
+        received = question["as_of"] == "infinity" or row.received_at < question["as_of"]
+        if received and edges[0] <= row.time < edges[-1]:
+            for keys, adds in MEASURES[subject](row):
+                place = bisect_right(edges, row.time)
+                key, zero = (place, *keys), [Fraction(0)] * len(adds)
+                cells[key] = [
+                    total + (Fraction(add) if add is not None else 0)
+                    for total, add in zip(cells[key] or zero, adds, strict=True)
+                ]
+    return {key: sums for key, sums in cells.items() if counted(subject, sums)}
+
+
+def counted(subject, sums):
+    return sums[COUNT_AT[subject]] != 0
+
+
+def asked(conn, subject, series, question):
+    """The same from the planner: {(place, *keys): [sums]}."""
+    rows = conn.execute(CELLS[subject], {"series": series, **question}).all()
+    keys = KEYS[subject] + 1
+    return {tuple(row[:keys]): [Fraction(s or 0) for s in row[keys:]] for row in rows}
+
+
+def raw_rows(conn, series):
+    """All raw rows by table."""
+    return {t: conn.execute(ask, {"series": series}).all() for t, ask in ROWS.items()}
+
+
+def outcome(row):
+    yield (row.predicted_label, row.actual_label), [row.weight]
+
+
+def error(row):
+    if row.predicted_value is None:
+        return
+    difference = Fraction(row.predicted_value) - Fraction(row.actual_value)
+    actual = Fraction(row.actual_value)
+    sums = [1, difference, abs(difference), difference**2, actual, actual**2]
+    share = [1, abs(difference / actual)] if actual else [0, 0]
+    yield (), [row.weight * number for number in [*sums, *share]]
+
+
+def prediction(row):
+    first = row.starts_request
+    timed = row.latency_seconds is not None
+    yield (
+        (row.label_id,),
+        [
+            int(first),
+            int(first and row.failed),
+            int(row.starts_label),
+            1,
+            int(row.confidence is not None),
+            row.confidence,
+            int(row.value is not None),
+            row.value,
+            int(first and timed),
+            row.latency_seconds if first else None,
+            int(timed),
+            row.latency_seconds,
+        ],
+    )
+
+
+def score(row):
+    if row.confidence is not None:
+        yield (row.label_id, int(row.confidence * 64)), [1]
+    elif row.value is not None:
+        yield (row.label_id, bisect_right(BOUNDS, row.value)), [1]
+
+
+def latency(row):
+    if row.starts_request and row.latency_seconds is not None:
+        yield (bisect_right(BOUNDS, row.latency_seconds),), [1]
+
+
+MEASURES = {
+    "outcome": outcome,
+    "error": error,
+    "prediction": prediction,
+    "score": score,
+    "latency": latency,
+}
+COUNT_AT = {"outcome": 0, "error": 0, "prediction": 3, "score": 0, "latency": 0}
+TABLE = dict.fromkeys(("outcome", "error"), "outcome") | dict.fromkeys(
+    ("prediction", "score", "latency"), "prediction"
+)
+
+
+def differences(conn, series, question, rows=None):
+    """(subject, planner's, plain) where they differ; rounding to 15 digits is no difference."""
+    rows = rows or raw_rows(conn, series)
+    for subject in MEASURES:
+        plain = plain_cells(subject, rows[TABLE[subject]], question)
+        found = asked(conn, subject, series, question)
+        if subject == "error":  # a classifier's rows have no errors, and are counted all the same
+            found = {key: sums for key, sums in found.items() if key in plain}
+        if found.keys() != plain.keys() or any(
+            not same(found[key], sums) for key, sums in plain.items()
+        ):
+            yield subject, found, plain
+
+
+def same(found, wanted):
+    return all(abs(f - w) <= 1e-12 * max(abs(w), 1) for f, w in zip(found, wanted, strict=True))
