@@ -4,15 +4,18 @@ import flask_smorest
 from flask import Flask
 
 from app.api import (
+    craft,
     ingest,
     numbers,
     observe,
+    oidc,
     operations,
     parameters,
     problems,
     reference,
     seldon,
 )
+from app.auth.issuer import Issuer
 from app.config import Settings
 from app.store.database import Database
 from app.web import home
@@ -29,7 +32,7 @@ FIELD_TYPES = {
     parameters.Instant: ("string", "date-time"),
     parameters.GoDuration: ("string", None),
 }
-BLUEPRINTS = (ingest, seldon, operations)
+BLUEPRINTS = (ingest, seldon, craft, oidc, operations)
 
 
 class Api(flask_smorest.Api):
@@ -49,6 +52,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.extensions["settings"] = settings
     app.extensions["database"] = database or Database.from_settings(settings)
+    app.extensions["issuer"] = Issuer(settings) if settings.oidc_issuer else None
     observe.install(app)
     problems.install(app)
     app.register_blueprint(home.blp)
