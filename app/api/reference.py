@@ -104,9 +104,9 @@ def _document(api: flask_smorest.Api) -> dict[str, Any]:
     components["schemas"] = {**_used(components["schemas"]), **messages, **error_schemas()}
     components["responses"] = {name: _error(name) for name in error_schemas()}
     components["securitySchemes"] = SECURITY_SCHEMES
-    for path, operations in document["paths"].items():
-        for operation in operations.values():
-            _complete(operation, path)
+    for path, item in document["paths"].items():
+        for method in item.keys() - {"parameters"}:  # those of the path, shared by its methods
+            _complete(item[method], path)
     return document
 
 

@@ -124,8 +124,9 @@ class _Keys:
         if time.monotonic() - self._failed_at < PAUSE_SECONDS:
             raise Unavailable(AWAY)
         self._client = self._client or _discover(self._issuer)
-        # here fails what is the issuer's fault
-        self._client.get_signing_keys()
+        keys = self._client.get_signing_keys()  # here fails what is the issuer's fault
+        if key_id is None:  # which an issuer may leave out while it has but one key
+            return keys[0] if len(keys) == 1 else None
         try:
             return self._client.get_signing_key(str(key_id))
         except jwt.PyJWKClientConnectionError:
@@ -141,7 +142,9 @@ def _discover(issuer: str) -> PyJWKClient:
     document = _fetch(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
     if document["issuer"] != issuer:
         raise ValueError("the discovery document is another issuer's")
-    return PyJWKClient(document["jwks_uri"], lifespan=KEYS_LAST_SECONDS, timeout=TIMEOUT_SECONDS)
+    return PyJWKClient(
+        str(document["jwks_uri"]), lifespan=KEYS_LAST_SECONDS, timeout=TIMEOUT_SECONDS
+    )
 
 
 def _fetch(url: str) -> dict[str, Any]:

@@ -97,7 +97,8 @@ def _table(found: Iterable[ListedKey]) -> Table:
     table.add_column("Id", justify="right")
     for column in ("Key", "Name", "Workspace", "Role", "Expires", "Last used", "State"):
         # names fold where the terminal is narrow; the rest is short
-        table.add_column(column, overflow="fold", no_wrap=column not in ("Name", "Workspace"))
+        folds = column in ("Name", "Workspace")
+        table.add_column(column, overflow="fold", no_wrap=not folds, min_width=len(column))
     for key in found:
         table.add_row(*_row(key), style=STYLES[key.state] if key.state != "active" else None)
     return table
