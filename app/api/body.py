@@ -26,6 +26,7 @@ def read_body(max_bytes: int) -> bytes:
         InvalidInput: not the gzip it says it is.
         UnsupportedMediaType: packed in another way.
     """
+    request.max_content_length = max_bytes
     try:
         body = request.get_data(cache=False)
     except RequestEntityTooLarge:
@@ -49,16 +50,17 @@ def media_type(*accepted: str) -> str:
     return request.mimetype
 
 
-def read_message(kind: type[Message]) -> Message:
-    """The JSON body as a message of this kind.
+def read_message(kind: type[Message], max_bytes: int | None = None) -> Message:
+    """The JSON body as a message of this kind; as large as the settings allow, or `max_bytes`.
 
     Raises:
+        TooLarge: longer than that.
         InvalidInput: it isn't one, or holds a text that can't be stored.
     """
     # a body of no type is taken; one of another type may come from any page in a browser
     if request.content_type:
         media_type("application/json")
-    body = read_body(settings().max_body_bytes)
+    body = read_body(max_bytes or settings().max_body_bytes)
     try:
         message = msgspec.json.decode(body, type=kind)
     except UNREADABLE as error:

@@ -17,6 +17,7 @@ from app.auth.keys import live_key
 from app.logs import request_id
 
 PREFIX = "/api/v1/auth"
+MAX_BYTES = 64 * 1024  # of what anybody may send
 
 blp = Blueprint("craft", __name__, url_prefix=PREFIX, description="Craft AI's platform")
 
@@ -58,7 +59,7 @@ class RefreshRequest(msgspec.Struct):
 @blp.response(200)
 def post_refresh() -> Response:
     """Exchange an API key for an access token"""
-    presented = read_message(RefreshRequest).refresh_token
+    presented = read_message(RefreshRequest, MAX_BYTES).refresh_token
     with database().reading() as conn:
         key_id = live_key(conn, presented).id if settings().auth else tokens.NO_KEY
         token = tokens.give(conn, key_id=key_id, seconds=settings().access_token_seconds)

@@ -19,6 +19,7 @@ from app.errors import InvalidInput, UnsupportedGrant
 PREFIX = "/auth/realms"
 FORM = "application/x-www-form-urlencoded"
 GRANT = "refresh_token"
+MAX_BYTES = 64 * 1024  # of what anybody may send
 
 blp = Blueprint(
     "oidc", __name__, url_prefix=f"{PREFIX}/<string:realm>", description="OpenID Connect"
@@ -142,9 +143,11 @@ def _parameter(name: str) -> str:
 
     Raises:
         UnsupportedMediaType: the body is no form.
-        InvalidInput: it isn't there.
+        RequestEntityTooLarge: it is larger than any token.
+        InvalidInput: the parameter isn't there.
     """
     media_type(FORM)
+    request.max_content_length = MAX_BYTES
     value = request.form.get(name)
     if not value:
         raise InvalidInput(f"missing form parameter: {name}")

@@ -30,7 +30,7 @@ class Unverified(NamedTuple):
 
 
 # Nothing that decoding would skip: of each token there is one spelling.
-_SPELLING = re.compile(r"[\w-]+(\.[\w-]+){2}", re.ASCII)
+_SPELLING = re.compile(r"[\w-]*(\.[\w-]*){2}", re.ASCII)
 
 
 def is_jwt(credential: str) -> bool:

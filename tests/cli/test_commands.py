@@ -205,5 +205,5 @@ def test_every_command_of_the_readme_exists():
 def test_help_names_every_command():
     listed = run("--help").stdout
 
-    for command in ("serve", "demo", "db", "status", "refresh", "keys", "worker"):
+    for command in ("serve", "demo", "db", "status", "refresh", "workspaces", "keys", "worker"):
         assert re.search(rf"^  {command}\s", listed, re.MULTILINE)
