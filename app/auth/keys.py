@@ -12,11 +12,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from app.errors import Forbidden, TruthlineError, Unauthenticated, Unavailable
+from app.errors import Forbidden, InvalidInput, TruthlineError, Unauthenticated, Unavailable
 from app.store.database import Database
 from app.store.tables import api_key, refresh_family, workspace
 
 PREFIX = "tl_"  # lets secret scanners and people recognise one
+MAX_NAME_LENGTH = 100
 SHOWN = len(PREFIX) + 4  # how much of a key is kept to be shown
 WRONG_KEY = "this API key does not exist, has expired or was revoked"
 WRONG_TOKEN = "this access token is not valid, or no longer"  # noqa: S105 - no secret
@@ -96,7 +97,13 @@ def create_key(
     name: str = "",
     lifetime: timedelta | None = None,
 ) -> str:
-    """Make a key and return it; it can't be shown again. Without `lifetime` it doesn't expire."""
+    """Make a key and return it; it can't be shown again. Without `lifetime` it doesn't expire.
+
+    Raises:
+        InvalidInput: a name that can't be shown.
+    """
+    if len(name) > MAX_NAME_LENGTH or not name.isprintable():
+        raise InvalidInput(f"a key's name is at most {MAX_NAME_LENGTH} printable characters")
     key = PREFIX + secrets.token_urlsafe(32)
     values = {"workspace_id": workspace_id, "role": role, "name": name, "prefix": key[:SHOWN]}
     expires_at = None if lifetime is None else func.now() + lifetime

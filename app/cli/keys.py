@@ -85,7 +85,7 @@ def list_(settings: Settings, workspace: str | None, all_: bool, data: Path | No
         found = list_keys(conn, workspace)
     shown = [key for key in found if all_ or not key.revoked_at]
     if shown:
-        Console().print(_table(shown))
+        Console(markup=False, emoji=False).print(_table(shown))
     else:
         click.echo("No keys. Make one:  truthline keys create --role ingest")
     if hidden := len(found) - len(shown):

@@ -41,7 +41,7 @@ def list_(settings: Settings, data: Path | None) -> None:
     table.add_column("Made")
     for one in found:
         table.add_row(*_row(one))
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)
 
 
 def _row(one: Workspace) -> tuple[str, ...]:
