@@ -7,6 +7,7 @@ the next one, and expects every error as a JSON object.
 import msgspec
 from flask import Response, jsonify
 from flask_smorest import Blueprint
+from marshmallow import Schema, fields
 
 from app.api.access import database, settings
 from app.api.body import read_message
@@ -54,15 +55,19 @@ class RefreshRequest(msgspec.Struct):
     refresh_token: str
 
 
+class AccessTokenSchema(Schema):
+    """A JWT."""
+
+    access_token = fields.String(metadata={"description": "Send it as 'Authorization: Bearer'"})
+
+
 @blp.route("/refresh", methods=["POST"])
 @takes_body(blp, RefreshRequest, security=[])
-@blp.response(200)
-def post_refresh() -> Response:
+@blp.response(200, AccessTokenSchema)
+def post_refresh() -> tuple[dict[str, str], dict[str, str]]:
     """Exchange an API key for an access token"""
     presented = read_message(RefreshRequest, MAX_BYTES).refresh_token
     with database().reading() as conn:
         key_id = live_key(conn, presented).id if settings().auth else tokens.NO_KEY
         token = tokens.give(conn, key_id=key_id, seconds=settings().access_token_seconds)
-    response = jsonify({"access_token": token})
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return {"access_token": token}, {"Cache-Control": "no-store"}

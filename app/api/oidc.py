@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Response, jsonify, request, url_for
 from flask_smorest import Blueprint
+from marshmallow import Schema, fields
 
 from app.api.access import database, settings
 from app.api.body import media_type
@@ -19,6 +20,7 @@ from app.errors import InvalidInput, UnsupportedGrant
 PREFIX = "/auth/realms"
 FORM = "application/x-www-form-urlencoded"
 GRANT = "refresh_token"
+UNSTORED = {"Cache-Control": "no-store"}
 MAX_BYTES = 64 * 1024  # of what anybody may send
 
 blp = Blueprint(
@@ -43,7 +45,7 @@ def oauth_error(problem: Problem) -> Response:
         "error": ERRORS.get(problem.kind, otherwise),
         "error_description": problem.detail or problem.title,
     }
-    response = _unstored(body)
+    response = jsonify(body)
     response.status_code = problem.status
     return response
 
@@ -63,7 +65,8 @@ def _form(**parameters: str) -> dict[str, Any]:
     properties = {
         name: {"type": "string", "description": said} for name, said in parameters.items()
     }
-    return {"required": True, "content": {FORM: {"schema": {"properties": properties}}}}
+    schema = {"type": "object", "properties": properties}
+    return {"required": True, "content": {FORM: {"schema": schema}}}
 
 
 TOKEN_FORM = _form(
@@ -75,23 +78,32 @@ TOKEN_FORM = _form(
 REVOCATION_FORM = _form(token="A refresh token")  # noqa: S106 - no secret
 
 
+class TokensSchema(Schema):
+    """An access token, and what to ask for the next one with."""
+
+    access_token = fields.String(metadata={"description": "Send it as 'Authorization: Bearer'"})
+    expires_in = fields.Integer(metadata={"description": "Seconds"})
+    refresh_token = fields.String(metadata={"description": "To be used next, and once"})
+    refresh_expires_in = fields.Integer(metadata={"description": "Seconds"})
+    token_type = fields.String()
+
+
 @blp.route("/protocol/openid-connect/token", methods=["POST"])
 @blp.doc(requestBody=TOKEN_FORM, security=[])
-@blp.response(200)
-def post_token(realm: str) -> Response:  # noqa: ARG001 - any realm
+@blp.response(200, TokensSchema)
+def post_token(realm: str) -> tuple[dict[str, Any], dict[str, str]]:  # noqa: ARG001 - any realm
     """Exchange an API key or a refresh token for an access token and the next refresh token"""
     if _parameter("grant_type") != GRANT:
         raise UnsupportedGrant(f"grant_type must be {GRANT}")
     pair = _exchange(_parameter("refresh_token"))
-    return _unstored(
-        {
-            "access_token": pair.access_token,
-            "expires_in": settings().access_token_seconds,
-            "refresh_token": pair.refresh_token,
-            "refresh_expires_in": int(refresh.LIFETIME.total_seconds()),
-            "token_type": "Bearer",
-        }
-    )
+    given = {
+        "access_token": pair.access_token,
+        "expires_in": settings().access_token_seconds,
+        "refresh_token": pair.refresh_token,
+        "refresh_expires_in": int(refresh.LIFETIME.total_seconds()),
+        "token_type": "Bearer",
+    }
+    return given, UNSTORED
 
 
 def _exchange(presented: str) -> refresh.TokenPair:
@@ -112,7 +124,7 @@ def post_revoke(realm: str) -> Response:  # noqa: ARG001 - any realm
     if token.startswith(keys.PREFIX):
         raise InvalidInput("an API key is revoked by 'truthline keys revoke'")
     refresh.revoke(database(), token)
-    return _unstored({})
+    return jsonify({})
 
 
 @blp.route("/.well-known/openid-configuration")
@@ -152,10 +164,3 @@ def _parameter(name: str) -> str:
     if not value:
         raise InvalidInput(f"missing form parameter: {name}")
     return value
-
-
-def _unstored(body: dict[str, Any]) -> Response:
-    """An answer that no cache keeps: tokens may stand in it."""
-    response = jsonify(body)
-    response.headers["Cache-Control"] = "no-store"
-    return response
