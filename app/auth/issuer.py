@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import logging
 import threading
 import time
 import urllib.request
@@ -27,6 +28,7 @@ PAUSE_SECONDS = 5  # between two tries to reach an issuer that is away
 MAX_DOCUMENT_BYTES = 1_000_000
 # A provider that is away, that isn't one, or that has no keys.
 _OUTAGES = (OSError, http.client.HTTPException, jwt.PyJWTError, ValueError, KeyError, TypeError)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class _Keys:
                 found = self._look_up(key_id)
             except _OUTAGES as error:
                 self._failed_at = time.monotonic()
+                _log.warning("the issuer %s gave no keys: %r", self._issuer, error)
                 raise Unavailable(AWAY) from error
         if found is None:
             raise Unauthenticated(WRONG_TOKEN)

@@ -263,7 +263,7 @@ def test_strangers_can_not_make_us_ask_the_issuer_over_and_over(ask, issuer, wor
 # --- an issuer that can't be asked ----------------------------------------------------------
 
 
-def test_an_issuer_that_is_away_is_said_in_each_form(trusting, issuer, workspace):
+def test_an_issuer_that_is_away_is_said_in_each_form(trusting, issuer, workspace, caplog):
     away = f"http://127.0.0.1:{free_port()}"
     token = issuer.token(workspace.name, iss=away)
     client = keyed_client(trusting(away), token)
@@ -274,6 +274,8 @@ def test_an_issuer_that_is_away_is_said_in_each_form(trusting, issuer, workspace
         {"code": 14, "message": AWAY, "details": []},
     )
     assert (native.status_code, native.json["detail"]) == (503, AWAY)
+    assert f"the issuer {away} gave no keys" in caplog.text  # for the operator: why
+    assert token not in caplog.text
 
 
 BROKEN = {
