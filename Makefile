@@ -46,10 +46,13 @@ format: .venv ## let ruff put everything in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: .venv ## renew requirements.lock from pyproject.toml
+lock: .venv ## renew requirements.lock and its part for running from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-emit-index-url --extra embedded --extra demo --extra dev \
 		pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-emit-index-url --constraint requirements.lock \
+		pyproject.toml --output-file requirements-runtime.lock
 
 clean: ## remove what make made; data stays
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,6 +1,7 @@
 """Settings: one frozen value, read from the environment once."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 PREFIX = "TRUTHLINE_"
 MEBIBYTE = 1024 * 1024
+# Craft's client exchanges its token before every call once 120 s or less remain of it.
+ACCESS_TOKEN_SECONDS = (300, 86_400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,14 +25,39 @@ class Settings:
     max_batch_rows: int = 100_000
     max_body_bytes: int = 32 * MEBIBYTE
     auth: bool = True
+    access_token_seconds: int = 3_600
+    public_url: str = ""  # empty: as the request says
+    oidc_issuer: str = ""  # empty: no tokens of others are accepted
+    oidc_audience: str = ""
+    oidc_workspace_claim: str = "truthline_workspace"
+    oidc_role_claim: str = "truthline_role"
     log_format: str = "text"
+
+    def __post_init__(self) -> None:
+        """Refuse what could only fail later, or would open a door.
+
+        Raises:
+            ValueError: the text names the variable.
+        """
+        shortest, longest = ACCESS_TOKEN_SECONDS
+        if not shortest <= self.access_token_seconds <= longest:
+            raise ValueError(f"TRUTHLINE_ACCESS_TOKEN_SECONDS must be {shortest} to {longest}")
+        for name, url in (("OIDC_ISSUER", self.oidc_issuer), ("PUBLIC_URL", self.public_url)):
+            if url and not re.fullmatch(r"https?://[^\s?#]+", url):
+                raise ValueError(f"TRUTHLINE_{name} must be a URL of http or https")
+        if self.oidc_issuer and not self.oidc_audience:
+            raise ValueError(
+                "TRUTHLINE_OIDC_AUDIENCE must be set too, or tokens that the issuer made for"
+                " others would be accepted"
+            )
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Read `TRUTHLINE_<FIELD>` for each field; absent or empty ones keep their default.
 
         Raises:
-            ValueError: a value that does not fit its field; the text names the variable.
+            ValueError: a value that does not fit its field or the others; the text names the
+                variable.
         """
         given: dict[str, Any] = {
             field.name: _parse(PREFIX + field.name.upper(), field.default, text)

@@ -9,11 +9,13 @@ TruthlineError
 ├── IdempotencyKeyReused    same key, other content
 ├── Unauthenticated         no key, or one that isn't known
 ├── Forbidden               a known key without the right
+├── InvalidGrant            a refresh token that can't be exchanged
+├── UnsupportedGrant        another way to a token than a refresh token
 ├── UnknownModel
 ├── UnknownSubscription
 ├── DuplicateSubscription
 ├── WrongKind               a classification question to a regression model, or the reverse
-└── Unavailable             the database can't answer now
+└── Unavailable             the database, or an issuer of tokens, can't answer now
 """
 
 from dataclasses import dataclass
@@ -71,6 +73,14 @@ class Unauthenticated(TruthlineError):
 
 class Forbidden(TruthlineError):
     """The API key does not allow this."""
+
+
+class InvalidGrant(TruthlineError):
+    """The refresh token can't be exchanged."""
+
+
+class UnsupportedGrant(TruthlineError):
+    """Tokens are given for refresh tokens only."""
 
 
 class UnknownModel(TruthlineError):

@@ -4,16 +4,19 @@ import flask_smorest
 from flask import Flask
 
 from app.api import (
+    craft,
     ingest,
     metrics,
     numbers,
     observe,
+    oidc,
     operations,
     parameters,
     problems,
     reference,
     seldon,
 )
+from app.auth.issuer import Issuer
 from app.config import Settings
 from app.store.database import Database
 from app.web import home
@@ -31,7 +34,7 @@ FIELD_TYPES = {
     parameters.GoDuration: ("string", None),
     metrics.Interval: ("string", None),
 }
-BLUEPRINTS = (ingest, metrics, seldon, operations)
+BLUEPRINTS = (ingest, metrics, seldon, craft, oidc, operations)
 
 
 class Api(flask_smorest.Api):
@@ -51,6 +54,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.extensions["settings"] = settings
     app.extensions["database"] = database or Database.from_settings(settings)
+    app.extensions["issuer"] = Issuer(settings) if settings.oidc_issuer else None
     observe.install(app)
     problems.install(app)
     app.register_blueprint(home.blp)

@@ -1,6 +1,7 @@
 """The PostgreSQL server that the tests run on, by edition."""
 
 import os
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,13 @@ EDITIONS = {
     "community": TIMESCALEDB,
     "apache": TIMESCALEDB | {"timescaledb.license": "apache"},
 }
+
+
+def free_port() -> int:
+    """A port of loopback that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
 
 
 def edition() -> str:

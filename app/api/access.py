@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 from flask import current_app, g, request
 
-from app.auth.keys import Access, Role, access_of
+from app.auth.credentials import access_of
+from app.auth.keys import Access, Role
 from app.auth.workspaces import default_workspace
 from app.config import Settings
 from app.errors import Unauthenticated
@@ -51,24 +52,38 @@ def workspace_for(role: Role) -> int:
         Unauthenticated: no key, or one that isn't known.
         Forbidden: the key has another role.
     """
-    with database().reading() as conn:
-        if not settings().auth:
-            access = Access(default_workspace(conn), Role.ADMIN)
-        else:
-            access = access_of(conn, _presented_key())
+    return workspace_of_key(None, role)
+
+
+def workspace_of_key(key: str | None, role: Role) -> int:
+    """As `workspace_for`, for a dialect that has found a key in the body it parsed.
+
+    What the request carries outside its body goes first.
+
+    Raises:
+        Unauthenticated: no key, or one that isn't known.
+        Forbidden: the key has another role.
+    """
+    access = _access(_presented_key() or key)
     access.require(role)
     g.workspace_id = access.workspace_id
     return access.workspace_id
 
 
-def _presented_key() -> str:
+def _access(credential: str | None) -> Access:
+    if not settings().auth:
+        with database().reading() as conn:
+            return Access(default_workspace(conn), frozenset({Role.ADMIN}))
+    if not credential:
+        raise Unauthenticated(
+            "send an API key as 'Authorization: Bearer ...' or as 'X-API-Key: ...'"
+        )
+    return access_of(database(), current_app.extensions["issuer"], credential)
+
+
+def _presented_key() -> str | None:
     """The key as `Authorization: Bearer`, as `X-API-Key`, or as `api_key` in the query."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
-    key = request.headers.get("X-API-Key") or request.args.get("api_key")
-    if not key:
-        raise Unauthenticated(
-            "send an API key as 'Authorization: Bearer ...' or as 'X-API-Key: ...'"
-        )
-    return key
+    return request.headers.get("X-API-Key") or request.args.get("api_key")

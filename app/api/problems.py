@@ -18,6 +18,7 @@ from app.errors import (
     DuplicateSubscription,
     Forbidden,
     IdempotencyKeyReused,
+    InvalidGrant,
     InvalidInput,
     InvalidRows,
     InvalidSubscription,
@@ -28,6 +29,7 @@ from app.errors import (
     Unavailable,
     UnknownModel,
     UnknownSubscription,
+    UnsupportedGrant,
     WrongKind,
 )
 
@@ -43,6 +45,8 @@ STATUS: Mapping[type[TruthlineError], HTTPStatus] = {
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
+    InvalidGrant: HTTPStatus.BAD_REQUEST,
+    UnsupportedGrant: HTTPStatus.BAD_REQUEST,
     UnknownModel: HTTPStatus.NOT_FOUND,
     UnknownSubscription: HTTPStatus.NOT_FOUND,
     DuplicateSubscription: HTTPStatus.CONFLICT,

@@ -104,9 +104,9 @@ def _document(api: flask_smorest.Api) -> dict[str, Any]:
     components["schemas"] = {**_used(components["schemas"]), **messages, **error_schemas()}
     components["responses"] = {name: _error(name) for name in error_schemas()}
     components["securitySchemes"] = SECURITY_SCHEMES
-    for path, operations in document["paths"].items():
-        for operation in operations.values():
-            _complete(operation, path)
+    for path, item in document["paths"].items():
+        for method in item.keys() - {"parameters"}:  # those of the path, shared by its methods
+            _complete(item[method], path)
     return document
 
 
@@ -126,7 +126,9 @@ def _complete(operation: dict[str, Any], path: str) -> None:
     form = f"#/components/responses/{error_schema_name(path)}"
     operation["responses"]["default"] = {"$ref": form}
     operation["responses"].pop("422", None)  # the library's own form of errors
-    operation["security"] = [] if path in OPEN_PATHS else [{name: []} for name in SECURITY_SCHEMES]
+    asked_for = () if path in OPEN_PATHS else SECURITY_SCHEMES
+    # a view that is open for another reason has said so itself
+    operation.setdefault("security", [{name: []} for name in asked_for])
 
 
 def problem_kinds() -> tuple[str, dict[str, str]]:

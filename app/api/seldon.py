@@ -5,17 +5,16 @@ and a prediction belongs to the bucket of its inference time. Numbers are the sh
 of 32-bit floats, an empty bucket's are -1, and errors have grpc-gateway's form.
 """
 
-from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
-from flask import Response, jsonify, request
+from flask import Response, jsonify
 from flask_smorest import Blueprint
 from marshmallow import EXCLUDE, Schema, fields, validate
 
-from app.api.access import database, needs, settings
-from app.api.body import media_type, read_body
+from app.api.access import database, needs
+from app.api.body import read_message
 from app.api.numbers import Float32, UtcTime
 from app.api.observe import count_rows
 from app.api.parameters import GoDuration, Instant, Text
@@ -30,8 +29,7 @@ from app.errors import (
     WrongKind,
 )
 from app.ingest.feedback import Feedback, ingest_feedback
-from app.ingest.fields import MAX_BATCH_INDEX, Name, RequiredName, Value, text_problem
-from app.ingest.wording import UNREADABLE, in_words
+from app.ingest.fields import MAX_BATCH_INDEX, Name, RequiredName, Value
 from app.query.classification import ClassificationBucket, classification_metrics
 from app.query.regression import RegressionBucket, regression_metrics
 from app.query.window import Grid, Window
@@ -47,7 +45,6 @@ from app.store.subscriptions import (
 
 PREFIX = "/metrics-server"
 MAX_BUCKETS = 100
-Message = TypeVar("Message", bound=msgspec.Struct)
 
 blp = Blueprint(
     "seldon", __name__, url_prefix=f"{PREFIX}/api/v1", description="Seldon's metrics server"
@@ -430,32 +427,3 @@ def _category(workspace_id: int, name: ModelName, index: int) -> str:
                 f"value must be an index of the categories, from 0 to {len(categories) - 1}"
             )
         return database().registry.label_names(conn, categories)[categories[index]]
-
-
-def read_message(kind: type[Message]) -> Message:
-    """The JSON body as a message of this kind.
-
-    Raises:
-        InvalidInput: it isn't one, or holds a text that can't be stored.
-    """
-    # a body of no type is taken; one of another type may come from any page in a browser
-    if request.content_type:
-        media_type("application/json")
-    body = read_body(settings().max_body_bytes)
-    try:
-        message = msgspec.json.decode(body, type=kind)
-    except UNREADABLE as error:
-        field, reason = in_words(error)
-        raise InvalidInput(f"{field or 'the body'} {reason}") from None
-    if problem := text_problem(*_texts(msgspec.to_builtins(message))):
-        raise InvalidInput(f"a text {problem}")
-    return message
-
-
-def _texts(part: Any) -> Iterator[str]:
-    """All texts within a message, wherever they stand."""
-    if isinstance(part, str):
-        yield part
-    elif isinstance(part, dict | list):
-        for inner in part.values() if isinstance(part, dict) else part:
-            yield from _texts(inner)

@@ -1,16 +1,31 @@
-"""API keys: made once, shown once, kept as a hash."""
+"""API keys: made once, shown once, kept as a hash; they may end on a day, or be revoked."""
 
 import hashlib
+import logging
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, text, update
+from sqlalchemy.exc import DBAPIError
 
-from app.errors import Forbidden, Unauthenticated
-from app.store.tables import api_key
+from app.errors import Forbidden, InvalidInput, TruthlineError, Unauthenticated, Unavailable
+from app.store.database import Database
+from app.store.tables import api_key, refresh_family, workspace
 
 PREFIX = "tl_"  # lets secret scanners and people recognise one
+MAX_NAME_LENGTH = 100
+SHOWN = len(PREFIX) + 4  # how much of a key is kept to be shown
+WRONG_KEY = "this API key does not exist, has expired or was revoked"
+WRONG_TOKEN = "this access token is not valid, or no longer"  # noqa: S105 - no secret
+_log = logging.getLogger(__name__)
+
+
+class UnknownKey(TruthlineError):
+    """No API key has this number."""
 
 
 class Role(StrEnum):
@@ -23,42 +38,181 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who is asking."""
+    """Who is asking: for which workspace, and in which roles."""
 
     workspace_id: int
-    role: Role
+    roles: frozenset[Role]
 
     def require(self, role: Role) -> None:
         """Go on only with the right role.
 
         Raises:
-            Forbidden: the key has another one.
+            Forbidden: there is only another one.
         """
-        if self.role not in (role, Role.ADMIN):
+        if not self.roles & {role, Role.ADMIN}:
             raise Forbidden(f"this needs a key with the role {role} or admin")
 
 
-def create_key(conn: Connection, workspace_id: int, role: Role) -> str:
-    """Make a key and return it; it can't be shown again."""
+@dataclass(frozen=True, slots=True)
+class LiveKey:
+    """A key that opens something now."""
+
+    id: int
+    workspace_id: int
+    role: Role
+    used_today: bool
+
+    @property
+    def access(self) -> Access:
+        """What it opens."""
+        return Access(self.workspace_id, frozenset({self.role}))
+
+
+@dataclass(frozen=True, slots=True)
+class ListedKey:
+    """A key as its owner sees it."""
+
+    id: int
+    name: str
+    prefix: str | None
+    workspace: str
+    role: Role
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_on: date | None
+    expired: bool
+
+    @property
+    def state(self) -> str:
+        """One of active, expired and revoked."""
+        return "revoked" if self.revoked_at else "expired" if self.expired else "active"
+
+
+def create_key(
+    conn: Connection,
+    workspace_id: int,
+    role: Role,
+    *,
+    name: str = "",
+    lifetime: timedelta | None = None,
+) -> str:
+    """Make a key and return it; it can't be shown again. Without `lifetime` it doesn't expire.
+
+    Raises:
+        InvalidInput: a name that can't be shown.
+    """
+    if len(name) > MAX_NAME_LENGTH or not name.isprintable():
+        raise InvalidInput(f"a key's name is at most {MAX_NAME_LENGTH} printable characters")
     key = PREFIX + secrets.token_urlsafe(32)
-    conn.execute(insert(api_key).values(workspace_id=workspace_id, role=role, digest=_digest(key)))
+    values = {"workspace_id": workspace_id, "role": role, "name": name, "prefix": key[:SHOWN]}
+    expires_at = None if lifetime is None else func.now() + lifetime
+    conn.execute(insert(api_key).values(digest=digest(key), expires_at=expires_at, **values))
     return key
 
 
-def access_of(conn: Connection, key: str) -> Access:
-    """What a key gives access to.
+def live_key(conn: Connection, key: str) -> LiveKey:
+    """The key that reads like this.
 
     Raises:
-        Unauthenticated: no such key, or it was revoked.
+        Unauthenticated: no such key, or it has expired or was revoked.
     """
-    statement = select(api_key.c.workspace_id, api_key.c.role).where(
-        api_key.c.digest == _digest(key), api_key.c.revoked_at.is_(None)
-    )
-    row = conn.execute(statement).one_or_none()
+    found = _find(conn, api_key.c.digest == digest(key))
+    if found is None:
+        raise Unauthenticated(WRONG_KEY)
+    return found
+
+
+def key_of_token(conn: Connection, key_id: int, family_id: int | None) -> LiveKey:
+    """The key that an access token was given for; the token ends with it, and with its family.
+
+    Raises:
+        Unauthenticated: one of them has ended.
+    """
+    condition = api_key.c.id == key_id
+    if family_id is not None:
+        family = select(refresh_family.c.id).where(
+            refresh_family.c.id == family_id, refresh_family.c.ended_at.is_(None)
+        )
+        condition &= family.exists()
+    found = _find(conn, condition)
+    if found is None:
+        raise Unauthenticated(WRONG_TOKEN)
+    return found
+
+
+_EXPIRED = api_key.c.expires_at <= func.now()
+_LIVE = api_key.c.revoked_at.is_(None) & or_(
+    api_key.c.expires_at.is_(None), api_key.c.expires_at > func.now()
+)
+
+
+def _find(conn: Connection, condition: ColumnElement[bool]) -> LiveKey | None:
+    used_today = func.coalesce(api_key.c.last_used_on == func.current_date(), False)
+    columns = (api_key.c.id, api_key.c.workspace_id, api_key.c.role, used_today)
+    row = conn.execute(select(*columns).where(condition, _LIVE)).one_or_none()
+    return None if row is None else LiveKey(row[0], row[1], Role(row[2]), row[3])
+
+
+def note_use(database: Database, key: LiveKey) -> None:
+    """Keep the day of a key's last use: its first request of a day writes, and no other.
+
+    Never in the way of the request: where it can't be written, or another request is at it,
+    nothing happens.
+    """
+    if key.used_today:
+        return
+    try:
+        with database.writing() as conn:
+            conn.execute(_NOTE_USE, {"id": key.id})
+    except (DBAPIError, Unavailable) as error:
+        _log.info("the use of key %d was not noted: %s", key.id, type(error).__name__)
+
+
+_NOTE_USE = text("""
+    UPDATE api_key SET last_used_on = current_date
+    WHERE id = (SELECT id FROM api_key
+                WHERE id = :id AND last_used_on IS DISTINCT FROM current_date
+                FOR UPDATE SKIP LOCKED)
+""")
+
+
+def list_keys(conn: Connection, workspace_name: str | None = None) -> Sequence[ListedKey]:
+    """Every key ever made, of one workspace or of all, in the order they were made."""
+    statement = _LISTED.order_by(api_key.c.id)
+    if workspace_name is not None:
+        statement = statement.where(workspace.c.name == workspace_name)
+    return [ListedKey(*row) for row in conn.execute(statement)]
+
+
+def revoke_key(conn: Connection, key_id: int) -> ListedKey:
+    """End a key and every token that was given for it. Returns the key as it was before.
+
+    Raises:
+        UnknownKey: there is none of that number.
+    """
+    row = conn.execute(_LISTED.where(api_key.c.id == key_id)).one_or_none()
     if row is None:
-        raise Unauthenticated("this API key does not exist or has been revoked")
-    return Access(row.workspace_id, Role(row.role))
+        raise UnknownKey(f"there is no key {key_id}: 'truthline keys list' shows all")
+    revoke = update(api_key).values(revoked_at=func.now())
+    conn.execute(revoke.where(api_key.c.id == key_id, api_key.c.revoked_at.is_(None)))
+    return ListedKey(*row)
 
 
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
+_LISTED: Select[Any] = select(
+    api_key.c.id,
+    api_key.c.name,
+    api_key.c.prefix,
+    workspace.c.name.label("workspace"),
+    api_key.c.role,
+    api_key.c.created_at,
+    api_key.c.expires_at,
+    api_key.c.revoked_at,
+    api_key.c.last_used_on,
+    func.coalesce(_EXPIRED, False).label("expired"),
+).join_from(api_key, workspace, workspace.c.id == api_key.c.workspace_id)
+
+
+def digest(secret: str) -> bytes:
+    """What is kept of a key or refresh token; any text has one, also what is no valid UTF-8."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

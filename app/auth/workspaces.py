@@ -1,22 +1,81 @@
 """Workspaces: what everything belongs to."""
 
-from sqlalchemy import Connection, select
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from app.errors import InvalidInput
 from app.store.tables import workspace
 
 DEFAULT_WORKSPACE = "default"
+MAX_NAME_LENGTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A workspace, and how much is in it. `keys` counts those that open it now."""
+
+    name: str
+    created_at: datetime
+    models: int
+    keys: int
+
+
+def create_workspace(conn: Connection, name: str) -> bool:
+    """Make a workspace, unless it is there. Returns whether it was made.
+
+    Raises:
+        InvalidInput: no name for one; it has to fit into a path.
+    """
+    if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable() or set(name) & set(" /?#%"):
+        raise InvalidInput(
+            f"a workspace's name is 1 to {MAX_NAME_LENGTH} characters,"
+            " without spaces and without / ? # %"
+        )
+    made = insert(workspace).values(name=name).on_conflict_do_nothing().returning(workspace.c.id)
+    return conn.execute(made).first() is not None
 
 
 def find_or_create_workspace(conn: Connection, name: str) -> int:
-    """The id of the workspace of that name, made if absent."""
-    conn.execute(insert(workspace).values(name=name).on_conflict_do_nothing())
-    return _id_of(conn, name)
+    """The id of the workspace of that name, made if absent.
+
+    Raises:
+        InvalidInput: no name for one.
+    """
+    found = find_workspace(conn, name)
+    if found is None:
+        create_workspace(conn, name)
+        return _id_of(conn, name)
+    return found
+
+
+def find_workspace(conn: Connection, name: str) -> int | None:
+    """The id of the workspace of that name, if there is one."""
+    return conn.execute(select(workspace.c.id).where(workspace.c.name == name)).scalar()
 
 
 def default_workspace(conn: Connection) -> int:
     """The workspace of a server without authentication."""
     return _id_of(conn, DEFAULT_WORKSPACE)
+
+
+def list_workspaces(conn: Connection) -> Sequence[Workspace]:
+    """All workspaces by name."""
+    return [Workspace(*row) for row in conn.execute(_LIST)]
+
+
+_LIST = text("""
+    SELECT name, created_at,
+           (SELECT count(*) FROM model WHERE workspace_id = w.id),
+           (SELECT count(*) FROM api_key
+            WHERE workspace_id = w.id AND revoked_at IS NULL
+              AND (expires_at IS NULL OR expires_at > now()))
+    FROM workspace AS w
+    ORDER BY name
+""")
 
 
 def _id_of(conn: Connection, name: str) -> int:

@@ -6,6 +6,7 @@ from dataclasses import astuple
 
 from sqlalchemy import Connection, text
 
+from app.auth.refresh import forget_old_tokens
 from app.errors import Unavailable
 from app.ingest.batch import forget_old_batches
 from app.ingest.feedback import forget_stray_feedback
@@ -40,6 +41,8 @@ def do_round(conn: Connection) -> None:
         return
     if forgotten := forget_old_batches(conn):
         _log.info("forgot %d old idempotency keys", forgotten)
+    if expired := forget_old_tokens(conn):
+        _log.info("forgot %d expired refresh tokens", expired)
     if strays := forget_stray_feedback(conn):
         _log.warning("forgot %d truths of another kind than their model's", strays)
 

@@ -8,6 +8,7 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     Column,
+    Date,
     DateTime,
     Integer,
     LargeBinary,
@@ -35,6 +36,34 @@ api_key = Table(
     Column("digest", LargeBinary),
     Column("created_at", DateTime(timezone=True)),
     Column("revoked_at", DateTime(timezone=True)),
+    Column("name", Text),
+    Column("prefix", Text),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("last_used_on", Date),
+)
+signing_secret = Table(
+    "signing_secret",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("secret", LargeBinary),
+    Column("created_at", DateTime(timezone=True)),
+)
+refresh_family = Table(
+    "refresh_family",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("api_key_id", Integer),
+    Column("created_at", DateTime(timezone=True)),
+    Column("ended_at", DateTime(timezone=True)),
+)
+refresh_token = Table(
+    "refresh_token",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("family_id", BigInteger),
+    Column("created_at", DateTime(timezone=True)),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("used_at", DateTime(timezone=True)),
 )
 model = Table(
     "model",

@@ -3,8 +3,9 @@
 -- The functions of schema truthline run with the rights of who calls them, so the tables that
 -- they read have to be open too.
 -- Why      tables are named one by one, so that a new one is closed until somebody opens it.
---          api_key, prediction_key, pending_feedback and ingest_batch stay closed: they hold
---          digests of keys and what clients chose as ids, and no metric.
+--          api_key, signing_secret, refresh_family, refresh_token, prediction_key,
+--          pending_feedback and ingest_batch stay closed: they hold digests of keys, what tokens
+--          are signed with, and what clients chose as ids, and no metric.
 GRANT USAGE ON SCHEMA truthline, truthline_data TO grafana_reader;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA truthline TO grafana_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA truthline TO grafana_reader;

@@ -33,8 +33,14 @@ def small_client(shared_settings, database, workspace):
 
 
 @pytest.fixture
-def neighbour(app, database, workspace):
-    """A client with all rights in another workspace than this test's."""
+def neighbour_key(database, workspace):
+    """A key with all rights in another workspace than this test's."""
     with database.writing() as conn:
         id_ = find_or_create_workspace(conn, f"{workspace.name}-neighbour")
-        return keyed_client(app, create_key(conn, id_, Role.ADMIN))
+        return create_key(conn, id_, Role.ADMIN)
+
+
+@pytest.fixture
+def neighbour(app, neighbour_key):
+    """A client with that key."""
+    return keyed_client(app, neighbour_key)

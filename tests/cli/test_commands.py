@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.servers import free_port
+
 ROOT = Path(__file__).parents[2]
 TRUTHLINE = [sys.executable, "-m", "app.cli"]
 PATIENCE = 60
@@ -40,11 +42,6 @@ def run(*arguments, **more):
         timeout=PATIENCE,
         check=False,
     )
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
 
 
 @contextmanager
@@ -205,5 +202,5 @@ def test_every_command_of_the_readme_exists():
 def test_help_names_every_command():
     listed = run("--help").stdout
 
-    for command in ("serve", "demo", "db", "status", "refresh", "keys", "worker"):
+    for command in ("serve", "demo", "db", "status", "refresh", "workspaces", "keys", "worker"):
         assert re.search(rf"^  {command}\s", listed, re.MULTILINE)

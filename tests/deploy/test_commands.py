@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,16 +14,11 @@ import pytest
 from app.store.cluster import embedded_binaries
 from tests.deploy.compose import ROOT, services
 from tests.deploy.conftest import TRUTHLINE, Deployed
+from tests.servers import free_port
 
 PATIENCE = 60  # seconds
 # gunicorn ends with 0; a command of ours says, as a shell does, that it was asked to.
 ENDED_WHEN_ASKED = {0, 128 + signal.SIGTERM}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def on_loopback(command: list[str], port: int) -> list[str]:

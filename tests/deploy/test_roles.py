@@ -11,7 +11,8 @@ from psycopg.errors import InsufficientPrivilege
 
 from tests.deploy.compose import PASSWORD
 
-CLOSED = ["api_key", "ingest_batch", "pending_feedback", "prediction_key"]
+CLOSED = ["api_key", "signing_secret", "refresh_family", "refresh_token"]
+CLOSED += ["ingest_batch", "pending_feedback", "prediction_key"]
 FUNCTIONS = ["buckets", "classification_metrics", "outcome_cells", "regression_metrics"]
 CALLS = {
     "buckets": "buckets(now() - INTERVAL '1 hour', now(), '10 min')",

@@ -60,7 +60,7 @@ def test_up_down_up_gives_the_same_schema(fresh_database_url, query):
 def test_each_step_down_can_go_up_again(fresh_database_url, query):
     before = snapshot(query)
 
-    for revision in ("0002", "0001"):
+    for revision in ("0004", "0002", "0001"):
         downgrade(fresh_database_url, revision)
         upgrade(fresh_database_url)
         assert snapshot(query) == before
@@ -88,6 +88,39 @@ def test_a_step_down_keeps_rows(fresh_database_url, query):
     upgrade(fresh_database_url)
 
     assert query(text("SELECT count(*) FROM truthline_data.outcome")) == [(1,)]
+
+
+def test_a_step_down_keeps_keys_and_revokes_those_that_have_expired(fresh_database_url, query):
+    insert = text("""
+        INSERT INTO truthline_data.api_key (workspace_id, role, digest, name, expires_at) VALUES
+            (1, 'read', 'a', 'lasting', NULL),
+            (1, 'read', 'b', 'expired', now() - interval '1 day'),
+            (1, 'read', 'c', 'expiring', now() + interval '1 day')
+    """)
+    engine = create_engine(fresh_database_url)
+    with engine.begin() as conn:
+        conn.execute(insert)
+    engine.dispose()
+
+    downgrade(fresh_database_url, "0004")
+    kept = "SELECT digest, revoked_at IS NULL FROM truthline_data.api_key ORDER BY digest"
+    assert query(text(kept)) == [(b"a", True), (b"b", False), (b"c", True)]
+    upgrade(fresh_database_url)
+    assert query(text(kept)) == [(b"a", True), (b"b", False), (b"c", True)]
+
+
+def test_older_code_still_makes_keys(fresh_database_url, query):
+    """It names the columns it knows; the new ones have defaults."""
+    engine = create_engine(fresh_database_url)
+    insert = (
+        "INSERT INTO truthline_data.api_key (workspace_id, role, digest) VALUES (1, 'read', 'a')"
+    )
+    with engine.begin() as conn:
+        conn.execute(text(insert))
+    engine.dispose()
+
+    listed = text("SELECT name, prefix, expires_at, last_used_on FROM truthline_data.api_key")
+    assert query(listed) == [("", None, None, None)]
 
 
 def test_concurrent_upgrades_wait_for_each_other(empty_database_url):

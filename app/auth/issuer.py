@@ -1,0 +1,168 @@
+"""Tokens of an OpenID Connect provider: its keys by discovery and JWKS, its claims by name."""
+
+import http.client
+import json
+import logging
+import threading
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from jwt import PyJWK, PyJWKClient
+
+from app.auth.keys import WRONG_TOKEN, Role
+from app.auth.tokens import LEEWAY_SECONDS, is_jwt, read
+from app.config import Settings
+from app.errors import Unauthenticated, Unavailable
+
+# The signer's key alone can make these. A symmetric one would let whoever can read it sign too.
+ALGORITHMS = frozenset(
+    ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+)
+TIMEOUT_SECONDS = 5
+KEYS_LAST_SECONDS = 300
+PAUSE_SECONDS = 5  # between two tries to reach an issuer that is away
+MAX_DOCUMENT_BYTES = 1_000_000
+# A provider that is away, that isn't one, or that has no keys.
+_OUTAGES = (OSError, http.client.HTTPException, jwt.PyJWTError, ValueError, KeyError, TypeError)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What an issuer says of whoever holds its token. Empty where it says nothing of use."""
+
+    workspace: str
+    roles: frozenset[Role]
+
+
+class Issuer:
+    """The issuer that the settings name. Nothing is fetched before its first token comes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.url = settings.oidc_issuer
+        self._audience = settings.oidc_audience
+        self._workspace_claim = settings.oidc_workspace_claim
+        self._role_claim = settings.oidc_role_claim
+        self._keys = _Keys(self.url)
+
+    def signs(self, credential: str) -> bool:
+        """Whether a credential says that it comes from this issuer.
+
+        Raises:
+            Unauthenticated: it looks like a token, and can't be read.
+        """
+        return is_jwt(credential) and read(credential).claims.get("iss") == self.url
+
+    def claims(self, token: str) -> Claims:
+        """What a token of this issuer says.
+
+        Raises:
+            Unauthenticated: not signed by the issuer, not meant for us, or not valid now.
+            Unavailable: the issuer's keys can't be fetched.
+        """
+        claims = self._verified(token)
+        roles = {role.value: role for role in Role}
+        said = _texts(claims, self._role_claim)
+        workspaces = _texts(claims, self._workspace_claim)
+        return Claims(
+            workspaces[0] if len(workspaces) == 1 and workspaces[0].isprintable() else "",
+            frozenset(roles[text] for text in said if text in roles),
+        )
+
+    def _verified(self, token: str) -> dict[str, Any]:
+        key = self._keys.find(read(token).header.get("kid"))
+        if key.algorithm_name not in ALGORITHMS:
+            raise Unauthenticated(WRONG_TOKEN)
+        try:
+            return jwt.decode(
+                token,
+                key,
+                algorithms=[key.algorithm_name],
+                issuer=self.url,
+                audience=self._audience,
+                leeway=LEEWAY_SECONDS,
+                options={"require": ["iss", "aud", "exp"]},
+            )
+        # claims of other types than the standard's end in other errors
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
+            raise Unauthenticated(WRONG_TOKEN) from None
+
+
+class _Keys:
+    """The issuer's public keys, fetched when one is needed and kept for a few minutes.
+
+    One thread fetches, and after a failure none does for a while: a stranger's tokens must not
+    keep all threads waiting for an issuer that is away.
+    """
+
+    def __init__(self, issuer: str) -> None:
+        self._issuer = issuer
+        self._client: PyJWKClient | None = None
+        self._lock = threading.Lock()
+        self._failed_at = float("-inf")
+
+    def find(self, key_id: object) -> PyJWK:
+        """The key of that name.
+
+        Raises:
+            Unauthenticated: the issuer has none.
+            Unavailable: the issuer can't be asked.
+        """
+        with self._lock:
+            try:
+                found = self._look_up(key_id)
+            except _OUTAGES as error:
+                self._failed_at = time.monotonic()
+                _log.warning("the issuer %s gave no keys: %r", self._issuer, error)
+                raise Unavailable(AWAY) from error
+        if found is None:
+            raise Unauthenticated(WRONG_TOKEN)
+        return found
+
+    def _look_up(self, key_id: object) -> PyJWK | None:
+        if time.monotonic() - self._failed_at < PAUSE_SECONDS:
+            raise Unavailable(AWAY)
+        self._client = self._client or _discover(self._issuer)
+        keys = self._client.get_signing_keys()  # here fails what is the issuer's fault
+        if key_id is None:  # which an issuer may leave out while it has but one key
+            return keys[0] if len(keys) == 1 else None
+        try:
+            return self._client.get_signing_key(str(key_id))
+        except jwt.PyJWKClientConnectionError:
+            raise
+        except jwt.PyJWKClientError:
+            return None
+
+
+AWAY = "the issuer of this token can't be asked for its keys; try again"
+
+
+def _discover(issuer: str) -> PyJWKClient:
+    document = _fetch(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+    if document["issuer"] != issuer:
+        raise ValueError("the discovery document is another issuer's")
+    return PyJWKClient(
+        str(document["jwks_uri"]), lifespan=KEYS_LAST_SECONDS, timeout=TIMEOUT_SECONDS
+    )
+
+
+def _fetch(url: str) -> dict[str, Any]:
+    # the settings let only http and https pass
+    with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+        document: dict[str, Any] = json.loads(answer.read(MAX_DOCUMENT_BYTES))
+    return document
+
+
+def _texts(claims: Mapping[str, Any], name: str) -> list[str]:
+    """The text or texts of a claim; a name with dots may lead into objects."""
+    found = claims.get(name)
+    if found is None:
+        found = claims
+        for part in name.split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+    parts = found if isinstance(found, list) else [found]
+    return [part for part in parts if isinstance(part, str)]

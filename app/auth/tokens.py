@@ -1,0 +1,91 @@
+"""Access tokens: JWTs that stand for a key, and end soon or with it.
+
+A token says which key it was given for and nothing of what that may do: the key is looked up on
+each use, so revoking it takes effect at once.
+"""
+
+import re
+import secrets
+import time
+from typing import Any, NamedTuple
+
+import jwt
+from sqlalchemy import Connection, select
+
+from app.auth.keys import WRONG_TOKEN, LiveKey, key_of_token
+from app.errors import Unauthenticated
+from app.store.tables import signing_secret
+
+ISSUER = "truthline"
+ALGORITHM = "HS256"
+LEEWAY_SECONDS = 30  # how far the clocks of two machines may be apart
+NO_KEY = 0  # whom tokens of a server without authentication stand for; no key has this number
+
+
+class Unverified(NamedTuple):
+    """What a token says of itself, before anybody knows whether it is true."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+
+
+# Nothing that decoding would skip: of each token there is one spelling.
+_SPELLING = re.compile(r"[\w-]*(\.[\w-]*){2}", re.ASCII)
+
+
+def is_jwt(credential: str) -> bool:
+    """Whether a credential has the three parts of a JWT; a key has no dots."""
+    return _SPELLING.fullmatch(credential) is not None
+
+
+def read(token: str) -> Unverified:
+    """Take a token apart.
+
+    Raises:
+        Unauthenticated: it is none.
+    """
+    try:
+        parts = jwt.decode_complete(token, options={"verify_signature": False})
+    # whatever a stranger sends: also deep nesting, and text that is no UTF-8
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        raise Unauthenticated(WRONG_TOKEN) from None
+    return Unverified(parts["header"], parts["payload"])
+
+
+def give(conn: Connection, *, key_id: int, seconds: int, family_id: int | None = None) -> str:
+    """A new access token for a key, or for a family of refresh tokens that a key began."""
+    newest = select(signing_secret).order_by(signing_secret.c.id.desc()).limit(1)
+    signing = conn.execute(newest).one()
+    now = int(time.time())
+    claims = {"iss": ISSUER, "sub": str(key_id), "iat": now, "exp": now + seconds}
+    claims["jti"] = secrets.token_hex(8)
+    if family_id is not None:
+        claims["sid"] = str(family_id)
+    return jwt.encode(claims, signing.secret, ALGORITHM, headers={"kid": str(signing.id)})
+
+
+def key_behind(conn: Connection, token: str) -> LiveKey:
+    """The key that an access token of ours was given for.
+
+    Raises:
+        Unauthenticated: not signed by us, expired, or its key or family has ended.
+    """
+    claims = _verified(conn, token)
+    family_id = claims.get("sid")
+    return key_of_token(conn, int(claims["sub"]), None if family_id is None else int(family_id))
+
+
+def _verified(conn: Connection, token: str) -> dict[str, Any]:
+    key_id = read(token).header.get("kid")
+    known = {str(row.id): row.secret for row in conn.execute(select(signing_secret))}
+    try:
+        return jwt.decode(
+            token,
+            known[str(key_id)],
+            algorithms=[ALGORITHM],
+            issuer=ISSUER,
+            leeway=LEEWAY_SECONDS,
+            options={"require": ["iss", "sub", "iat", "exp"]},
+        )
+    except (KeyError, jwt.PyJWTError):
+        raise Unauthenticated(WRONG_TOKEN) from None

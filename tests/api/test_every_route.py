@@ -1,0 +1,321 @@
+"""Every route there is: who is let in, who isn't, and that no refusal tells what exists.
+
+A new route is walked too. One that reads needs a row in QUESTIONS, one that asks for no key a row
+in OPEN.
+"""
+
+import logging
+import re
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from app.auth.keys import Role, create_key
+from app.auth.workspaces import find_or_create_workspace
+from tests.api.given import (
+    MINUTE,
+    NOTHING,
+    SELDON,
+    SELDON_MODEL,
+    categorical,
+    feed_back,
+    given_pairs,
+    index,
+    keyed_client,
+    subscribed,
+)
+from tests.api.issuers import hmac_signed
+
+TOKENS = "/auth/realms/<string:realm>"
+# Routes that ask for no key: what they show belongs to nobody, or they take a secret of their own.
+OPEN = {
+    "/",
+    "/docs/",
+    "/docs/start.js",
+    "/docs/assets/<path:name>",
+    "/openapi.json",
+    "/problems",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/api/v1/auth/refresh",
+    f"{TOKENS}/protocol/openid-connect/token",
+    f"{TOKENS}/protocol/openid-connect/revoke",
+    f"{TOKENS}/.well-known/openid-configuration",
+}
+# For each route that reads: a question about what `given_something` stores.
+QUESTIONS = {
+    f"{SELDON}/metrics/pipeline/classification": SELDON_MODEL | MINUTE,
+    f"{SELDON}/metrics/pipeline/regression": SELDON_MODEL | MINUTE | {"modelName": "price"},
+    f"{SELDON}/pipeline/subscriptions": {"namespace": "shop"},
+}
+# What a refusal looks like, by path: its members.
+FORMS = {
+    "/metrics-server/": {"code", "message", "details"},
+    "/": {"type", "title", "status", "detail"},
+}
+
+
+def routes(app):
+    """(method, rule) of every route."""
+    for rule in app.url_map.iter_rules():
+        for method in sorted(rule.methods - {"OPTIONS", "HEAD"}):
+            yield method, rule.rule
+
+
+def guarded(app):
+    """(method, path) of every route that asks for a key."""
+    found = [(method, rule) for method, rule in routes(app) if rule not in OPEN]
+    assert len(found) >= 8
+    return [(method, re.sub("<[^>]+>", "x", rule)) for method, rule in found]
+
+
+def walk(app, client, **request):
+    """The answer of each guarded route."""
+    return {(m, path): client.open(path, method=m, **request) for m, path in guarded(app)}
+
+
+def statuses(answers):
+    return {door: answer.status_code for door, answer in answers.items()}
+
+
+def members_of_refusals(path):
+    return next(members for prefix, members in FORMS.items() if path.startswith(prefix))
+
+
+def given_something(client):
+    """Pairs of a classifier and of a regressor, and a subscription. Returns its id."""
+    given_pairs(client, [("a", "a")])
+    given_pairs(client, [(1, 1)], output="value", model="price")
+    return subscribed(client, categorical("a", "b"))
+
+
+# --- who is not let in ----------------------------------------------------------------------
+
+
+def test_no_list_of_this_page_names_a_route_that_is_gone(app):
+    rules = {rule for _, rule in routes(app)}
+
+    assert rules >= OPEN
+    assert QUESTIONS.keys() <= rules
+
+
+def test_open_routes_ask_for_no_key(app):
+    for method, rule in routes(app):
+        if rule in OPEN:
+            path = rule.replace("<path:name>", "swagger-ui.css").replace("<string:realm>", "x")
+            with app.test_client().open(path, method=method) as answer:
+                assert answer.status_code not in (401, 403), path
+
+
+def test_without_a_key_no_route_opens(app):
+    answers = walk(app, app.test_client())
+
+    assert set(statuses(answers).values()) == {401}
+    assert {answer.headers["WWW-Authenticate"] for answer in answers.values()} == {"Bearer"}
+    for (_, path), answer in answers.items():
+        assert set(answer.json) == members_of_refusals(path), path
+
+
+@pytest.fixture
+def wrong_credentials(app, database, workspace):
+    """Credentials that open nothing, by what is wrong with them."""
+    key = workspace.admin_key
+    with database.writing() as conn:
+        revoked = create_key(conn, workspace.id, Role.ADMIN, name="revoked")
+        conn.execute(text("UPDATE api_key SET revoked_at = now() WHERE name = 'revoked'"))
+        expired = create_key(conn, workspace.id, Role.ADMIN, lifetime=timedelta(seconds=-1))
+    form = {"grant_type": "refresh_token", "refresh_token": key}
+    path = "/auth/realms/x/protocol/openid-connect/token"
+    given = app.test_client().post(path, data=form).json
+    return {
+        "invented": "tl_invented-key-that-was-never-made",
+        "revoked": revoked,
+        "expired": expired,
+        "longer": key + "x",
+        "shorter": key[:-1],
+        "other case": key.swapcase(),
+        "refresh token": given["refresh_token"],
+        "tampered": given["access_token"][:-2],
+        "unsigned": given["access_token"].rpartition(".")[0] + ".",
+        "deep": hmac_signed(b"{}", b"[" * 3000, b""),
+        "no text": "\xff",
+        "long": "x" * 7000,
+    }
+
+
+def test_with_a_wrong_credential_no_route_opens(app, wrong_credentials):
+    for wrong, credential in wrong_credentials.items():
+        for headers in ({"Authorization": f"Bearer {credential}"}, {"X-API-Key": credential}):
+            answers = walk(app, app.test_client(), headers=headers)
+            assert set(statuses(answers).values()) == {401}, wrong
+            assert not [answer for answer in answers.values() if credential in answer.text]
+
+
+def test_a_wrong_key_is_told_the_same_whatever_is_wrong(app, wrong_credentials):
+    """Or one could find out which keys there were."""
+    kinds = [wrong_credentials[kind] for kind in ("invented", "revoked", "expired", "longer")]
+    for method, path in guarded(app):
+        answers = [keyed_client(app, key).open(path, method=method) for key in kinds]
+        assert len({answer.data for answer in answers}) == 1, path
+
+
+# --- roles ----------------------------------------------------------------------------------
+
+
+def test_a_read_key_reads_and_an_ingest_key_writes_and_neither_does_both(app, workspace, stored):
+    read = statuses(walk(app, keyed_client(app, workspace.read_key)))
+    ingest = statuses(walk(app, keyed_client(app, workspace.ingest_key)))
+    admin = statuses(walk(app, keyed_client(app, workspace.admin_key)))
+
+    for method, path in guarded(app):
+        reads = path in QUESTIONS
+        assert (read[method, path] == 403) == (not reads), path
+        assert (ingest[method, path] == 403) == reads, path
+        assert admin[method, path] not in (401, 403), path
+    assert stored() == NOTHING
+
+
+def test_whatever_reads_is_walked(app):
+    """By its method: what a GET answers belongs to somebody."""
+    assert {path for method, path in guarded(app) if method == "GET"} == QUESTIONS.keys()
+
+
+def test_403_is_the_same_whether_a_thing_exists(app, client, workspace):
+    id_ = given_something(client)
+    reader = keyed_client(app, workspace.read_key)
+
+    def refusals(subscription, request_id):
+        path = f"{SELDON}/pipeline/model/unsubscribe"
+        yield reader.delete(path, query_string={"subscriptionId": subscription})
+        yield feed_back(reader, request_id, index(0))
+        yield feed_back(reader, request_id, index(0), modelName="unknown")
+
+    there = list(refusals(id_, "r"))
+    absent = list(refusals("1", "no-such-request"))
+    assert {answer.status_code for answer in there + absent} == {403}
+    assert len({answer.data for answer in there + absent}) == 1
+
+
+# --- neighbours -----------------------------------------------------------------------------
+
+
+def ask_all(client):
+    """The answer of each route that reads."""
+    return {path: client.get(path, query_string=q) for path, q in QUESTIONS.items()}
+
+
+def test_a_neighbour_is_told_what_a_stranger_is_told(app, client, neighbour, database, workspace):
+    """A stranger has a workspace where nothing ever was: what is elsewhere changes no word."""
+    given_something(client)
+    with database.writing() as conn:
+        nowhere = find_or_create_workspace(conn, f"{workspace.name}-stranger")
+        stranger = keyed_client(app, create_key(conn, nowhere, Role.ADMIN))
+
+    mine, theirs, nobodys = ask_all(client), ask_all(neighbour), ask_all(stranger)
+    for path in QUESTIONS:
+        assert mine[path].status_code == 200, path
+        assert theirs[path].data == nobodys[path].data, path
+        assert theirs[path].status_code == nobodys[path].status_code, path
+        assert theirs[path].data != mine[path].data, path
+
+
+# --- secrets --------------------------------------------------------------------------------
+
+
+def test_no_secret_leaves_by_logs_errors_or_metrics(app, workspace, wrong_credentials, caplog):
+    """Each way to present one, at each route, also where the request fails."""
+    caplog.set_level(logging.DEBUG)
+    secrets = [workspace.read_key, workspace.admin_key, *wrong_credentials.values()]
+    said = ""
+    for secret in secrets:
+        for request in (
+            {"headers": {"Authorization": f"Bearer {secret}"}},
+            {"headers": {"X-API-Key": secret}},
+            {"query_string": {"api_key": secret, "startTime": secret}},
+            {"json": {"api_key": secret, "refresh_token": secret}},
+        ):
+            said += "".join(a.text for a in walk(app, app.test_client(), **request).values())
+    said += told_by_the_exchanges(app.test_client(), secrets)
+    said += caplog.text + "".join(str(record.__dict__) for record in caplog.records)
+    said += app.test_client().get("/metrics").text
+    assert len(caplog.records) > 100
+    assert [secret for secret in secrets if secret in said] == []
+
+
+def told_by_the_exchanges(client, secrets):
+    """What the exchanges say, without the tokens that they are for."""
+    said = ""
+    for secret in secrets:
+        form = {"grant_type": "refresh_token", "refresh_token": secret, "token": secret}
+        answers = [
+            client.post("/api/v1/auth/refresh", json={"refresh_token": secret}),
+            client.post("/api/v1/auth/refresh", data=secret.encode(), mimetype="application/json"),
+            *(
+                client.post(f"/auth/realms/x/protocol/openid-connect/{end}", data=form)
+                for end in ("token", "revoke")
+            ),
+        ]
+        said += "".join(answer.text for answer in answers if answer.status_code != 200)
+    return said
+
+
+def test_a_crash_while_a_key_is_looked_up_does_not_log_it(app, workspace, monkeypatch, caplog):
+    def crash(*_):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("app.auth.credentials.live_key", crash)
+    answer = keyed_client(app, workspace.read_key).get(f"{SELDON}/pipeline/subscriptions")
+
+    assert answer.status_code == 500
+    assert "RuntimeError" in caplog.text
+    assert workspace.read_key not in caplog.text + answer.text
+
+
+def test_an_access_token_says_nothing_but_which_key(app, workspace):
+    made = app.test_client().post(
+        "/api/v1/auth/refresh", json={"refresh_token": workspace.admin_key}
+    )
+    assert workspace.name not in made.text
+    assert workspace.admin_key not in made.text
+
+
+# --- what the day of last use costs ---------------------------------------------------------
+
+
+@pytest.fixture
+def last_use(database, workspace):
+    """The days that the keys of this test's workspace were last used on."""
+
+    def ask():
+        with database.reading() as conn:
+            days = conn.execute(
+                text("SELECT role, last_used_on FROM api_key WHERE workspace_id = :id"),
+                {"id": workspace.id},
+            )
+            return {row.role: row.last_used_on for row in days}
+
+    return ask
+
+
+def test_the_day_of_the_last_use_is_kept(app, database, workspace, last_use):
+    list_ = f"{SELDON}/pipeline/subscriptions"
+    assert set(last_use().values()) == {None}
+
+    for _ in range(3):
+        assert keyed_client(app, workspace.read_key).get(list_).status_code == 200
+    with database.reading() as conn:
+        today = conn.execute(text("SELECT current_date")).scalar()
+    assert last_use() == {"read": today, "ingest": None, "admin": None}
+
+
+def test_a_busy_row_keeps_no_request_waiting(app, database, workspace, last_use):
+    with database.writing() as conn:
+        conn.execute(
+            text("SELECT 1 FROM api_key WHERE workspace_id = :id FOR UPDATE"), {"id": workspace.id}
+        )
+        answer = keyed_client(app, workspace.read_key).get(f"{SELDON}/pipeline/subscriptions")
+
+    assert answer.status_code == 200
+    assert set(last_use().values()) == {None}
