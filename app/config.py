@@ -12,6 +12,8 @@ MEBIBYTE = 1024 * 1024
 # Craft's client exchanges its token before every call once 120 s or less remain of it.
 ACCESS_TOKEN_SECONDS = (300, 86_400)
 
+MAX_DAYS = 36_500
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -31,6 +33,11 @@ class Settings:
     oidc_audience: str = ""
     oidc_workspace_claim: str = "truthline_workspace"
     oidc_role_claim: str = "truthline_role"
+    keep_raw_days: int = 0  # 0: for good, as below
+    keep_fine_days: int = 0
+    keep_asof_days: int = 0
+    keep_keys_days: int = 0
+    columnstore_after_days: int = 0  # 0: never
     log_format: str = "text"
 
     def __post_init__(self) -> None:
@@ -39,6 +46,7 @@ class Settings:
         Raises:
             ValueError: the text names the variable.
         """
+        self._check_retention()
         shortest, longest = ACCESS_TOKEN_SECONDS
         if not shortest <= self.access_token_seconds <= longest:
             raise ValueError(f"TRUTHLINE_ACCESS_TOKEN_SECONDS must be {shortest} to {longest}")
@@ -49,6 +57,18 @@ class Settings:
             raise ValueError(
                 "TRUTHLINE_OIDC_AUDIENCE must be set too, or tokens that the issuer made for"
                 " others would be accepted"
+            )
+
+    def _check_retention(self) -> None:
+        """Cells must outlive the rows that tell their parts apart."""
+        days = {f.name: getattr(self, f.name) for f in fields(self) if f.name.endswith("_days")}
+        for name, number in days.items():
+            if not 0 <= number <= MAX_DAYS:
+                raise ValueError(f"{PREFIX}{name.upper()} must be 0 to {MAX_DAYS}")
+        if self.keep_fine_days and not 0 < self.keep_raw_days <= self.keep_fine_days:
+            raise ValueError(
+                "TRUTHLINE_KEEP_FINE_DAYS must be no less than TRUTHLINE_KEEP_RAW_DAYS, which must"
+                " be set too"
             )
 
     @classmethod

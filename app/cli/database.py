@@ -9,7 +9,7 @@ from rich.table import Table
 from app.cli.connection import connected, data_option
 from app.config import Settings
 from app.query.status import Status, service_status
-from app.rollup.fold import fold
+from app.rollup.refresh import refresh as refresh_levels
 from app.store.migration import SchemaVersion, schema_version
 
 
@@ -53,22 +53,21 @@ def _in_words(version: SchemaVersion) -> str:
 @data_option
 @click.pass_obj
 def refresh(settings: Settings, data: Path | None) -> None:
-    """Fold what was learned into the levels, as the worker does each minute."""
+    """Bring the levels up to date, as the worker or TimescaleDB do each minute."""
     with connected(settings, data) as database:
-        for folded in fold(database):
-            click.echo(
-                f"{folded.level}: {folded.cells:,} cells, clean until {folded.until:%F %T} UTC"
-            )
+        for level in refresh_levels(database):
+            until = f"{level.clean_until:%F %T} UTC" if level.clean_until else "nothing yet"
+            click.echo(f"{level.level:18} clean until {until}")
 
 
 @click.command()
 @data_option
 @click.pass_obj
 def status(settings: Settings, data: Path | None) -> None:
-    """Say what the database is and what it holds."""
+    """Say what the database is and what it holds, level by level."""
     with connected(settings, data) as database, database.reading() as conn:
         found = service_status(conn)
-    Console().print(_table(found))
+    Console().print(_table(found), _levels(found))
 
 
 def _table(found: Status) -> Table:
@@ -77,4 +76,15 @@ def _table(found: Status) -> Table:
     table.add_column()
     for name, value in found.rows():
         table.add_row(name, value)
+    return table
+
+
+def _levels(found: Status) -> Table:
+    table = Table(title="Levels (times in UTC)", title_justify="left")
+    table.add_column("level", style="bold")
+    table.add_column("cells", justify="right")
+    table.add_column("clean until")
+    table.add_column("lag", justify="right")
+    for level in found.levels:
+        table.add_row(*level.in_words())
     return table

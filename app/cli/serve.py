@@ -151,8 +151,8 @@ class Server(BaseApplication):
     def _begin_housekeeping(self, worker: Any) -> None:
         if self.housekeeping:
             database = worker.wsgi.extensions["database"]
-            stop = threading.Event()
-            threading.Thread(target=keep_house, args=(database, stop), daemon=True).start()
+            house = (database, self.settings, threading.Event())
+            threading.Thread(target=keep_house, args=house, daemon=True).start()
 
 
 def calm_collector() -> None:

@@ -23,4 +23,4 @@ def worker(settings: Settings, data: Path | None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with connected(settings, data) as database:
         _log.info("worker started")
-        keep_house(database, stop)
+        keep_house(database, settings, stop)

@@ -1,8 +1,8 @@
 """What the database is and what it holds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
@@ -11,18 +11,21 @@ from app.store.edition import ServerInfo, server_info
 
 @dataclass(frozen=True, slots=True)
 class LevelStatus:
-    """A level: its cells, and until when it is clean (None: never folded)."""
+    """A level: its cells, until when it is clean (None: nothing is).
+
+    `lag` is the time since then: what was received within it is read from finer levels or rows.
+    """
 
     name: str
     cells: int
     clean_until: datetime | None
+    lag: timedelta | None
 
-    def in_words(self) -> str:
-        """As a cell of a table."""
-        clean = (
-            f"clean until {self.clean_until:%F %T} UTC" if self.clean_until else "not folded yet"
-        )
-        return f"{self.cells:,} cells, {clean}"
+    def in_words(self) -> tuple[str, str, str, str]:
+        """Name, cells, clean until and lag, as cells of a table."""
+        if self.clean_until is None:
+            return self.name, f"{self.cells:,}", "nothing yet", ""
+        return self.name, f"{self.cells:,}", f"{self.clean_until:%F %T}", _duration(self.lag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Status:
     last_prediction: datetime | None
     last_outcome: datetime | None
     levels: Sequence[LevelStatus] = ()
+    retention: Sequence[tuple[str, datetime]] = ()
 
     def rows(self) -> list[tuple[str, str]]:
         """Name and value, in words."""
@@ -52,14 +56,33 @@ class Status:
             ("predictions", f"{self.predictions:,}{_since(self.last_prediction)}"),
             ("outcomes", f"{self.outcomes:,}{_since(self.last_outcome)}"),
             ("pending feedback", f"{self.pending_feedback:,}"),
-            *((f"level {level.name}", level.in_words()) for level in self.levels),
+            *(
+                (f"kept of {relation}", f"since {since:%F %T} UTC")
+                for relation, since in self.retention
+            ),
         ]
 
 
 def service_status(conn: Connection) -> Status:
-    """Count everything. Cost: two full scans of the raw tables."""
+    """Count everything. Cost: full scans of the raw tables and the levels."""
     counted = Status(server_info(conn), *conn.execute(_COUNTS).one())
-    return replace(counted, levels=[LevelStatus(*row) for row in conn.execute(_LEVELS)])
+    kept = [(relation, since) for relation, since in conn.execute(_RETENTION)]
+    return replace(counted, levels=list(_level_status(conn)), retention=kept)
+
+
+def _level_status(conn: Connection) -> Iterator[LevelStatus]:
+    for name, clean_until, lag in conn.execute(_LEVELS).all():
+        cells = conn.execute(text(f"SELECT count(*) FROM {name}")).scalar_one()
+        yield LevelStatus(name, cells, clean_until, lag)
+
+
+def _duration(lag: timedelta | None) -> str:
+    """Days, hours and minutes, the largest two."""
+    minutes = int((lag or timedelta()).total_seconds()) // 60
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 _COUNTS = text("""
@@ -75,13 +98,11 @@ _COUNTS = text("""
 
 
 _LEVELS = text("""
-    SELECT level.name, cells.n, nullif(level.learned_until, '-infinity')
-    FROM level
-    JOIN (SELECT 'outcome_1h' AS name, count(*) AS n FROM outcome_1h
-          UNION ALL SELECT 'outcome_1d', count(*) FROM outcome_1d
-          UNION ALL SELECT 'outcome_1mo', count(*) FROM outcome_1mo) AS cells USING (name)
-    ORDER BY level.learned_until DESC, level.name
+    SELECT name, nullif(clean_until, '-infinity'),
+           clock_timestamp() - nullif(clean_until, '-infinity')
+    FROM truthline.levels()
 """)
+_RETENTION = text("SELECT relation, since FROM retention ORDER BY relation")
 
 
 def _since(time: datetime | None) -> str:

@@ -4,6 +4,7 @@ SET LOCAL search_path = truthline_data, truthline, public;
 DROP SCHEMA truthline CASCADE;
 CREATE SCHEMA truthline;
 CALL drop_levels();
+DROP INDEX prediction_key_time;
 DROP PROCEDURE build_levels, build_aggregate, drop_levels;
 DROP FUNCTION level_query, keep_backdated;
 DROP TABLE level, level_column, subject, retention;

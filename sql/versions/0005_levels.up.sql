@@ -172,6 +172,10 @@ CREATE TABLE retention (
     since    timestamptz NOT NULL
 );
 
+-- Keys are forgotten by age, when their truths are no longer waited for; they lie in about that
+-- order.
+CREATE INDEX prediction_key_time ON prediction_key USING brin (time) WITH (pages_per_range = 32);
+
 -- level_query: the cells of a level out of its source, as the text of a query.
 -- `relation` is what to read, `learned` the expression of the learned span over {at}, and
 -- `picked` says which rows.

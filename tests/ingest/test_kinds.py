@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from app.cli import housekeeping
+from app.config import Settings
 from app.errors import InvalidRows
 from app.ingest import feedback
 from app.ingest.feedback import Feedback, ingest_feedback
@@ -51,7 +52,6 @@ def test_a_truth_that_nothing_can_join_is_forgotten_by_the_worker(database, work
     predict_value(database, workspace)
     assert pending(database, workspace) == 2
 
-    with database.writing() as conn:
-        housekeeping.do_round(conn)
+    housekeeping.do_round(database, Settings())
 
     assert pending(database, workspace) == 1

@@ -1,0 +1,50 @@
+"""Columnstore: let TimescaleDB keep older raw rows by column, where the edition can.
+
+Rows of one series lie together, in order of their event time: a cut reads a batch or two.
+"""
+
+from sqlalchemy import Connection, text
+
+from app.config import Settings
+from app.rollup.retention import RAW
+from app.store.edition import Edition, server_info
+
+
+def arrange_columnstore(conn: Connection, settings: Settings) -> list[str]:
+    """Make the policies those of the settings; returns the tables whose policy changed.
+
+    What is in the columnstore already stays there when the setting is taken back.
+    """
+    if server_info(conn).edition is not Edition.COMMUNITY:
+        return []
+    return [table for table in RAW if _arrange(conn, table, settings.columnstore_after_days)]
+
+
+def _arrange(conn: Connection, table: str, days: int) -> bool:
+    wanted = f"{days} days" if days else None
+    row = conn.execute(_POLICY, {"table": table}).one_or_none()
+    if (row and row.after) == wanted:
+        return False
+    relation = {"table": f"truthline_data.{table}"}
+    if row:
+        conn.execute(_REMOVE, relation)
+    if wanted:
+        conn.exec_driver_sql(_ENABLE.format(table=table))
+        conn.execute(_ADD, relation | {"after": wanted})
+    return True
+
+
+_POLICY = text("""
+    SELECT config ->> 'compress_after' AS after FROM _timescaledb_config.bgw_job AS job
+    JOIN _timescaledb_catalog.hypertable AS h ON h.id = job.hypertable_id
+    WHERE job.proc_name = 'policy_compression'
+      AND h.schema_name = 'truthline_data' AND h.table_name = :table
+""")
+_ENABLE = """
+    ALTER TABLE truthline_data.{table} SET (timescaledb.enable_columnstore,
+        timescaledb.segmentby = 'series_id', timescaledb.orderby = 'time')
+"""
+_ADD = text("""
+    CALL public.add_columnstore_policy(CAST(:table AS regclass), after => CAST(:after AS interval))
+""")
+_REMOVE = text("CALL public.remove_columnstore_policy(CAST(:table AS regclass))")
