@@ -51,17 +51,19 @@ def server_url() -> Iterator[str]:
     with (
         tempfile.TemporaryDirectory(prefix="truthline-test-") as directory,
         running(
-            Cluster(directory=Path(directory), binaries=_binaries(), settings=_settings())
+            Cluster(directory=Path(directory), binaries=binaries(), settings=server_settings())
         ) as url,
     ):
         yield url
 
 
-def _settings() -> dict[str, str]:
+def server_settings() -> dict[str, str]:
+    """What the edition's server is started with."""
     return FAST | EDITIONS[edition()]
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """Where the edition's server is."""
     if edition() == "postgres":
         return embedded_binaries()
     found = timescaledb_binaries()

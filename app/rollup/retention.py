@@ -117,13 +117,15 @@ def forget_keys(conn: Connection, settings: Settings) -> int:
     )
 
 
-# The day to drop until: not past what every level made from the table holds. No row where less is
-# kept already.
+# The day to drop until: not past what the learned hours and days of its subjects hold. (Months are
+# made from days, which stay.) No row where less is kept already.
 _BOUND = text("""
     SELECT bound FROM (
         SELECT date_trunc('day', least(CAST(:wanted AS timestamptz), min(clean_until)), 'UTC')
-        FROM truthline.levels() JOIN level USING (name)
-        WHERE level.source = :relation
+        FROM truthline.levels() AS l JOIN subject ON subject.name = l.subject
+        WHERE learned_width <= INTERVAL '1 day'
+          AND (subject.source = :relation
+               OR subject.name = (SELECT level.subject FROM level WHERE level.name = :relation))
     ) AS goal (bound)
     WHERE isfinite(bound)
       AND bound > coalesce((SELECT since FROM retention WHERE relation = :relation), '-infinity')

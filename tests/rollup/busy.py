@@ -1,0 +1,29 @@
+"""A process that brings levels of short spans up to date without pause, to be killed.
+
+Run as `python -m tests.rollup.busy DATABASE_URL`.
+"""
+
+import sys
+
+from app.config import Settings
+from app.errors import Unavailable
+from app.rollup import fold as folding
+from app.rollup import refresh as refreshing
+from app.store.database import Database
+
+
+def main(url: str) -> None:
+    folding.CLOCK_MARGIN = "0 s"
+    refreshing.OPTIONS = {"buckets_per_batch": 0}
+    database = Database.from_settings(Settings(database_url=url))
+    sys.stdout.write("busy\n")
+    sys.stdout.flush()
+    while True:
+        try:
+            refreshing.refresh(database)
+        except Unavailable:
+            database.dispose()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,258 @@
+"""What is dropped is counted; what can't be told any more is said, and nothing else changes."""
+
+import random
+from bisect import bisect_right
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from app.config import Settings
+from app.rollup.columnstore import arrange_columnstore
+from app.rollup.refresh import refresh
+from app.rollup.retention import enforce, forget_keys
+from app.store.copy import copy_rows
+from app.store.database import Database
+from tests.rollup.conftest import new_series
+from tests.rollup.plain import asked, differences, edges_of, raw_rows
+from tests.servers import edition
+
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+KEEP = Settings(keep_raw_days=3, keep_fine_days=6, keep_asof_days=5)
+OUTCOME = {
+    "received_at": "timestamptz",
+    "time": "timestamptz",
+    "series_id": "integer",
+    "predicted_label": "integer",
+    "actual_label": "integer",
+    "weight": "smallint",
+    "batch_index": "integer",
+}
+REACH = text("""
+    SELECT reached_edges, reached_as_of < CAST(:as_of AS timestamptz) AS held_back,
+           nullif(reached_as_of, 'infinity') AS as_of
+    FROM truthline.reach('outcome', :series, truthline.edges(
+        CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:width AS interval),
+        CAST(:origin AS timestamptz), 'UTC'), CAST(:as_of AS timestamptz))
+""")
+REFRESH_JOBS = text("""
+    SELECT job_id FROM timescaledb_information.jobs
+    WHERE proc_name = 'policy_refresh_continuous_aggregate' ORDER BY job_id
+""")
+
+
+class Old:
+    """A database of which a part was dropped, and all the rows that were there before."""
+
+    def __init__(self, database, series, before, now):
+        self.parts = (database, series, before, now)
+
+    def __iter__(self):
+        return iter(self.parts)
+
+
+@pytest.fixture(scope="module")
+def old(empty_database_url, template):
+    """Ten days of outcomes, counted and then partly dropped; what they were is kept here."""
+    database = Database.from_settings(Settings(database_url=empty_database_url(template)))
+    now = datetime.now(UTC)
+    series = new_series(database)
+    dice = random.Random(7)
+    received = sorted(now - dice.random() * 10 * DAY for _ in range(6000))
+    rows = [
+        (at, at - dice.random() ** 3 * 3 * DAY, dice.choice(series), dice.randint(1, 3),
+         dice.randint(1, 3), 1, 0)
+        for at in received
+    ]  # fmt: skip
+    with database.writing() as conn:
+        copy_rows(conn, "outcome", OUTCOME, rows)
+    refresh(database)
+    with database.reading() as conn:
+        before = raw_rows(conn, series)["outcome"]
+    for _ in range(2):  # in the first round TimescaleDB's policies are told
+        enforce(database, KEEP, now)
+    yield Old(database, series, before, now)
+    database.dispose()
+
+
+@pytest.fixture
+def own(fresh_database_url):
+    """A database of this test's own."""
+    database = Database.from_settings(Settings(database_url=fresh_database_url))
+    yield database
+    database.dispose()
+
+
+def question(now, back, length, width=None, origin=None, as_of="infinity"):
+    start = now - back
+    return {"start": start, "end": start + length, "width": width, "origin": origin, "as_of": as_of}
+
+
+def reached(conn, series, asked_for):
+    row = conn.execute(REACH, asked_for | {"series": series}).one()
+    return row.reached_edges, row.held_back, row.as_of
+
+
+def plain_at(before, edges, as_of):
+    """Cells of the rows that were there, between any edges."""
+    cells = Counter()
+    for row in before:
+        known = as_of is None or row.received_at < as_of
+        if known and edges[0] <= row.time < edges[-1]:
+            place = bisect_right(edges, row.time)
+            cells[place, row.predicted_label, row.actual_label] += row.weight
+    return {key: [n] for key, n in cells.items() if n}
+
+
+def test_old_rows_are_gone_and_their_cells_are_not(old):
+    database, _, before, now = old
+    with database.reading() as conn:
+        left = conn.execute(text("SELECT min(received_at), count(*) FROM outcome")).one()
+        kept = dict(map(tuple, conn.execute(text("SELECT relation, since FROM retention"))))
+    assert left[0] >= now - 4 * DAY
+    assert 0 < left[1] < len(before) / 2
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    assert kept["outcome"] == midnight - 3 * DAY
+    assert kept["outcome_5m_1d"] == midnight - 6 * DAY
+    assert kept["outcome_1h_1h"] == midnight - 5 * DAY
+
+
+widths = st.sampled_from([None, 7 * MINUTE, HOUR, 90 * MINUTE, 6 * HOUR, DAY])
+backs = st.builds(
+    lambda hours, minutes, seconds: timedelta(hours=hours, minutes=minutes, seconds=seconds),
+    st.integers(0, 13 * 24),
+    st.sampled_from([0, 0, 5, 17, 31]),
+    st.sampled_from([0, 0, 1, 22.000001]),
+)
+moments = st.one_of(st.just(None), st.none(), backs)
+
+
+@settings(max_examples=150)
+@given(
+    backs,
+    st.sampled_from([HOUR, 5 * HOUR, DAY, 3 * DAY + 11 * MINUTE]),
+    widths,
+    st.sampled_from([None, datetime(1970, 1, 1, tzinfo=UTC)]),
+    moments,
+)
+def test_an_answer_is_that_of_the_question_it_says(old, back, length, width, origin, ago):
+    """With its edges and its moment where `reach` puts them, it equals the rows that were there."""
+    database, series, before, now = old
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    as_of = "infinity" if ago is None else hour - ago
+    asked_for = question(hour, back, length, width, origin, as_of)
+    edges = edges_of(*(asked_for[name] for name in ("start", "end", "width", "origin")))
+
+    with database.reading() as conn:
+        found_edges, held_back, found_as_of = reached(conn, series, asked_for)
+        answer = asked(conn, "outcome", series, asked_for)
+
+    assert answer == plain_at(before, found_edges, found_as_of)
+    for edge, found in zip(edges, found_edges, strict=True):
+        assert (
+            abs(edge - found) <= HOUR / 2 + 5 * MINUTE / 2
+        )  # first in one cell, then in the other
+    assert not held_back or as_of - found_as_of <= DAY
+
+
+def test_whole_hours_stay_exact_and_what_is_recent_too(old):
+    database, series, _, now = old
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    whole = question(hour, 10 * DAY, 9 * DAY, 6 * HOUR, datetime(1970, 1, 1, tzinfo=UTC))
+    recent = question(now, 2 * DAY, DAY, 7 * MINUTE)
+    cut = question(hour, 8 * DAY + 17 * MINUTE, DAY)
+    with database.reading() as conn:
+        for exact in (whole, recent):
+            edges, held_back, _ = reached(conn, series, exact)
+            asked_edges = edges_of(*(exact[n] for n in ("start", "end", "width", "origin")))
+            assert (edges, held_back) == (asked_edges, False)
+        edges, _, _ = reached(conn, series, cut)
+    assert edges[0] == hour - 8 * DAY  # an old edge moves to the hour next to it
+
+
+def test_refreshing_again_erases_nothing(old):
+    database, series, before, now = old
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    everything = question(hour, 14 * DAY, 15 * DAY, HOUR)
+    with database.reading() as conn:
+        answer = asked(conn, "outcome", series, everything)
+    assert sum(cell[0] for cell in answer.values()) == len(before)
+
+    refresh(database)
+    enforce(database, KEEP, now)
+    if edition() == "community":
+        with database.outside_transactions() as conn:
+            for job in conn.execute(REFRESH_JOBS).scalars().all():
+                conn.execute(text("CALL public.run_job(:job)"), {"job": job})
+
+    with database.reading() as conn:
+        assert asked(conn, "outcome", series, everything) == answer
+        clean = conn.execute(text("SELECT truthline.clean_until('outcome_1h_1d')")).scalar_one()
+    assert clean > now - 2 * DAY  # what was dropped holds no bound back
+
+
+def test_nothing_goes_that_is_not_counted(own):
+    (series, _), now = new_series(own), datetime.now(UTC)
+    rows = [(now - 30 * DAY, now - 31 * DAY, series, 1, 1, 1, 0)]
+    with own.writing() as conn:
+        copy_rows(conn, "outcome", OUTCOME, rows)
+
+    for _ in range(2):
+        assert enforce(own, KEEP, now) == []
+
+    refresh(own)
+    assert {done.relation for done in enforce(own, KEEP, now)} >= {"outcome"}
+
+
+def test_old_keys_are_forgotten(own):
+    insert = text("""
+        INSERT INTO prediction_key (key, time, model_id, batch_index, series_id, predicted_label)
+        VALUES (gen_random_uuid(), now() - make_interval(days => :days), 1, 0, 1, 1)
+    """)
+    with own.writing() as conn:
+        conn.execute(insert, [{"days": 1}, {"days": 9}, {"days": 11}])
+        assert forget_keys(conn, Settings()) == 0
+        assert forget_keys(conn, Settings(keep_keys_days=10)) == 1
+
+
+def test_the_columnstore_changes_no_answer(own):
+    series, now, dice = new_series(own), datetime.now(UTC), random.Random(3)
+    rows = [
+        (at, at - dice.random() * DAY, dice.choice(series), 1, dice.randint(1, 3), 1, 0)
+        for at in (now - dice.random() * 4 * DAY for _ in range(500))
+    ]
+    with own.writing() as conn:
+        copy_rows(conn, "outcome", OUTCOME, rows)
+        changed = arrange_columnstore(conn, Settings(columnstore_after_days=2))
+        assert arrange_columnstore(conn, Settings(columnstore_after_days=2)) == []
+        assert changed == (["outcome", "prediction"] if edition() == "community" else [])
+        if changed:
+            conn.exec_driver_sql(
+                "SELECT public.compress_chunk(c) FROM public.show_chunks('outcome') AS c"
+            )
+    for precomputed in (False, True):
+        if precomputed:
+            refresh(own)
+        with own.reading() as conn:
+            for width in (7 * MINUTE, HOUR, None):
+                asked_for = question(now, 3 * DAY, DAY + 11 * MINUTE, width)
+                assert list(differences(conn, series, asked_for)) == []
+    with own.writing() as conn:
+        assert arrange_columnstore(conn, Settings()) == changed
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        ({"keep_fine_days": 3}, "KEEP_FINE_DAYS must be no less than TRUTHLINE_KEEP_RAW_DAYS"),
+        ({"keep_raw_days": 9, "keep_fine_days": 3}, "KEEP_FINE_DAYS must be no less"),
+        ({"keep_raw_days": -1}, "TRUTHLINE_KEEP_RAW_DAYS must be 0 to 36500"),
+        ({"columnstore_after_days": 10**6}, "COLUMNSTORE_AFTER_DAYS must be 0 to 36500"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(days, said):
+    with pytest.raises(ValueError, match=said):
+        Settings(**days)
