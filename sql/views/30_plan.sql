@@ -13,7 +13,7 @@
 -- received from there on. Along the learned clock cells come from the widest spans first: months,
 -- then days, then hours up to that instant. `as_of` is the same with every bound held back to it.
 -- No row is dated more than 25 hours after it was received (outcome_time_ahead), so whatever was
--- received before start - 25 h is skipped.
+-- received two days before the window is skipped.
 --
 -- Pieces are text: in a query made of them the bounds are literals, and chunks are excluded when
 -- it is planned. $1 stands for the series, $2 for the edges.
@@ -85,16 +85,17 @@ COMMENT ON FUNCTION truthline.sources(text, interval, timestamptz) IS
 -- plan: the pieces of an answer.
 --
 -- Grain    one row per piece that may hold anything.
--- Units    `query` yields the place and the `columns` asked for; its rows are cells or raw rows of
---          `source`, `sides` times each.
+-- Units    `query` yields the place and the `columns` asked for. `reading` yields what is read for
+--          it: cells or raw rows of `source`, a cut's only once though it counts on either side.
 CREATE OR REPLACE FUNCTION truthline.plan(
     subject_name text, columns text[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (source text, learned_from timestamptz, learned_until timestamptz,
-                 sides integer, query text)
+                 reading text, query text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
 DECLARE
     subject truthline_data.subject;
-    earliest timestamptz := edges[1] - INTERVAL '25 hours';
+    -- 25 hours, and half a day that the first edge may be moved back
+    earliest timestamptz := edges[1] - INTERVAL '2 days';
     names text;    -- columns as a level has them
     signed text;   -- the same, with the sign of a cut's side
     measured text; -- expressions over a raw row
@@ -125,23 +126,23 @@ BEGIN
         bound := greatest(bound, learned_until);
         CONTINUE WHEN learned_from >= learned_until;
         IF wider IS NULL THEN
-            sides := 1;
-            query := format(
+            reading := format(
                 'SELECT width_bucket(bucket, truthline.rounded($2, %L)) AS place, %s'
                 ' FROM truthline_data.%I WHERE series_id = ANY ($1)'
                 ' AND learned >= %L AND learned < %L AND bucket >= %L AND bucket < %L',
                 width, names, source, learned_from, learned_until,
                 truthline_data.event_start(width, edges[1] + width / 2),
                 truthline_data.event_start(width, edges[array_upper(edges, 1)] + width / 2));
+            query := reading;
             RETURN NEXT;
         ELSIF EXISTS (SELECT FROM truthline.cuts(edges, wider, width)) THEN
-            sides := 2;
-            query := truthline.cut_query(
-                wider, width, signed, format(
+            reading := truthline.cut_query(
+                wider, width, format(
                     'SELECT %s FROM truthline_data.%I WHERE series_id = ANY ($1)'
                     ' AND learned >= %L AND learned < %L'
                     ' AND bucket >= cut_start AND bucket < cut_end',
                     names, source, learned_from, learned_until));
+            query := truthline.both_sides(signed, reading);
             RETURN NEXT;
         END IF;
     END LOOP;
@@ -150,44 +151,54 @@ BEGIN
     IF bound > earliest AND EXISTS (SELECT FROM truthline.cuts(edges, width, NULL)) THEN
         learned_from := earliest;
         learned_until := bound;
-        sides := 2;
-        query := truthline.cut_query(
-            width, NULL, signed, format(
+        reading := truthline.cut_query(
+            width, NULL, format(
                 'SELECT %s FROM truthline_data.%I WHERE series_id = ANY ($1)'
                 ' AND received_at >= %L AND received_at < %L'
                 ' AND time >= cut_start AND time < cut_end AND %s',
                 measured, source, learned_from, learned_until, subject.condition));
+        query := truthline.both_sides(signed, reading);
         RETURN NEXT;
     END IF;
     learned_from := greatest(bound, earliest);
     learned_until := as_of;
-    sides := 1;
-    query := format(
+    reading := format(
         'SELECT width_bucket(time, $2) AS place, %s FROM truthline_data.%I'
         ' WHERE series_id = ANY ($1) AND received_at >= %L AND received_at < %L'
         ' AND time >= %L AND time < %L AND %s',
         measured, source, learned_from, learned_until, edges[1], edges[array_upper(edges, 1)],
         subject.condition);
+    query := reading;
     RETURN NEXT;
 END
 $function$;
 COMMENT ON FUNCTION truthline.plan(text, text[], timestamptz[], timestamptz) IS
     'The pieces of an answer: cells of levels, cuts and the newest rows, as text of queries.';
 
--- cut_query: the text of a piece that counts cuts; `cells` is the query of one cut.
-CREATE OR REPLACE FUNCTION truthline.cut_query(
-    wide interval, narrow interval, signed text, cells text
-) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+-- cut_query: the text of a query of what lies within the cuts; `cells` is that of one cut.
+-- Why      OFFSET 0 keeps the database from joining the other way round: cut by cut, by index.
+CREATE OR REPLACE FUNCTION truthline.cut_query(wide interval, narrow interval, cells text)
+RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT format(
-        -- OFFSET 0: cut by cut, by index, and only then on both sides
-        'SELECT side.place, %s FROM ('
         'SELECT cut.place AS cut_place, cut.sign AS cut_sign, cell.*'
-        ' FROM truthline.cuts($2, %L, %L) AS cut CROSS JOIN LATERAL (%s OFFSET 0) AS cell OFFSET 0'
-        ') AS counted CROSS JOIN LATERAL (VALUES (cut_place, cut_sign), (cut_place + 1, -cut_sign))'
-        ' AS side (place, sign)', signed, wide, narrow, cells)
+        ' FROM truthline.cuts($2, %L, %L) AS cut CROSS JOIN LATERAL (%s OFFSET 0) AS cell OFFSET 0',
+        wide, narrow, cells)
 $$;
-COMMENT ON FUNCTION truthline.cut_query(interval, interval, text, text) IS
-    'The text of a piece that counts what the edges of buckets cut off.';
+COMMENT ON FUNCTION truthline.cut_query(interval, interval, text) IS
+    'The text of a query of what the edges of buckets cut off.';
+
+-- both_sides: the same, added to the bucket on one side of its edge and taken from the other.
+-- `signed` names the columns, sums with the sign of the side.
+CREATE OR REPLACE FUNCTION truthline.both_sides(signed text, cuts text) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT format(
+        'SELECT side.place, %s FROM (%s) AS counted'
+        ' CROSS JOIN LATERAL (VALUES (cut_place, cut_sign), (cut_place + 1, -cut_sign))'
+        ' AS side (place, sign) WHERE side.place BETWEEN 1 AND array_length($2, 1) - 1',
+        signed, cuts)
+$$;
+COMMENT ON FUNCTION truthline.both_sides(text, text) IS
+    'The text of a query that counts cuts on both sides of their edges.';
 
 -- widest: the longest bucket, the widest that cells may be. Where raw rows are dropped, buckets
 -- are no shorter than a cell.
@@ -210,9 +221,8 @@ CREATE OR REPLACE FUNCTION truthline.cells_query(
     subject_name text, columns text[], edges timestamptz[], as_of timestamptz
 ) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT format(
-        'SELECT place, %s FROM (%s) AS piece WHERE place BETWEEN 1 AND %s'
-        ' GROUP BY %s HAVING sum(n) <> 0',
-        named.columns, pieces.query, array_length(edges, 1) - 1, concat_ws(', ', 'place', named.keys))
+        'SELECT place, %s FROM (%s) AS piece GROUP BY %s HAVING sum(n) <> 0',
+        named.columns, pieces.query, concat_ws(', ', 'place', named.keys))
     FROM (SELECT string_agg(CASE WHEN summed THEN format('sum(%1$I)::%2$s AS %1$I', name, type)
                                  ELSE format('%I', name) END, ', ' ORDER BY place),
                  string_agg(format('%I', name), ', ' ORDER BY place) FILTER (WHERE NOT summed)

@@ -153,7 +153,7 @@ BEGIN
         source := piece.source;
         learned_from := piece.learned_from;
         learned_until := nullif(piece.learned_until, 'infinity');
-        EXECUTE format('SELECT count(*) / %s FROM (%s) AS piece', piece.sides, piece.query)
+        EXECUTE format('SELECT count(*) FROM (%s) AS read', piece.reading)
             INTO n USING series, reach.reached_edges;
         RETURN NEXT;
     END LOOP;
