@@ -40,7 +40,7 @@ DECLARE
     -- one bucket is the window, wherever the origin is
     zero timestamptz := CASE WHEN width IS NULL THEN start_time ELSE coalesce(origin, start_time) END;
     -- a month of the Gregorian calendar is 2,629,746 seconds on average
-    seconds numeric := months * 2629746 + extract(epoch FROM width - make_interval(months => months));
+    seconds numeric := months * 2629746.0 + extract(epoch FROM width - make_interval(months => months));
 BEGIN
     IF calendar THEN
         RETURN QUERY

@@ -15,6 +15,7 @@ from app.query.classification import classification_metrics
 from app.query.window import Calendar, Grid, Window, bounds
 from tests.oracle.plain import ROUNDS, Answer, Case, Question, Request, new_name, tell
 
+START = datetime(1970, 12, 1, tzinfo=UTC)  # before all windows
 DAY, MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
 # Half an hour of summer time, a skipped Friday in 2011, clocks changed at midnight, an offset of
 # forty-five minutes, and one that was behind the others and then ahead.
@@ -34,7 +35,8 @@ CHANGES = [
 ]
 BUCKETS = text("""
     SELECT place, bucket_start, bucket_end
-    FROM truthline.buckets(:start, :end, CAST(:width AS interval), CAST(:origin AS timestamptz), :zone)
+    FROM truthline.buckets(:start, :end, CAST(:width AS interval),
+                           CAST(:origin AS timestamptz), :zone)
 """)
 
 instants = st.one_of(
@@ -189,13 +191,14 @@ def test_months_from_the_31st_end_with_the_month_and_come_back(database):
     ]  # fmt: skip
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_each_bucket_counts_the_rows_between_its_bounds(database, workspace, data):
     window, grid = data.draw(grids())
     edges = plain_edges(window, grid)
     drawn = st.tuples(st.sampled_from(edges), st.sampled_from([-1, 0, 1, 10**9, 10**11]))
-    times = [at + n * MICROSECOND for at, n in data.draw(st.lists(drawn, min_size=1, max_size=20))]
+    moved = [at + n * MICROSECOND for at, n in data.draw(st.lists(drawn, min_size=1, max_size=20))]
+    times = [START, *(time for time in moved if time < datetime.now(UTC))]
     case = Case(
         Question(window, None),
         tuple(
