@@ -1,6 +1,6 @@
 """Native metrics: values worked out by hand, windows and grids, moments, and refusals."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,11 +9,11 @@ from sqlalchemy import text
 from app.api.metrics import zones
 from tests.api.given import (
     MINUTE,
-    MODEL,
     at,
     categorical,
     given_pairs,
-    keyed_client,
+    native_metrics,
+    now_of,
     predict,
     prediction,
     subscribed,
@@ -21,9 +21,6 @@ from tests.api.given import (
     truth,
 )
 
-TIME_FORM = "must be RFC 3339 with an offset, like 2025-02-25T11:51:22Z"
-FORM = "interval must be a duration like 10s, 1.5h or 2h45m"
-FORM += ", or of the calendar, like 1d, 2w, 1mo or 1y"
 ALL_TIME = {"startTime": "0001-01-01T00:00:00Z", "endTime": "9999-12-31T23:59:59.999999Z"}
 SUBJECTS = {"classification": "fraud", "regression": "price"}
 CLASS_METRICS = ("accuracy", "precision", "recall", "specificity", "f1")
@@ -34,14 +31,8 @@ SHOWN = text("SELECT zone, :noon AT TIME ZONE zone FROM unnest(CAST(:zones AS te
 PETS = [("cat", "cat")] * 3 + [("dog", "cat")] + [("dog", "dog")] * 4 + [("cat", "dog")]
 
 
-def ask(client, kind="classification", **parameters):
-    """The answer about the model in the minute from START; None leaves a parameter out."""
-    query = {k: v for k, v in (MODEL | MINUTE | parameters).items() if v is not None}
-    return client.get(f"/api/v1/metrics/{kind}", query_string=query)
-
-
 def answered(client, kind="classification", **parameters):
-    answer = ask(client, kind, **parameters)
+    answer = native_metrics(client, kind, **parameters)
     assert answer.status_code == 200, answer.text
     return answer.json
 
@@ -56,20 +47,6 @@ def counts(client, **parameters):
 
 def starts(client, **parameters):
     return [bucket["startTime"] for bucket in buckets(client, **parameters)]
-
-
-def refused(answer, status=400):
-    """The detail of a problem; of parameters the status is 422 and they are named."""
-    assert answer.status_code == status, answer.text
-    assert answer.content_type == "application/problem+json"
-    assert answer.json["status"] == status
-    return answer.json["detail"]
-
-
-def now(database):
-    """The database's clock, by which rows are stamped."""
-    with database.reading() as conn:
-        return conn.execute(text("SELECT clock_timestamp()")).scalar_one()
 
 
 @pytest.fixture
@@ -231,21 +208,14 @@ def test_versions_and_deployments_are_told_apart(client):
     assert (bucket["n"], bucket["accuracy"], bucket["predictions"]) == (2, 0, 2)
 
 
-def test_an_unknown_part_is_not_found(client, hit):
-    message = refused(ask(client, version="9", deployment="eu"), 404)
-
-    expected = "no predictions of model shop/checkout/fraud, deployment eu, version 9"
-    assert message == expected
-
-
 # --- moments --------------------------------------------------------------------------------
 
 
 def test_a_moment_before_a_correction_has_the_old_answer(client, database):
     given_pairs(client, [("a", "b"), ("a", "a")])
-    before = now(database)
+    before = now_of(database)
     tell(client, truth(f"{at().isoformat()}-0", label="a"))
-    after = now(database)
+    after = now_of(database)
 
     was = answered(client, asOf=before.isoformat())
     (bucket,) = was["buckets"]
@@ -263,11 +233,11 @@ def test_before_all_began_there_was_nothing(client, hit):
 
 
 def test_an_answer_says_how_fresh_it_is(client, database, hit):
-    earliest = now(database)
+    earliest = now_of(database)
     answer = answered(client)
 
     as_of = datetime.fromisoformat(answer["freshness"]["asOf"])
-    assert earliest <= as_of <= now(database)
+    assert earliest <= as_of <= now_of(database)
     clean_until = answer["freshness"]["cleanUntil"]
     assert clean_until is None or datetime.fromisoformat(clean_until) <= as_of
     assert counts(client, asOf=as_of.isoformat()) == [1]
@@ -348,20 +318,6 @@ def test_10000_buckets_are_answered(client, hit):
     assert counts(client, interval="1s", endTime=end) == [1] + [0] * 9_999
 
 
-@pytest.mark.parametrize(
-    ("interval", "end", "count"),
-    [
-        ("1s", "2025-02-25T14:38:02.000001Z", 10_001),
-        ("1s", "2075-02-25T11:51:22Z", 1_577_836_800),
-        ("1d", "2052-07-13T11:51:22.000001Z", 10_001),
-    ],
-)
-def test_more_buckets_are_refused(client, hit, interval, end, count):
-    message = refused(ask(client, interval=interval, endTime=end))
-
-    assert message == f"{count} buckets; an answer may have 10000"
-
-
 def test_all_time_is_answered(client, hit):
     assert counts(client, **ALL_TIME) == [1]
     assert sum(counts(client, **ALL_TIME, interval="1y")) == 1
@@ -401,131 +357,3 @@ def test_each_time_zone_of_ours_is_the_databases_too(client, database, hit):
         ours = [(zone, noon.astimezone(ZoneInfo(zone)).replace(tzinfo=None)) for zone, _ in shown]
         assert [tuple(row) for row in shown] == ours
     assert counts(client, interval="1d", timeZone="Asia/Kathmandu", align="epoch") == [1]
-
-
-# --- what is refused ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["classification", "regression"])
-@pytest.mark.parametrize("name", ["model", "startTime", "endTime"])
-def test_a_missing_parameter_is_named(client, kind, name):
-    answer = ask(client, kind, **{name: None})
-
-    assert refused(answer, 422) == f"{name} is required"
-    assert answer.json["errors"] == [{"field": name, "reason": "is required"}]
-
-
-@pytest.mark.parametrize("kind", ["classification", "regression"])
-def test_an_unknown_model_is_not_found(client, kind):
-    answer = ask(client, kind)
-
-    assert answer.json == {
-        "type": "/problems#UnknownModel",
-        "title": "No such model is known",
-        "status": 404,
-        "detail": "no predictions or subscription of model shop/checkout/fraud",
-    }
-    refused(answer, 404)
-
-
-def test_a_question_of_the_wrong_kind_is_refused(client, hit):
-    given_pairs(client, [(1, 1)], output="value", model="price")
-
-    message = "model shop/checkout/fraud does classification, not regression"
-    assert refused(ask(client, "regression")) == message
-    message = "model shop/checkout/price does regression, not classification"
-    assert refused(ask(client, model="price")) == message
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"endTime": MINUTE["startTime"]}, "the end of the window must be after its start"),
-        ({"endTime": "2024-01-01T00:00:00Z"}, "the end of the window must be after its start"),
-        ({"interval": "1m1us"}, "the interval is longer than the window"),
-        ({"interval": "2m", "align": "epoch"}, "the interval is longer than the window"),
-        ({"interval": "0s"}, "the interval must be longer than zero"),
-        ({"align": "epoch"}, "align=epoch needs an interval"),
-        ({"asOf": "9999-12-31T23:59:59Z"}, "asOf must not be in the future"),
-    ],
-    ids=str,
-)
-def test_a_question_that_has_no_answer_is_refused(client, hit, parameters, message):
-    answer = ask(client, **parameters)
-
-    assert refused(answer) == message
-    assert answer.json["type"] == "/problems#InvalidWindow"
-
-
-def test_a_moment_to_come_is_refused_by_the_databases_clock(client, database, hit):
-    later = now(database) + timedelta(minutes=1)
-
-    assert refused(ask(client, asOf=later.isoformat())) == "asOf must not be in the future"
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"model": ""}, "model must not be empty"),
-        ({"interval": "10"}, FORM),
-        ({"interval": ""}, FORM),
-        ({"interval": "0d"}, FORM),
-        ({"interval": "1.5d"}, FORM),
-        ({"interval": "1M"}, FORM),
-        ({"interval": "10000d"}, FORM),
-        ({"interval": "1000y"}, FORM),
-        ({"interval": "1d12h"}, FORM),
-        ({"interval": "PT10S"}, FORM),
-        ({"interval": "-10s"}, "interval must not be negative"),
-        ({"interval": "1ns"}, "interval must be a whole number of microseconds"),
-        ({"interval": "9999999999999h"}, "interval is too long"),
-        ({"timeZone": "Mars/Olympus"}, "timeZone must be a time zone like Europe/Paris"),
-        ({"timeZone": ""}, "timeZone must be a time zone like Europe/Paris"),
-        ({"timeZone": "CET"}, "timeZone must be a time zone like Europe/Paris"),
-        ({"timeZone": "UTC\0"}, "timeZone must be a time zone like Europe/Paris"),
-        ({"timeZone": "../UTC"}, "timeZone must be a time zone like Europe/Paris"),
-        ({"align": "end"}, "align must be one of: start, epoch"),
-        ({"average": "mean"}, "average must be one of: macro, micro, weighted"),
-        ({"explain": "perhaps"}, "explain must be true or false"),
-        ({"asOf": "yesterday"}, f"asOf {TIME_FORM}"),
-        ({"startTime": "2025-02-25"}, f"startTime {TIME_FORM}"),
-        ({"endTime": "2025-02-30T00:00:00Z"}, "endTime day is out of range for month"),
-        ({"intervall": "10s"}, "intervall is not a parameter"),
-    ],
-    ids=str,
-)
-def test_a_parameter_that_can_not_be_read_is_refused(client, hit, parameters, message):
-    assert refused(ask(client, **parameters), 422) == message
-
-
-@pytest.mark.parametrize("name", ["namespace", "pipeline", "model", "deployment", "version"])
-def test_a_name_with_nul_is_refused(client, name):
-    message = refused(ask(client, **{name: "a\0b"}), 422)
-
-    assert message == f"{name} must not contain the character NUL"
-
-
-def test_a_regressor_has_no_average(client):
-    assert refused(ask(client, "regression", average="macro"), 422) == "average is not a parameter"
-
-
-def test_a_key_may_stand_in_the_query(app, workspace, hit):
-    answer = ask(app.test_client(), api_key=workspace.read_key)
-
-    assert answer.status_code == 200
-    assert ask(keyed_client(app, workspace.ingest_key)).status_code == 403
-
-
-def test_a_zone_that_only_we_know_is_refused(client, hit, monkeypatch):
-    monkeypatch.setattr("app.api.metrics.zones", lambda: {"Mars/Olympus"})
-
-    message = refused(ask(client, timeZone="Mars/Olympus"))
-    assert message == "the database has no time zone Mars/Olympus"
-
-
-def test_a_matrix_for_each_customer_is_too_large(client, monkeypatch):
-    given_pairs(client, PETS)
-    monkeypatch.setattr("app.query.classification.MAX_MATRIX_CELLS", 3)
-
-    message = "1 confusion matrices of 2 classes are more than 3 cells; ask for fewer buckets"
-    assert refused(ask(client), 413) == message
