@@ -349,11 +349,15 @@ def test_at_the_edges_of_time_there_is_nothing_and_no_crash(client, kind, zone, 
 
 def test_each_time_zone_of_ours_is_the_databases_too(client, database, hit):
     """Its clocks, too: some names mean an offset to PostgreSQL, and a zone to Python."""
-    assert len(zones()) > 400
+    with database.reading() as conn:
+        theirs = set(conn.execute(text("SELECT name FROM pg_timezone_names")).scalars())
+    common = sorted(zones() & theirs)
+    assert len(common) > 400
     for month in (1, 4, 7, 10):
         noon = datetime(2024, month, 1, 12, tzinfo=UTC)
         with database.reading() as conn:
-            shown = conn.execute(SHOWN, {"noon": noon, "zones": sorted(zones())}).all()
+            shown = conn.execute(SHOWN, {"noon": noon, "zones": common}).all()
         ours = [(zone, noon.astimezone(ZoneInfo(zone)).replace(tzinfo=None)) for zone, _ in shown]
         assert [tuple(row) for row in shown] == ours
-    assert counts(client, interval="1d", timeZone="Asia/Kathmandu", align="epoch") == [1]
+    for zone in zones() - theirs:  # one that is too new for the tables of the database's host
+        assert native_metrics(client, interval="1d", timeZone=zone).status_code == 400, zone
