@@ -1,5 +1,6 @@
 """Native metrics: values worked out by hand, windows and grids, moments, and refusals."""
 
+import sys
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -179,6 +180,14 @@ def test_where_ratios_end(client, pairs, r2, percentage):
 
     (bucket,) = buckets(client, "regression")
     assert (bucket["r2"], bucket["meanAbsolutePercentageError"]) == (r2, percentage)
+
+
+def test_a_ratio_beyond_all_doubles_ends_at_the_last(client):
+    given_pairs(client, [(1e100, 1e-140), (1e100, 2e-140)], output="value")
+
+    (bucket,) = buckets(client, "regression")
+    assert bucket["r2"] == -sys.float_info.max
+    assert bucket["meanSquaredError"] == pytest.approx(1e200)
 
 
 def test_an_empty_bucket_has_no_errors(client):
