@@ -1,21 +1,23 @@
 """Native metrics: any window, any interval, any moment, and what the answer rests on."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from flask_smorest import Blueprint
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
 from sqlalchemy import Connection
 
 from app.api.access import database, needs
 from app.api.numbers import UtcTime
-from app.api.parameters import Instant, Text, parse_go_duration
+from app.api.parameters import Instant, NotADuration, Text, parse_go_duration
 from app.auth.keys import Role
 from app.errors import InvalidWindow
-from app.query.basis import Basis, basis_of
+from app.query.basis import Basis, basis_of, check_clocks
 from app.query.classification import Average, ClassificationBucket, classification_metrics
 from app.query.models import Part, subject
 from app.query.regression import RegressionBucket, regression_metrics
@@ -28,7 +30,8 @@ EPOCH_DAY, EPOCH_MONTH = datetime(2000, 1, 3), datetime(2000, 1, 1)  # noqa: DTZ
 
 blp = Blueprint("metrics", __name__, url_prefix="/api/v1/metrics", description="How good it was")
 
-_CALENDAR = re.compile(r"(?P<number>[1-9]\d{0,3})(?P<unit>mo|[dwy])", re.ASCII)
+# Years up to 999: the database knows no calendar thousands of years before Christ.
+_CALENDAR = re.compile(r"(?P<number>[1-9]\d{0,3})(?P<unit>d|w|mo|(?<!\d{4})y)", re.ASCII)
 _UNITS = {
     "d": lambda number: Calendar(days=number),
     "w": lambda number: Calendar(days=7 * number),
@@ -41,13 +44,13 @@ def parse_interval(text: str) -> timedelta | Calendar:
     """Read a duration as Go writes it, or days, weeks, months or years of the calendar.
 
     Raises:
-        ValueError: neither.
+        ValueError: neither, or no duration that can be.
     """
     if match := _CALENDAR.fullmatch(text):
         return _UNITS[match["unit"]](int(match["number"]))
     try:
         return parse_go_duration(text)
-    except ValueError as error:
+    except NotADuration as error:
         raise ValueError(f"{error}, or of the calendar, like 1d, 2w, 1mo or 1y") from None
 
 
@@ -61,17 +64,29 @@ class Interval(fields.Field[timedelta | Calendar]):
             raise ValidationError(str(error)) from None
 
 
+# PostgreSQL reads these as offsets that never change, and `localtime` is whatever a host says.
+_OF_TWO_MEANINGS = {"CET", "EET", "MET", "WET", "localtime"}
+
+
+@cache
+def zones() -> frozenset[str]:
+    """Names of the time zones that a calendar may follow."""
+    return frozenset(available_timezones() - _OF_TWO_MEANINGS)
+
+
 def _check_zone(name: str) -> None:
-    if name not in available_timezones():
+    if name not in zones():
         raise ValidationError("must be a time zone like Europe/Paris")
 
 
 class MetricsArgs(Schema):
     """A model or a part of it, a window, and how it is cut into buckets."""
 
+    error_messages = {"unknown": "is not a parameter"}  # noqa: RUF012 - marshmallow's own way
+
     namespace = Text(load_default="")
     pipeline = Text(load_default="")
-    model = Text(required=True, validate=validate.Length(min=1))
+    model = Text(required=True, validate=validate.Length(min=1, error="must not be empty"))
     deployment = Text(metadata={"description": "Only this deployment's predictions"})
     version = Text(metadata={"description": "Only this version's predictions"})
     start = Instant(required=True, data_key="startTime", metadata={"format": "date-time"})
@@ -95,8 +110,15 @@ class MetricsArgs(Schema):
         metadata={"format": "date-time", "description": "As it was known at this moment"},
     )
     explain = fields.Boolean(
-        load_default=False, metadata={"description": "Say what the answer was added up from"}
+        load_default=False,
+        error_messages={"invalid": "must be true or false"},
+        metadata={"description": "Say what the answer was added up from"},
     )
+
+    @pre_load
+    def leave_out_the_key(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        """A key may stand in the query; it has opened the door, and is no part of the question."""
+        return {name: value for name, value in data.items() if name != "api_key"}
 
 
 class ClassificationArgs(MetricsArgs):
@@ -217,7 +239,7 @@ class RegressionAnswerSchema(AnswerSchema):
 
 @blp.route("/classification")
 @needs(Role.READ)
-@blp.arguments(ClassificationArgs, location="query")
+@blp.arguments(ClassificationArgs, location="query", unknown=RAISE)
 @blp.response(200, ClassificationAnswerSchema)
 def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """Accuracy, precision, recall, F1 and confusion matrices over time
@@ -227,6 +249,7 @@ def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any
     """
     asked = _question(args)
     with database().reading() as conn:
+        check_clocks(conn, asked["grid"].zone, asked["as_of"])
         buckets = classification_metrics(
             conn,
             database().registry,
@@ -240,7 +263,7 @@ def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any
 
 @blp.route("/regression")
 @needs(Role.READ)
-@blp.arguments(MetricsArgs, location="query")
+@blp.arguments(MetricsArgs, location="query", unknown=RAISE)
 @blp.response(200, RegressionAnswerSchema)
 def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """Errors, bias, R² and percentage error over time
@@ -250,6 +273,7 @@ def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """
     asked = _question(args)
     with database().reading() as conn:
+        check_clocks(conn, asked["grid"].zone, asked["as_of"])
         buckets = regression_metrics(conn, workspace_id=workspace_id, **asked)
         basis = _basis(conn, args, asked, workspace_id, Kind.REGRESSION)
     return _answer(basis, [_regression(bucket) for bucket in buckets])
@@ -301,7 +325,7 @@ def _answer(basis: Basis, buckets: list[dict[str, Any]]) -> dict[str, Any]:
         "exact": basis.reach.exact,
         "snapped": basis.reach.snapped,
         "freshness": {
-            "as_of": basis.reach.as_of or datetime.now(UTC),
+            "as_of": basis.reach.as_of or basis.asked_at,
             "clean_until": basis.clean_until,
         },
         "buckets": buckets,

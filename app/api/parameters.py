@@ -36,6 +36,10 @@ _UNIT_IN_MICROSECONDS = {
 }
 
 
+class NotADuration(ValueError):
+    """The text has not the form of one."""
+
+
 def parse_instant(text: str) -> datetime:
     """Read RFC 3339 with an offset, as UTC.
 
@@ -61,10 +65,11 @@ def parse_go_duration(text: str) -> timedelta:
     """Read a duration as Go writes it: 10s, 1.5h, 2h45m.
 
     Raises:
-        ValueError: not of this form, negative, or finer than a microsecond.
+        NotADuration: not of this form.
+        ValueError: negative, too long, or finer than a microsecond.
     """
     if not _DURATION.fullmatch(text):
-        raise ValueError("must be a duration like 10s, 1.5h or 2h45m")
+        raise NotADuration("must be a duration like 10s, 1.5h or 2h45m")
     if text.startswith("-"):
         raise ValueError("must not be negative")
     total = sum(

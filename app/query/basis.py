@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DataError
 
+from app.errors import InvalidWindow
 from app.query.window import BOUNDS
 
 
@@ -45,13 +47,32 @@ class Basis:
     """All of it, read in one snapshot with the answer.
 
     `requests` holds (predictions, failures) per bucket; a failed request is no prediction. What
-    was received since `clean_until` was read from its rows. `pieces` are there if asked for.
+    was stored by `asked_at` was there to be counted, what was received since `clean_until` was
+    read from its rows. `pieces` are there if asked for.
     """
 
     reach: Reach
+    asked_at: datetime
     clean_until: datetime | None
     requests: list[tuple[int, int]]
     pieces: list[Piece] | None
+
+
+def check_clocks(conn: Connection, zone: str, as_of: datetime | None) -> None:
+    """Refuse a zone that the database lacks, and a moment that its clock has not reached.
+
+    It is the clock that rows are stamped by. Names of zones come and go with the tables that a
+    host keeps of them, and those of the database's host may be others than ours.
+
+    Raises:
+        InvalidWindow: one of the two.
+    """
+    try:
+        now, _ = conn.execute(_NOW, {"zone": zone}).one()
+    except DataError:
+        raise InvalidWindow(f"the database has no time zone {zone}") from None
+    if as_of is not None and as_of > now:
+        raise InvalidWindow("asOf must not be in the future")
 
 
 def basis_of(
@@ -62,9 +83,11 @@ def basis_of(
     Cost: the cells of the predictions; with `explained` as the answer itself once more.
     """
     asked = {"series": list(series), **question}
+    asked_at, clean_until = conn.execute(_CLEAN).one()
     return Basis(
         _reach(conn, asked),
-        conn.execute(_CLEAN).scalar_one(),
+        asked_at,
+        clean_until,
         _requests(conn, asked),
         _pieces(conn, asked) if explained else None,
     )
@@ -94,8 +117,10 @@ _REACH = text("""
     CROSS JOIN LATERAL truthline.reach('outcome', CAST(:series AS integer[]), edges,
                                        CAST(:as_of AS timestamptz)) AS reach
 """)
+_NOW = text("SELECT now(), now() AT TIME ZONE :zone")
+# The transaction began before its snapshot was taken: what was committed by then is in it.
 _CLEAN = text("""
-    SELECT nullif(min(clean_until), '-infinity') FROM truthline.levels()
+    SELECT now(), nullif(min(clean_until), '-infinity') FROM truthline.levels()
     WHERE subject = 'outcome' AND learned_width = INTERVAL '1 hour'
 """)
 _REQUESTS = text(f"""
@@ -106,7 +131,9 @@ _REQUESTS = text(f"""
     LEFT JOIN truthline.prediction_cells(CAST(:series AS integer[]), {BOUNDS}) AS cell USING (place)
     GROUP BY grid.place ORDER BY grid.place
 """)
+# Python's calendar begins with the year 1; what is skipped lies a month before the window.
 _EXPLAIN = text(f"""
-    SELECT source, learned_from, learned_until, n
+    SELECT source, greatest(learned_from, TIMESTAMPTZ '0001-01-01 00:00:00+00'),
+           learned_until, n
     FROM truthline.explain('outcome', CAST(:series AS integer[]), {BOUNDS})
 """)

@@ -1,6 +1,6 @@
 """How good were the classes? Accuracy, averages and confusion matrices, bucket by bucket.
 
-The definitions stand in `sql/views/30_classification.sql`; here they are asked for and named.
+The definitions stand in `sql/views/60_classification.sql`; here they are asked for and named.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

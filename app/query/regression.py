@@ -1,6 +1,6 @@
 """How far were the values? Errors, bucket by bucket.
 
-The definitions stand in `sql/views/40_regression.sql`; here they are asked for and named.
+The definitions stand in `sql/views/70_regression.sql`; here they are asked for and named.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 -- What grafana_reader may read. psql runs this as the owner after every migration.
 --
 -- The functions of schema truthline run with the rights of who calls them, so the tables that
--- they read have to be open too.
+-- they read have to be open too. A continuous aggregate is read with the rights of its owner, so
+-- what TimescaleDB keeps it in stays closed.
 -- Why      tables are named one by one, so that a new one is closed until somebody opens it.
 --          api_key, signing_secret, refresh_family, refresh_token, prediction_key,
 --          pending_feedback and ingest_batch stay closed: they hold digests of keys, what tokens
@@ -17,9 +18,22 @@ GRANT SELECT ON
     truthline_data.subscription,
     truthline_data.prediction,
     truthline_data.outcome,
-    truthline_data.outcome_measure,
-    truthline_data.outcome_1h,
-    truthline_data.outcome_1d,
-    truthline_data.outcome_1mo,
-    truthline_data.level
+    truthline_data.subject,
+    truthline_data.level_column,
+    truthline_data.level,
+    truthline_data.retention,
+    truthline_data.outcome_5m_1h,
+    truthline_data.outcome_1h_1h,
+    truthline_data.outcome_5m_1d,
+    truthline_data.outcome_1h_1d,
+    truthline_data.outcome_1d_1d,
+    truthline_data.outcome_1h_1mo,
+    truthline_data.outcome_1d_1mo,
+    truthline_data.prediction_5m_1h,
+    truthline_data.prediction_1h_1h,
+    truthline_data.prediction_1d_1d,
+    truthline_data.score_1h_1h,
+    truthline_data.score_1d_1d,
+    truthline_data.latency_1h_1h,
+    truthline_data.latency_1d_1d
 TO grafana_reader;

@@ -23,7 +23,9 @@ COMMENT ON FUNCTION truthline.bucket_width(timestamptz, timestamptz, interval) I
 --          there is one bucket: the whole window.
 -- Calendar a width of days or months follows the calendar of `zone`, counted from `origin`: a
 --          day is 23 or 25 hours long where clocks change, the end of a month where a month
---          lacks the day. In UTC days are 24 hours.
+--          lacks the day. A bound that clocks skip lies as long after the skip as it would have
+--          lain after its beginning; one that they show twice is the later. A day that a zone
+--          skipped has no bucket. In UTC days are 24 hours.
 -- Why      generate_series and not time_bucket_gapfill: the latter is absent from the Apache
 --          edition and says nothing when no row matches.
 CREATE OR REPLACE FUNCTION truthline.buckets(
@@ -37,18 +39,25 @@ DECLARE
     span interval := truthline.bucket_width(start_time, end_time, width);
     -- one bucket is the window, wherever the origin is
     zero timestamptz := CASE WHEN width IS NULL THEN start_time ELSE coalesce(origin, start_time) END;
+    -- a month of the Gregorian calendar is 2,629,746 seconds on average
+    seconds numeric := months * 2629746.0 + extract(epoch FROM width - make_interval(months => months));
 BEGIN
     IF calendar THEN
         RETURN QUERY
         SELECT (row_number() OVER (ORDER BY i))::integer,
                greatest(at, start_time), least(until, end_time)
         FROM (
-            SELECT i, (zero AT TIME ZONE zone + i * width) AT TIME ZONE zone AS at,
-                   (zero AT TIME ZONE zone + (i + 1) * width) AT TIME ZONE zone AS until
-            FROM generate_series(  -- one more at either end, for months differ in length
-                floor(extract(epoch FROM start_time - zero) / extract(epoch FROM width))::bigint - 1,
-                ceil(extract(epoch FROM end_time - zero) / extract(epoch FROM width))::bigint + 1
+            SELECT i, at, lead(at) OVER (ORDER BY i) AS until
+            FROM generate_series(  -- two more at either end, for days and months differ in length
+                greatest(floor(extract(epoch FROM start_time - zero) / seconds) - 2,
+                         CASE WHEN start_time >= zero THEN 0 END)::bigint,
+                ceil(extract(epoch FROM end_time - zero) / seconds)::bigint + 2
             ) AS i
+            CROSS JOIN LATERAL (
+                -- by its time of day alone, the origin could be the later of two
+                SELECT CASE i WHEN 0 THEN zero
+                              ELSE (zero AT TIME ZONE zone + i * width) AT TIME ZONE zone END
+            ) AS bound (at)
         ) AS grid
         WHERE grid.at < end_time AND grid.until > start_time AND grid.at < grid.until
         ORDER BY i;

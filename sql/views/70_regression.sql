@@ -4,7 +4,8 @@
 -- Units    error = predicted - actual. mean_error (the bias), mean absolute and root mean squared
 --          error in the model's own unit, mean squared error in its square, the others fractions
 --          of 1; NULL where the bucket holds no truth.
--- Formula  r2 = 1 - sum error^2 / sum (actual - mean actual)^2, NULL where all truths are equal;
+-- Formula  r2 = 1 - sum error^2 / sum (actual - mean actual)^2, NULL where all truths are equal, and
+--          the lowest double where it would be lower;
 --          mean_absolute_percentage_error = mean of |error / actual| over truths other than 0.
 -- Cost     error_cells, one per bucket.
 CREATE OR REPLACE FUNCTION truthline.regression_metrics(
@@ -20,13 +21,16 @@ CREATE OR REPLACE FUNCTION truthline.regression_metrics(
            (cell.sum_squared_error / cell.n)::float8,
            sqrt((cell.sum_squared_error / cell.n)::float8),
            (cell.sum_error / cell.n)::float8,
-           -- n times the sum of squares around the mean: a whole comparison without division
-           (1 - cell.n * cell.sum_squared_error
-                / nullif(cell.n * cell.sum_squared_actual - cell.sum_actual * cell.sum_actual, 0))::float8,
+           CASE WHEN truths.spread > 0 THEN greatest(
+               1 - cell.n * cell.sum_squared_error / truths.spread, -1.7976931348623157e308)::float8 END,
            (cell.sum_percentage_error / nullif(cell.n_percentage, 0))::float8
     FROM truthline.buckets(start_time, end_time, width, origin, zone) AS grid
     LEFT JOIN truthline.error_cells(
         series, start_time, end_time, width, origin, zone, as_of) AS cell USING (place)
+    CROSS JOIN LATERAL (
+        -- n times the sum of squares around the mean: a whole comparison without division
+        SELECT cell.n * cell.sum_squared_actual - cell.sum_actual * cell.sum_actual
+    ) AS truths (spread)
     ORDER BY grid.place
 $$;
 COMMENT ON FUNCTION truthline.regression_metrics(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS

@@ -79,6 +79,18 @@ def pairs_of(matrix, categories):
         yield from [(categories[predicted], categories[actual])] * count
 
 
+def native_metrics(client, kind="classification", **parameters):
+    """The answer about the model in the minute from START; None leaves a parameter out."""
+    query = {k: v for k, v in (MODEL | MINUTE | parameters).items() if v is not None}
+    return client.get(f"/api/v1/metrics/{kind}", query_string=query)
+
+
+def now_of(database):
+    """The database's clock, by which rows are stamped."""
+    with database.reading() as conn:
+        return conn.execute(text("SELECT clock_timestamp()")).scalar_one()
+
+
 # --- Seldon's -------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from app.auth.keys import Role, create_key
 from app.auth.workspaces import find_or_create_workspace
 from tests.api.given import (
     MINUTE,
+    MODEL,
     NOTHING,
     SELDON,
     SELDON_MODEL,
@@ -46,6 +47,8 @@ OPEN = {
 }
 # For each route that reads: a question about what `given_something` stores.
 QUESTIONS = {
+    "/api/v1/metrics/classification": MODEL | MINUTE,
+    "/api/v1/metrics/regression": MODEL | MINUTE | {"model": "price"},
     f"{SELDON}/metrics/pipeline/classification": SELDON_MODEL | MINUTE,
     f"{SELDON}/metrics/pipeline/regression": SELDON_MODEL | MINUTE | {"modelName": "price"},
     f"{SELDON}/pipeline/subscriptions": {"namespace": "shop"},

@@ -13,14 +13,17 @@ from tests.deploy.compose import PASSWORD
 
 CLOSED = ["api_key", "signing_secret", "refresh_family", "refresh_token"]
 CLOSED += ["ingest_batch", "pending_feedback", "prediction_key"]
-FUNCTIONS = ["buckets", "classification_metrics", "outcome_cells", "regression_metrics"]
+WINDOW = "now() - INTERVAL '3 days', now(), '7 hours'"
+OF_SERIES = ["classification_metrics", "regression_metrics", "outcome_cells", "error_cells"]
+OF_SERIES += ["prediction_cells", "score_cells", "latency_cells"]
 CALLS = {
-    "buckets": "buckets(now() - INTERVAL '1 hour', now(), '10 min')",
-    **{
-        name: f"{name}(ARRAY[1], now() - INTERVAL '1 hour', now(), '10 min')"
-        for name in FUNCTIONS[1:]
-    },
+    "buckets": f"buckets({WINDOW})",
+    "levels": "levels()",
+    "clean_until": "clean_until('outcome_1h_1h')",
+    "explain": f"explain('outcome', ARRAY[1], {WINDOW})",
+    **{name: f"{name}(ARRAY[1], {WINDOW})" for name in OF_SERIES},
 }
+LEVELS = "SELECT name FROM truthline_data.level"
 # Tables and views that a function of schema truthline names, and that the reader can't read.
 NAMED_BUT_CLOSED = """
     SELECT function.oid::regprocedure, relation.oid::regclass
@@ -58,9 +61,16 @@ def accepts(secret: str, password: str) -> bool:
     return stored_key == keys.split(":")[0]
 
 
-@pytest.mark.parametrize("call", FUNCTIONS)
+@pytest.mark.parametrize("call", CALLS)
 def test_the_reader_may_ask_for_metrics(reader: psycopg.Connection, call: str) -> None:
-    reader.execute(f"SELECT * FROM truthline.{CALLS[call]}").fetchall()
+    reader.execute(f"SELECT * FROM truthline.{CALLS[call]}")
+
+
+def test_the_reader_may_read_every_level(reader: psycopg.Connection) -> None:
+    levels = [name for (name,) in reader.execute(LEVELS)]
+    assert len(levels) > 10
+    for name in levels:
+        reader.execute(f"SELECT * FROM truthline_data.{name}")
 
 
 def test_the_reader_may_read_what_functions_read(superuser: psycopg.Connection) -> None:

@@ -1,0 +1,33 @@
+"""The worked example of docs/api.md, played against the service."""
+
+import json
+import re
+from pathlib import Path
+
+PAGE = (Path(__file__).parents[2] / "docs/api.md").read_text()
+SECTION = next(part for part in PAGE.split("\n## ") if part.startswith("Metrics\n"))
+REQUESTS = re.findall(r"```http\n(\w+) (\S+)\n(.*?)```", SECTION, re.DOTALL)
+[ANSWER] = re.findall(r"```json\n(.*?)```", SECTION, re.DOTALL)
+
+
+def test_the_worked_example_is_answered_as_it_says(client):
+    *told, (method, url, _) = REQUESTS
+    for post, path, body in told:
+        answer = client.open(path, method=post, json=json.loads(body))
+        assert answer.status_code == 200, answer.text
+
+    answer = client.open(url, method=method)
+    assert answer.status_code == 200, answer.text
+    expected = json.loads(ANSWER)
+    fresh = answer.json["freshness"]
+    assert fresh.keys() == expected["freshness"].keys()
+    assert answer.json == expected | {"freshness": fresh}  # of today, not of the page's day
+
+
+def test_the_page_names_every_parameter(app):
+    document = app.test_client().get("/openapi.json").json
+    operation = document["paths"]["/api/v1/metrics/classification"]["get"]
+    cells = [line.split("|")[1] for line in SECTION.splitlines() if line.startswith("| `")]
+
+    named = set(re.findall(r"`(\w+)`", " ".join(cells)))
+    assert named == {parameter["name"] for parameter in operation["parameters"]}
