@@ -372,7 +372,7 @@ class ExportMetricRequest(msgspec.Struct, rename="camel"):
 @takes_body(blp, ExportMetricRequest)
 @blp.response(200, ExportSchema)
 def post_export(workspace_id: int) -> dict[str, Any]:
-    """A metric as CSV, packed as base64: predictions, scoringLatency, predictionValues, ..."""
+    """Export a metric over time as CSV, packed as base64"""
     body = read_message(ExportMetricRequest)
     export = EXPORTS.get(body.metric_name)
     if export is None:
