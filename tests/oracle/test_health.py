@@ -189,3 +189,20 @@ def test_the_same_once_levels_are_refreshed_and_more_rows_came(own_database):
         begin = EARLIEST_START + timedelta(seconds=seconds, microseconds=seconds)
         window = Window(begin, begin + timedelta(days=days))
         check(window, rows + late, *asked(own_database, DEFAULT, name, window))
+
+
+def test_a_box_whose_rows_were_dropped_is_unknown_and_its_count_is_not(own_database):
+    rows = [Row(EARLIEST_START + n * timedelta(hours=1), float(n), 0.5) for n in range(96)]
+    name = told(own_database, DEFAULT, rows)
+    with own_database.writing() as conn:
+        conn.exec_driver_sql(BACKDATE)
+    refresh(own_database)
+    with own_database.writing() as conn:  # as retention does
+        conn.exec_driver_sql("DELETE FROM prediction")
+        conn.exec_driver_sql("INSERT INTO retention VALUES ('prediction', now())")
+
+    midnight = EARLIEST_START.replace(hour=0)
+    window = Window(midnight, midnight + timedelta(days=10))
+    found, boxes = asked(own_database, DEFAULT, name, window)
+    assert (found.answered, found.mean_latency_ms) == (96, 500)
+    assert [(box.n, box.quantiles) for box in boxes] == [(n, None) for n in (23, 24, 24, 24, 1)]
