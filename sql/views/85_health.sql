@@ -15,7 +15,7 @@ COMMENT ON FUNCTION truthline.mean_milliseconds(numeric, bigint) IS
 -- Units    `n` counts requests that were answered, n_failed those that were not. Latencies are
 --          those of requests, failed ones too, as far as they were reported: n_latency of them,
 --          sum_latency seconds in all.
--- Cost     prediction_cells, and then only cells.
+-- Cost     cells of predictions, one per bucket: classes are added up before they leave the planner.
 CREATE OR REPLACE FUNCTION truthline.prediction_volume(
     series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
     origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
@@ -23,14 +23,16 @@ CREATE OR REPLACE FUNCTION truthline.prediction_volume(
     bucket_start timestamptz, bucket_end timestamptz, n bigint, n_failed bigint,
     n_latency bigint, sum_latency numeric
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT grid.bucket_start, grid.bucket_end,
-           coalesce(sum(cell.n_requests - cell.n_failed), 0)::bigint,
-           coalesce(sum(cell.n_failed), 0)::bigint,
-           coalesce(sum(cell.n_latency), 0)::bigint, sum(cell.sum_latency)
+    SELECT grid.bucket_start, grid.bucket_end, coalesce(cell.n_requests - cell.n_failed, 0),
+           coalesce(cell.n_failed, 0), coalesce(cell.n_latency, 0), cell.sum_latency
     FROM truthline.buckets(start_time, end_time, width, origin, zone) AS grid
-    LEFT JOIN truthline.prediction_cells(
-        series, start_time, end_time, width, origin, zone, as_of) AS cell USING (place)
-    GROUP BY grid.place, 1, 2
+    LEFT JOIN truthline.cells(
+        'prediction', '{n_requests,n_failed,n,n_latency,sum_latency}',
+        series, start_time, end_time, width, origin, zone, as_of
+    ) AS cell (
+        place integer, n_requests bigint, n_failed bigint, n bigint, n_latency bigint,
+        sum_latency numeric
+    ) USING (place)
     ORDER BY grid.place
 $$;
 COMMENT ON FUNCTION truthline.prediction_volume(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
@@ -42,9 +44,10 @@ COMMENT ON FUNCTION truthline.prediction_volume(integer[], timestamptz, timestam
 -- Units    quantiles in the model's own unit, one per fraction of `fractions`, interpolated
 --          between the two values next to it as percentile_cont does. NULL where rows that it
 --          would take are dropped already.
--- Exact    cells tell which bin holds a rank; only the rows of that bin are then sorted. A bin is
---          a range of values.
--- Cost     score_cells, and the rows of at most two bins per fraction and bucket.
+-- Exact    cells tell which bin holds a rank; only the rows of that bin, a range of values, are then
+--          sorted.
+-- Cost     score_cells, one look at the values of each bucket, and a sort of at most two bins per
+--          fraction.
 CREATE OR REPLACE FUNCTION truthline.value_quantiles(
     series integer[], start_time timestamptz, end_time timestamptz, fractions float8[],
     width interval DEFAULT NULL, origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC',
@@ -68,29 +71,34 @@ CREATE OR REPLACE FUNCTION truthline.value_quantiles(
         CROSS JOIN LATERAL (VALUES (floor(position)::bigint), (ceil(position)::bigint))
             AS side (rank)
     ),
+    bin AS MATERIALIZED (
+        SELECT DISTINCT cell.place, cell.bin, cell.below, cell.n
+        FROM cell JOIN wanted USING (place)
+        WHERE rank >= cell.below AND rank < cell.below + cell.n
+    ),
     held AS MATERIALIZED (
-        SELECT bin.place, bin.below, bin.n, found.ordered
-        FROM (SELECT DISTINCT cell.place, cell.bin, cell.below, cell.n
-              FROM cell JOIN wanted USING (place)
-              WHERE rank >= cell.below AND rank < cell.below + cell.n) AS bin
+        SELECT bin.*, found.ordered
+        FROM (SELECT place, array_agg(bin.bin) AS bins FROM bin GROUP BY place) AS looked_for
         JOIN truthline.buckets(start_time, end_time, width, origin, zone) AS grid USING (place)
-        CROSS JOIN (SELECT truthline_data.bin_bounds()) AS bounds (bound)
         CROSS JOIN LATERAL (
-            SELECT array_agg(p.value ORDER BY p.value)
-            FROM truthline_data.prediction AS p
+            SELECT width_bucket(p.value, bounds.bound), array_agg(p.value ORDER BY p.value)
+            FROM truthline_data.prediction AS p,
+                 (SELECT truthline_data.bin_bounds() OFFSET 0) AS bounds (bound)
             WHERE p.series_id = ANY (series)
               AND p.received_at >= start_time - INTERVAL '25 hours' AND p.received_at < as_of
               AND p.time >= grid.bucket_start AND p.time < grid.bucket_end
-              AND p.value >= coalesce(bound[bin.bin], '-infinity')
-              AND p.value < coalesce(bound[bin.bin + 1], 'infinity')
-        ) AS found (ordered)
+              AND width_bucket(p.value, bounds.bound) = ANY (looked_for.bins)
+            GROUP BY 1
+        ) AS found (bin, ordered)
+        JOIN bin ON bin.place = looked_for.place AND bin.bin = found.bin
     ),
     quantile AS (
+        -- a bin that lost rows, or all, can't tell its ranks any more
         SELECT wanted.place, nth, min(beyond) AS beyond,
                CASE WHEN count(*) FILTER (WHERE cardinality(ordered) = held.n) = count(*)
                     THEN array_agg(ordered[rank - below + 1] ORDER BY rank) END AS sides
         FROM wanted
-        JOIN held ON held.place = wanted.place AND rank >= below AND rank < below + held.n
+        LEFT JOIN held ON held.place = wanted.place AND rank >= below AND rank < below + held.n
         GROUP BY wanted.place, nth
     )
     SELECT grid.bucket_start, grid.bucket_end, bucket.total, quantile.quantiles
