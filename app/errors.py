@@ -12,6 +12,7 @@ TruthlineError
 ├── InvalidGrant            a refresh token that can't be exchanged
 ├── UnsupportedGrant        another way to a token than a refresh token
 ├── UnknownModel
+├── UnknownDeployment
 ├── UnknownSubscription
 ├── DuplicateSubscription
 ├── WrongKind               a classification question to a regression model, or the reverse
@@ -85,6 +86,10 @@ class UnsupportedGrant(TruthlineError):
 
 class UnknownModel(TruthlineError):
     """No such model is known."""
+
+
+class UnknownDeployment(TruthlineError):
+    """No such deployment is known."""
 
 
 class UnknownSubscription(TruthlineError):

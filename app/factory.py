@@ -5,6 +5,7 @@ from flask import Flask
 
 from app.api import (
     craft,
+    h2o,
     ingest,
     metrics,
     numbers,
@@ -31,10 +32,11 @@ FIELD_TYPES = {
     numbers.Float32: ("number", "float"),
     numbers.UtcTime: ("string", "date-time"),
     parameters.Instant: ("string", "date-time"),
+    parameters.UtcInstant: ("string", "date-time"),
     parameters.GoDuration: ("string", None),
     metrics.Interval: ("string", None),
 }
-BLUEPRINTS = (ingest, metrics, seldon, craft, oidc, operations)
+BLUEPRINTS = (ingest, metrics, seldon, h2o, craft, oidc, operations)
 
 
 class Api(flask_smorest.Api):

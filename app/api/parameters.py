@@ -16,6 +16,7 @@ _INSTANT = re.compile(
     r"(?P<offset>[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
+_WITHOUT_OFFSET = re.compile(r"[^Tt ]+[Tt ][\d:.]+", re.ASCII)
 # In a query a bare + is a space; nobody who forgot to encode it meant one.
 _UNENCODED_PLUS = re.compile(r" (?=\d\d:\d\d$)")
 MICROSECONDS = 10**6
@@ -99,6 +100,14 @@ class Instant(fields.Field[datetime]):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
         return _read(parse_instant, value)
+
+
+class UtcInstant(fields.Field[datetime]):
+    """An instant in a query or body of a dialect in which a missing offset means UTC."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
+        text = str(value)
+        return _read(parse_instant, f"{text}Z" if _WITHOUT_OFFSET.fullmatch(text) else text)
 
 
 class GoDuration(fields.Field[timedelta]):

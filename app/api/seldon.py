@@ -5,7 +5,6 @@ and a prediction belongs to the bucket of its inference time. Numbers are the sh
 of 32-bit floats, an empty bucket's are -1, and errors have grpc-gateway's form.
 """
 
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -15,10 +14,11 @@ from marshmallow import EXCLUDE, Schema, fields, validate
 
 from app.api.access import database, needs
 from app.api.body import read_message
+from app.api.grpc_gateway import GRPC_GATEWAY
 from app.api.numbers import Float32, UtcTime
 from app.api.observe import count_rows
 from app.api.parameters import GoDuration, Instant, Text
-from app.api.problems import ErrorForm, Problem, use_error_form
+from app.api.problems import use_error_form
 from app.api.reference import takes_body
 from app.auth.keys import Role
 from app.errors import (
@@ -49,37 +49,7 @@ MAX_BUCKETS = 100
 blp = Blueprint(
     "seldon", __name__, url_prefix=f"{PREFIX}/api/v1", description="Seldon's metrics server"
 )
-
-
-# --- errors -------------------------------------------------------------------------------
-
-GRPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 409: 6, 413: 8, 415: 3, 500: 13, 503: 14}
-
-
-def grpc_gateway_error(problem: Problem) -> Response:
-    """`{code, message, details}` with gRPC's code; a row error is a plain 400 here."""
-    status = 400 if problem.status == HTTPStatus.UNPROCESSABLE_ENTITY else problem.status
-    rows = "; ".join(f"{row['field']} {row['reason']}".strip() for row in problem.errors)
-    body = {
-        "code": GRPC_CODES.get(status, 2),
-        "message": rows or problem.detail or problem.title,
-        "details": [],
-    }
-    response = jsonify(body)
-    response.status_code = status
-    return response
-
-
-ERROR_SCHEMA = {
-    "type": "object",
-    "required": ["code", "message", "details"],
-    "properties": {
-        "code": {"type": "integer", "description": "gRPC status code"},
-        "message": {"type": "string"},
-        "details": {"type": "array", "items": {}},
-    },
-}
-use_error_form(PREFIX + "/", ErrorForm(grpc_gateway_error, "GrpcGatewayError", ERROR_SCHEMA))
+use_error_form(PREFIX + "/", GRPC_GATEWAY)
 
 
 # --- metrics ------------------------------------------------------------------------------

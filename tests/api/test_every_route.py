@@ -26,6 +26,7 @@ from tests.api.given import (
     keyed_client,
     subscribed,
 )
+from tests.api.h2o_given import DAY, H2O, given_deployed
 from tests.api.issuers import hmac_signed
 
 TOKENS = "/auth/realms/<string:realm>"
@@ -45,17 +46,36 @@ OPEN = {
     f"{TOKENS}/protocol/openid-connect/revoke",
     f"{TOKENS}/.well-known/openid-configuration",
 }
+# What stands for the parameters of a path: the names of what `given_something` stores.
+NAMED = "x"
 # For each route that reads: a question about what `given_something` stores.
 QUESTIONS = {
     "/api/v1/metrics/classification": MODEL | MINUTE,
     "/api/v1/metrics/regression": MODEL | MINUTE | {"model": "price"},
+    H2O: {},
+    f"{H2O}/x": {},
+    f"{H2O}/x/models": {},
+    **{
+        f"{H2O}/x/metrics/{model}/{metric}": DAY
+        for model in ("", NAMED)
+        for metric in ("health", "operational", "drift")
+    },
     f"{SELDON}/metrics/pipeline/classification": SELDON_MODEL | MINUTE,
     f"{SELDON}/metrics/pipeline/regression": SELDON_MODEL | MINUTE | {"modelName": "price"},
     f"{SELDON}/pipeline/subscriptions": {"namespace": "shop"},
 }
+# The same for those that read by POST: the body.
+ORDERS = {
+    "/model-monitoring/ai.h2o.mlops.monitoring.api.ModelMonitoringService/ExportMetric": {
+        "deploymentId": NAMED,
+        "metricName": "predictions",
+    }
+    | DAY,
+}
 # What a refusal looks like, by path: its members.
 FORMS = {
     "/metrics-server/": {"code", "message", "details"},
+    "/model-monitoring/": {"code", "message", "details"},
     "/": {"type", "title", "status", "detail"},
 }
 
@@ -71,7 +91,12 @@ def guarded(app):
     """(method, path) of every route that asks for a key."""
     found = [(method, rule) for method, rule in routes(app) if rule not in OPEN]
     assert len(found) >= 8
-    return [(method, re.sub("<[^>]+>", "x", rule)) for method, rule in found]
+    return [(method, named(rule)) for method, rule in found]
+
+
+def named(rule):
+    """A path of the rule."""
+    return re.sub("<[^>]+>", NAMED, rule)
 
 
 def walk(app, client, **request):
@@ -91,6 +116,7 @@ def given_something(client):
     """Pairs of a classifier and of a regressor, and a subscription. Returns its id."""
     given_pairs(client, [("a", "a")])
     given_pairs(client, [(1, 1)], output="value", model="price")
+    given_deployed(client, {"label": "a"}, deployment=NAMED)
     return subscribed(client, categorical("a", "b"))
 
 
@@ -101,7 +127,7 @@ def test_no_list_of_this_page_names_a_route_that_is_gone(app):
     rules = {rule for _, rule in routes(app)}
 
     assert rules >= OPEN
-    assert QUESTIONS.keys() <= rules
+    assert QUESTIONS.keys() | ORDERS.keys() <= set(map(named, rules))
 
 
 def test_open_routes_ask_for_no_key(app):
@@ -173,7 +199,7 @@ def test_a_read_key_reads_and_an_ingest_key_writes_and_neither_does_both(app, wo
     admin = statuses(walk(app, keyed_client(app, workspace.admin_key)))
 
     for method, path in guarded(app):
-        reads = path in QUESTIONS
+        reads = path in QUESTIONS or path in ORDERS
         assert (read[method, path] == 403) == (not reads), path
         assert (ingest[method, path] == 403) == reads, path
         assert admin[method, path] not in (401, 403), path
@@ -206,7 +232,8 @@ def test_403_is_the_same_whether_a_thing_exists(app, client, workspace):
 
 def ask_all(client):
     """The answer of each route that reads."""
-    return {path: client.get(path, query_string=q) for path, q in QUESTIONS.items()}
+    got = {path: client.get(path, query_string=q) for path, q in QUESTIONS.items()}
+    return got | {path: client.post(path, json=body) for path, body in ORDERS.items()}
 
 
 def test_a_neighbour_is_told_what_a_stranger_is_told(app, client, neighbour, database, workspace):
@@ -217,7 +244,7 @@ def test_a_neighbour_is_told_what_a_stranger_is_told(app, client, neighbour, dat
         stranger = keyed_client(app, create_key(conn, nowhere, Role.ADMIN))
 
     mine, theirs, nobodys = ask_all(client), ask_all(neighbour), ask_all(stranger)
-    for path in QUESTIONS:
+    for path in mine:
         assert mine[path].status_code == 200, path
         assert theirs[path].data == nobodys[path].data, path
         assert theirs[path].status_code == nobodys[path].status_code, path

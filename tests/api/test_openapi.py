@@ -5,7 +5,15 @@ import re
 import pytest
 from jsonschema import Draft202012Validator
 
-DOCUMENTED = ("/api/", "/auth/", "/metrics-server/", "/livez", "/readyz", "/metrics")
+DOCUMENTED = (
+    "/api/",
+    "/auth/",
+    "/metrics-server/",
+    "/model-monitoring/",
+    "/livez",
+    "/readyz",
+    "/metrics",
+)
 REALM = "/auth/realms/{realm}"
 OPEN = {
     "/livez",

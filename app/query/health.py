@@ -1,0 +1,94 @@
+"""How does a deployed model fare? Requests, failures, latencies and values, over time.
+
+The definitions stand in `sql/views/85_health.sql`; here they are asked for and named.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, text
+
+from app.query.window import BOUNDS, MICROSECOND, Grid, Window, bounds
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PARTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Requests of a bucket: answered, failed, and the mean latency in ms (None: none reported)."""
+
+    start: datetime
+    end: datetime
+    answered: int
+    failed: int
+    mean_latency_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The buckets of a window, and its totals."""
+
+    buckets: list[Volume]
+    answered: int
+    mean_latency_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Values of a bucket in the model's own unit: minimum, quartiles and maximum.
+
+    `quantiles` is None where rows that it would take are dropped already.
+    """
+
+    start: datetime
+    end: datetime
+    n: int
+    quantiles: tuple[float, float, float, float, float] | None
+
+
+def tenths(window: Window) -> Grid:
+    """A tenth of the window as width, on a grid that never moves: 10 buckets, or 11 with cuts."""
+    return Grid(max(window.length / PARTS, MICROSECOND), EPOCH)
+
+
+def load(conn: Connection, *, series: Sequence[int], window: Window, grid: Grid) -> Load:
+    """Requests of some series in the buckets of a grid, oldest first, empty ones too.
+
+    Cost: one statement over the cells of the window.
+    """
+    rows = conn.execute(_LOAD, bounds(window, grid, None) | {"series": list(series)}).all()
+    volumes = [Volume(*row[:5]) for row in rows]
+    return Load(volumes, sum(one.answered for one in volumes), rows[0].mean_of_all)
+
+
+def spreads(conn: Connection, *, series: Sequence[int], window: Window, grid: Grid) -> list[Spread]:
+    """Minimum, quartiles and maximum of predicted values, for each bucket that holds any.
+
+    Cost: one statement over cells, and the rows of the bins that hold a quantile.
+    """
+    rows = conn.execute(_SPREADS, bounds(window, grid, None) | {"series": list(series)})
+    return [Spread(row.bucket_start, row.bucket_end, row.n, _known(row.quantiles)) for row in rows]
+
+
+def _known(found: list[float | None]) -> tuple[float, float, float, float, float] | None:
+    known = tuple(value for value in found if value is not None)
+    return known if len(known) == len(found) else None  # type: ignore[return-value] # five asked
+
+
+_LOAD = text(f"""
+    SELECT bucket_start, bucket_end, n, n_failed,
+           truthline.mean_milliseconds(sum_latency, n_latency),
+           truthline.mean_milliseconds(
+               sum(sum_latency) OVER (), (sum(n_latency) OVER ())::bigint) AS mean_of_all
+    FROM truthline.prediction_volume(CAST(:series AS integer[]), {BOUNDS})
+    ORDER BY bucket_start
+""")
+_SPREADS = text("""
+    SELECT bucket_start, bucket_end, n, quantiles
+    FROM truthline.value_quantiles(
+        CAST(:series AS integer[]), CAST(:start AS timestamptz), CAST(:end AS timestamptz),
+        '{0,0.25,0.5,0.75,1}', CAST(:width AS interval), CAST(:origin AS timestamptz),
+        CAST(:zone AS text), CAST(:as_of AS timestamptz))
+""")

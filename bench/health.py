@@ -1,0 +1,166 @@
+"""Health of 30 days of one model, through the planner and in plain SQL over the rows.
+
+Predictions of 60 days by 50 models, half of them regressors, one deployment each. The peer is the
+statement that one would write without levels. Run it with
+
+    python -m bench.health [predictions]
+
+TRUTHLINE_DATABASE_URL names a server; without, an embedded one is started.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, text
+
+from app.query.deployments import deployment
+from app.query.health import Load, Spread, load, spreads, tenths
+from app.query.window import Window, bounds
+from app.rollup.refresh import refresh
+from app.store.database import Database
+from bench.database import fresh_database
+from bench.levels import describe_levels, pause_policies, settle
+
+TRIES = 5
+CLOSE = 1e-9
+ENOUGH_SECONDS = 10
+MODELS = 50
+END = datetime(2026, 3, 2, 7, 28, 40, tzinfo=UTC)
+WINDOW = Window(END - timedelta(days=30), END)
+DEPLOYMENTS = text("""
+    WITH made AS (
+        INSERT INTO model (workspace_id, namespace, pipeline, name, kind)
+        SELECT 1, '', '', 'm' || n,
+               CASE WHEN n % 2 = 0 THEN 'regression' ELSE 'classification' END
+        FROM generate_series(1, :models) AS n RETURNING id, name
+    )
+    INSERT INTO series (model_id, deployment, version, deployment_type, server_version)
+    SELECT id, 'd' || substr(name, 2), '', '', '' FROM made
+""")
+LABELS = text("""
+    INSERT INTO label (workspace_id, name) SELECT 1, 'class ' || n FROM generate_series(1, 10) AS n
+""")
+PREDICTIONS = text("""
+    INSERT INTO prediction (received_at, time, value, confidence, latency_seconds, series_id,
+        label_id, batch_index, starts_request, starts_label, failed)
+    SELECT made, made, CASE WHEN numeric_ THEN 200 + 50 * random_normal() END,
+           CASE WHEN NOT numeric_ THEN random() END, round(random()::numeric / 100, 6), series_id,
+           CASE WHEN NOT numeric_ THEN 1 + floor(random() * 10)::integer END, 0, true, true, false
+    FROM (SELECT CAST(:start AS timestamptz) + n * CAST(:step AS interval) AS made,
+                 1 + n % :models AS place
+          FROM generate_series(0, :rows - 1) AS n) AS row
+    JOIN (SELECT series.id, model.kind = 'regression',
+                 row_number() OVER (ORDER BY series.id) AS place
+          FROM series JOIN model ON model.id = series.model_id) AS s (series_id, numeric_, place)
+        USING (place)
+""")
+RAW_LOAD = text("""
+    SELECT grid.bucket_start, count(p.time) FILTER (WHERE starts_request AND NOT failed),
+           count(p.time) FILTER (WHERE starts_request AND failed),
+           1000 * avg(latency_seconds) FILTER (WHERE starts_request)
+    FROM truthline.buckets(CAST(:start AS timestamptz), CAST(:end AS timestamptz),
+                           CAST(:width AS interval), CAST(:origin AS timestamptz)) AS grid
+    LEFT JOIN (
+        SELECT *, date_bin(CAST(:width AS interval), time, CAST(:origin AS timestamptz)) AS bin
+        FROM prediction
+        WHERE series_id = ANY (CAST(:series AS integer[]))
+          AND time >= CAST(:start AS timestamptz) AND time < CAST(:end AS timestamptz)
+          AND received_at >= CAST(:start AS timestamptz) - INTERVAL '25 hours'
+    ) AS p
+      ON bin = date_bin(CAST(:width AS interval), bucket_start, CAST(:origin AS timestamptz))
+    GROUP BY 1 ORDER BY 1
+""")
+RAW_SPREADS = text("""
+    SELECT date_bin(CAST(:width AS interval), time, CAST(:origin AS timestamptz)),
+           percentile_cont('{0,0.25,0.5,0.75,1}'::float8[]) WITHIN GROUP (ORDER BY value)
+    FROM prediction
+    WHERE series_id = ANY (CAST(:series AS integer[])) AND value IS NOT NULL
+      AND time >= CAST(:start AS timestamptz) AND time < CAST(:end AS timestamptz)
+      AND received_at >= CAST(:start AS timestamptz) - INTERVAL '25 hours'
+    GROUP BY 1 ORDER BY 1
+""")
+
+
+def main(rows: int = 20_000_000) -> None:
+    """Print milliseconds of each way, and that both give the same."""
+    with fresh_database() as database:
+        prepare(database, rows)
+        began = time.perf_counter()
+        refresh(database)
+        print(f"levels of {rows:,} predictions in {time.perf_counter() - began:.0f} s")
+        settle(database)
+        describe_levels(database)
+        with database.reading() as conn:
+            report(conn)
+
+
+def prepare(database: Database, rows: int) -> None:
+    """Sixty days of predictions, not in any level yet, and nobody else at work on them."""
+    pause_policies(database)
+    span = timedelta(days=60)
+    loaded = {"rows": rows, "models": MODELS, "start": END - span, "step": span / rows}
+    with database.writing() as conn:
+        conn.execute(DEPLOYMENTS, {"models": MODELS})
+        conn.execute(LABELS)
+        conn.execute(PREDICTIONS, loaded)
+    settle(database)
+
+
+def report(conn: Connection) -> None:
+    """A line per question."""
+    print(f"{'milliseconds':34}{'planner':>10}{'rows':>10}{'ratio':>8}")
+    for name, kind in (("d1", "classifier"), ("d2", "regressor")):
+        series = deployment(conn, workspace_id=1, name=name).model.series
+        grid = tenths(WINDOW)
+        raw = bounds(WINDOW, grid, None) | {"series": series}
+
+        def counted(series: list[int] = series) -> Load:
+            return load(conn, series=series, window=WINDOW, grid=tenths(WINDOW))
+
+        def counted_raw(raw: dict[str, object] = raw) -> object:
+            return conn.execute(RAW_LOAD, raw).all()
+
+        line(f"30 days of a {kind}", counted, counted_raw)
+    same(conn, series, raw)
+
+    def boxes() -> list[Spread]:
+        return spreads(conn, series=series, window=WINDOW, grid=grid)
+
+    line("box plot of 30 days", boxes, lambda: conn.execute(RAW_SPREADS, raw).all())
+
+
+def same(conn: Connection, series: list[int], raw: dict[str, object]) -> None:
+    """Both ways have the same counts and boxes, or none is worth measuring."""
+    found = load(conn, series=series, window=WINDOW, grid=tenths(WINDOW))
+    counts = [(one.start, one.answered, one.failed) for one in found.buckets]
+    if counts != [tuple(row[:3]) for row in conn.execute(RAW_LOAD, raw)]:
+        raise AssertionError("counts differ")
+    boxes = spreads(conn, series=series, window=WINDOW, grid=tenths(WINDOW))
+    for box, row in zip(boxes, conn.execute(RAW_SPREADS, raw), strict=True):
+        if any(abs(a - b) > CLOSE for a, b in zip(box.quantiles or (), row[1], strict=True)):
+            raise AssertionError("boxes differ")
+
+
+def line(question: str, planned: Callable[[], object], raw: Callable[[], object]) -> None:
+    """Milliseconds of both ways, the fastest of some tries, and the ratio."""
+    quick, slow = fastest(planned) * 1000, fastest(raw) * 1000
+    print(f"{question:34}{quick:10.1f}{slow:10.1f}{slow / quick:8.1f}")
+
+
+def fastest(ask: Callable[[], object]) -> float:
+    """Seconds of the fastest of some tries; slow ones are not asked as often."""
+    best, spent = float("inf"), 0.0
+    for _ in range(TRIES):
+        began = time.perf_counter()
+        ask()
+        seconds = time.perf_counter() - began
+        best, spent = min(best, seconds), spent + seconds
+        if spent > ENOUGH_SECONDS:
+            break
+    return best
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
