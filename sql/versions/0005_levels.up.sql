@@ -214,7 +214,7 @@ $function$;
 --         The share lock makes it meet a fold before or after it, never within.
 -- Cost    none for a row of now: WHEN keeps the trigger from being queued.
 CREATE FUNCTION keep_backdated() RETURNS trigger LANGUAGE plpgsql
-SET search_path = truthline_data, pg_catalog AS $function$
+SET search_path = truthline_data, pg_catalog SET extra_float_digits = 1 AS $function$
 DECLARE
     one level;
 BEGIN

@@ -9,12 +9,14 @@
 --          the rows received since the levels are clean.
 
 -- cells: those of any subject; the functions below name its columns.
--- Why      compiling takes longer than any of these queries, and the planner, which can't know how
---          little lies within a cut, would often choose to.
+-- Why      compiling takes longer than any of these queries, and the database, which can't know how
+--          little lies within a cut, would often choose to. Numbers of raw rows are read with as
+--          many digits as those in the levels were, whatever the session says.
 CREATE OR REPLACE FUNCTION truthline.cells(
     subject_name text, columns text[], series integer[], start_time timestamptz,
     end_time timestamptz, width interval, origin timestamptz, zone text, as_of timestamptz
-) RETURNS SETOF record LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off AS $function$
+) RETURNS SETOF record LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET jit = off SET extra_float_digits = 1 AS $function$
 DECLARE
     reach record;
 BEGIN
@@ -141,7 +143,8 @@ CREATE OR REPLACE FUNCTION truthline.explain(
     width interval DEFAULT NULL, origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC',
     as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (source text, learned_from timestamptz, learned_until timestamptz, n bigint)
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off AS $function$
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET jit = off SET extra_float_digits = 1 AS $function$
 DECLARE
     reach record;
     piece record;

@@ -78,13 +78,14 @@ def await_ready(base, process):
 def test_the_first_curl_of_the_readme_answers(data):
     readme = (ROOT / "README.md").read_text()
     curls = re.findall(r"```bash\n(curl.*?)```", readme, re.DOTALL)
-    assert len(curls) == 3
+    assert len(curls) == 4
     with served(data, "--no-auth") as base:
         answers = [play(curl, base) for curl in curls]
 
     assert answers[0] == {"accepted": 2, "duplicates": 0, "pending": 0}
     assert answers[1] == {"accepted": 2, "duplicates": 0, "pending": 0}
-    assert [bucket["accuracy"] for bucket in answers[2]["metrics"]] == [0.5, -1]
+    assert [bucket["accuracy"] for bucket in answers[2]["buckets"]] == [0.5, None]
+    assert [bucket["accuracy"] for bucket in answers[3]["metrics"]] == [0.5, -1]
 
 
 def play(curl, base):
