@@ -5,6 +5,7 @@ from flask import Flask
 
 from app.api import (
     craft,
+    inferences,
     ingest,
     metrics,
     numbers,
@@ -14,6 +15,7 @@ from app.api import (
     parameters,
     problems,
     reference,
+    roboflow,
     seldon,
 )
 from app.auth.issuer import Issuer
@@ -28,13 +30,15 @@ API_CONFIG = {
 }
 # How OpenAPI calls the fields of our own.
 FIELD_TYPES = {
+    numbers.Number: ("number", "double"),
     numbers.Float32: ("number", "float"),
     numbers.UtcTime: ("string", "date-time"),
     parameters.Instant: ("string", "date-time"),
+    roboflow.Moment: ("string", None),
     parameters.GoDuration: ("string", None),
     metrics.Interval: ("string", None),
 }
-BLUEPRINTS = (ingest, metrics, seldon, craft, oidc, operations)
+BLUEPRINTS = (ingest, metrics, inferences, seldon, roboflow, craft, oidc, operations)
 
 
 class Api(flask_smorest.Api):

@@ -355,3 +355,84 @@ CREATE OR REPLACE FUNCTION truthline.inference_totals(
 $$;
 COMMENT ON FUNCTION truthline.inference_totals(integer, timestamptz, timestamptz, text[], text, text) IS
     'Inferences, confidences and latencies of a workspace, beside those of the window before.';
+
+-- model_stats: the same by model.
+--
+-- Grain    one row per model seen in either period, in the order of inference_stats.
+-- Units    latency in seconds, per inference that was answered or failed and says how long it took.
+CREATE OR REPLACE FUNCTION truthline.model_stats(
+    workspace integer, start_time timestamptz, end_time timestamptz,
+    model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
+    fractions float8[] DEFAULT '{0.5}'
+) RETURNS TABLE (
+    namespace text, pipeline text, model text, n_inferences bigint, prev_n_inferences bigint,
+    n_errors bigint, prev_n_errors bigint, latency float8, prev_latency float8, quantiles float8[]
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    WITH counted AS (
+        SELECT model_id, latest, sum(n_requests - n_failed) AS n, sum(n_failed) AS n_failed,
+               truthline.mean(sum(sum_latency), sum(n_latency)) AS latency
+        FROM truthline.inference_cells(
+            workspace, start_time, end_time, model_names, field, field_text)
+        GROUP BY 1, 2
+    )
+    SELECT model.namespace, model.pipeline, model.name,
+           coalesce(now.n, 0)::bigint, coalesce(before.n, 0)::bigint,
+           coalesce(now.n_failed, 0)::bigint, coalesce(before.n_failed, 0)::bigint,
+           now.latency, before.latency, q.quantiles
+    FROM (SELECT * FROM counted WHERE latest) AS now
+    FULL JOIN (SELECT * FROM counted WHERE NOT latest) AS before USING (model_id)
+    JOIN truthline_data.model ON model.id = model_id
+    LEFT JOIN truthline.inference_quantiles('latency', workspace, start_time, end_time,
+        fractions, model_names, field, field_text) AS q USING (model_id)
+    ORDER BY coalesce(now.n, 0) + coalesce(before.n, 0) DESC, model.name COLLATE "C",
+             model.namespace COLLATE "C", model.pipeline COLLATE "C"
+$$;
+COMMENT ON FUNCTION truthline.model_stats(integer, timestamptz, timestamptz, text[], text, text, float8[]) IS
+    'Inferences, errors and latencies per model, beside those of the window before.';
+
+-- models: what there is in a workspace.
+--
+-- Grain    one row per model, by name; also those without a prediction.
+-- Units    first_seen and last_seen are the times of its first and last prediction. Counts are of
+--          [start_time, end_time): answered inferences, and failed ones.
+-- Cost     the cells of the window, and two look-ups per series.
+CREATE OR REPLACE FUNCTION truthline.models(
+    workspace integer, start_time timestamptz, end_time timestamptz
+) RETURNS TABLE (
+    namespace text, pipeline text, name text, kind text, versions text[], deployments text[],
+    first_seen timestamptz, last_seen timestamptz, n_inferences bigint, n_errors bigint
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    WITH counted AS (
+        SELECT s.model_id, sum(n_requests - n_failed) AS n, sum(n_failed) AS n_failed
+        FROM truthline.cells(
+            'prediction', '{series_id,n_requests,n_failed,n}', truthline.workspace_series(workspace),
+            start_time, end_time, NULL, NULL, 'UTC', 'infinity'
+        ) AS cell (place integer, series_id integer, n_requests bigint, n_failed bigint, n bigint)
+        JOIN truthline_data.series AS s ON s.id = cell.series_id
+        GROUP BY 1
+    ),
+    part AS (
+        SELECT model_id,
+               array_agg(DISTINCT version COLLATE "C") FILTER (WHERE version <> '') AS versions,
+               array_agg(DISTINCT deployment COLLATE "C")
+                   FILTER (WHERE deployment <> '') AS deployments,
+               min(seen.first) AS first_seen, max(seen.last) AS last_seen
+        FROM truthline_data.series
+        CROSS JOIN LATERAL (
+            SELECT (SELECT min(time) FROM truthline_data.prediction WHERE series_id = series.id),
+                   (SELECT max(time) FROM truthline_data.prediction WHERE series_id = series.id)
+        ) AS seen (first, last)
+        WHERE series.id = ANY (truthline.workspace_series(workspace))
+        GROUP BY 1
+    )
+    SELECT model.namespace, model.pipeline, model.name, model.kind,
+           coalesce(versions, '{}'), coalesce(deployments, '{}'), first_seen, last_seen,
+           coalesce(counted.n, 0)::bigint, coalesce(counted.n_failed, 0)::bigint
+    FROM truthline_data.model
+    LEFT JOIN part ON part.model_id = model.id
+    LEFT JOIN counted ON counted.model_id = model.id
+    WHERE model.workspace_id = workspace
+    ORDER BY model.name COLLATE "C", model.namespace COLLATE "C", model.pipeline COLLATE "C"
+$$;
+COMMENT ON FUNCTION truthline.models(integer, timestamptz, timestamptz) IS
+    'The models of a workspace, when they were seen, and how often in a window.';
