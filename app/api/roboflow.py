@@ -4,12 +4,13 @@ Wire contract: the `inference` server's pingback and Workflows block, and the Mo
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from flask import Response, jsonify, request
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError, fields
+from werkzeug.exceptions import HTTPException
 
 from app.api.access import database, needs, require_workspace, settings, workspace_of_key
 from app.api.body import read_message
@@ -21,7 +22,7 @@ from app.api.problems import ErrorForm, Problem, use_error_form_where
 from app.api.reference import takes_body
 from app.auth.keys import Role
 from app.auth.workspaces import workspace_name
-from app.errors import InvalidInput, TooLarge
+from app.errors import InvalidInput, TooLarge, TruthlineError
 from app.ingest.fields import RequiredName
 from app.ingest.metadata import ingest_metadata
 from app.ingest.predictions import ingest_predictions
@@ -33,6 +34,7 @@ blp = Blueprint("roboflow", __name__, description="Roboflow's inference stats")
 PATHS = r"(?:/[^/]+)?/inference-stats(?:/metadata)?/?(?:\?.*)?|/\?(?:.*&)?api_key=.*"
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 PERIOD = timedelta(hours=24)
+Message = TypeVar("Message", InferenceReport, "InferenceMetadata")
 
 
 # --- errors -------------------------------------------------------------------------------
@@ -109,8 +111,7 @@ def post_inference_stats() -> dict[str, Any]:
 
     The key may stand in the body. An inference is known by its id: reports may overlap.
     """
-    report, workspace_id = _reported()
-    return _store(report, workspace_id)
+    return _store(*_opened(InferenceReport))
 
 
 @blp.route("/<string:workspace>/inference-stats", methods=["POST"])
@@ -118,14 +119,26 @@ def post_inference_stats() -> dict[str, Any]:
 @blp.response(200, StoredSchema)
 def post_workspace_inference_stats(workspace: str) -> dict[str, Any]:
     """Store what an inference server or a Workflow reports"""
-    report, workspace_id = _reported()
+    report, workspace_id = _opened(InferenceReport)
     require_workspace(workspace, workspace_id)
     return _store(report, workspace_id)
 
 
-def _reported() -> tuple[InferenceReport, int]:
-    report = read_message(InferenceReport)
-    return report, workspace_of_key(report.key(), Role.INGEST)
+def _opened(kind: type[Message]) -> tuple[Message, int]:
+    """The body, and the workspace that its key or that of the request opens.
+
+    Raises:
+        Unauthenticated: no valid key; also where the body can't be read, for a stranger is told
+            nothing else.
+        and what read_message raises.
+    """
+    try:
+        message = read_message(kind)
+        key = message.key()
+    except (TruthlineError, HTTPException):
+        workspace_of_key(None, Role.INGEST)
+        raise
+    return message, workspace_of_key(key, Role.INGEST)
 
 
 def _store(report: InferenceReport, workspace_id: int) -> dict[str, Any]:
@@ -153,6 +166,10 @@ class InferenceMetadata(msgspec.Struct):
     data: list[FieldOfInferences]
     api_key: str | None = None
 
+    def key(self) -> str | None:
+        """The API key in the body."""
+        return self.api_key
+
 
 class StatusSchema(Schema):
     """That it is kept."""
@@ -168,8 +185,7 @@ def post_inference_metadata(workspace: str) -> dict[str, str]:
 
     It may come before them. A later value of a field replaces the earlier one.
     """
-    message = read_message(InferenceMetadata)
-    workspace_id = workspace_of_key(message.api_key, Role.INGEST)
+    message, workspace_id = _opened(InferenceMetadata)
     require_workspace(workspace, workspace_id)
     values = {
         (one.field_name, id_): one.field_value for one in message.data for id_ in one.inference_ids

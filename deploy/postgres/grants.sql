@@ -4,8 +4,9 @@
 -- they read have to be open too.
 -- Why      tables are named one by one, so that a new one is closed until somebody opens it.
 --          api_key, signing_secret, refresh_family, refresh_token, prediction_key,
---          pending_feedback and ingest_batch stay closed: they hold digests of keys, what tokens
---          are signed with, and what clients chose as ids, and no metric.
+--          pending_feedback, ingest_batch and inference_metadata stay closed: they hold digests of
+--          keys, what tokens are signed with, and what clients chose as ids or told of one
+--          inference, and no metric.
 GRANT USAGE ON SCHEMA truthline, truthline_data TO grafana_reader;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA truthline TO grafana_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA truthline TO grafana_reader;
@@ -17,9 +18,22 @@ GRANT SELECT ON
     truthline_data.subscription,
     truthline_data.prediction,
     truthline_data.outcome,
-    truthline_data.outcome_measure,
-    truthline_data.outcome_1h,
-    truthline_data.outcome_1d,
-    truthline_data.outcome_1mo,
+    truthline_data.outcome_5m_1h,
+    truthline_data.outcome_1h_1h,
+    truthline_data.outcome_5m_1d,
+    truthline_data.outcome_1h_1d,
+    truthline_data.outcome_1d_1d,
+    truthline_data.outcome_1h_1mo,
+    truthline_data.outcome_1d_1mo,
+    truthline_data.prediction_5m_1h,
+    truthline_data.prediction_1h_1h,
+    truthline_data.prediction_1d_1d,
+    truthline_data.score_1h_1h,
+    truthline_data.score_1d_1d,
+    truthline_data.latency_1h_1h,
+    truthline_data.latency_1d_1d,
+    truthline_data.subject,
+    truthline_data.level_column,
+    truthline_data.retention,
     truthline_data.level
 TO grafana_reader;

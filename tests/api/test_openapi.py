@@ -6,6 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 DOCUMENTED = ("/api/", "/auth/", "/metrics-server/", "/livez", "/readyz", "/metrics")
+DOCUMENTED += ("/inference-stats", "/<string:workspace>/")
 REALM = "/auth/realms/{realm}"
 OPEN = {
     "/livez",
