@@ -6,6 +6,7 @@ from flask import Flask
 from app.api import (
     craft,
     h2o,
+    inferences,
     ingest,
     metrics,
     numbers,
@@ -15,6 +16,7 @@ from app.api import (
     parameters,
     problems,
     reference,
+    roboflow,
     seldon,
 )
 from app.auth.issuer import Issuer
@@ -29,14 +31,26 @@ API_CONFIG = {
 }
 # How OpenAPI calls the fields of our own.
 FIELD_TYPES = {
+    numbers.Number: ("number", "double"),
     numbers.Float32: ("number", "float"),
     numbers.UtcTime: ("string", "date-time"),
     parameters.Instant: ("string", "date-time"),
     parameters.UtcInstant: ("string", "date-time"),
+    roboflow.Moment: ("string", None),
     parameters.GoDuration: ("string", None),
     metrics.Interval: ("string", None),
 }
-BLUEPRINTS = (ingest, metrics, seldon, h2o, craft, oidc, operations)
+BLUEPRINTS = (
+    ingest,
+    metrics,
+    inferences,
+    seldon,
+    h2o,
+    roboflow,
+    craft,
+    oidc,
+    operations,
+)
 
 
 class Api(flask_smorest.Api):

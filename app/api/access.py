@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 from flask import current_app, g, request
 
 from app.auth.credentials import access_of
-from app.auth.keys import Access, Role
-from app.auth.workspaces import default_workspace
+from app.auth.keys import WRONG_KEY, Access, Role
+from app.auth.workspaces import default_workspace, find_workspace
 from app.config import Settings
 from app.errors import Unauthenticated
+from app.ingest.fields import text_problem
 from app.store.database import Database
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -55,19 +56,32 @@ def workspace_for(role: Role) -> int:
     return workspace_of_key(None, role)
 
 
-def workspace_of_key(key: str | None, role: Role) -> int:
+def workspace_of_key(key: str | None, role: Role | None) -> int:
     """As `workspace_for`, for a dialect that has found a key in the body it parsed.
 
-    What the request carries outside its body goes first.
+    What the request carries outside its body goes first. Without a role any will do.
 
     Raises:
         Unauthenticated: no key, or one that isn't known.
         Forbidden: the key has another role.
     """
     access = _access(_presented_key() or key)
-    access.require(role)
+    if role:
+        access.require(role)
     g.workspace_id = access.workspace_id
     return access.workspace_id
+
+
+def require_workspace(name: str, workspace_id: int) -> None:
+    """Refuse a path that names another workspace than the one the request acts for.
+
+    Raises:
+        Unauthenticated: worded as for a wrong key, or it would tell which workspaces there are.
+    """
+    with database().reading() as conn:
+        found = None if text_problem(name) else find_workspace(conn, name)
+    if found != workspace_id:
+        raise Unauthenticated(WRONG_KEY)
 
 
 def _access(credential: str | None) -> Access:

@@ -14,7 +14,7 @@ UNKNOWN: dict[str, Any] = {
 }
 
 
-class ModelSchema(Schema):
+class MonitoredModelSchema(Schema):
     """A model; its version is the one seen last."""
 
     name = fields.String(data_key="registeredModelName")
@@ -34,7 +34,7 @@ class DeploymentSchema(Schema):
     environment = fields.String(allow_none=True)
     type = fields.String(allow_none=True)
     problem_type = fields.String(data_key="problemType", allow_none=True)
-    models = fields.List(fields.Nested(ModelSchema))
+    models = fields.List(fields.Nested(MonitoredModelSchema))
     deployment_date = UtcTime(
         data_key="deploymentDate", metadata={"description": "When it was seen first"}
     )
@@ -61,7 +61,7 @@ class DeploymentAnswerSchema(Schema):
 class ModelsAnswerSchema(Schema):
     """A page of models."""
 
-    model = fields.List(fields.Nested(ModelSchema))
+    model = fields.List(fields.Nested(MonitoredModelSchema))
     next_page_token = fields.String(data_key="nextPageToken")
 
 

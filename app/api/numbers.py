@@ -41,6 +41,13 @@ def utc_time(time: datetime) -> str:
     return utc.isoformat(timespec="milliseconds" if whole_milliseconds else "microseconds") + "Z"
 
 
+class Number(fields.Field[float]):
+    """A number as JavaScript writes it: 0 rather than 0.0."""
+
+    def _serialize(self, value: float | None, *_: Any, **__: Any) -> float | int | None:
+        return int(value) if value is not None and value.is_integer() else value
+
+
 class Float32(fields.Field[float]):
     """A metric: the shortest decimal of its 32-bit float, -1 where there is none."""
 

@@ -1,11 +1,13 @@
 """Every error leaves from here: named in the domain, given a status once, said in the dialect.
 
 Native errors are problem+json (RFC 9457). A dialect registers the form its clients expect for
-the paths below its prefix; unknown paths and crashes below it get that form too.
+the paths below its prefix, or for those that match a pattern; unknown paths and crashes there get
+that form too.
 """
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
@@ -83,16 +85,21 @@ class ErrorForm:
     schema: Mapping[str, Any]
 
 
-_DIALECTS: dict[str, ErrorForm] = {}
+_DIALECTS: dict[re.Pattern[str], ErrorForm] = {}
 
 
 def use_error_form(prefix: str, form: ErrorForm) -> None:
     """Let errors below a path prefix leave in a dialect's form."""
-    _DIALECTS[prefix] = form
+    use_error_form_where(re.escape(prefix) + ".*", form)
 
 
-def _form_of(path: str) -> ErrorForm:
-    return next((form for prefix, form in _DIALECTS.items() if path.startswith(prefix)), NATIVE)
+def use_error_form_where(pattern: str, form: ErrorForm) -> None:
+    """Let errors leave in a dialect's form where the whole path, with its query, matches."""
+    _DIALECTS[re.compile(pattern, re.DOTALL)] = form
+
+
+def _form_of(target: str) -> ErrorForm:
+    return next((form for known, form in _DIALECTS.items() if known.fullmatch(target)), NATIVE)
 
 
 def error_schema_name(path: str) -> str:
@@ -184,7 +191,7 @@ def describe_kinds() -> Iterator[tuple[str, str, int]]:
 
 
 def _leave(problem: Problem) -> Response:
-    response = _form_of(request.path).make(problem)
+    response = _form_of(request.full_path.removesuffix("?")).make(problem)
     response.headers.update(problem.headers)
     return response
 

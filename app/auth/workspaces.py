@@ -57,6 +57,14 @@ def find_workspace(conn: Connection, name: str) -> int | None:
     return conn.execute(select(workspace.c.id).where(workspace.c.name == name)).scalar()
 
 
+def workspace_name(conn: Connection, workspace_id: int) -> str:
+    """The name of a workspace."""
+    name: str = conn.execute(
+        select(workspace.c.name).where(workspace.c.id == workspace_id)
+    ).scalar_one()
+    return name
+
+
 def default_workspace(conn: Connection) -> int:
     """The workspace of a server without authentication."""
     return _id_of(conn, DEFAULT_WORKSPACE)

@@ -17,11 +17,13 @@ DROP TABLE outcome_1h, outcome_1d, outcome_1mo, level;
 -- Functions that the expressions of levels are made of. A continuous aggregate keeps its
 -- definition, so these are frozen; what may change is in sql/views/.
 
--- exact: a number as a decimal of 15 digits, which can be taken back exactly: sums of double
--- precision keep the rounding of every mistake that was corrected. Below 1e-150 it counts as 0.
+-- exact: a number as the shortest decimal that is read as the same number. It can be taken back
+-- exactly: sums of double precision keep the rounding of every mistake that was corrected. A cast
+-- without the text would keep 15 digits, and a mean of two then misses its last one. Below 1e-150
+-- it counts as 0.
 CREATE FUNCTION exact(number float8) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN abs(number) < 1e-150 THEN 0 ELSE number::numeric END
+    SELECT CASE WHEN abs(number) < 1e-150 THEN 0 ELSE number::text::numeric END
 $$;
 CREATE FUNCTION exact_square(number float8) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

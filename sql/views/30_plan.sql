@@ -82,6 +82,19 @@ $$;
 COMMENT ON FUNCTION truthline.sources(text, interval, timestamptz) IS
     'Which levels count the cells of each event width, and over which span of the learned clock.';
 
+-- cell_columns: what cells of a subject hold, of the columns asked for. Every cell and every raw row
+-- has its series, which is a key to whoever asks for it.
+CREATE OR REPLACE FUNCTION truthline.cell_columns(subject_name text, columns text[])
+RETURNS TABLE (place integer, name text, type text, summed boolean, expression text)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT 0, 'series_id', 'integer', false, 'series_id' WHERE 'series_id' = ANY (columns)
+    UNION ALL
+    SELECT place, name, type, summed, expression FROM truthline_data.level_column
+    WHERE subject = subject_name AND name = ANY (columns)
+$$;
+COMMENT ON FUNCTION truthline.cell_columns(text, text[]) IS
+    'The columns of cells of a subject, of those asked for, in order.';
+
 -- plan: the pieces of an answer.
 --
 -- Grain    one row per piece that may hold anything.
@@ -110,8 +123,7 @@ BEGIN
                       ', ' ORDER BY c.place),
            string_agg(format('%s AS %I', expression, c.name), ', ' ORDER BY c.place)
     INTO names, signed, measured
-    FROM truthline_data.level_column AS c
-    WHERE c.subject = subject_name AND c.name = ANY (columns);
+    FROM truthline.cell_columns(subject_name, columns) AS c;
 
     FOR one IN SELECT * FROM truthline.sources(
                    subject_name, truthline.widest(subject, edges), as_of) AS s
@@ -226,8 +238,7 @@ CREATE OR REPLACE FUNCTION truthline.cells_query(
     FROM (SELECT string_agg(CASE WHEN summed THEN format('sum(%1$I)::%2$s AS %1$I', name, type)
                                  ELSE format('%I', name) END, ', ' ORDER BY place),
                  string_agg(format('%I', name), ', ' ORDER BY place) FILTER (WHERE NOT summed)
-          FROM truthline_data.level_column
-          WHERE subject = subject_name AND name = ANY (columns)) AS named (columns, keys),
+          FROM truthline.cell_columns(subject_name, columns)) AS named (columns, keys),
          (SELECT string_agg(query, ' UNION ALL ')
           FROM truthline.plan(subject_name, columns, edges, as_of)) AS pieces (query)
 $$;

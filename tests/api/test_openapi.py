@@ -10,6 +10,8 @@ DOCUMENTED = (
     "/auth/",
     "/metrics-server/",
     "/model-monitoring/",
+    "/inference-stats",
+    "/<string:workspace>/",
     "/livez",
     "/readyz",
     "/metrics",

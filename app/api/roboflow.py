@@ -1,0 +1,331 @@
+"""Roboflow's inference stats: what its `inference` server reports, and one period beside another.
+
+Wire contract: the `inference` server's pingback and Workflows block, and the Model Monitoring API.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+from flask import Response, jsonify, request
+from flask_smorest import Blueprint
+from marshmallow import Schema, ValidationError, fields
+from werkzeug.exceptions import HTTPException
+
+from app.api.access import database, needs, require_workspace, settings, workspace_of_key
+from app.api.body import read_message
+from app.api.numbers import Number
+from app.api.observe import count_rows
+from app.api.parameters import Text
+from app.api.pingback import InferenceReport, predictions_of
+from app.api.problems import ErrorForm, Problem, use_error_form_where
+from app.api.reference import takes_body
+from app.auth.keys import Role
+from app.auth.workspaces import workspace_name
+from app.errors import InvalidInput, TooLarge, TruthlineError
+from app.ingest.fields import RequiredName
+from app.ingest.metadata import ingest_metadata
+from app.ingest.predictions import ingest_predictions
+from app.query.inferences import ClassStats, Selection, Totals, class_stats, inference_totals
+from app.query.window import Window
+
+blp = Blueprint("roboflow", __name__, description="Roboflow's inference stats")
+# The pingback's path, a workspace's, and the question which workspace a key is of.
+PATHS = r"(?:/[^/]+)?/inference-stats(?:/metadata)?/?(?:\?.*)?|/\?(?:.*&)?api_key=.*"
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+PERIOD = timedelta(hours=24)
+Message = TypeVar("Message", InferenceReport, "InferenceMetadata")
+
+
+# --- errors -------------------------------------------------------------------------------
+
+WRONG_KEY = "This API key does not exist (or has been revoked)."
+
+
+def roboflow_error(problem: Problem) -> Response:
+    """`{error: {message, status, type}}`, with a hint where rows are at fault."""
+    stranger = problem.kind == "Unauthenticated"
+    error: dict[str, Any] = {
+        "message": WRONG_KEY if stranger else problem.detail or problem.title,
+        "status": problem.status,
+        "type": "OAuthException" if stranger else problem.kind or problem.title.replace(" ", ""),
+    }
+    if problem.errors:
+        error["hint"] = "; ".join(f"{row['field']} {row['reason']}" for row in problem.errors)
+    response = jsonify({"error": error})
+    response.status_code = problem.status
+    return response
+
+
+ERROR_SCHEMA = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "status", "type"],
+            "properties": {
+                "message": {"type": "string"},
+                "status": {"type": "integer"},
+                "type": {"type": "string"},
+                "hint": {"type": "string"},
+            },
+        }
+    },
+}
+use_error_form_where(PATHS, ErrorForm(roboflow_error, "RoboflowError", ERROR_SCHEMA))
+
+
+# --- which workspace ----------------------------------------------------------------------
+
+
+@blp.before_app_request
+def tell_workspace() -> Response | None:
+    """Answer `GET /?api_key=`, by which Roboflow's clients learn the name of their workspace.
+
+    Without a key `/` is the page that people look at, so this is no view of its own.
+    """
+    if request.path != "/" or request.method != "GET" or "api_key" not in request.args:
+        return None
+    workspace_id = workspace_of_key(None, None)
+    with database().reading() as conn:
+        return jsonify({"workspace": workspace_name(conn, workspace_id)})
+
+
+# --- in -----------------------------------------------------------------------------------
+
+
+class StoredSchema(Schema):
+    """What became of a report."""
+
+    status = fields.String()
+    accepted = fields.Integer(metadata={"description": "Inferences stored by this call"})
+    duplicates = fields.Integer(metadata={"description": "Inferences that were stored already"})
+
+
+@blp.route("/inference-stats", methods=["POST"])
+@takes_body(blp, InferenceReport)
+@blp.response(200, StoredSchema)
+def post_inference_stats() -> dict[str, Any]:
+    """Store what an inference server reports
+
+    The key may stand in the body. An inference is known by its id: reports may overlap.
+    """
+    return _store(*_opened(InferenceReport))
+
+
+@blp.route("/<string:workspace>/inference-stats", methods=["POST"])
+@takes_body(blp, InferenceReport)
+@blp.response(200, StoredSchema)
+def post_workspace_inference_stats(workspace: str) -> dict[str, Any]:
+    """Store what an inference server or a Workflow reports"""
+    report, workspace_id = _opened(InferenceReport)
+    require_workspace(workspace, workspace_id)
+    return _store(report, workspace_id)
+
+
+def _opened(kind: type[Message]) -> tuple[Message, int]:
+    """The body, and the workspace that its key or that of the request opens.
+
+    Raises:
+        Unauthenticated: no valid key; also where the body can't be read, for a stranger is told
+            nothing else.
+        and what read_message raises.
+    """
+    try:
+        message = read_message(kind)
+        key = message.key()
+    except (TruthlineError, HTTPException):
+        workspace_of_key(None, Role.INGEST)
+        raise
+    return message, workspace_of_key(key, Role.INGEST)
+
+
+def _store(report: InferenceReport, workspace_id: int) -> dict[str, Any]:
+    if len(report.inference_results) > (limit := settings().max_batch_rows):
+        raise TooLarge(f"a post may hold at most {limit} results")
+    predictions = predictions_of(report)
+    if not predictions:  # a heartbeat
+        return {"status": "ok", "accepted": 0, "duplicates": 0}
+    verdict = ingest_predictions(database(), workspace_id, predictions)
+    count_rows("predictions", verdict)
+    return {"status": "ok", "accepted": verdict.accepted, "duplicates": verdict.duplicates}
+
+
+class FieldOfInferences(msgspec.Struct):
+    """One field, and the inferences that have this value in it."""
+
+    inference_ids: list[RequiredName]
+    field_name: RequiredName
+    field_value: str
+
+
+class InferenceMetadata(msgspec.Struct):
+    """Fields of inferences; the key may stand here."""
+
+    data: list[FieldOfInferences]
+    api_key: str | None = None
+
+    def key(self) -> str | None:
+        """The API key in the body."""
+        return self.api_key
+
+
+class StatusSchema(Schema):
+    """That it is kept."""
+
+    status = fields.String()
+
+
+@blp.route("/<string:workspace>/inference-stats/metadata", methods=["POST"])
+@takes_body(blp, InferenceMetadata)
+@blp.response(200, StatusSchema)
+def post_inference_metadata(workspace: str) -> dict[str, str]:
+    """Keep metadata of inferences
+
+    It may come before them. A later value of a field replaces the earlier one.
+    """
+    message, workspace_id = _opened(InferenceMetadata)
+    require_workspace(workspace, workspace_id)
+    values = {
+        (one.field_name, id_): one.field_value for one in message.data for id_ in one.inference_ids
+    }
+    if len(values) > (limit := settings().max_batch_rows):
+        raise TooLarge(f"a post may hold at most {limit} values")
+    ingest_metadata(database(), workspace_id, values)
+    return {"status": "ok"}
+
+
+# --- out ----------------------------------------------------------------------------------
+
+
+class Moment(fields.Field[datetime]):
+    """`YYYY-MM-DD HH:mm:ss` in UTC; None where it is empty."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime | None:  # type: ignore[override] # empty is allowed
+        if not value:
+            return None
+        try:
+            return datetime.strptime(str(value), TIME_FORMAT).replace(tzinfo=UTC)
+        except ValueError:
+            raise ValidationError("must be like 2024-10-01 13:30:00") from None
+
+
+class StatsArgs(Schema):
+    """A period, and which inferences of it."""
+
+    start = Moment(
+        data_key="startTime",
+        load_default=None,
+        metadata={"description": "YYYY-MM-DD HH:mm:ss, UTC; empty: 24 hours before now"},
+    )
+    end = Moment(
+        data_key="endTime",
+        load_default=None,
+        metadata={"description": "YYYY-MM-DD HH:mm:ss, UTC; empty: now"},
+    )
+    models = Text(
+        data_key="modelNames",
+        load_default="",
+        metadata={"description": "Names of models, separated by commas; empty: all"},
+    )
+    field = Text(
+        data_key="fieldName",
+        metadata={"description": "Only inferences with fieldValue in this field of metadata"},
+    )
+    value = Text(data_key="fieldValue")
+
+
+class RowSchema(Schema):
+    """A class of a model in both periods; null where a period lacks it."""
+
+    model_name = fields.String()
+    predicted_class = fields.String()
+    num_inferences = fields.Integer(allow_none=True)
+    prev_num_inferences = fields.Integer(allow_none=True)
+    num_errors = fields.Integer(allow_none=True, metadata={"description": "Never known of a class"})
+    prev_num_errors = fields.Integer(allow_none=True)
+    avg_confidence = Number(allow_none=True)
+    prev_avg_confidence = Number(allow_none=True)
+    avg_response_time = Number(allow_none=True, metadata={"description": "Seconds"})
+    prev_avg_response_time = Number(allow_none=True)
+    median_confidence = Number(allow_none=True)
+    class_count = fields.Integer(allow_none=True)
+    deployment_types = fields.String()
+    inference_server_versions = fields.String()
+    model_num_inferences = fields.Integer(allow_none=True)
+    prev_model_num_inferences = fields.Integer(allow_none=True)
+
+
+class StatsSchema(Schema):
+    """Both periods in total, and class by class. `prev_` is the period of equal length before."""
+
+    num_inferences = fields.Integer()
+    prev_num_inferences = fields.Integer()
+    num_errors = fields.Integer()
+    prev_num_errors = fields.Integer()
+    avg_confidence = Number(allow_none=True, metadata={"description": "Mean over all outputs"})
+    prev_avg_confidence = Number(allow_none=True)
+    avg_response_time = Number(allow_none=True, metadata={"description": "Seconds"})
+    prev_avg_response_time = Number(allow_none=True)
+    inference_stats = fields.List(fields.Nested(RowSchema))
+
+
+@blp.route("/<string:workspace>/inference-stats")
+@needs(Role.READ)
+@blp.arguments(StatsArgs, location="query")
+@blp.response(200, StatsSchema)
+def get_inference_stats(args: dict[str, Any], workspace: str, workspace_id: int) -> dict[str, Any]:
+    """Inferences of a period beside those of the period before it"""
+    require_workspace(workspace, workspace_id)
+    now = datetime.now(UTC)
+    asked: dict[str, Any] = {
+        "workspace_id": workspace_id,
+        "window": Window(args["start"] or now - PERIOD, args["end"] or now),
+        "selection": _selection(args),
+    }
+    with database().reading() as conn:
+        totals = inference_totals(conn, **asked)
+        rows = class_stats(conn, **asked)
+    return _totals(totals) | {"inference_stats": [_row(row) for row in rows]}
+
+
+def _selection(args: dict[str, Any]) -> Selection:
+    if ("field" in args) != ("value" in args):
+        raise InvalidInput("fieldName and fieldValue go together")
+    names = [name for part in args["models"].split(",") if (name := part.strip())]
+    return Selection(names or None, args.get("field"), args.get("value"))
+
+
+def _totals(totals: Totals) -> dict[str, Any]:
+    return {
+        "num_inferences": totals.inferences.now,
+        "prev_num_inferences": totals.inferences.before,
+        "num_errors": totals.errors.now,
+        "prev_num_errors": totals.errors.before,
+        "avg_confidence": totals.confidence.now,
+        "prev_avg_confidence": totals.confidence.before,
+        "avg_response_time": totals.latency.now,
+        "prev_avg_response_time": totals.latency.before,
+    }
+
+
+def _row(row: ClassStats) -> dict[str, Any]:
+    return {
+        "model_name": row.model,
+        "predicted_class": row.label,
+        "num_inferences": row.inferences.now,
+        "prev_num_inferences": row.inferences.before,
+        "num_errors": None,
+        "prev_num_errors": None,
+        "avg_confidence": row.confidence.now,
+        "prev_avg_confidence": row.confidence.before,
+        "avg_response_time": row.latency.now,
+        "prev_avg_response_time": row.latency.before,
+        "median_confidence": row.quantiles[0] if row.quantiles else None,
+        "class_count": row.outputs.now,
+        "deployment_types": row.deployment_types,
+        "inference_server_versions": row.server_versions,
+        "model_num_inferences": row.model_inferences.now,
+        "prev_model_num_inferences": row.model_inferences.before,
+    }

@@ -1,0 +1,194 @@
+"""How many inferences, how sure, how fast: a window beside the one of equal length before it.
+
+The definitions stand in `sql/views/80_inference_stats.sql`; here they are asked for and named.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, text
+
+from app.errors import InvalidWindow
+from app.query.window import Window
+
+Number = TypeVar("Number", int | None, float | None, int, float)
+MEDIAN = (0.5,)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared(Generic[Number]):
+    """A number of the window, and of the window before it; None where there is none."""
+
+    now: Number
+    before: Number
+
+    @property
+    def change(self) -> float | None:
+        """By what ratio it grew: 0.5 is half as much again. None without a number to grow from."""
+        if self.now is None or not self.before:
+            return None
+        return (self.now - self.before) / self.before
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which inferences: of which models (None: all), and with which value in a metadata field."""
+
+    models: Sequence[str] | None = None
+    field: str | None = None
+    value: str | None = None
+
+
+ALL = Selection()
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """All inferences that were answered, and the errors beside them.
+
+    `confidence` (a fraction of 1) and `latency` (seconds) are means per output.
+    """
+
+    inferences: Compared[int]
+    errors: Compared[int]
+    confidence: Compared[float | None]
+    latency: Compared[float | None]
+
+    @property
+    def error_rate(self) -> Compared[float | None]:
+        """Errors per request, a fraction of 1; None without requests."""
+        return _error_rate(self.inferences, self.errors)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassStats:
+    """One class of one model. Means and quantiles as in `Totals`; quantiles are of the window.
+
+    `inferences` counts those with the class among their outputs, `outputs` those outputs,
+    `model_inferences` all of the model; names of types and versions are joined by commas.
+    """
+
+    namespace: str
+    pipeline: str
+    model: str
+    label: str
+    inferences: Compared[int | None]
+    outputs: Compared[int | None]
+    model_inferences: Compared[int | None]
+    confidence: Compared[float | None]
+    latency: Compared[float | None]
+    quantiles: Sequence[float] | None
+    deployment_types: str
+    server_versions: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStats:
+    """One model: answered inferences, errors, and latencies per inference in seconds."""
+
+    namespace: str
+    pipeline: str
+    model: str
+    inferences: Compared[int]
+    errors: Compared[int]
+    latency: Compared[float | None]
+    quantiles: Sequence[float] | None
+
+    @property
+    def error_rate(self) -> Compared[float | None]:
+        """As of all models."""
+        return _error_rate(self.inferences, self.errors)
+
+
+def _error_rate(answered: Compared[int], failed: Compared[int]) -> Compared[float | None]:
+    pairs = ((answered.now, failed.now), (answered.before, failed.before))
+    return Compared(*(errors / (n + errors) if n + errors else None for n, errors in pairs))
+
+
+def inference_totals(
+    conn: Connection, *, workspace_id: int, window: Window, selection: Selection = ALL
+) -> Totals:
+    """All that a workspace's models answered in the window.
+
+    Cost: one statement over the cells of both periods; over their rows for a metadata field.
+
+    Raises:
+        InvalidWindow: there is no window of this length before it.
+    """
+    row = conn.execute(_TOTALS, _asked(workspace_id, window, selection)).one()
+    return Totals(*_pairs(row))
+
+
+def class_stats(
+    conn: Connection,
+    *,
+    workspace_id: int,
+    window: Window,
+    selection: Selection = ALL,
+    fractions: Sequence[float] = MEDIAN,
+) -> list[ClassStats]:
+    """The same by model and class, with quantiles of confidence at `fractions`.
+
+    Shape: one per class seen in either period, the busiest model first.
+    Cost:  one statement over the cells of both periods, and the rows of a bin per quantile.
+    """
+    asked = _asked(workspace_id, window, selection) | {"fractions": list(fractions)}
+    return [
+        ClassStats(*row[:4], *_pairs(row[4:14]), *row[14:]) for row in conn.execute(_CLASSES, asked)
+    ]
+
+
+def model_stats(
+    conn: Connection,
+    *,
+    workspace_id: int,
+    window: Window,
+    selection: Selection = ALL,
+    fractions: Sequence[float] = MEDIAN,
+) -> list[ModelStats]:
+    """The same by model, with errors and quantiles of latency at `fractions`.
+
+    Shape and cost: as of `class_stats`.
+    """
+    asked = _asked(workspace_id, window, selection) | {"fractions": list(fractions)}
+    return [
+        ModelStats(*row[:3], *_pairs(row[3:9]), *row[9:]) for row in conn.execute(_MODELS, asked)
+    ]
+
+
+def _pairs(numbers: Sequence[Any]) -> list[Compared[Any]]:
+    return [Compared(*pair) for pair in zip(numbers[::2], numbers[1::2], strict=True)]
+
+
+def previous(window: Window) -> Window:
+    """The window of equal length that ends where this one starts.
+
+    Raises:
+        InvalidWindow: it would begin before the calendar does.
+    """
+    try:
+        return Window(window.start - window.length, window.start)
+    except OverflowError:
+        raise InvalidWindow("the window is too long: there is none of its length before") from None
+
+
+def _asked(workspace_id: int, window: Window, selection: Selection) -> dict[str, Any]:
+    previous(window)
+    return {
+        "workspace": workspace_id,
+        "start": window.start,
+        "end": window.end,
+        "models": None if selection.models is None else list(selection.models),
+        "field": selection.field,
+        "value": selection.value,
+    }
+
+
+_ASKED = (
+    ":workspace, CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:models AS text[]),"
+    " CAST(:field AS text), CAST(:value AS text)"
+)
+_TOTALS = text(f"SELECT * FROM truthline.inference_totals({_ASKED})")
+_CLASSES = text(f"SELECT * FROM truthline.inference_stats({_ASKED}, CAST(:fractions AS float8[]))")
+_MODELS = text(f"SELECT * FROM truthline.model_stats({_ASKED}, CAST(:fractions AS float8[]))")

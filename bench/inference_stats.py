@@ -1,0 +1,136 @@
+"""How much do levels save? Inference stats of a day, beside plain SQL over the rows.
+
+Detections of two days, 50 models of 10 classes, two to an inference. The peer is what one would
+write without levels: counts, means and medians of both days in one statement over the row store
+and, where the edition has it, over the columnstore. Run it with
+
+    python -m bench.inference_stats [detections]
+
+TRUTHLINE_DATABASE_URL names a server; without, an embedded one is started.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import text
+
+from app.rollup.levels import levels
+from app.rollup.refresh import refresh
+from app.store.database import Database
+from app.store.edition import Edition, server_info
+from bench.database import fresh_database
+from bench.levels import pause_policies, settle
+
+TRIES = 5
+DAY = {"start": "2026-01-06Z", "end": "2026-01-07Z"}
+SERIES = text("""
+    WITH m AS (INSERT INTO model (workspace_id, namespace, pipeline, name, kind)
+               SELECT 1, '', '', 'model-' || n, 'detection' FROM generate_series(1, 50) AS n
+               RETURNING id),
+         l AS (INSERT INTO label (workspace_id, name)
+               SELECT 1, 'class-' || n FROM generate_series(1, 10) AS n)
+    INSERT INTO series (model_id, deployment, version, deployment_type, server_version)
+    SELECT m.id, '', '1', 'hosted', '0.64.8' FROM m
+""")
+DETECTIONS = text("""
+    INSERT INTO prediction (received_at, time, series_id, label_id, confidence, latency_seconds,
+                            batch_index, starts_request, starts_label, failed, request_id)
+    SELECT made, made, series[1 + n / 2 % 50], labels[1 + floor(random() * 10)::integer],
+           1 - random() * random(), 0.02 + random() * 0.1, 0, n % 2 = 0, true, false,
+           'inference-' || n / 2
+    FROM (SELECT array_agg(id ORDER BY id) FROM series) AS s (series),
+         (SELECT array_agg(id ORDER BY id) FROM label) AS l (labels),
+         (SELECT n, CAST('2026-01-05Z' AS timestamptz) + n * CAST(:step AS interval)
+          FROM generate_series(0, :rows - 1) AS n) AS t (n, made)
+""")
+RAW = text("""
+    SELECT time >= CAST(:start AS timestamptz) AS latest, model_id, label_id,
+           count(DISTINCT request_id), count(*), avg(confidence), avg(latency_seconds),
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY confidence)
+    FROM prediction JOIN series ON series.id = series_id
+    WHERE time >= CAST(:start AS timestamptz) - INTERVAL '1 day'
+      AND time < CAST(:end AS timestamptz)
+    GROUP BY 1, 2, 3
+""")
+ASKED = "1, CAST(:start AS timestamptz), CAST(:end AS timestamptz)"
+WAYS = {
+    "totals": text(f"SELECT * FROM truthline.inference_totals({ASKED})"),
+    "rows with medians": text(f"SELECT * FROM truthline.inference_stats({ASKED})"),
+    "rows without": text(f"SELECT * FROM truthline.inference_stats({ASKED}, fractions => '{{}}')"),
+    "over the rows": RAW,
+}
+
+
+def main(rows: int = 20_000_000) -> None:
+    """Print milliseconds of each way, and how often the whole answer's."""
+    with fresh_database() as database:
+        prepare(database, rows)
+        began = time.perf_counter()
+        refresh(database)
+        print(f"levels of {rows:,} detections in {time.perf_counter() - began:.0f} s")
+        settle(database)
+        report("row store", database)
+        if compress(database):
+            report("columnstore", database)
+
+
+def prepare(database: Database, rows: int) -> None:
+    """Two days of detections, received as they were made; the levels are not past them."""
+    pause_policies(database)
+    with database.writing() as conn:
+        conn.execute(SERIES)
+        conn.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        conn.execute(text("UPDATE level SET learned_until = '-infinity'"))
+        for level in levels(conn):
+            if level.folded:
+                conn.execute(text(f"TRUNCATE {level.name}"))
+        conn.execute(DETECTIONS, {"rows": rows, "step": timedelta(days=2) / rows})
+    settle(database)
+
+
+def compress(database: Database) -> bool:
+    """Turn the rows into the columnstore; False where the edition has none."""
+    with database.outside_transactions() as conn:
+        if server_info(conn).edition is not Edition.COMMUNITY:
+            return False
+        conn.exec_driver_sql(
+            "ALTER TABLE prediction SET (timescaledb.enable_columnstore, "
+            "timescaledb.segmentby = 'series_id', timescaledb.orderby = 'time')"
+        )
+        conn.exec_driver_sql(
+            "SELECT public.compress_chunk(c) FROM public.show_chunks('prediction', "
+            "older_than => timestamptz '2026-02-01Z') AS c"
+        )
+    settle(database)
+    return True
+
+
+def report(store: str, database: Database) -> None:
+    """Milliseconds of each way; the ratio is to totals and rows with medians together."""
+    seconds = {name: fastest(lambda s=way: ask(database, s)) for name, way in WAYS.items()}
+    whole = seconds["totals"] + seconds["rows with medians"]
+    print(store)
+    for name, spent in seconds.items():
+        print(f"  {name:20} {spent * 1000:10.1f} ms  {spent / whole:6.1f}")
+
+
+def ask(database: Database, way: object) -> None:
+    """Ask once."""
+    with database.reading() as conn:
+        conn.execute(way, DAY).all()  # type: ignore[call-overload]
+
+
+def fastest(run: Callable[[], None]) -> float:
+    """Seconds of the fastest of some tries."""
+    seconds = []
+    for _ in range(TRIES):
+        began = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

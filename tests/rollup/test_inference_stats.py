@@ -1,0 +1,209 @@
+"""Both periods, and every edge of a bin, equal a plain count over the same rows, whatever part of
+them is in levels; quantiles equal numpy's."""
+
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from uuid import uuid4
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.auth.workspaces import find_or_create_workspace
+from app.ingest.predictions import Detection, Prediction, ingest_predictions
+from app.query.inferences import class_stats, inference_totals, model_stats
+from app.query.models import known_models
+from app.query.window import Window
+from app.rollup.refresh import refresh
+
+START = datetime(2026, 3, 1, 11, 37, 22, tzinfo=UTC)
+LENGTH = timedelta(hours=5, minutes=7, seconds=3, microseconds=5)
+END, BEFORE = START + LENGTH, START - LENGTH
+WINDOW = Window(START, END)
+MICROSECOND = timedelta(microseconds=1)
+FRACTIONS = (0.0, 0.5, 0.9, 0.95, 0.99, 1.0)
+
+times = st.one_of(
+    st.sampled_from([BEFORE, START, END]).flatmap(
+        lambda edge: st.sampled_from([edge - MICROSECOND, edge, edge + MICROSECOND])
+    ),
+    st.timedeltas(-1.2 * LENGTH, 1.2 * LENGTH).map(lambda offset: START + offset),
+)
+# Bounds of bins and their neighbours, equal ones, and anything.
+bounds = st.integers(0, 64).map(lambda n: n / 64)
+confidences = st.one_of(
+    bounds,
+    bounds.filter(lambda c: 0 < c < 1).map(lambda c: float(np.nextafter(c, 2))),
+    bounds.filter(bool).map(lambda c: float(np.nextafter(c, -1))),
+    st.floats(1e-9, 1),
+    st.none(),
+)
+latencies = st.one_of(
+    st.sampled_from([None, 0.0, 0.1, 0.125, 0.99, 1.0, 2.5]), st.floats(1e-9, 1e7)
+)
+predictions = st.builds(
+    lambda model, version, time, found, latency, failed: Prediction(
+        model=model,
+        version=version,
+        server_version=version,
+        time=time,
+        detections=None if failed else [Detection(*one) for one in found],
+        latency_seconds=latency,
+        error=failed,
+    ),
+    st.sampled_from(["cards", "hats"]),
+    st.sampled_from(["", "1", "2"]),
+    times,
+    st.lists(st.tuples(st.sampled_from(["a", "b"]), confidences), max_size=4),
+    latencies,
+    st.sampled_from([False, False, False, True]),
+)
+batches = st.lists(predictions, max_size=25)
+large = st.lists(predictions, min_size=40, max_size=60)
+
+
+def exact_mean(numbers):
+    """Of the shortest decimals, rounded once."""
+    known = [Fraction(Decimal(repr(number))) for number in numbers if number is not None]
+    return float(sum(known) / len(known)) if known else None
+
+
+def outputs_of(prediction):
+    if prediction.error:
+        return []
+    return [(d.label, d.confidence) for d in prediction.detections] or [("", 0.0)]
+
+
+class Period:
+    """What one period counts, by plain Python."""
+
+    def __init__(self, predictions, start, end):
+        self.all = [p for p in predictions if start <= p.time < end]
+        self.rows = defaultdict(list)
+        for p in self.all:
+            for label, confidence in outputs_of(p):
+                self.rows[p.model, label].append((p, confidence))
+
+    def totals(self):
+        outputs = [row for rows in self.rows.values() for row in rows]
+        return [
+            sum(not p.error for p in self.all),
+            sum(p.error for p in self.all),
+            exact_mean(c for _, c in outputs),
+            exact_mean(p.latency_seconds for p, _ in outputs),
+        ]
+
+    def model(self, name):
+        own = [p for p in self.all if p.model == name]
+        latency = exact_mean(p.latency_seconds for p in own)
+        return [sum(not p.error for p in own), sum(p.error for p in own), latency]
+
+    def classes(self, key):
+        rows = self.rows.get(key)
+        if not rows:
+            return [None] * 5
+        return [
+            len({id(p) for p, _ in rows}),
+            len(rows),
+            self.model(key[0])[0],
+            exact_mean(c for _, c in rows),
+            exact_mean(p.latency_seconds for p, _ in rows),
+        ]
+
+    def versions(self, key):
+        return ",".join(sorted({p.version for p, _ in self.rows[key]} - {""}))
+
+
+def quantiles(numbers):
+    known = [number for number in numbers if number is not None]
+    return [float(q) for q in np.quantile(known, FRACTIONS)] if known else None
+
+
+def members(stats, *names):
+    """(now, before) of each, as two lists."""
+    pairs = [(getattr(stats, name).now, getattr(stats, name).before) for name in names]
+    return [list(side) for side in zip(*pairs, strict=True)]
+
+
+def ask(database, workspace_id):
+    asked = {"workspace_id": workspace_id, "window": WINDOW}
+    with database.reading() as conn:
+        return (
+            inference_totals(conn, **asked),
+            class_stats(conn, **asked, fractions=FRACTIONS),
+            model_stats(conn, **asked, fractions=FRACTIONS),
+            known_models(conn, **asked),
+        )
+
+
+def compare(answers, sent):
+    totals, classes, models, known = answers
+    now, before = Period(sent, START, END), Period(sent, BEFORE, START)
+    names = ("inferences", "errors", "confidence", "latency")
+    assert members(totals, *names) == [now.totals(), before.totals()]
+
+    assert {(c.model, c.label) for c in classes} == now.rows.keys() | before.rows.keys()
+    for c in classes:
+        key = (c.model, c.label)
+        names = ("inferences", "outputs", "model_inferences", "confidence", "latency")
+        assert members(c, *names) == [now.classes(key), before.classes(key)]
+        assert c.quantiles == quantiles([confidence for _, confidence in now.rows.get(key, [])])
+        assert c.server_versions == (now if key in now.rows else before).versions(key)
+    order = [
+        (-sum(p.model(c.model)[0] for p in (now, before)), c.model, -both(c.inferences), c.label)
+        for c in classes
+    ]
+    assert order == sorted(order)
+
+    assert {m.model for m in models} == {p.model for p in now.all + before.all}
+    for m in models:
+        names = ("inferences", "errors", "latency")
+        assert members(m, *names) == [now.model(m.model), before.model(m.model)]
+        own = [p.latency_seconds for p in now.all if p.model == m.model]
+        assert m.quantiles == quantiles(own)
+    check_known(known, sent, now)
+
+
+def check_known(known, sent, now):
+    assert [m.name for m in known] == sorted({p.model for p in sent})
+    for m in known:
+        own = [p for p in sent if p.model == m.name]
+        assert (m.first_seen, m.last_seen) == (
+            min(p.time for p in own),
+            max(p.time for p in own),
+        )
+        assert list(m.versions) == sorted({p.version for p in own} - {""})
+        assert [m.inferences, m.errors] == now.model(m.name)[:2]
+
+
+def both(compared):
+    return (compared.now or 0) + (compared.before or 0)
+
+
+def compared(database, early, late=()):
+    """Tell, with the levels brought up to date before what is late, and compare."""
+    with database.writing() as conn:
+        workspace_id = find_or_create_workspace(conn, uuid4().hex)
+    if early:
+        ingest_predictions(database, workspace_id, early)
+    if late:
+        refresh(database)
+        ingest_predictions(database, workspace_id, late)
+    compare(ask(database, workspace_id), [*early, *late])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(batches)
+def test_every_number_is_that_of_plain_python(database, sent):
+    compared(database, sent)
+
+
+def test_so_is_what_levels_hold(brisk):
+    @settings(max_examples=3, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(large, batches.filter(bool))
+    def tell(early, late):
+        compared(brisk, early, late)
+
+    tell()
