@@ -188,12 +188,15 @@ COMMENT ON FUNCTION truthline.plan(text, text[], timestamptz[], timestamptz) IS
     'The pieces of an answer: cells of levels, cuts and the newest rows, as text of queries.';
 
 -- cut_query: the text of a query of what lies within the cuts; `cells` is that of one cut.
--- Why      OFFSET 0 keeps the database from joining the other way round: cut by cut, by index.
+-- Why      OFFSET 0 keeps the database from joining the other way round: cut by cut, by index. And
+--          it makes plain columns of a cut's bounds, which the columnstore compares with the least
+--          and greatest time of each batch; with expressions it would unpack them all.
 CREATE OR REPLACE FUNCTION truthline.cut_query(wide interval, narrow interval, cells text)
 RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT format(
         'SELECT cut.place AS cut_place, cut.sign AS cut_sign, cell.*'
-        ' FROM truthline.cuts($2, %L, %L) AS cut CROSS JOIN LATERAL (%s OFFSET 0) AS cell OFFSET 0',
+        ' FROM (SELECT * FROM truthline.cuts($2, %L, %L) OFFSET 0) AS cut'
+        ' CROSS JOIN LATERAL (%s OFFSET 0) AS cell OFFSET 0',
         wide, narrow, cells)
 $$;
 COMMENT ON FUNCTION truthline.cut_query(interval, interval, text) IS
