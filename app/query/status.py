@@ -1,6 +1,6 @@
 """What the database is and what it holds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -13,7 +13,8 @@ from app.store.edition import ServerInfo, server_info
 class LevelStatus:
     """A level: its cells, until when it is clean (None: nothing is).
 
-    `lag` is the time since then: what was received within it is read from finer levels or rows.
+    `lag` is the time from then to the newest row there is: what was received within it is read
+    from finer levels or rows.
     """
 
     name: str
@@ -25,7 +26,8 @@ class LevelStatus:
         """Name, cells, clean until and lag, as cells of a table."""
         if self.clean_until is None:
             return self.name, f"{self.cells:,}", "nothing yet", ""
-        return self.name, f"{self.cells:,}", f"{self.clean_until:%F %T}", _duration(self.lag)
+        lag = "" if self.lag is None else _duration(self.lag)
+        return self.name, f"{self.cells:,}", f"{self.clean_until:%F %T}", lag
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +69,21 @@ def service_status(conn: Connection) -> Status:
     """Count everything. Cost: full scans of the raw tables and the levels."""
     counted = Status(server_info(conn), *conn.execute(_COUNTS).one())
     kept = [(relation, since) for relation, since in conn.execute(_RETENTION)]
-    return replace(counted, levels=list(_level_status(conn)), retention=kept)
+    newest = {"outcome": counted.last_outcome, "prediction": counted.last_prediction}
+    return replace(counted, levels=list(_level_status(conn, newest)), retention=kept)
 
 
-def _level_status(conn: Connection) -> Iterator[LevelStatus]:
-    for name, clean_until, lag in conn.execute(_LEVELS).all():
+def _level_status(conn: Connection, newest: Mapping[str, datetime | None]) -> Iterator[LevelStatus]:
+    for name, source, clean_until in conn.execute(_LEVELS).all():
         cells = conn.execute(text(f"SELECT count(*) FROM {name}")).scalar_one()
+        last = newest[source]
+        lag = max(last - clean_until, timedelta()) if last and clean_until else None
         yield LevelStatus(name, cells, clean_until, lag)
 
 
-def _duration(lag: timedelta | None) -> str:
+def _duration(lag: timedelta) -> str:
     """Days, hours and minutes, the largest two."""
-    minutes = int((lag or timedelta()).total_seconds()) // 60
+    minutes = int(lag.total_seconds()) // 60
     days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
     if days:
         return f"{days} d {hours} h"
@@ -98,9 +103,8 @@ _COUNTS = text("""
 
 
 _LEVELS = text("""
-    SELECT name, nullif(clean_until, '-infinity'),
-           clock_timestamp() - nullif(clean_until, '-infinity')
-    FROM truthline.levels()
+    SELECT l.name, subject.source, nullif(clean_until, '-infinity')
+    FROM truthline.levels() AS l JOIN subject ON subject.name = l.subject
 """)
 _RETENTION = text("SELECT relation, since FROM retention ORDER BY relation")
 

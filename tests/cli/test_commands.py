@@ -155,6 +155,7 @@ def test_status_says_what_there_is(data):
     assert told.returncode == 0
     assert "postgres" in told.stdout
     assert "pending feedback" in told.stdout
+    assert "outcome_1h_1mo" in told.stdout
 
 
 def test_db_status_of_a_database_without_schema_ends_with_1(empty_database_url):
