@@ -16,12 +16,10 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from app.rollup.levels import levels
 from app.rollup.refresh import refresh
 from app.store.database import Database
-from app.store.edition import Edition, server_info
 from bench.database import fresh_database
-from bench.levels import pause_policies, settle
+from bench.levels import compress, empty_levels, pause_policies, settle
 
 TRIES = 5
 DAY = {"start": "2026-01-06Z", "end": "2026-01-07Z"}
@@ -72,7 +70,7 @@ def main(rows: int = 20_000_000) -> None:
         print(f"levels of {rows:,} detections in {time.perf_counter() - began:.0f} s")
         settle(database)
         report("row store", database)
-        if compress(database):
+        if compress(database, "prediction"):
             report("columnstore", database)
 
 
@@ -82,29 +80,9 @@ def prepare(database: Database, rows: int) -> None:
     with database.writing() as conn:
         conn.execute(SERIES)
         conn.exec_driver_sql("SET LOCAL session_replication_role = replica")
-        conn.execute(text("UPDATE level SET learned_until = '-infinity'"))
-        for level in levels(conn):
-            if level.folded:
-                conn.execute(text(f"TRUNCATE {level.name}"))
+        empty_levels(conn)
         conn.execute(DETECTIONS, {"rows": rows, "step": timedelta(days=2) / rows})
     settle(database)
-
-
-def compress(database: Database) -> bool:
-    """Turn the rows into the columnstore; False where the edition has none."""
-    with database.outside_transactions() as conn:
-        if server_info(conn).edition is not Edition.COMMUNITY:
-            return False
-        conn.exec_driver_sql(
-            "ALTER TABLE prediction SET (timescaledb.enable_columnstore, "
-            "timescaledb.segmentby = 'series_id', timescaledb.orderby = 'time')"
-        )
-        conn.exec_driver_sql(
-            "SELECT public.compress_chunk(c) FROM public.show_chunks('prediction', "
-            "older_than => timestamptz '2026-02-01Z') AS c"
-        )
-    settle(database)
-    return True
 
 
 def report(store: str, database: Database) -> None:

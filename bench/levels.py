@@ -172,12 +172,17 @@ def load(database: Database, *, rows: int, classes: int, start: str, days: float
     parameters["step"] = timedelta(days=days) / rows
     with database.writing() as conn:
         conn.exec_driver_sql("SET LOCAL session_replication_role = replica")
-        conn.execute(text("UPDATE level SET learned_until = '-infinity'"))
-        for level in levels(conn):
-            if level.folded:
-                conn.execute(text(f"TRUNCATE {level.name}"))
+        empty_levels(conn)
         conn.execute(OUTCOMES, parameters)
         conn.execute(TODAY)
+
+
+def empty_levels(conn: Connection) -> None:
+    """Let what is loaded next be in no level yet, however long ago it was received."""
+    conn.execute(text("UPDATE level SET learned_until = '-infinity'"))
+    for level in levels(conn):
+        if level.folded:
+            conn.execute(text(f"TRUNCATE {level.name}"))
 
 
 def correct_some(database: Database, rows: int) -> None:
@@ -187,17 +192,17 @@ def correct_some(database: Database, rows: int) -> None:
     print(f"{corrected:,} rows of late corrections")
 
 
-def compress(database: Database) -> bool:
+def compress(database: Database, table: str = "outcome") -> bool:
     """Turn the raw rows into the columnstore; False where the edition has none."""
     with database.outside_transactions() as conn:
         if server_info(conn).edition is not Edition.COMMUNITY:
             return False
         conn.exec_driver_sql(
-            "ALTER TABLE outcome SET (timescaledb.enable_columnstore, "
+            f"ALTER TABLE {table} SET (timescaledb.enable_columnstore, "
             "timescaledb.segmentby = 'series_id', timescaledb.orderby = 'time')"
         )
         conn.exec_driver_sql(
-            "SELECT public.compress_chunk(c) FROM public.show_chunks('outcome', "
+            f"SELECT public.compress_chunk(c) FROM public.show_chunks('{table}', "
             "older_than => timestamptz '2026-02-01Z') AS c"
         )
     settle(database)
