@@ -115,7 +115,6 @@ DECLARE
     -- 25 hours, and half a day that the first edge may be moved back
     earliest timestamptz := edges[1] - INTERVAL '2 days';
     names text;    -- columns as a level has them
-    signed text;   -- the same, with the sign of a cut's side
     measured text; -- expressions over a raw row
     one record;
     width interval;
@@ -126,11 +125,9 @@ DECLARE
 BEGIN
     SELECT * INTO STRICT subject FROM truthline_data.subject AS s WHERE s.name = subject_name;
     SELECT string_agg(format('%I', c.name), ', ' ORDER BY c.place),
-           string_agg(format(CASE WHEN summed THEN 'side.sign * %1$I AS %1$I' ELSE '%1$I' END, c.name),
-                      ', ' ORDER BY c.place),
            string_agg(format(CASE WHEN collected THEN 'ARRAY[%s] AS %I' ELSE '%s AS %I' END,
                              expression, c.name), ', ' ORDER BY c.place)
-    INTO names, signed, measured
+    INTO names, measured
     FROM truthline.cell_columns(subject_name, columns) AS c;
 
     FOR one IN SELECT * FROM truthline.sources(
@@ -168,7 +165,7 @@ BEGIN
                     ' AND learned >= %L AND learned < %L'
                     ' AND bucket >= cut_start AND bucket < cut_end AND %s',
                     names, source, learned_from, learned_until, picked));
-            query := truthline.both_sides(signed, reading);
+            query := truthline.both_sides(subject_name, columns, reading);
             RETURN NEXT;
         END IF;
     END LOOP;
@@ -186,7 +183,7 @@ BEGIN
                 ' AND time >= cut_start AND time < cut_end AND %s) AS row WHERE %s',
                 measured, source, learned_from, learned_until, subject.condition, picked),
             places);
-        query := truthline.both_sides(signed, reading);
+        query := truthline.both_sides(subject_name, columns, reading);
         RETURN NEXT;
     END LOOP;
     learned_from := greatest(bound, earliest);
@@ -253,17 +250,27 @@ $$;
 COMMENT ON FUNCTION truthline.cut_query(interval, interval, text, integer[]) IS
     'The text of a query of what the edges of buckets cut off.';
 
--- both_sides: the same, added to the bucket on one side of its edge and taken from the other.
--- `signed` names the columns, sums with the sign of the side.
-CREATE OR REPLACE FUNCTION truthline.both_sides(signed text, cuts text) RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
+-- both_sides: the text of a query that adds what is cut to the bucket on one side of its edge and
+-- takes it from the other.
+-- Why      sums are added up before they are given to both sides; numbers can't be.
+CREATE OR REPLACE FUNCTION truthline.both_sides(subject_name text, columns text[], cuts text)
+RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT format(
         'SELECT side.place, %s FROM (%s) AS counted'
         ' CROSS JOIN LATERAL (VALUES (cut_place, cut_sign), (cut_place + 1, -cut_sign))'
         ' AS side (place, sign) WHERE side.place BETWEEN 1 AND array_length($2, 1) - 1',
-        signed, cuts)
+        string_agg(format(CASE WHEN summed THEN 'side.sign * %1$I AS %1$I' ELSE '%1$I' END, name),
+                   ', ' ORDER BY place),
+        CASE WHEN bool_or(collected) THEN cuts ELSE format(
+            'SELECT cut_place, cut_sign, %s FROM (%s) AS cut GROUP BY %s',
+            string_agg(format(CASE WHEN summed THEN 'sum(%1$I) AS %1$I' ELSE '%1$I' END, name),
+                       ', ' ORDER BY place),
+            cuts,
+            concat_ws(', ', 'cut_place', 'cut_sign', string_agg(format('%I', name), ', ' ORDER BY place)
+                                                         FILTER (WHERE NOT summed))) END)
+    FROM truthline.cell_columns(subject_name, columns)
 $$;
-COMMENT ON FUNCTION truthline.both_sides(text, text) IS
+COMMENT ON FUNCTION truthline.both_sides(text, text[], text) IS
     'The text of a query that counts cuts on both sides of their edges.';
 
 -- widest: the longest bucket, the widest that cells may be. Where raw rows are dropped, buckets

@@ -79,22 +79,24 @@ COMMENT ON FUNCTION truthline.numbers_query(text, integer[], timestamptz[], time
 -- between. $6 to $12 are the bins that hold a rank, $13 the fractions.
 --
 -- Cost     numbers of a cell are in order, so how many are below a pivot is a binary search. Pivots
---          spread over a bin leave a few dozen numbers per rank to be sorted.
+--          spread over a bin, as many as half the root of its numbers, leave few to be sorted.
 -- Why      what edges cut off has n = -1 and is taken away number by number. A bin that lost
 --          numbers, or all, can't tell its ranks any more: those are NULL. Numbers are joined with
 --          an empty array to be unpacked once, and aren't carried through a sort (OFFSET 0).
+--          There is one key to join by: of several the database would expect one row, and go
+--          through all cells again for each rank.
 CREATE OR REPLACE FUNCTION truthline.ranked_query(numbers text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT format($query$
         WITH bin AS MATERIALIZED (
-            SELECT row_number() OVER ()::integer AS id, bin.*
+            SELECT row_number() OVER ()::integer AS id, ARRAY[place, model_id, label_id] AS key, bin.*
             FROM unnest($6, $7, $8, $9, $10, $11, $12)
                 AS bin (place, model_id, label_id, bin, n, below, total)
         ),
         rank AS MATERIALIZED (
-            SELECT place, model_id, label_id, total, nth, position - floor(position) AS beyond,
+            SELECT key, total, nth, position - floor(position) AS beyond,
                    floor(position)::bigint AS low, ceil(position)::bigint AS high
-            FROM (SELECT DISTINCT place, model_id, label_id, total FROM bin) AS asked
+            FROM (SELECT DISTINCT key, total FROM bin) AS asked
             CROSS JOIN unnest($13) WITH ORDINALITY AS f (fraction, nth)
             CROSS JOIN LATERAL (SELECT fraction * (total - 1)) AS exact (position)
         ),
@@ -103,8 +105,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                    min(piece.n) OVER (PARTITION BY bin.id) < 0 AS cut
             FROM (%s) AS piece
             JOIN truthline_data.series AS s ON s.id = piece.series_id
-            JOIN bin ON bin.place = piece.place AND bin.model_id = s.model_id
-                AND bin.label_id = piece.label_id AND bin.bin = piece.bin
+            JOIN bin ON key || bin.bin = ARRAY[piece.place, s.model_id, piece.label_id, piece.bin]
         ),
         pivot AS MATERIALIZED (
             SELECT span.id, k, n_steps, lowest + k * ((highest - lowest) / n_steps) AS pivot
@@ -113,8 +114,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                       AS ends (id, first, last)
                   GROUP BY 1) AS span (id, lowest, highest)
             JOIN bin USING (id)
-            CROSS JOIN LATERAL (SELECT CASE WHEN lowest > -1e300 AND highest < 1e300
-                                            THEN greatest(1, least(128, bin.n / 32)) ELSE 1 END
+            CROSS JOIN LATERAL (
+                SELECT CASE WHEN lowest > -1e300 AND highest < 1e300
+                            THEN greatest(1, least(128, sqrt(bin.n) / 2))::integer ELSE 1 END
             ) AS steps (n_steps)
             CROSS JOIN generate_series(1, n_steps - 1) AS k
         ),
@@ -133,16 +135,16 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         around AS MATERIALIZED (
             SELECT sought.*, max(k) FILTER (WHERE up_to <= rank - below) AS from_k,
                    min(k) FILTER (WHERE up_to > rank - below) AS until_k,
-                   below + max(up_to) FILTER (WHERE up_to <= rank - below) AS n_before
+                   below + max(up_to) FILTER (WHERE up_to <= rank - below) AS n_before,
+                   max(up_to) = n AS whole
             FROM (
-                SELECT DISTINCT id, place, model_id, label_id, below, bin.n, side.rank
-                FROM rank JOIN bin USING (place, model_id, label_id)
+                SELECT DISTINCT id, key, below, bin.n, side.rank
+                FROM rank JOIN bin USING (key)
                 CROSS JOIN LATERAL (VALUES (low), (high)) AS side (rank)
                 WHERE side.rank >= below AND side.rank < below + bin.n
             ) AS sought
             JOIN counted USING (id)
-            GROUP BY id, place, model_id, label_id, below, n, rank
-            HAVING max(up_to) = n
+            GROUP BY id, key, below, n, rank
         ),
         near AS MATERIALIZED (
             SELECT around.id, around.rank, cell.n, cut, numbers[
@@ -163,19 +165,17 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
             )
         ),
         found AS MATERIALIZED (
-            SELECT place, model_id, label_id, rank, numbers[rank - n_before + 1] AS number
+            SELECT key, rank, CASE WHEN whole THEN numbers[rank - n_before + 1] END AS number
             FROM (SELECT id, rank, array_agg(number ORDER BY number) AS numbers
                   FROM held GROUP BY 1, 2) AS ordered
             JOIN around USING (id, rank)
         )
-        SELECT rank.place, rank.model_id, nullif(rank.label_id, -1), rank.total,
+        SELECT rank.key[1], rank.key[2], nullif(rank.key[3], -1), rank.total,
                array_agg(truthline.interpolated(a.number, b.number, beyond) ORDER BY nth)
         FROM rank
-        LEFT JOIN found AS a ON a.place = rank.place AND a.model_id = rank.model_id
-            AND a.label_id = rank.label_id AND a.rank = low
-        LEFT JOIN found AS b ON b.place = rank.place AND b.model_id = rank.model_id
-            AND b.label_id = rank.label_id AND b.rank = high
-        GROUP BY 1, 2, 3, 4
+        LEFT JOIN found AS a ON a.key = rank.key AND a.rank = low
+        LEFT JOIN found AS b ON b.key = rank.key AND b.rank = high
+        GROUP BY rank.key, rank.total
     $query$, numbers)
 $$;
 COMMENT ON FUNCTION truthline.ranked_query(text) IS
