@@ -220,7 +220,9 @@ def get_list_values(args: dict[str, Any], workspace_id: int) -> Response:
         page = step_metrics(conn, is_list=True, **asked)
         lists = list_values(conn, page.metrics)
     pairs = zip(page.metrics, lists, strict=True)
-    return _answer(page, [_row(one, one.created_at, values=values) for one, values in pairs])
+    return _answer(
+        page, [_row(one, one.created_at, values=msgspec.Raw(values)) for one, values in pairs]
+    )
 
 
 def _question(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
