@@ -18,7 +18,9 @@ from app.api import (
     reference,
     roboflow,
     seldon,
+    seldon_v1,
 )
+from app.api.metrics_servers import read_metrics_servers
 from app.auth.issuer import Issuer
 from app.config import Settings
 from app.store.database import Database
@@ -50,6 +52,7 @@ BLUEPRINTS = (
     craft,
     oidc,
     operations,
+    seldon_v1,
 )
 
 
@@ -71,6 +74,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions["settings"] = settings
     app.extensions["database"] = database or Database.from_settings(settings)
     app.extensions["issuer"] = Issuer(settings) if settings.oidc_issuer else None
+    app.extensions["metrics_servers"] = read_metrics_servers(settings.metrics_servers)
     observe.install(app)
     problems.install(app)
     app.register_blueprint(home.blp)

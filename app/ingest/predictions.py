@@ -1,6 +1,7 @@
 """Predictions: what a model answered, one row per output."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -109,17 +110,39 @@ def ingest_predictions(
     """
     refuse_if_any(check(index, row) for index, row in enumerate(predictions))
     refuse_reused(database, workspace_id, batch)
-    placed = _place(database, workspace_id, predictions, now=datetime.now(UTC))
-    labels = database.registry.register_labels(
-        workspace_id,
-        {output.label for row in placed for output in row.outputs if output.label is not None},
-    )
+    prepared = prepare_predictions(database, workspace_id, predictions)
     with database.writing() as conn:
         if batch and (verdict := claim(conn, workspace_id, batch, len(predictions))):
             return verdict
-        fresh = _without_known(conn, placed, labels)
-        copy_rows(conn, "prediction", PREDICTION_COLUMNS, _prediction_rows(fresh, labels))
-    return Verdict(accepted=len(fresh), duplicates=len(placed) - len(fresh))
+        return store_predictions(conn, prepared)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Predictions with all ids they need, in the order they came."""
+
+    placed: Sequence[Placed]
+    labels: Mapping[str, int]
+
+
+def prepare_predictions(
+    database: Database, workspace_id: int, predictions: Sequence[Prediction]
+) -> Prepared:
+    """Register what checked predictions name.
+
+    Raises:
+        InvalidRows: one is of another kind than its model.
+    """
+    placed = _place(database, workspace_id, predictions, now=datetime.now(UTC))
+    names = {o.label for row in placed for o in row.outputs if o.label is not None}
+    return Prepared(placed, database.registry.register_labels(workspace_id, names))
+
+
+def store_predictions(conn: Connection, prepared: Prepared) -> Verdict:
+    """Store those that are new, with the truths that wait for them, in the caller's transaction."""
+    fresh = _without_known(conn, prepared.placed, prepared.labels)
+    copy_rows(conn, "prediction", PREDICTION_COLUMNS, _prediction_rows(fresh, prepared.labels))
+    return Verdict(accepted=len(fresh), duplicates=len(prepared.placed) - len(fresh))
 
 
 def check(index: int, row: Prediction) -> RowError | None:
