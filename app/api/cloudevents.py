@@ -28,6 +28,15 @@ VERSIONS = ("1.0", "0.3")
 # Attributes of an event itself; all others are extensions.
 CONTEXT = {*REQUIRED, "time", "subject", "datacontenttype", "dataschema"}
 CONTEXT |= {"datacontentencoding", "schemaurl"}
+_EVENT_SCHEMA = {"type": "object", "required": list(REQUIRED)}
+REQUEST_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": {"description": "The data; attributes are headers, ce-…"}},
+        STRUCTURED: {"schema": _EVENT_SCHEMA},
+        BATCHED: {"schema": {"type": "array", "items": _EVENT_SCHEMA}},
+    },
+}
 Data = TypeVar("Data", bound=msgspec.Struct)
 
 
@@ -112,15 +121,17 @@ def _binary(headers: Mapping[str, str]) -> BaseCloudEvent:
         media_type("application/json")
         headers = {**headers, "content-type": request.content_type}
     _require({name.removeprefix(PREFIX): value for name, value in headers.items()})
-    return _checked(lambda: from_binary(HTTPMessage(dict(headers), body), _FORMAT))
+    message = HTTPMessage(dict(headers), body)
+    return _checked(lambda: from_binary(message, _FORMAT), timed="ce-time" in headers)
 
 
 def _structured(text: bytes) -> BaseCloudEvent:
     try:
-        _require(msgspec.json.decode(text, type=dict[str, Any]))
+        attributes = msgspec.json.decode(text, type=dict[str, Any])
     except UNREADABLE as error:
         raise InvalidInput(f"the event {in_words(error).reason}") from None
-    return _checked(lambda: _FORMAT.read(None, text))
+    _require(attributes)
+    return _checked(lambda: _FORMAT.read(None, text), timed="time" in attributes)
 
 
 def _batch(body: bytes) -> list[BaseCloudEvent]:
@@ -141,8 +152,11 @@ def _require(attributes: Mapping[str, Any]) -> None:
         raise InvalidInput(f"specversion must be {' or '.join(VERSIONS)}")
 
 
-def _checked(read: Callable[[], BaseCloudEvent]) -> BaseCloudEvent:
-    """What the library reads; it raises many things at attributes of a wrong form."""
+def _checked(read: Callable[[], BaseCloudEvent], *, timed: bool) -> BaseCloudEvent:
+    """What the library reads; it raises many things at attributes of a wrong form.
+
+    It gives an event that isn't `timed` the time of now, which would pass for the sender's.
+    """
     try:
         event = read()
     except CloudEventValidationError as error:
@@ -153,4 +167,6 @@ def _checked(read: Callable[[], BaseCloudEvent]) -> BaseCloudEvent:
     texts = [value for value in event.get_attributes().values() if isinstance(value, str)]
     if problem := text_problem(*texts):
         raise InvalidInput(f"an attribute {problem}")
+    if not timed:
+        event.get_attributes().pop("time", None)
     return event

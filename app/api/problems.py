@@ -25,6 +25,7 @@ from app.errors import (
     InvalidRows,
     InvalidSubscription,
     InvalidWindow,
+    ReplyFailed,
     TooLarge,
     TruthlineError,
     Unauthenticated,
@@ -54,6 +55,7 @@ STATUS: Mapping[type[TruthlineError], HTTPStatus] = {
     UnknownDeployment: HTTPStatus.NOT_FOUND,
     UnknownSubscription: HTTPStatus.NOT_FOUND,
     DuplicateSubscription: HTTPStatus.CONFLICT,
+    ReplyFailed: HTTPStatus.INTERNAL_SERVER_ERROR,  # as the vendor's server says it
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

@@ -1,29 +1,32 @@
 """Events of Seldon's executor and of MLServer, as what they bring."""
 
-import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from cloudevents.core.base import BaseCloudEvent
 
 from app.api.cloudevents import data_of, extensions
 from app.api.metrics_servers import UNKNOWN, MetricsServer, MetricsServers
-from app.api.seldon_messages import SeldonFeedback, answer_of
+from app.api.seldon_messages import (
+    InferenceResponse,
+    SeldonFeedback,
+    answer_of,
+    answer_of_response,
+)
+from app.api.seldon_metrics import custom_samples
 from app.errors import InvalidInput
-from app.ingest.confusion import Class, MetricKind, classes, counts
+from app.ingest.confusion import Answer, MetricKind, classes, values
+from app.ingest.event_lookups import Lookup, confusion_samples
 from app.ingest.event_metrics import Sample
+from app.ingest.event_pairs import Half
 from app.ingest.events import Event
 from app.ingest.feedback import Feedback
-from app.ingest.fields import MAX_MAGNITUDE, MAX_NAME_LENGTH
+from app.ingest.fields import MAX_NAME_LENGTH
 from app.ingest.predictions import Prediction
-from app.store.metrics import Metric, MetricType
 
 FEEDBACK = "io.seldon.serving.feedback"
 REQUEST = "io.seldon.serving.inference.request"
 RESPONSE = "io.seldon.serving.inference.response"
-KNOWN = (FEEDBACK, REQUEST, RESPONSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,8 @@ class Subject:
             raise InvalidInput(f"ce-{long[0]} must have at most {MAX_NAME_LENGTH} characters")
         return cls(*(said.get(name, "") for name in names))
 
-    def columns(self) -> dict[str, Any]:
-        """How its predictions and truths name their model."""
+    def model_name(self) -> dict[str, Any]:
+        """What its predictions and truths call their model."""
         return {
             "namespace": self.namespace,
             "pipeline": self.deployment,
@@ -69,123 +72,119 @@ class Subject:
         return {name: value or UNKNOWN for name, value in labels.items()}
 
 
-def feedback_of(event: BaseCloudEvent, servers: MetricsServers) -> tuple[Event, MetricsServer]:
-    """What a feedback brings, and whose it is.
+def translate(event: BaseCloudEvent, servers: MetricsServers) -> Event | None:
+    """What an event brings; None for one of a type that says nothing here.
 
     Raises:
-        InvalidInput: it isn't a feedback that can be counted.
+        InvalidInput: its data isn't what its type says.
     """
-    subject, said = Subject.of(event), data_of(event, SeldonFeedback)
-    server = servers.of(subject.namespace, subject.deployment)
+    brought = _BY_TYPE.get(event.get_type())
+    if brought is None:
+        return None
+    subject = Subject.of(event)
+    server = server_of(event, servers)
+    return Event(source=event.get_source(), id=event.get_id(), **brought(event, subject, server))
+
+
+def server_of(event: BaseCloudEvent, servers: MetricsServers) -> MetricsServer:
+    """The configuration of the deployment that an event is about."""
+    said = extensions(event)
+    return servers.of(said.get("namespace", ""), said.get("inferenceservicename", ""))
+
+
+def _of_request(event: BaseCloudEvent, subject: Subject, _: MetricsServer) -> dict[str, Any]:
+    """A request brings the moment it was made at; what was asked isn't looked at."""
+    return {"half": _half(subject, requested_at=event.get_time())}
+
+
+def _of_response(event: BaseCloudEvent, subject: Subject, server: MetricsServer) -> dict[str, Any]:
+    response = data_of(event, InferenceResponse)
+    model = {**_of_model(subject, subject.request_id or None), "time": event.get_time()}
+    if response.failed:
+        predictions = [Prediction(**model, error=True)]
+    else:
+        answer = answer_of_response(response)
+        predictions = _predictions(model, server.kind or answer.kind(), answer)
+    return {"predictions": predictions, "half": _half(subject, responded_at=event.get_time())}
+
+
+def _of_feedback(event: BaseCloudEvent, subject: Subject, server: MetricsServer) -> dict[str, Any]:
+    said = data_of(event, SeldonFeedback)
     if said.request is not None:
         answer_of("request", said.request.data)
     truth = answer_of("truth", said.truth.data)
-    if said.response is None:
-        raise InvalidInput("response is required")
-    response = answer_of("response", said.response.data)
-    kind = server.kind or response.kind()
-    predicted, actual = classes(kind, response), classes(kind, truth)
     labels = subject.labels() | server.labels
-    request_id = subject.request_id or event.get_id()[:MAX_NAME_LENGTH]
-    return (
-        Event(
-            source=event.get_source(),
-            id=event.get_id(),
-            samples=[
-                *_counted(kind, predicted[0], actual[0], labels),
-                *_custom(said.truth.meta and said.truth.meta.metrics, labels),
-            ],
-            predictions=list(_predictions(subject, request_id, predicted, event)),
-            feedback=list(_truths(subject, request_id, actual)),
-        ),
-        server,
+    custom = custom_samples(said.truth.meta and said.truth.meta.metrics, labels)
+    if said.response is None:
+        return _without_answer(subject, server.kind or truth.kind(), truth, labels, custom)
+    answer = answer_of("response", said.response.data)
+    kind = server.kind or answer.kind()
+    request = subject.request_id or event.get_id()[:MAX_NAME_LENGTH]
+    model = {**_of_model(subject, request), "time": event.get_time()}
+    counted = (
+        ()
+        if kind is MetricKind.REGRESSION
+        else confusion_samples(kind, classes(kind, answer)[0], classes(kind, truth)[0], labels)
     )
+    return {
+        "samples": [*counted, *custom],
+        "predictions": _predictions(model, kind, answer),
+        "feedback": _truths(subject, request, kind, truth),
+    }
 
 
-def _counted(
-    kind: MetricKind, predicted: Class, actual: Class, labels: Mapping[str, str]
-) -> Iterator[Sample]:
-    for count in counts(kind, predicted, actual):
-        class_ = {} if count.class_ is None else {"class": count.class_}
-        yield _sample(count.name, MetricType.COUNTER, class_ | dict(labels), 1)
+def _without_answer(
+    subject: Subject, kind: MetricKind, truth: Answer, labels: dict[str, str], custom: list[Sample]
+) -> dict[str, Any]:
+    """A truth whose answer came, or will come, as an event of its own."""
+    if not subject.request_id:
+        raise InvalidInput("response is required where ce-requestid doesn't tell which it was")
+    brought = {"samples": custom, "feedback": _truths(subject, subject.request_id, kind, truth)}
+    if kind is MetricKind.REGRESSION:
+        return brought
+    return {**brought, "lookup": Lookup(kind, classes(kind, truth)[0].name, labels)}
 
 
-def _sample(name: str, type_: MetricType, labels: Mapping[str, str], value: float) -> Sample:
-    return Sample(Metric(name, type_, tuple(sorted(labels.items()))), value)
+_BY_TYPE = {FEEDBACK: _of_feedback, REQUEST: _of_request, RESPONSE: _of_response}
 
 
-def _predictions(
-    subject: Subject, request_id: str, predicted: list[Class], event: BaseCloudEvent
-) -> Iterator[Prediction]:
-    for row, one in enumerate(predicted):
-        yield Prediction(
-            **subject.columns(),
-            deployment=subject.deployment,
-            version=subject.predictor,
-            request_id=request_id,
-            batch_index=row,
-            time=event.get_time(),
-            label=one.name,
-            confidence=one.confidence,
-        )
-
-
-def _truths(subject: Subject, request_id: str, actual: list[Class]) -> Iterator[Feedback]:
-    for row, one in enumerate(actual):
-        yield Feedback(**subject.columns(), request_id=request_id, batch_index=row, label=one.name)
-
-
-# --- metrics of the sender's own ------------------------------------------------------------
-
-
-class CustomMetric(msgspec.Struct):
-    """A metric as `truth.meta.metrics` has it."""
-
-    key: str
-    type: str
-    value: float
-    tags: dict[str, str] = {}
-
-
-_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,199}")
-_TAG = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]{0,199}")
-MILLISECOND = 0.001
-
-
-def _custom(metrics: Any, labels: Mapping[str, str]) -> list[Sample]:
-    """Samples of metrics that a feedback brings along: all, or, as at the vendor's, none.
-
-    One that Prometheus couldn't read is as invalid as one without a value.
-    """
-    if not metrics:
-        return []
-    try:
-        given = msgspec.convert(metrics, type=list[CustomMetric])
-    except msgspec.ValidationError:
-        return []
-    samples = [sample for one in given if (sample := _custom_sample(one, labels))]
-    return samples if len(samples) == len(given) else []
-
-
-def _custom_sample(one: CustomMetric, labels: Mapping[str, str]) -> Sample | None:
-    merged = one.tags | dict(labels)
-    if not _can_be_exposed(one) or (one.value < 0 and one.type != "GAUGE"):  # no other may fall
+def _half(subject: Subject, **time: Any) -> Half | None:
+    """The event as one half of a pair; without a request's id or a time it is none."""
+    if not subject.request_id or None in time.values():
         return None
-    match one.type:
-        case "COUNTER":
-            return _sample(one.key.removesuffix("_total"), MetricType.COUNTER, merged, one.value)
-        case "GAUGE":
-            return _sample(one.key, MetricType.GAUGE, merged, one.value)
-        case "TIMER" if "le" not in one.tags:
-            return _sample(one.key, MetricType.TIMER, merged, one.value * MILLISECOND)
-    return None
+    return Half(**_of_model(subject, subject.request_id), **time)
 
 
-def _can_be_exposed(one: CustomMetric) -> bool:
-    texts = one.tags.values()
-    return bool(
-        _NAME.fullmatch(one.key)
-        and all(map(_TAG.fullmatch, one.tags))
-        and all(len(text) <= MAX_NAME_LENGTH and "\0" not in text for text in texts)
-        and -MAX_MAGNITUDE <= one.value <= MAX_MAGNITUDE
-    )
+def _predictions(model: dict[str, Any], kind: MetricKind, answer: Answer) -> list[Prediction]:
+    if kind is MetricKind.REGRESSION:
+        return [
+            Prediction(**model, batch_index=row, value=value)
+            for row, value in enumerate(values(answer))
+        ]
+    return [
+        Prediction(**model, batch_index=row, label=one.name, confidence=one.confidence)
+        for row, one in enumerate(classes(kind, answer))
+    ]
+
+
+def _truths(subject: Subject, request_id: str, kind: MetricKind, truth: Answer) -> list[Feedback]:
+    named: dict[str, Any] = {**subject.model_name(), "request_id": request_id}
+    if kind is MetricKind.REGRESSION:
+        return [
+            Feedback(**named, batch_index=row, value=value)
+            for row, value in enumerate(values(truth))
+        ]
+    return [
+        Feedback(**named, batch_index=row, label=one.name)
+        for row, one in enumerate(classes(kind, truth))
+    ]
+
+
+def _of_model(subject: Subject, request_id: str | None) -> dict[str, Any]:
+    """Which inference of which model."""
+    return {
+        **subject.model_name(),
+        "deployment": subject.deployment,
+        "version": subject.predictor,
+        "request_id": request_id,
+    }

@@ -13,6 +13,7 @@ import msgspec
 from app.errors import InvalidInput
 from app.ingest.confusion import Answer, Scalar
 
+FAILURES = ("FAILURE", 1)
 DEPTH = 2  # rows of values; nothing deeper is an answer of a classifier
 
 
@@ -84,12 +85,24 @@ class OutputTensor(msgspec.Struct):
     datatype: str = ""
 
 
+class Status(msgspec.Struct):
+    """How a request ended; SUCCESS is 0."""
+
+    status: str | int | None = None
+
+
 class InferenceResponse(msgspec.Struct):
     """A response in either protocol."""
 
     data: Payload | None = None
     outputs: list[OutputTensor] | None = None
-    model_version: str | None = None
+    status: Status | None = None
+    error: Any = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it tells of an error, and holds no answer."""
+        return bool(self.error) or (self.status is not None and self.status.status in FAILURES)
 
 
 def answer_of(name: str, payload: Payload) -> Answer:

@@ -13,14 +13,17 @@ from app.ingest.fields import MAX_MAGNITUDE, MAX_NAME_LENGTH, Fraction, text_pro
 
 Scalar = bool | int | float | str
 PREFIX = "CLASS_"
+# numpy prints other numbers with an exponent.
+SMALLEST_IN_DIGITS, LARGEST_IN_DIGITS = 1e-4, 1e8
 
 
 class MetricKind(StrEnum):
-    """How answers are read and counted."""
+    """How answers are read and counted. The last is ours: a value is neither right nor wrong."""
 
     ONE_HOT = "MulticlassOneHot"
     NUMERIC = "MultiClassNumeric"
     BINARY = "BinaryMetrics"
+    REGRESSION = "Regression"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,20 @@ def classes(kind: MetricKind, answer: Answer) -> list[Class]:
     if kind is MetricKind.ONE_HOT:
         vectors = [[row[0] for row in answer.rows]] if answer.flat else answer.rows
         return [_most_probable(vector) for vector in vectors]
-    if any(len(row) != 1 for row in answer.rows):
-        raise InvalidInput(f"{kind} expects one value per row, not a vector")
+    values = _single_values(kind, answer)
     if kind is MetricKind.BINARY:
-        return [_truncated(row[0]) for row in answer.rows]
-    return [_printed(row[0], flat=answer.flat) for row in answer.rows]
+        return [_truncated(value) for value in values]
+    return [_printed(value, flat=answer.flat) for value in values]
+
+
+def values(answer: Answer) -> list[float]:
+    """The value of each row of a regressor's answer.
+
+    Raises:
+        InvalidInput: the answer is not of this kind.
+    """
+    kind = MetricKind.REGRESSION
+    return [float(_number(kind, value)) for value in _single_values(kind, answer)]
 
 
 def counts(kind: MetricKind, predicted: Class, actual: Class) -> list[Count]:
@@ -85,6 +97,12 @@ def counts(kind: MetricKind, predicted: Class, actual: Class) -> list[Count]:
         Count("seldon_metric_false_negative", actual.printed),
         Count("seldon_metric_false_positive", predicted.printed),
     ]
+
+
+def _single_values(kind: MetricKind, answer: Answer) -> list[Scalar]:
+    if any(len(row) != 1 for row in answer.rows):
+        raise InvalidInput(f"{kind} expects one value per row, not a vector")
+    return [row[0] for row in answer.rows]
 
 
 def _most_probable(vector: Sequence[Scalar]) -> Class:
@@ -109,11 +127,19 @@ def _printed(value: Scalar, *, flat: bool) -> Class:
         number = _number(MetricKind.NUMERIC, value)
         whole = number == int(number)
         text = str(value) if isinstance(value, bool) else str(int(number)) if whole else str(value)
-        inner = f"{int(number)}." if whole and isinstance(value, float) else str(value)
+        inner = _in_an_array(value) if isinstance(value, float) else str(value)
     problem = text_problem(text) or (len(text) > MAX_NAME_LENGTH - len(PREFIX) and "is too long")
     if problem:
         raise InvalidInput(f"a label {problem}")
     return Class(f"{PREFIX}{text}", f"{PREFIX}{value}" if flat else f"{PREFIX}[{inner}]")
+
+
+def _in_an_array(number: float) -> str:
+    """A number as numpy prints an array of it: at most eight decimals, and no zeros at their end."""
+    if number and not SMALLEST_IN_DIGITS <= abs(number) < LARGEST_IN_DIGITS:
+        mantissa, exponent = f"{number:.8e}".split("e")
+        return f"{mantissa.rstrip('0')}e{exponent}"
+    return f"{number:.8f}".rstrip("0")
 
 
 def _number(kind: MetricKind, value: Scalar) -> int | float:

@@ -2,18 +2,21 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Connection, text
 
 from app.ingest import feedback, predictions
 from app.ingest.batch import Verdict, refuse_if_any
+from app.ingest.event_lookups import Lookup, look_up, those_that_waited
 from app.ingest.event_metrics import Sample, append
+from app.ingest.event_pairs import Half, fill_in, match
 from app.ingest.feedback import Feedback, prepare_feedback, store_feedback
-from app.ingest.keys import own_keys, request_key
-from app.ingest.predictions import Prediction, prepare_predictions, store_predictions
+from app.ingest.keys import own_keys, request_key, share_keys
+from app.ingest.predictions import Placed, Prediction, prepare_predictions, store_predictions
 from app.store.database import Database
 from app.store.metrics import Metric
 
@@ -22,13 +25,19 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One event, by its source and id, and what it brings."""
+    """One event, by its source and id, and what it brings.
+
+    `half` makes it one of request and response; predictions then get their latency from the pair.
+    `lookup` counts its first truth once the prediction of it is known.
+    """
 
     source: str
     id: str
     samples: Sequence[Sample] = ()
     predictions: Sequence[Prediction] = ()
     feedback: Sequence[Feedback] = ()
+    half: Half | None = None
+    lookup: Lookup | None = None
 
     @property
     def key(self) -> UUID:
@@ -48,7 +57,7 @@ def ingest_events(database: Database, workspace_id: int, events: Sequence[Event]
     first = {event.key: event for event in reversed(events)}
     prepared = _prepare(database, workspace_id, first)
     with database.writing() as conn:
-        fresh = _take(conn, workspace_id, prepared)
+        fresh = _take(conn, database, prepared)
     return Verdict(accepted=fresh, duplicates=len(events) - fresh)
 
 
@@ -56,6 +65,7 @@ def ingest_events(database: Database, workspace_id: int, events: Sequence[Event]
 class _Prepared:
     """Events with all ids they need. Predictions and truths stand in the order of their events."""
 
+    workspace_id: int
     events: Mapping[UUID, Event]
     predictions: predictions.Prepared
     feedback: feedback.Prepared
@@ -63,36 +73,36 @@ class _Prepared:
 
 
 def _prepare(database: Database, workspace_id: int, events: Mapping[UUID, Event]) -> _Prepared:
-    made = [prediction for event in events.values() for prediction in event.predictions]
-    told = [truth for event in events.values() for truth in event.feedback]
+    made = list(chain.from_iterable(event.predictions for event in events.values()))
+    told = list(chain.from_iterable(event.feedback for event in events.values()))
     refuse_if_any(predictions.check(index, row) for index, row in enumerate(made))
     refuse_if_any(feedback.check(index, row) for index, row in enumerate(told))
+    metrics = {sample.metric for event in events.values() for sample in event.samples}
     return _Prepared(
+        workspace_id,
         events,
         prepare_predictions(database, workspace_id, made),
         prepare_feedback(database, workspace_id, told),
-        database.metrics.register(
-            workspace_id, {s.metric for event in events.values() for s in event.samples}
-        ),
+        database.metrics.register(workspace_id, metrics),
     )
 
 
-def _take(conn: Connection, workspace_id: int, prepared: _Prepared) -> int:
+def _take(conn: Connection, database: Database, prepared: _Prepared) -> int:
     """Store what is new, and return how many events that is.
 
-    Locks are taken in one order: those on request keys, then events, then what they bring.
+    Locks are taken in one order, or two batches could wait for each other: those on the keys of
+    requests, then events, pairs, and what they bring.
     """
-    if prepared.feedback.truths:
-        own_keys(conn, _request_keys(prepared))
-    keys = {"workspace_id": workspace_id, "keys": sorted(prepared.events)}
-    fresh = set(conn.execute(_TAKE, keys).scalars())
-    made = _of_events(prepared.events, fresh, prepared.predictions.placed, "predictions")
-    if made:
-        store_predictions(conn, replace(prepared.predictions, placed=made))
-    told = _of_events(prepared.events, fresh, prepared.feedback.truths, "feedback")
-    if told:
+    lock = own_keys if prepared.feedback.truths else share_keys
+    lock(conn, _request_keys(prepared))
+    keys = {"workspace_id": prepared.workspace_id, "keys": sorted(prepared.events)}
+    taken = set(conn.execute(_TAKE, keys).scalars())
+    fresh = {key: event for key, event in prepared.events.items() if key in taken}
+    _store_predictions(conn, prepared, fresh)
+    if told := _of_events(prepared.events, fresh, prepared.feedback.truths, "feedback"):
         store_feedback(conn, replace(prepared.feedback, truths=told))
-    append(conn, [sample for key in fresh for sample in _samples(prepared, key)])
+    append(conn, list(_known_samples(prepared, fresh)))
+    _count_lookups(conn, database, prepared, fresh)
     return len(fresh)
 
 
@@ -117,10 +127,76 @@ def _of_events(
     ]
 
 
-def _samples(prepared: _Prepared, key: UUID) -> Iterator[tuple[int, float]]:
-    for metric, value in prepared.events[key].samples:
-        if metric in prepared.metrics:
-            yield prepared.metrics[metric], value
+# --- predictions and their latency ----------------------------------------------------------
+
+
+def _store_predictions(conn: Connection, prepared: _Prepared, fresh: Mapping[UUID, Event]) -> None:
+    halves = [event.half for event in fresh.values() if event.half]
+    latencies = match(conn, prepared.workspace_id, halves) if halves else {}
+    rows = _of_events(prepared.events, fresh, prepared.predictions.placed, "predictions")
+    repeated = 0
+    if rows:
+        timed = list(_timed(rows, fresh, latencies))
+        verdict = store_predictions(conn, replace(prepared.predictions, placed=timed))
+        repeated = verdict.duplicates
+    # stored before: by an earlier response event, or by a feedback that brought the answer along
+    late = [half for half in halves if half.requested_at or repeated]
+    whole = [(half, latencies[half.key]) for half in late if half.key in latencies]
+    fill_in(conn, prepared.workspace_id, whole)
+
+
+def _timed(
+    rows: Sequence[Placed], fresh: Mapping[UUID, Event], latencies: Mapping[UUID, float]
+) -> Iterator[Placed]:
+    """Predictions with the latency of their pair, where it is known."""
+    remaining = iter(rows)
+    for event in fresh.values():
+        seconds = latencies.get(event.half.key) if event.half else None
+        for row in islice(remaining, len(event.predictions)):
+            yield row if seconds is None else _with_latency(row, seconds)
+
+
+def _with_latency(row: Placed, seconds: float) -> Placed:
+    prediction = msgspec.structs.replace(row.prediction, latency_seconds=seconds)
+    return row._replace(prediction=prediction)
+
+
+# --- counters -------------------------------------------------------------------------------
+
+
+def _known_samples(prepared: _Prepared, fresh: Mapping[UUID, Event]) -> Iterator[tuple[int, float]]:
+    for event in fresh.values():
+        for metric, value in event.samples:
+            if metric in prepared.metrics:
+                yield prepared.metrics[metric], value
+
+
+def _count_lookups(
+    conn: Connection, database: Database, prepared: _Prepared, fresh: Mapping[UUID, Event]
+) -> None:
+    """Count truths that came without an answer, now or when it comes."""
+    truths = iter(_of_events(prepared.events, fresh, prepared.feedback.truths, "feedback"))
+    lookups = []
+    for event in fresh.values():
+        own = list(islice(truths, len(event.feedback)))
+        if event.lookup:
+            lookups.append((own[0].model_id, own[0].key, event.lookup))
+    samples = list(look_up(conn, lookups))
+    samples += those_that_waited(conn, _predicted(prepared, fresh))
+    if samples:
+        metrics = {sample.metric for sample in samples}
+        ids = database.metrics.register_within(conn, prepared.workspace_id, metrics)
+        append(conn, [(ids[metric], value) for metric, value in samples if metric in ids])
+
+
+def _predicted(prepared: _Prepared, fresh: Mapping[UUID, Event]) -> dict[tuple[int, UUID], str]:
+    """Classes of the first row of each response, by (model id, key)."""
+    rows = _of_events(prepared.events, fresh, prepared.predictions.placed, "predictions")
+    return {
+        (row.identity[0], row.key): row.outputs[0].label
+        for row in rows
+        if row.key and row.prediction.batch_index == 0 and row.outputs[0].label is not None
+    }
 
 
 # In key order, so that two batches with common events wait for each other one way only.

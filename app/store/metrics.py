@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -55,31 +55,39 @@ class MetricRegistry:
         """Ids of metrics; those whose name stands for another type already are left out."""
 
         def look_up(missing: list[tuple[int, Metric]]) -> dict[tuple[int, Metric], int]:
-            return {
-                (workspace_id, metric): id_
-                for metric, id_ in self._made(workspace_id, [metric for _, metric in missing])
-            }
+            metrics = sorted(metric for _, metric in missing)
+            with naming_outages(), self._engine.begin() as conn:
+                made = _made(conn, workspace_id, metrics)
+            return {(workspace_id, metric): id_ for metric, id_ in made.items()}
 
         keys = {(workspace_id, metric) for metric in metrics}
         return {metric: id_ for (_, metric), id_ in self._ids.resolve(keys, look_up).items()}
 
-    def _made(self, workspace_id: int, metrics: list[Metric]) -> Iterable[tuple[Metric, int]]:
-        metrics = sorted(metrics)
-        columns = {
-            "workspace_id": workspace_id,
-            "keys": [metric.key for metric in metrics],
-            "names": [metric.name for metric in metrics],
-            "types": [metric.type for metric in metrics],
-            "stems": [metric.stem for metric in metrics],
-            "labels": [json.dumps(dict(metric.labels)) for metric in metrics],
-        }
-        with naming_outages(), self._engine.begin() as conn:
-            found = _ids(conn, columns)
-            if len(found) < len(metrics):
-                conn.execute(_INSERT_FAMILIES, columns)
-                conn.execute(_INSERT, columns)
-                found = _ids(conn, columns)
-        return [(metric, found[metric.key]) for metric in metrics if metric.key in found]
+    def register_within(
+        self, conn: Connection, workspace_id: int, metrics: Iterable[Metric]
+    ) -> dict[Metric, int]:
+        """As `register`, in a transaction that holds locks; it remembers nothing.
+
+        Call it last: another transaction may wait for the names until this one ends.
+        """
+        return _made(conn, workspace_id, sorted(metrics))
+
+
+def _made(conn: Connection, workspace_id: int, metrics: Sequence[Metric]) -> dict[Metric, int]:
+    columns = {
+        "workspace_id": workspace_id,
+        "keys": [metric.key for metric in metrics],
+        "names": [metric.name for metric in metrics],
+        "types": [metric.type for metric in metrics],
+        "stems": [metric.stem for metric in metrics],
+        "labels": [json.dumps(dict(metric.labels)) for metric in metrics],
+    }
+    found = _ids(conn, columns)
+    if len(found) < len(metrics):
+        conn.execute(_INSERT_FAMILIES, columns)
+        conn.execute(_INSERT, columns)
+        found = _ids(conn, columns)
+    return {metric: found[metric.key] for metric in metrics if metric.key in found}
 
 
 def _ids(conn: Connection, columns: dict[str, Any]) -> dict[UUID, int]:

@@ -87,9 +87,8 @@ CREATE FUNCTION timer_bin(seconds float8) RETURNS integer LANGUAGE sql IMMUTABLE
 $$;
 
 -- event_pair: one of request and response waits for the other.
--- Grain   one row per request of a model, by its id.
--- Units   `requested_at` and `responded_at` are what the events say; `kept_at` is when the
---         predictions of the response were stored, before the request was known.
+-- Grain   one row per request of a model, by its id; kept a day.
+-- Units   `requested_at` and `responded_at` are what the events say.
 -- Writer  app/ingest/event_pairs.py     Reader  app/ingest/event_pairs.py
 -- Why     brokers promise no order. Whichever comes second finds the first one's row and knows the
 --         latency; of two that race the second waits for the first.
@@ -98,23 +97,23 @@ CREATE TABLE event_pair (
     received_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     requested_at timestamptz,
     responded_at timestamptz,
-    kept_at      timestamptz,
     workspace_id integer     NOT NULL,
     PRIMARY KEY (workspace_id, key)
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 70);  -- the second half updates in place
 CREATE INDEX event_pair_received_at ON event_pair
     USING brin (received_at) WITH (pages_per_range = 32);
 
--- event_verdict: counts that wait for the prediction they are about.
--- Grain   one row per (model, request) whose truth came without an answer and before it.
--- Units   `labels` are those of the metrics that will be counted, `kind` says how.
+-- event_lookup: truths that wait to be counted until the prediction they are about is there.
+-- Grain   one row per feedback that came without an answer, and before it.
+-- Units   `kind` says how to count, `actual` is the true class, `labels` are those of the metrics.
 -- Writer  app/ingest/event_lookups.py   Reader  app/ingest/event_lookups.py
-CREATE TABLE event_verdict (
+CREATE TABLE event_lookup (
+    id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     key         uuid        NOT NULL,
     received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     model_id    integer     NOT NULL,
     kind        text        NOT NULL,
     actual      text        NOT NULL,
-    labels      jsonb       NOT NULL,
-    PRIMARY KEY (model_id, key)
+    labels      jsonb       NOT NULL
 );
+CREATE INDEX event_lookup_key ON event_lookup (model_id, key);
