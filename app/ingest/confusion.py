@@ -135,7 +135,7 @@ def _printed(value: Scalar, *, flat: bool) -> Class:
 
 
 def _in_an_array(number: float) -> str:
-    """A number as numpy prints an array of it: at most eight decimals, and no zeros at their end."""
+    """A number as numpy prints an array of it: eight decimals at most, no zeros at their end."""
     if number and not SMALLEST_IN_DIGITS <= abs(number) < LARGEST_IN_DIGITS:
         mantissa, exponent = f"{number:.8e}".split("e")
         return f"{mantissa.rstrip('0')}e{exponent}"
