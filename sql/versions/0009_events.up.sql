@@ -21,7 +21,7 @@ CREATE INDEX event_key_received_at ON event_key
 
 -- event_family: what a name stands for, once and for all.
 -- Grain   one row per (workspace, stem): a name without the endings that an exposition adds.
--- Writer  app/ingest/event_metrics.py   Reader  app/ingest/event_metrics.py
+-- Writer  app/store/metrics.py          Reader  app/store/metrics.py
 -- Why     a counter x and a timer x would both expose x_count or the like, and no scraper could
 --         read either.
 CREATE TABLE event_family (
@@ -33,7 +33,7 @@ CREATE TABLE event_family (
 
 -- event_metric: what is counted.
 -- Grain   one row per (workspace, name, labels).
--- Writer  app/ingest/event_metrics.py   Reader  app/ingest/event_metrics.py, truthline.event_metrics
+-- Writer  app/store/metrics.py          Reader  app/store/metrics.py, truthline.event_metrics
 -- Why     `key` is a hash of name and labels: labels may be longer than an index takes.
 CREATE TABLE event_metric (
     id           integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -48,7 +48,7 @@ CREATE TABLE event_metric (
 -- event_count: what events have added, and no total holds yet.
 -- Grain   one row per number of an event: what a counter grew by, what a gauge was set to, or the
 --         seconds that a timer took.
--- Writer  app/ingest/event_metrics.py   Reader  truthline.event_metrics, fold_event_counts
+-- Writer  app/ingest/event_metrics.py   Reader  truthline.event_metrics, the fold
 -- Why     appended and folded later: a total that each event updates would let one event at a time
 --         commit. docs/decisions/0005 has the measurements.
 CREATE TABLE event_count (
@@ -61,7 +61,7 @@ CREATE TABLE event_count (
 -- Grain   one row per (metric, bin); counters and gauges have the bin 0.
 -- Units   `n` numbers, which add up to `total`; `latest` is the newest of them. Bins of timers are
 --         numbered by the bound that is the first not below: see timer_bounds.
--- Writer  fold_event_counts             Reader  truthline.event_metrics
+-- Writer  app/rollup/event_totals.py    Reader  truthline.event_metrics
 -- Why     decimals: a sum of doubles depends on its order, and a counter must never fall.
 CREATE TABLE event_total (
     metric_id integer          NOT NULL,
