@@ -23,6 +23,7 @@ from app.api import (
 from app.api.metrics_servers import read_metrics_servers
 from app.auth.issuer import Issuer
 from app.config import Settings
+from app.ingest.event_intake import EventIntake
 from app.store.database import Database
 from app.web import home
 
@@ -74,6 +75,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions["settings"] = settings
     app.extensions["database"] = database or Database.from_settings(settings)
     app.extensions["issuer"] = Issuer(settings) if settings.oidc_issuer else None
+    app.extensions["event_intake"] = EventIntake(app.extensions["database"])
     app.extensions["metrics_servers"] = read_metrics_servers(settings.metrics_servers)
     observe.install(app)
     problems.install(app)

@@ -19,7 +19,8 @@ from app.api.replies import send_reply
 from app.api.seldon_events import FEEDBACK, server_of, translate
 from app.auth.keys import Role
 from app.errors import InvalidInput, InvalidRows
-from app.ingest.events import Event, ingest_events
+from app.ingest.event_intake import EventIntake
+from app.ingest.events import Event
 from app.query.event_metrics import event_metrics
 
 blp = Blueprint("seldon_v1", __name__, description="Seldon Core v1's metrics server")
@@ -50,6 +51,11 @@ def _servers() -> MetricsServers:
     return servers
 
 
+def _intake() -> EventIntake:
+    intake: EventIntake = current_app.extensions["event_intake"]
+    return intake
+
+
 def _translated(place: int, event: BaseCloudEvent) -> Event | None:
     try:
         return translate(event, _servers())
@@ -62,7 +68,7 @@ def _translated(place: int, event: BaseCloudEvent) -> Event | None:
 def _ingest(workspace_id: int, events: Sequence[tuple[BaseCloudEvent, Event | None]]) -> None:
     brought = [event for _, event in events if event]
     try:
-        verdict = ingest_events(database(), workspace_id, brought)
+        verdict = _intake().take(workspace_id, brought)
     except InvalidRows as error:
         rows = "; ".join(f"{row.field} {row.reason}".strip() for row in error.errors)
         raise InvalidInput(rows) from None

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from app.ingest import feedback, predictions
-from app.ingest.batch import Verdict, refuse_if_any
+from app.ingest.batch import refuse_if_any
 from app.ingest.event_lookups import Lookup, look_up, those_that_waited
 from app.ingest.event_metrics import Sample, append
 from app.ingest.event_pairs import Half, fill_in, match
@@ -45,11 +45,13 @@ class Event:
         return request_key(f"{self.source}\0{self.id}")
 
 
-def ingest_events(database: Database, workspace_id: int, events: Sequence[Event]) -> Verdict:
-    """Take a batch of events, all or none; those that were taken before change nothing.
+def ingest_events(
+    database: Database, workspace_id: int, events: Sequence[Event]
+) -> Collection[UUID]:
+    """Take a batch of events, all or none, and return the keys of those that are new.
 
     What an event brings is stored in the transaction that takes it, so of two deliveries that
-    race one counts.
+    race one counts. One that was taken before changes nothing.
 
     Raises:
         InvalidRows: some predictions or truths can't be stored; nothing was.
@@ -57,8 +59,7 @@ def ingest_events(database: Database, workspace_id: int, events: Sequence[Event]
     first = {event.key: event for event in reversed(events)}
     prepared = _prepare(database, workspace_id, first)
     with database.writing() as conn:
-        fresh = _take(conn, database, prepared)
-    return Verdict(accepted=fresh, duplicates=len(events) - fresh)
+        return _take(conn, database, prepared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,8 @@ def _prepare(database: Database, workspace_id: int, events: Mapping[UUID, Event]
     )
 
 
-def _take(conn: Connection, database: Database, prepared: _Prepared) -> int:
-    """Store what is new, and return how many events that is.
+def _take(conn: Connection, database: Database, prepared: _Prepared) -> Collection[UUID]:
+    """Store what is new, and return the keys of those events.
 
     Locks are taken in one order, or two batches could wait for each other: those on the keys of
     requests, then events, pairs, and what they bring.
@@ -103,7 +104,7 @@ def _take(conn: Connection, database: Database, prepared: _Prepared) -> int:
         store_feedback(conn, replace(prepared.feedback, truths=told))
     append(conn, list(_known_samples(prepared, fresh)))
     _count_lookups(conn, database, prepared, fresh)
-    return len(fresh)
+    return fresh
 
 
 def _request_keys(prepared: _Prepared) -> Iterator[tuple[int, UUID]]:
