@@ -87,7 +87,7 @@ class ErrorForm:
     schema: Mapping[str, Any]
 
 
-_DIALECTS: dict[re.Pattern[str], ErrorForm] = {}
+_DIALECTS: dict[tuple[re.Pattern[str], str | None], ErrorForm] = {}
 
 
 def use_error_form(prefix: str, form: ErrorForm) -> None:
@@ -95,13 +95,23 @@ def use_error_form(prefix: str, form: ErrorForm) -> None:
     use_error_form_where(re.escape(prefix) + ".*", form)
 
 
-def use_error_form_where(pattern: str, form: ErrorForm) -> None:
-    """Let errors leave in a dialect's form where the whole path, with its query, matches."""
-    _DIALECTS[re.compile(pattern, re.DOTALL)] = form
+def use_error_form_where(pattern: str, form: ErrorForm, *, method: str | None = None) -> None:
+    """Let errors leave in a dialect's form where the whole path, with its query, matches.
+
+    Of every method, or of one: a path may belong to one dialect to read and to another to write.
+    """
+    _DIALECTS[re.compile(pattern, re.DOTALL), method] = form
 
 
-def _form_of(target: str) -> ErrorForm:
-    return next((form for known, form in _DIALECTS.items() if known.fullmatch(target)), NATIVE)
+def _form_of(target: str, method: str | None = None) -> ErrorForm:
+    return next(
+        (
+            form
+            for (known, of), form in _DIALECTS.items()
+            if of in (None, method) and known.fullmatch(target)
+        ),
+        NATIVE,
+    )
 
 
 def error_schema_name(path: str) -> str:
@@ -193,7 +203,7 @@ def describe_kinds() -> Iterator[tuple[str, str, int]]:
 
 
 def _leave(problem: Problem) -> Response:
-    response = _form_of(request.full_path.removesuffix("?")).make(problem)
+    response = _form_of(request.full_path.removesuffix("?"), request.method).make(problem)
     response.headers.update(problem.headers)
     return response
 
