@@ -95,7 +95,7 @@ def _take(conn: Connection, database: Database, prepared: _Prepared) -> Collecti
     requests, then events, pairs, and what they bring.
     """
     lock = own_keys if prepared.feedback.truths else share_keys
-    lock(conn, _request_keys(prepared))
+    lock(conn, chain(prepared.predictions.keys, prepared.feedback.keys))
     keys = {"workspace_id": prepared.workspace_id, "keys": sorted(prepared.events)}
     taken = set(conn.execute(_TAKE, keys).scalars())
     fresh = {key: event for key, event in prepared.events.items() if key in taken}
@@ -105,14 +105,6 @@ def _take(conn: Connection, database: Database, prepared: _Prepared) -> Collecti
     append(conn, list(_known_samples(prepared, fresh)))
     _count_lookups(conn, database, prepared, fresh)
     return fresh
-
-
-def _request_keys(prepared: _Prepared) -> Iterator[tuple[int, UUID]]:
-    for truth in prepared.feedback.truths:
-        yield truth.model_id, truth.key
-    for placed in prepared.predictions.placed:
-        if placed.key:
-            yield placed.identity[0], placed.key
 
 
 def _of_events(

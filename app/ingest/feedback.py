@@ -86,6 +86,7 @@ def ingest_feedback(
     with database.writing() as conn:
         if batch and (verdict := claim(conn, workspace_id, batch, len(feedback))):
             return verdict
+        own_keys(conn, prepared.keys)
         return store_feedback(conn, prepared)
 
 
@@ -97,6 +98,11 @@ class Prepared:
     truths: Sequence[Truth]
     claims: Sequence[Claim]
     models: Mapping[ModelName, Model]
+
+    @property
+    def keys(self) -> Iterator[tuple[int, UUID]]:
+        """Keys of their requests, each with the id of its model."""
+        return ((truth.model_id, truth.key) for truth in self.truths)
 
 
 def prepare_feedback(
@@ -116,11 +122,12 @@ def prepare_feedback(
 def store_feedback(conn: Connection, prepared: Prepared) -> Verdict:
     """Join truths with their predictions, or let them wait, in the caller's transaction.
 
+    The caller owns their keys.
+
     Raises:
         InvalidRows: one is of another kind than its model has got since.
     """
     last = {truth.identity: truth for truth in prepared.truths}
-    own_keys(conn, ((truth.model_id, truth.key) for truth in last.values()))
     respect_kinds_settled_since(conn, prepared.workspace_id, prepared.claims, prepared.models)
     joined, waiting = _store(conn, last.values())
     accepted = joined + waiting

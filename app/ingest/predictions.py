@@ -114,6 +114,7 @@ def ingest_predictions(
     with database.writing() as conn:
         if batch and (verdict := claim(conn, workspace_id, batch, len(predictions))):
             return verdict
+        share_keys(conn, prepared.keys)
         return store_predictions(conn, prepared)
 
 
@@ -123,6 +124,11 @@ class Prepared:
 
     placed: Sequence[Placed]
     labels: Mapping[str, int]
+
+    @property
+    def keys(self) -> Iterator[tuple[int, UUID]]:
+        """Keys of their requests, each with the id of its model."""
+        return ((row.identity[0], row.key) for row in self.placed if row.key)
 
 
 def prepare_predictions(
@@ -139,7 +145,10 @@ def prepare_predictions(
 
 
 def store_predictions(conn: Connection, prepared: Prepared) -> Verdict:
-    """Store those that are new, with the truths that wait for them, in the caller's transaction."""
+    """Store those that are new, with the truths that wait for them, in the caller's transaction.
+
+    The caller shares or owns their keys.
+    """
     fresh = _without_known(conn, prepared.placed, prepared.labels)
     copy_rows(conn, "prediction", PREDICTION_COLUMNS, _prediction_rows(fresh, prepared.labels))
     return Verdict(accepted=len(fresh), duplicates=len(prepared.placed) - len(fresh))
@@ -269,7 +278,6 @@ def _take_keys(
     conn: Connection, first: Mapping[Identity, Placed], labels: Mapping[str, int]
 ) -> set[Identity]:
     """Identities that are new. Of two writers with the same one, the second waits for the first."""
-    share_keys(conn, ((model_id, key) for model_id, key, *_ in first if key))
     stage_rows(conn, "staged_prediction", STAGED_COLUMNS, _staged_rows(first.values(), labels))
     taken = conn.execute(_TAKE_KEYS).all()
     _join(conn, [row for row in taken if row.actual_label or row.actual_value is not None], first)

@@ -50,7 +50,7 @@ CREATE TABLE event_metric (
 --         seconds that a timer took.
 -- Writer  app/ingest/event_metrics.py   Reader  truthline.event_metrics, the fold
 -- Why     appended and folded later: a total that each event updates would let one event at a time
---         commit. docs/decisions/0005 has the measurements.
+--         commit. docs/decisions/ has the measurements.
 CREATE TABLE event_count (
     id        bigint           GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     metric_id integer          NOT NULL,

@@ -10,7 +10,9 @@ from cloudevents.core.bindings import http
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v03.event import CloudEvent as OldCloudEvent
 from cloudevents.core.v1.event import CloudEvent
+from sqlalchemy import text
 
+from app.rollup.refresh import refresh
 from tests.api.events_given import (
     NATIVE,
     REQUEST,
@@ -26,6 +28,11 @@ from tests.api.events_given import (
 )
 from tests.api.given import keyed_client, predict, verdict
 
+_LONG_AGO = text("""
+    UPDATE prediction SET received_at = received_at - INTERVAL '6 minutes'
+    WHERE series_id IN (SELECT series.id FROM series JOIN model ON model.id = series.model_id
+                        WHERE workspace_id = :id)
+""")
 RIGHT = {"true_positive": {"CLASS_2": 1}, "true_negative": {"CLASS_2": 1}}
 ANSWER = message([[0.1, 0.2, 0.7]])
 NOON, LATER = "2026-03-01T12:00:00Z", "2026-03-01T12:00:00.250Z"
@@ -309,3 +316,24 @@ def test_requests_of_other_nodes_of_a_graph_are_other_requests(client):
         send(client, body, id_, **given)
 
     assert latencies(client) == (1, 0.25)
+
+
+def test_a_latency_that_comes_late_is_in_every_level(database, client):
+    """Also where a level has been refreshed in between."""
+    request, response = pair()
+    for body, id_, given in (response, request):
+        send(client, body, id_, **given)
+        refresh(database)
+
+    assert latencies(client) == (1, 0.25)
+
+
+def test_a_request_that_comes_much_later_is_too_late(database, workspace, client):
+    """By then a level may hold the row, and what is counted doesn't change."""
+    request, response = pair()
+    send(client, response[0], response[1], **response[2])
+    with database.writing() as conn:
+        conn.execute(_LONG_AGO, {"id": workspace.id})
+    send(client, request[0], request[1], **request[2])
+
+    assert latencies(client) == (1, None)
