@@ -33,6 +33,8 @@ class Settings:
     oidc_audience: str = ""
     oidc_workspace_claim: str = "truthline_workspace"
     oidc_role_claim: str = "truthline_role"
+    metrics_servers: str = ""  # empty: every deployment has the defaults
+    events_workspace: str = ""  # empty: events need a key, as all else
     keep_raw_days: int = 0  # 0: for good, as below
     keep_fine_days: int = 0
     keep_asof_days: int = 0

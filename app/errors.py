@@ -19,6 +19,7 @@ TruthlineError
 ├── UnknownStepMetric
 ├── DuplicateSubscription
 ├── WrongKind               a classification question to a regression model, or the reverse
+├── ReplyFailed             the reply to an event could not be delivered
 └── Unavailable             the database, or an issuer of tokens, can't answer now
 """
 
@@ -117,6 +118,10 @@ class DuplicateSubscription(TruthlineError):
 
 class WrongKind(TruthlineError):
     """The model is not of the kind the question is about."""
+
+
+class ReplyFailed(TruthlineError):
+    """The event was taken, but the reply to it could not be delivered."""
 
 
 class Unavailable(TruthlineError):

@@ -18,10 +18,13 @@ from app.api import (
     reference,
     roboflow,
     seldon,
+    seldon_v1,
     steps,
 )
+from app.api.metrics_servers import read_metrics_servers
 from app.auth.issuer import Issuer
 from app.config import Settings
+from app.ingest.event_intake import EventIntake
 from app.store.database import Database
 from app.web import home
 
@@ -52,6 +55,7 @@ BLUEPRINTS = (
     craft,
     oidc,
     operations,
+    seldon_v1,
 )
 
 
@@ -74,6 +78,8 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions["settings"] = settings
     app.extensions["database"] = database or Database.from_settings(settings)
     app.extensions["issuer"] = Issuer(settings) if settings.oidc_issuer else None
+    app.extensions["event_intake"] = EventIntake(app.extensions["database"])
+    app.extensions["metrics_servers"] = read_metrics_servers(settings.metrics_servers)
     observe.install(app)
     problems.install(app)
     app.register_blueprint(home.blp)

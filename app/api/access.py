@@ -10,7 +10,7 @@ from app.auth.credentials import access_of
 from app.auth.keys import WRONG_KEY, Access, Role
 from app.auth.workspaces import default_workspace, find_workspace
 from app.config import Settings
-from app.errors import Unauthenticated
+from app.errors import Unauthenticated, Unavailable
 from app.ingest.fields import text_problem
 from app.store.database import Database
 
@@ -70,6 +70,25 @@ def workspace_of_key(key: str | None, role: Role | None) -> int:
         access.require(role)
     g.workspace_id = access.workspace_id
     return access.workspace_id
+
+
+def workspace_of_events(role: Role) -> int:
+    """As `workspace_for`; without a key, the workspace of brokers that have none, if there is one.
+
+    Raises:
+        Unauthenticated: no key, or one that isn't known.
+        Forbidden: the key has another role.
+        Unavailable: the operator named a workspace that isn't there.
+    """
+    name = settings().events_workspace
+    if not name or _presented_key():
+        return workspace_for(role)
+    with database().reading() as conn:
+        found = find_workspace(conn, name)
+    if found is None:
+        raise Unavailable(f"the workspace {name} of events is not there: make it first")
+    g.workspace_id = found
+    return found
 
 
 def require_workspace(name: str, workspace_id: int) -> None:

@@ -25,6 +25,7 @@ REQUESTS = Histogram(
 )
 UNKNOWN = ("(unknown)", "(unknown)")
 ROWS = Counter("truthline_ingested_rows", "Rows of ingested batches", ["kind", "verdict"])
+EVENTS = Counter("truthline_events", "CloudEvents by what became of them", ["verdict"])
 
 
 def install(app: Flask) -> None:
@@ -38,6 +39,14 @@ def count_rows(kind: str, verdict: Verdict) -> None:
     with _never_in_the_way():
         for name in ("accepted", "duplicates", "pending"):
             ROWS.labels(kind, name).inc(getattr(verdict, name))
+
+
+def count_events(verdict: Verdict, *, ignored: int) -> None:
+    """Count events: taken, delivered before, and of types that say nothing here."""
+    with _never_in_the_way():
+        EVENTS.labels("accepted").inc(verdict.accepted)
+        EVENTS.labels("duplicates").inc(verdict.duplicates)
+        EVENTS.labels("ignored").inc(ignored)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from app.errors import (
     InvalidSubscription,
     InvalidWindow,
     ListFull,
+    ReplyFailed,
     TooLarge,
     TruthlineError,
     Unauthenticated,
@@ -60,6 +61,7 @@ STATUS: Mapping[type[TruthlineError], HTTPStatus] = {
     UnknownExecution: HTTPStatus.NOT_FOUND,
     UnknownStepMetric: HTTPStatus.NOT_FOUND,
     DuplicateSubscription: HTTPStatus.CONFLICT,
+    ReplyFailed: HTTPStatus.INTERNAL_SERVER_ERROR,  # as the vendor's server says it
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -91,7 +93,7 @@ class ErrorForm:
     schema: Mapping[str, Any]
 
 
-_DIALECTS: dict[re.Pattern[str], ErrorForm] = {}
+_DIALECTS: dict[tuple[re.Pattern[str], str | None], ErrorForm] = {}
 
 
 def use_error_form(prefix: str, form: ErrorForm) -> None:
@@ -99,13 +101,23 @@ def use_error_form(prefix: str, form: ErrorForm) -> None:
     use_error_form_where(re.escape(prefix) + ".*", form)
 
 
-def use_error_form_where(pattern: str, form: ErrorForm) -> None:
-    """Let errors leave in a dialect's form where the whole path, with its query, matches."""
-    _DIALECTS[re.compile(pattern, re.DOTALL)] = form
+def use_error_form_where(pattern: str, form: ErrorForm, *, method: str | None = None) -> None:
+    """Let errors leave in a dialect's form where the whole path, with its query, matches.
+
+    Of every method, or of one: a path may belong to one dialect to read and to another to write.
+    """
+    _DIALECTS[re.compile(pattern, re.DOTALL), method] = form
 
 
-def _form_of(target: str) -> ErrorForm:
-    return next((form for known, form in _DIALECTS.items() if known.fullmatch(target)), NATIVE)
+def _form_of(target: str, method: str | None = None) -> ErrorForm:
+    return next(
+        (
+            form
+            for (known, of), form in _DIALECTS.items()
+            if of in (None, method) and known.fullmatch(target)
+        ),
+        NATIVE,
+    )
 
 
 def error_schema_name(path: str) -> str:
@@ -197,7 +209,7 @@ def describe_kinds() -> Iterator[tuple[str, str, int]]:
 
 
 def _leave(problem: Problem) -> Response:
-    response = _form_of(request.full_path.removesuffix("?")).make(problem)
+    response = _form_of(request.full_path.removesuffix("?"), request.method).make(problem)
     response.headers.update(problem.headers)
     return response
 

@@ -30,8 +30,9 @@ from app.query.inferences import ClassStats, Selection, Totals, class_stats, inf
 from app.query.window import Window
 
 blp = Blueprint("roboflow", __name__, description="Roboflow's inference stats")
-# The pingback's path, a workspace's, and the question which workspace a key is of.
-PATHS = r"(?:/[^/]+)?/inference-stats(?:/metadata)?/?(?:\?.*)?|/\?(?:.*&)?api_key=.*"
+# The pingback's path and a workspace's; and the question which workspace a key is of.
+PATHS = r"(?:/[^/]+)?/inference-stats(?:/metadata)?/?(?:\?.*)?"
+QUESTION = r"/\?(?:.*&)?api_key=.*"
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 PERIOD = timedelta(hours=24)
 Message = TypeVar("Message", InferenceReport, "InferenceMetadata")
@@ -73,7 +74,9 @@ ERROR_SCHEMA = {
         }
     },
 }
-use_error_form_where(PATHS, ErrorForm(roboflow_error, "RoboflowError", ERROR_SCHEMA))
+ROBOFLOW = ErrorForm(roboflow_error, "RoboflowError", ERROR_SCHEMA)
+use_error_form_where(PATHS, ROBOFLOW)
+use_error_form_where(QUESTION, ROBOFLOW, method="GET")
 
 
 # --- which workspace ----------------------------------------------------------------------

@@ -13,8 +13,10 @@ from app.auth.refresh import forget_old_tokens
 from app.config import Settings
 from app.errors import Unavailable
 from app.ingest.batch import forget_old_batches
+from app.ingest.event_pairs import forget_old_pairs
 from app.ingest.feedback import forget_stray_feedback
 from app.rollup.columnstore import arrange_columnstore
+from app.rollup.event_totals import fold_event_counts
 from app.rollup.fold import fold
 from app.rollup.retention import enforce, forget_keys
 from app.store.database import Database
@@ -59,6 +61,9 @@ def do_round(database: Database, settings: Settings) -> None:
         forget(conn, settings)
         for table in arrange_columnstore(conn, settings):
             _log.info("columnstore of %s: %d days", table, settings.columnstore_after_days)
+    with database.writing() as conn:
+        if numbers := fold_event_counts(conn):
+            _log.info("added %d numbers to the totals of events", numbers)
     for folded in fold(database):
         _log.info("folded %s: %d cells until %s", *astuple(folded))
     for dropped in enforce(database, settings, datetime.now(UTC)):
@@ -71,6 +76,8 @@ def forget(conn: Connection, settings: Settings) -> None:
         _log.info("forgot %d old idempotency keys", forgotten)
     if expired := forget_old_tokens(conn):
         _log.info("forgot %d expired refresh tokens", expired)
+    if pairs := forget_old_pairs(conn):
+        _log.info("forgot %d requests and responses of a day ago", pairs)
     if strays := forget_stray_feedback(conn):
         _log.warning("forgot %d truths of another kind than their model's", strays)
     if keys := forget_keys(conn, settings):

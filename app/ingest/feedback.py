@@ -1,6 +1,6 @@
 """Feedback: what turned out true, joined with its prediction as it arrives."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -82,18 +82,56 @@ def ingest_feedback(
     """
     refuse_if_any(check(index, row) for index, row in enumerate(feedback))
     refuse_reused(database, workspace_id, batch)
-    claims = [_claim_of(row) for row in feedback]
-    models = respect_kinds(database.registry, workspace_id, claims)
-    truths = _place(database.registry, workspace_id, feedback, [models[c.model] for c in claims])
-    last = {truth.identity: truth for truth in truths}
+    prepared = prepare_feedback(database, workspace_id, feedback)
     with database.writing() as conn:
         if batch and (verdict := claim(conn, workspace_id, batch, len(feedback))):
             return verdict
-        own_keys(conn, ((truth.model_id, truth.key) for truth in last.values()))
-        respect_kinds_settled_since(conn, workspace_id, claims, models)
-        joined, waiting = _store(conn, last.values())
+        own_keys(conn, prepared.keys)
+        return store_feedback(conn, prepared)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Truths with all ids they need, in the order they came, and the kinds they claim."""
+
+    workspace_id: int
+    truths: Sequence[Truth]
+    claims: Sequence[Claim]
+    models: Mapping[ModelName, Model]
+
+    @property
+    def keys(self) -> Iterator[tuple[int, UUID]]:
+        """Keys of their requests, each with the id of its model."""
+        return ((truth.model_id, truth.key) for truth in self.truths)
+
+
+def prepare_feedback(
+    database: Database, workspace_id: int, feedback: Sequence[Feedback]
+) -> Prepared:
+    """Register what checked truths name.
+
+    Raises:
+        InvalidRows: one is of another kind than its model.
+    """
+    claims = [_claim_of(row) for row in feedback]
+    models = respect_kinds(database.registry, workspace_id, claims)
+    truths = _place(database.registry, workspace_id, feedback, [models[c.model] for c in claims])
+    return Prepared(workspace_id, truths, claims, models)
+
+
+def store_feedback(conn: Connection, prepared: Prepared) -> Verdict:
+    """Join truths with their predictions, or let them wait, in the caller's transaction.
+
+    The caller owns their keys.
+
+    Raises:
+        InvalidRows: one is of another kind than its model has got since.
+    """
+    last = {truth.identity: truth for truth in prepared.truths}
+    respect_kinds_settled_since(conn, prepared.workspace_id, prepared.claims, prepared.models)
+    joined, waiting = _store(conn, last.values())
     accepted = joined + waiting
-    return Verdict(accepted, duplicates=len(feedback) - accepted, pending=waiting)
+    return Verdict(accepted, duplicates=len(prepared.truths) - accepted, pending=waiting)
 
 
 def check(index: int, row: Feedback) -> RowError | None:

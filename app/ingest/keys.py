@@ -31,12 +31,14 @@ def share_keys(conn: Connection, keys: Iterable[tuple[int, UUID]]) -> None:
 
     A key comes with the id of its model.
     """
-    conn.execute(_SHARE, {"class": LOCK_CLASS, "buckets": _buckets(keys)})
+    if buckets := _buckets(keys):
+        conn.execute(_SHARE, {"class": LOCK_CLASS, "buckets": buckets})
 
 
 def own_keys(conn: Connection, keys: Iterable[tuple[int, UUID]]) -> None:
     """Keep all other writers of these keys out until commit. Keys as in `share_keys`."""
-    conn.execute(_OWN, {"class": LOCK_CLASS, "buckets": _buckets(keys)})
+    if buckets := _buckets(keys):
+        conn.execute(_OWN, {"class": LOCK_CLASS, "buckets": buckets})
 
 
 def _buckets(keys: Iterable[tuple[int, UUID]]) -> list[int]:

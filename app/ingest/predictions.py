@@ -1,6 +1,7 @@
 """Predictions: what a model answered, one row per output."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -109,17 +110,48 @@ def ingest_predictions(
     """
     refuse_if_any(check(index, row) for index, row in enumerate(predictions))
     refuse_reused(database, workspace_id, batch)
-    placed = _place(database, workspace_id, predictions, now=datetime.now(UTC))
-    labels = database.registry.register_labels(
-        workspace_id,
-        {output.label for row in placed for output in row.outputs if output.label is not None},
-    )
+    prepared = prepare_predictions(database, workspace_id, predictions)
     with database.writing() as conn:
         if batch and (verdict := claim(conn, workspace_id, batch, len(predictions))):
             return verdict
-        fresh = _without_known(conn, placed, labels)
-        copy_rows(conn, "prediction", PREDICTION_COLUMNS, _prediction_rows(fresh, labels))
-    return Verdict(accepted=len(fresh), duplicates=len(placed) - len(fresh))
+        share_keys(conn, prepared.keys)
+        return store_predictions(conn, prepared)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Predictions with all ids they need, in the order they came."""
+
+    placed: Sequence[Placed]
+    labels: Mapping[str, int]
+
+    @property
+    def keys(self) -> Iterator[tuple[int, UUID]]:
+        """Keys of their requests, each with the id of its model."""
+        return ((row.identity[0], row.key) for row in self.placed if row.key)
+
+
+def prepare_predictions(
+    database: Database, workspace_id: int, predictions: Sequence[Prediction]
+) -> Prepared:
+    """Register what checked predictions name.
+
+    Raises:
+        InvalidRows: one is of another kind than its model.
+    """
+    placed = _place(database, workspace_id, predictions, now=datetime.now(UTC))
+    names = {o.label for row in placed for o in row.outputs if o.label is not None}
+    return Prepared(placed, database.registry.register_labels(workspace_id, names))
+
+
+def store_predictions(conn: Connection, prepared: Prepared) -> Verdict:
+    """Store those that are new, with the truths that wait for them, in the caller's transaction.
+
+    The caller shares or owns their keys.
+    """
+    fresh = _without_known(conn, prepared.placed, prepared.labels)
+    copy_rows(conn, "prediction", PREDICTION_COLUMNS, _prediction_rows(fresh, prepared.labels))
+    return Verdict(accepted=len(fresh), duplicates=len(prepared.placed) - len(fresh))
 
 
 def check(index: int, row: Prediction) -> RowError | None:
@@ -246,7 +278,6 @@ def _take_keys(
     conn: Connection, first: Mapping[Identity, Placed], labels: Mapping[str, int]
 ) -> set[Identity]:
     """Identities that are new. Of two writers with the same one, the second waits for the first."""
-    share_keys(conn, ((model_id, key) for model_id, key, *_ in first if key))
     stage_rows(conn, "staged_prediction", STAGED_COLUMNS, _staged_rows(first.values(), labels))
     taken = conn.execute(_TAKE_KEYS).all()
     _join(conn, [row for row in taken if row.actual_label or row.actual_value is not None], first)

@@ -105,15 +105,16 @@ def _wrong_policies(
 
 
 def forget_keys(conn: Connection, settings: Settings) -> int:
-    """Forget requests whose truth is no longer waited for, and truths that wait as long.
+    """Forget requests whose truth is no longer waited for, truths that wait as long, and events.
 
-    A truth that comes later finds no prediction, and a repetition is stored again.
+    A truth that comes later finds no prediction, and a repetition is stored and counted again.
     """
     if not settings.keep_keys_days:
         return 0
     bound = {"days": settings.keep_keys_days}
-    return (
-        conn.execute(_FORGET_KEYS, bound).rowcount + conn.execute(_FORGET_PENDING, bound).rowcount
+    return sum(
+        conn.execute(forget, bound).rowcount
+        for forget in (_FORGET_KEYS, _FORGET_PENDING, _FORGET_EVENTS, _FORGET_LOOKUPS)
     )
 
 
@@ -158,4 +159,10 @@ _FORGET_KEYS = text("""
 _FORGET_PENDING = text("""
     DELETE FROM pending_feedback
     WHERE received_at < clock_timestamp() - make_interval(days => :days)
+""")
+_FORGET_EVENTS = text("""
+    DELETE FROM event_key WHERE received_at < clock_timestamp() - make_interval(days => :days)
+""")
+_FORGET_LOOKUPS = text("""
+    DELETE FROM event_lookup WHERE received_at < clock_timestamp() - make_interval(days => :days)
 """)

@@ -45,8 +45,8 @@ def stage_rows(
     Sets of rows then meet the stored ones in SQL: one statement, however many rows.
     """
     definition = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
-    conn.exec_driver_sql(_LOOK_UP_BY_KEY)
     conn.exec_driver_sql(
+        f"{_LOOK_UP_BY_KEY}"
         f"CREATE TEMPORARY TABLE IF NOT EXISTS {table} ({definition}) ON COMMIT DELETE ROWS"
     )
     copy_rows(conn, table, columns, rows)

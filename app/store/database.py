@@ -10,6 +10,7 @@ from sqlalchemy.exc import InvalidatePoolError
 
 from app.config import Settings
 from app.store.executions import StepRegistry
+from app.store.metrics import MetricRegistry
 from app.store.outages import naming_outages
 from app.store.registry import Registry
 
@@ -36,6 +37,7 @@ class Database:
         self.engine = engine
         self.registry = Registry(engine)
         self.steps = StepRegistry(engine)
+        self.metrics = MetricRegistry(engine)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Database":

@@ -5,9 +5,9 @@
 -- what TimescaleDB keeps it in stays closed.
 -- Why      tables are named one by one, so that a new one is closed until somebody opens it.
 --          api_key, signing_secret, refresh_family, refresh_token, prediction_key,
---          pending_feedback and ingest_batch stay closed: they hold digests of keys, what tokens
---          are signed with, and what clients chose as ids, and no metric. What is told of an
---          inference filters its stats.
+--          pending_feedback, ingest_batch, event_key, event_pair, event_lookup and event_family stay
+--          closed: they hold digests of keys, what tokens are signed with, and what clients chose
+--          as ids, and no metric. What is told of an inference filters its stats.
 GRANT USAGE ON SCHEMA truthline, truthline_data TO grafana_reader;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA truthline TO grafana_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA truthline TO grafana_reader;
@@ -28,6 +28,9 @@ GRANT SELECT ON
     truthline_data.step_name,
     truthline_data.step_metric,
     truthline_data.step_batch,
+    truthline_data.event_metric,
+    truthline_data.event_count,
+    truthline_data.event_total,
     truthline_data.outcome_5m_1h,
     truthline_data.outcome_1h_1h,
     truthline_data.outcome_5m_1d,

@@ -45,12 +45,12 @@ def run(*arguments, **more):
 
 
 @contextmanager
-def served(data, *arguments):
+def served(data, *arguments, port=None, **variables):
     """A running `truthline serve`; yields its base URL and expects a clean end."""
-    port = free_port()
+    port = port or free_port()
     command = [*TRUTHLINE, "serve", "--port", str(port), "--data", str(data), *arguments]
     process = subprocess.Popen(
-        command, env=environment(), stderr=subprocess.PIPE, text=True, cwd=ROOT
+        command, env=environment(**variables), stderr=subprocess.PIPE, text=True, cwd=ROOT
     )
     try:
         base = f"http://127.0.0.1:{port}"

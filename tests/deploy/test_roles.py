@@ -13,11 +13,13 @@ from tests.deploy.compose import PASSWORD
 
 CLOSED = ["api_key", "signing_secret", "refresh_family", "refresh_token"]
 CLOSED += ["ingest_batch", "pending_feedback", "prediction_key"]
+CLOSED += ["event_key", "event_family", "event_pair", "event_lookup"]
 WINDOW = "now() - INTERVAL '3 days', now(), '7 hours'"
 OF_SERIES = ["classification_metrics", "regression_metrics", "outcome_cells", "error_cells"]
 OF_SERIES += ["prediction_cells", "score_cells", "latency_cells"]
 CALLS = {
     "buckets": f"buckets({WINDOW})",
+    "event_metrics": "event_metrics(1)",
     "levels": "levels()",
     "clean_until": "clean_until('outcome_1h_1h')",
     "explain": f"explain('outcome', ARRAY[1], {WINDOW})",

@@ -1,0 +1,33 @@
+"""Counters, gauges and timers: what events add to them."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+from app.store.metrics import Metric, MetricType
+
+
+class Sample(NamedTuple):
+    """A metric and a number for it; that of a timer is in seconds."""
+
+    metric: Metric
+    value: float
+
+
+def sample(name: str, type_: MetricType, labels: Mapping[str, str], value: float) -> Sample:
+    """A number for the metric of this name and these labels."""
+    return Sample(Metric(name, type_, tuple(sorted(labels.items()))), value)
+
+
+def append(conn: Connection, samples: Sequence[tuple[int, float]]) -> None:
+    """Add numbers to metrics, by their ids."""
+    if samples:
+        ids, values = zip(*samples, strict=True)
+        conn.execute(_APPEND, {"ids": list(ids), "values": [float(value) for value in values]})
+
+
+_APPEND = text("""
+    INSERT INTO event_count (metric_id, value)
+    SELECT * FROM unnest(CAST(:ids AS integer[]), CAST(:values AS float8[]))
+""")

@@ -1,0 +1,121 @@
+"""Names of metrics that events count in, and the small integers that are stored for them."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, text
+
+from app.store.outages import naming_outages
+from app.store.registry import Memory
+
+# Endings that an exposition adds to names: see event_family in sql/versions/0009.
+_ENDINGS = re.compile(r"(_total|_created|_bucket|_count|_sum|_info|_gsum|_gcount)+$")
+
+
+class MetricType(StrEnum):
+    """What a number does to a metric: add to it, set it, or be one of many durations."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    TIMER = "timer"
+
+
+class Metric(NamedTuple):
+    """What is counted: `labels` in order of their names."""
+
+    name: str
+    type: MetricType
+    labels: tuple[tuple[str, str], ...]
+
+    @property
+    def stem(self) -> str:
+        """The name without the endings of an exposition; no two types share one."""
+        return _ENDINGS.sub("", self.name) or self.name
+
+    @property
+    def key(self) -> UUID:
+        """A hash of name and labels."""
+        text = json.dumps([self.name, self.labels])
+        return UUID(bytes=hashlib.blake2b(text.encode(), digest_size=16).digest())
+
+
+class MetricRegistry:
+    """Ids of metrics, made at first sight and remembered. They are never deleted."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._ids: Memory[tuple[int, Metric], int] = Memory()
+
+    def register(self, workspace_id: int, metrics: Iterable[Metric]) -> dict[Metric, int]:
+        """Ids of metrics; those whose name stands for another type already are left out."""
+
+        def look_up(missing: list[tuple[int, Metric]]) -> dict[tuple[int, Metric], int]:
+            metrics = sorted(metric for _, metric in missing)
+            with naming_outages(), self._engine.begin() as conn:
+                made = _made(conn, workspace_id, metrics)
+            return {(workspace_id, metric): id_ for metric, id_ in made.items()}
+
+        keys = {(workspace_id, metric) for metric in metrics}
+        return {metric: id_ for (_, metric), id_ in self._ids.resolve(keys, look_up).items()}
+
+    def register_within(
+        self, conn: Connection, workspace_id: int, metrics: Iterable[Metric]
+    ) -> dict[Metric, int]:
+        """As `register`, in a transaction that holds locks; it remembers nothing.
+
+        Call it last: another transaction may wait for the names until this one ends.
+        """
+        return _made(conn, workspace_id, sorted(metrics))
+
+
+def _made(conn: Connection, workspace_id: int, metrics: Sequence[Metric]) -> dict[Metric, int]:
+    columns = {
+        "workspace_id": workspace_id,
+        "keys": [metric.key for metric in metrics],
+        "names": [metric.name for metric in metrics],
+        "types": [metric.type for metric in metrics],
+        "stems": [metric.stem for metric in metrics],
+        "labels": [json.dumps(dict(metric.labels)) for metric in metrics],
+    }
+    found = _ids(conn, columns)
+    if len(found) < len(metrics):
+        conn.execute(_INSERT_FAMILIES, columns)
+        conn.execute(_INSERT, columns)
+        found = _ids(conn, columns)
+    return {metric: found[metric.key] for metric in metrics if metric.key in found}
+
+
+def _ids(conn: Connection, columns: dict[str, Any]) -> dict[UUID, int]:
+    return {row.key: row.id for row in conn.execute(_SELECT, columns)}
+
+
+_SELECT = text("""
+    SELECT m.key, m.id
+    FROM event_metric AS m
+    JOIN unnest(CAST(:keys AS uuid[]), CAST(:types AS text[])) AS seen (key, type)
+        USING (key, type)
+    WHERE m.workspace_id = :workspace_id
+""")
+_INSERT_FAMILIES = text("""
+    INSERT INTO event_family (workspace_id, stem, type)
+    SELECT DISTINCT ON (stem) :workspace_id, stem, type
+    FROM unnest(CAST(:stems AS text[]), CAST(:types AS text[])) AS seen (stem, type)
+    ORDER BY stem, type
+    ON CONFLICT DO NOTHING
+""")
+_INSERT = text("""
+    INSERT INTO event_metric (workspace_id, key, name, type, labels)
+    SELECT :workspace_id, key, name, type, CAST(labels AS jsonb)
+    FROM unnest(CAST(:keys AS uuid[]), CAST(:names AS text[]), CAST(:types AS text[]),
+                CAST(:stems AS text[]), CAST(:labels AS text[]))
+         AS seen (key, name, type, stem, labels)
+    JOIN event_family AS family USING (stem, type)
+    WHERE family.workspace_id = :workspace_id
+    ORDER BY key
+    ON CONFLICT DO NOTHING
+""")

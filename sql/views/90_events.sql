@@ -1,0 +1,48 @@
+-- What events have added up to: counters, gauges and timers, as Prometheus reads them.
+
+-- event_metrics: the metrics of a workspace.
+--
+-- Grain    one row per metric; per bound of its bins for a timer, the last of them infinity.
+-- Units    `value` is what a counter came to, what a gauge was set to last, or the seconds of a
+--          timer in all. `n` counts the numbers that went in; for a timer, those up to `bound`,
+--          in seconds.
+-- Exact    totals and what no total holds yet are read in the caller's one snapshot, and added up
+--          in decimals: a counter never falls.
+-- Cost     the totals of the workspace, and what events added since the last fold.
+CREATE OR REPLACE FUNCTION truthline.event_metrics(workspace integer)
+RETURNS TABLE (name text, type text, labels jsonb, bound float8, n bigint, value float8)
+LANGUAGE sql STABLE PARALLEL SAFE SET extra_float_digits = 1 AS $$
+    WITH mine AS MATERIALIZED (
+        SELECT m.* FROM truthline_data.event_metric AS m WHERE m.workspace_id = workspace
+    ),
+    part AS (
+        SELECT metric_id, t.bin, t.n, t.total, t.latest, t.latest_id
+        FROM truthline_data.event_total AS t JOIN mine ON mine.id = metric_id
+        UNION ALL
+        SELECT metric_id, CASE mine.type WHEN 'timer' THEN truthline_data.timer_bin(c.value)
+                                         ELSE 0 END,
+               1, truthline_data.exact(c.value), c.value, c.id
+        FROM truthline_data.event_count AS c JOIN mine ON mine.id = metric_id
+    ),
+    bin AS (
+        SELECT metric_id, part.bin, sum(part.n)::bigint AS n, sum(total) AS total,
+               (array_agg(latest ORDER BY latest_id DESC))[1] AS latest
+        FROM part GROUP BY 1, 2
+    )
+    SELECT mine.name, mine.type, mine.labels, NULL, bin.n,
+           CASE mine.type WHEN 'gauge' THEN bin.latest ELSE bin.total::float8 END
+    FROM mine JOIN bin ON bin.metric_id = mine.id
+    WHERE mine.type <> 'timer'
+    UNION ALL
+    SELECT mine.name, mine.type, mine.labels, bounds.bound,
+           coalesce(sum(bin.n) FILTER (WHERE bin.bin < bounds.place), 0)::bigint,
+           sum(bin.total)::float8
+    FROM mine JOIN bin ON bin.metric_id = mine.id
+    CROSS JOIN unnest(truthline_data.timer_bounds() || 'infinity'::float8) WITH ORDINALITY
+        AS bounds (bound, place)
+    WHERE mine.type = 'timer'
+    GROUP BY mine.id, mine.name, mine.type, mine.labels, bounds.bound
+    ORDER BY 1, 3, 4
+$$;
+COMMENT ON FUNCTION truthline.event_metrics(integer) IS
+    'Counters, gauges and timers of a workspace, as events added them up.';
