@@ -10,7 +10,7 @@ export TRUTHLINE_TEST_EDITION ?= postgres
 help: ## list the targets
 	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.venv: requirements.lock requirements-published.lock pyproject.toml ## make the environment from the lock file
+.venv: requirements.lock requirements-published.lock pyproject.toml client/pyproject.toml ## make the environment from the lock file
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Truthline needs Python 3.11 or newer; this is $$($(PYTHON) --version)." \
 		"Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -18,7 +18,8 @@ help: ## list the targets
 		|| { echo "Python's venv module is missing. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--editable . --editable client
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
 		--upgrade --target .venv/published -r requirements-published.lock
 	@touch .venv
@@ -43,6 +44,7 @@ lint: .venv ## ruff: rules and format
 
 types: .venv ## mypy, strict
 	$(BIN)/mypy
+	cd client && ../$(BIN)/mypy
 
 format: .venv ## let ruff put everything in form
 	$(BIN)/ruff check --fix .
