@@ -50,6 +50,17 @@ class Limits:
     linger: float = 1.0
     exit_seconds: float = 5.0
 
+    def __post_init__(self) -> None:
+        counts = (self.max_rows, self.max_bytes, self.batch_rows, self.batch_bytes)
+        if min(counts) < 1 or min(self.linger, self.exit_seconds) < 0:
+            raise ValueError(f"limits must be positive: {self}")
+
+    def worth_sending(self, rows: int, size: int) -> bool:
+        """Whether so many rows make a batch, or come near to what may wait at all."""
+        return rows >= min(self.batch_rows, (self.max_rows + 1) // 2) or size >= min(
+            self.batch_bytes, self.max_bytes // 2
+        )
+
 
 Deliver = Callable[[Kind, Batch], None]
 
@@ -160,8 +171,9 @@ class Outbox:
     def _run(self) -> None:
         while self._wait_for_rows():
             for kind in Kind:
-                if rows := self._take(kind):
-                    self._send(kind, rows)
+                rows = self._take(kind)
+                if rows and not self._send(kind, rows):
+                    return
 
     def _wait_for_rows(self) -> bool:
         """Until a batch is full or has waited long enough; False once there won't be any."""
@@ -178,10 +190,10 @@ class Outbox:
                 max_rows=self._limits.batch_rows, max_bytes=self._limits.batch_bytes
             )
 
-    def _send(self, kind: Kind, rows: list[bytes]) -> None:
-        """Until the server has answered for each of the rows, or time is up."""
+    def _send(self, kind: Kind, rows: list[bytes]) -> bool:
+        """Until the server has answered for each of the rows; False if time was up before."""
         work, attempt = deque([Batch(rows)]), 0
-        while work and not self._given_up:
+        while work:
             try:
                 self._deliver(kind, work[0])
             except (InvalidRequest, TooLarge) as error:  # noqa: PERF203 - each attempt its own
@@ -192,11 +204,12 @@ class Outbox:
                 self._on_away(error)
                 asked = error.retry_after if isinstance(error, TruthlineError) else None
                 if not self._pause(self._backoff.seconds(attempt, asked)):
-                    return
+                    return False
                 attempt += 1
             else:
                 attempt = 0
                 self._on_sent(kind, len(work.popleft().rows))
+        return True
 
     def _pause(self, seconds: float) -> bool:
         """Wait, less if we are told to end meanwhile; False when there is no time left."""
@@ -266,7 +279,7 @@ class Outbox:
         return bool(hurried or any(self._full(buffer) for buffer in self._buffers.values()))
 
     def _full(self, buffer: Buffer) -> bool:
-        return len(buffer) >= self._limits.batch_rows or buffer.bytes >= self._limits.batch_bytes
+        return self._limits.worth_sending(len(buffer), buffer.bytes)
 
 
 def _at_exit(close: Callable[[], None]) -> None:

@@ -1,24 +1,18 @@
 """The package against the real application, on a loopback server."""
 
-import threading
-
 import pytest
 from truthline import Backoff, Client
-from werkzeug.serving import make_server
 
-SOON = Backoff(first=0.01, longest=0.05)
+from tests.api.live import serving
+
+SOON = Backoff(first=0.005, longest=0.02)
 
 
 @pytest.fixture(scope="session")
 def url(app):
     """Where the application is served that the tests share."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app) as url:
+        yield url
 
 
 @pytest.fixture
