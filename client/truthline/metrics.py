@@ -128,6 +128,12 @@ class ConfusionMatrix:
         columns = pandas.Index(self.categories, name="predicted")
         return pandas.DataFrame(self.values, index=index, columns=columns)
 
+    def plot(self) -> Any:
+        """A figure of counts, shaded by each true class's shares."""
+        from truthline.plots.confusion import heat_map  # noqa: PLC0415 - needs plotly
+
+        return heat_map(self)
+
 
 @dataclass(frozen=True)
 class Metrics:
@@ -155,6 +161,12 @@ class ClassificationMetrics(Metrics):
         """A DataFrame with a row per bucket, by its start in the time zone asked for."""
         return _table(self.buckets, self.time_zone, but={"classes", "categories"})
 
+    def plot(self, metrics: Iterable[str] | None = None) -> Any:
+        """A figure of the metrics over time, all of them or those named, above counts of truths."""
+        from truthline.plots.buckets import classification  # noqa: PLC0415 - needs plotly
+
+        return classification(self, metrics)
+
     def confusion_matrix(self, bucket: int | datetime | str) -> ConfusionMatrix:
         """That of one bucket, named by its place or by an instant within it.
 
@@ -181,6 +193,16 @@ class RegressionMetrics(Metrics):
     def to_pandas(self) -> Any:
         """A DataFrame with a row per bucket, by its start in the time zone asked for."""
         return _table(self.buckets, self.time_zone)
+
+    def plot(self, unit: str = "") -> Any:
+        """A figure of MAE, RMSE and MSE over time, above counts of truths.
+
+        Args:
+            unit: that of the model's values, to be shown, as in `plot("€")`.
+        """
+        from truthline.plots.buckets import regression  # noqa: PLC0415 - needs plotly
+
+        return regression(self, unit)
 
 
 def _bucket_at(

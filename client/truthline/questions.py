@@ -1,8 +1,12 @@
 """Questions to the server: answered, or refused with an error that says why."""
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
+from urllib.parse import quote
 
+from truthline.health import Health, health_of
+from truthline.inferences import InferenceStats, Models
 from truthline.metrics import ClassificationMetrics, RegressionMetrics, Subject
 from truthline.session import Session
 from truthline.wire import decode, to_duration, to_wire
@@ -84,9 +88,78 @@ class Questions:
         answer = self._metrics("regression", subject, **asked)
         return decode(RegressionMetrics, answer, subject=subject, time_zone=time_zone)
 
+    def inference_stats(
+        self,
+        *,
+        start: Instant | None = None,
+        end: Instant | None = None,
+        models: Iterable[str] | None = None,
+        field: str | None = None,
+        value: str | None = None,
+    ) -> InferenceStats:
+        """Inferences, errors, latency and confidence of a window beside the one before it.
+
+        Args:
+            start: first instant of the window; 24 hours before its end, where it isn't given.
+            end: first instant after it; now, where it isn't given.
+            models: only these; all of them, where they aren't given.
+            field: only inferences whose metadata have in this field
+            value: this value.
+
+        Raises:
+            TruthlineError: there is no answer, and which error says why.
+        """
+        names = None if models is None else list(models)
+        if names == []:
+            raise ValueError("models is empty: leave it out to ask about all")
+        asked = {
+            **_period(start, end),
+            "model": names,
+            "fieldName": field,
+            "fieldValue": value,
+        }
+        return decode(InferenceStats, self._session.get("/api/v1/inference-stats", asked))
+
+    def models(self, *, start: Instant | None = None, end: Instant | None = None) -> Models:
+        """The models of the workspace, and how often each answered in a window.
+
+        Arguments and errors are those of `inference_stats`.
+        """
+        return decode(Models, self._session.get("/api/v1/models", _period(start, end)))
+
+    def health(
+        self, deployment: str, *, start: Instant | None = None, end: Instant | None = None
+    ) -> Health:
+        """Requests, failures, latency and values of a deployment, in tenths of a window.
+
+        Args:
+            deployment: its name, as predictions have it.
+            start: first instant of the window; 30 days before its end, where it isn't given.
+            end: first instant after it; now, where it isn't given.
+
+        Raises:
+            TruthlineError: there is no answer, and which error says why.
+        """
+        end = end or datetime.now(timezone.utc)  # one end for both questions
+        asked = {
+            "startDateTime": to_wire(start, "start"),
+            "endDateTime": to_wire(end, "end"),
+        }
+        # the model is the deployment's first one, whatever stands in its place
+        path = f"/model-monitoring/v1/deployment/{quote(deployment, safe='')}/metrics/-"
+        return health_of(
+            deployment,
+            self._session.get(f"{path}/health", asked),
+            self._session.get(f"{path}/operational", asked),
+        )
+
     def _metrics(self, kind: str, subject: Subject, **asked: Any) -> Any:
         parameters = {**vars(subject), **asked}
         return self._session.get(f"/api/v1/metrics/{kind}", parameters)
+
+
+def _period(start: Instant | None, end: Instant | None) -> dict[str, Any]:
+    return {"startTime": to_wire(start, "start"), "endTime": to_wire(end, "end")}
 
 
 def _window(
@@ -98,8 +171,7 @@ def _window(
     as_of: Instant | None,
 ) -> dict[str, Any]:
     return {
-        "startTime": to_wire(start, "start"),
-        "endTime": to_wire(end, "end"),
+        **_period(start, end),
         "interval": to_duration(interval),
         "align": align,
         "timeZone": time_zone,
