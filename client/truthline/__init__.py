@@ -19,7 +19,19 @@ from truthline.errors import (
     TruthlineError,
     Unauthenticated,
     Unavailable,
+    Unloggable,
     Unreachable,
+)
+from truthline.health import Health, HealthBucket, Spread
+from truthline.inferences import (
+    ClassStats,
+    Compared,
+    InferenceStats,
+    KnownModel,
+    Models,
+    ModelStats,
+    Quantiles,
+    Totals,
 )
 from truthline.metrics import (
     Bucket,
@@ -35,37 +47,54 @@ from truthline.metrics import (
 )
 from truthline.outbox import Limits
 from truthline.recorder import Stats
+from truthline.sender import Verdict
 from truthline.session import Backoff
+from truthline.steps import ListMetric, StepMetric
 from truthline.version import __version__
 
 __all__ = [
     "Backoff",
     "Bucket",
     "ClassMetrics",
+    "ClassStats",
     "ClassificationBucket",
     "ClassificationMetrics",
     "Client",
+    "Compared",
     "ConfusionMatrix",
     "Counts",
     "Forbidden",
     "Freshness",
+    "Health",
+    "HealthBucket",
+    "InferenceStats",
     "InvalidRequest",
     "InvalidRows",
+    "KnownModel",
     "Limits",
+    "ListMetric",
+    "ModelStats",
+    "Models",
     "NotFound",
     "NotTruthline",
+    "Quantiles",
     "Refused",
     "RegressionBucket",
     "RegressionMetrics",
     "RowProblem",
     "Snapped",
+    "Spread",
     "Stats",
+    "StepMetric",
     "Subject",
     "TokenProvider",
     "TooLarge",
+    "Totals",
     "TruthlineError",
     "Unauthenticated",
     "Unavailable",
+    "Unloggable",
     "Unreachable",
+    "Verdict",
     "__version__",
 ]

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import TracebackType
 
 import httpx
@@ -10,12 +11,14 @@ from truthline.auth import BearerAuth
 from truthline.outbox import Limits
 from truthline.questions import Questions
 from truthline.recorder import Recorder
+from truthline.sender import Sender
 from truthline.session import Backoff, Session
+from truthline.steps import Steps
 
 URL_VARIABLE, KEY_VARIABLE = "TRUTHLINE_URL", "TRUTHLINE_KEY"
 
 
-class Client(Recorder, Questions):
+class Client(Recorder, Sender, Questions, Steps):
     """A Truthline server.
 
     Logging never blocks and never raises; questions and bulk calls raise `TruthlineError`. Threads
@@ -51,6 +54,7 @@ class Client(Recorder, Questions):
         backoff = backoff or Backoff()
         session = Session(url, _auth(key), timeout=timeout, backoff=backoff, transport=transport)
         super().__init__(session, limits or Limits(), backoff)
+        self._execution = ContextVar("execution", default=None)
 
     def __repr__(self) -> str:
         return f"<truthline.Client {self._session.url}>"

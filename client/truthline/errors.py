@@ -3,6 +3,7 @@
 TruthlineError
 ├── Unreachable             no answer: the server is away, or took too long
 ├── NotTruthline            an answer, but not one of a Truthline: see the URL
+├── Unloggable              a row that has no form on the wire: it was never sent
 └── Refused                 the server's own no; it says why
     ├── Unauthenticated     401: no key, or one that isn't known
     ├── Forbidden           403: a known key without the right
@@ -14,7 +15,7 @@ TruthlineError
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 class TruthlineError(Exception):
@@ -34,6 +35,10 @@ class Unreachable(TruthlineError):
 
 class NotTruthline(TruthlineError):
     """An answer came that no Truthline gives."""
+
+
+class Unloggable(TruthlineError, ValueError):
+    """A row that has no form on the wire."""
 
 
 class Refused(TruthlineError):
@@ -108,8 +113,14 @@ class InvalidRows(InvalidRequest):
             kind=refused.kind,
             request_id=refused.request_id,
         )
+        self._refused = refused
         self.problems = tuple(problems)
         self.stored = stored
+
+    def of_table(self, *, offset: int) -> "InvalidRows":
+        """The same of a table, where `offset` rows went before the batch and are stored."""
+        moved = [replace(problem, index=problem.index + offset) for problem in self.problems]
+        return InvalidRows(self._refused, moved, stored=offset)
 
 
 _BY_STATUS: dict[int, type[Refused]] = {

@@ -5,12 +5,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from truthline.errors import Unloggable
+
 Label = str | int | bool
 """A class. Numbers and booleans, as many models have them, are stored as their text."""
-
-
-class Unloggable(ValueError):
-    """A row that can't be written down."""
 
 
 def encode(row: Mapping[str, Any]) -> bytes:

@@ -92,7 +92,7 @@ def _fields(kind: Any) -> list[tuple[str, str, Decode]]:
 
 def _wire_name(name: str, hint: Any) -> str:
     given = (note.name for note in getattr(hint, "__metadata__", ()) if isinstance(note, Named))
-    return next(given, None) or _camel(name)
+    return next(given, None) or camel(name)
 
 
 @cache
@@ -116,6 +116,7 @@ def _decoder(hint: Any) -> Decode:
     return lambda value: value
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """The wire's name of what Python calls in snake_case."""
     first, *rest = name.split("_")
     return first + "".join(part.capitalize() for part in rest)
