@@ -90,6 +90,7 @@ class NameConverter(PathConverter):
     """The rest of a path as one name, whatever it holds: slashes at either end, line ends."""
 
     regex = "(?s:.+)"
+    part_isolating = False  # werkzeug takes a pattern without a slash for one that matches none
 
 
 class Text(fields.String):
