@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 from sqlalchemy import text
 
 from app.errors import ListFull, TooLarge
@@ -48,7 +49,7 @@ def _record(
         "execution_id": database.steps.register_execution(workspace_id, execution),
         "name_id": database.steps.register_name(workspace_id, name),
         "is_list": is_list,
-        "values": list(values),
+        "values": _array(values),
         "n": len(values),
         "value": values[-1],
         "limit": MAX_LIST_LENGTH if is_list else None,
@@ -60,6 +61,11 @@ def _record(
                 f"the list holds {stored} values, and {len(values)} more would be over the limit of"
                 f" {MAX_LIST_LENGTH} per execution; none of them was stored"
             )
+
+
+def _array(values: Sequence[float]) -> str:
+    """As PostgreSQL writes an array; a driver that goes through it takes ten times as long."""
+    return "{" + msgspec.json.encode(values)[1:-1].decode() + "}"
 
 
 # The row of the metric is locked until the commit: recordings of one metric go one by one, each
