@@ -5,7 +5,7 @@ BIN := .venv/bin
 export TRUTHLINE_TEST_EDITION ?= postgres
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-timescale test-apache check lint types format lock clean
+.PHONY: help demo test test-timescale test-apache check lint types format pictures lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -49,6 +49,9 @@ types: .venv ## mypy, strict
 format: .venv ## let ruff put everything in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+pictures: .venv ## draw the pictures of docs/client.md anew; needs Chromium
+	$(BIN)/python -m docs.pictures.draw
 
 lock: .venv ## renew requirements.lock and its part for running from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

@@ -14,7 +14,11 @@ from app.auth.workspaces import find_or_create_workspace
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "client.md").read_text()
-CODE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+ROOT = DOCS.parent
+
+
+def code_of(page):
+    return "".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
 
 
 def run(code, names):
@@ -34,15 +38,26 @@ def compared(url, database):
     """(expression, its value, what the page says) of the whole page, in a workspace of its own."""
     with database.writing() as conn:
         key = create_key(conn, find_or_create_workspace(conn, "client-page"), Role.ADMIN)
-    names: dict = {}
-    code = "".join(CODE).replace("http://127.0.0.1:8000", url).replace("tl_...", key)
-    return list(run(code, names))
+    code = code_of(PAGE).replace("http://127.0.0.1:8000", url).replace("tl_...", key)
+    return list(run(code, {}))
 
 
 def test_the_page_says_what_comes_out(compared):
     assert len(compared) > 15
     for expression, value, said in compared:
         assert value.replace("np.int64(1)", "1") == said, expression
+
+
+@pytest.mark.parametrize("page", ["README.md", "client/README.md"])
+def test_the_readmes_run(url, workspace, page, monkeypatch):
+    monkeypatch.setenv("TRUTHLINE_URL", url)
+    monkeypatch.setenv("TRUTHLINE_KEY", workspace.admin_key)
+    code = re.sub(r"Client\(.*?\)", "Client()", code_of((ROOT / page).read_text()))
+    names: dict = {}
+    exec(code, names)  # noqa: S102 - the page's own
+    with names["client"] as client:
+        assert client.flush(10)
+        assert client.stats().total.sent == 2
 
 
 def test_the_page_has_each_picture_and_no_other():

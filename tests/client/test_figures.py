@@ -73,7 +73,7 @@ def test_errors_stand_by_their_unit(scenes):
         assert list(trace(figure, name).y) == [getattr(b, member) for b in answer.buckets]
     assert trace(figure, "Mean absolute error").yaxis != trace(figure, "Mean squared error").yaxis
     assert figure.layout.yaxis.title.text == "Error, k€"
-    assert figure.layout.yaxis2.title.text == "Squared, k€²"
+    assert figure.layout.yaxis2.title.text == "Squared error, k€²"
     assert answer.plot().layout.yaxis.title.text == "Error, model's unit"
 
 

@@ -153,3 +153,15 @@ def test_what_crafts_sdk_records_is_read(truthline, sdk, monkeypatch):
 
     assert truthline.get_metrics()[0]["value"] == 0.5
     assert truthline.get_list_metrics()[0]["values"] == [0.5, 0.25]
+
+
+def test_an_execution_tells_its_pipeline_and_deployment(truthline):
+    with truthline.execution("run/1", pipeline="train", deployment="nightly") as execution:
+        truthline.record_metric_value("loss", 1)
+    with truthline.execution("run/2", pipeline="train"):
+        truthline.record_metric_value("loss", 2)
+
+    nightly, manual = truthline.get_metrics(pipeline_name="train")
+    assert (nightly["execution_id"], nightly["deployment_name"]) == (execution, "nightly")
+    assert (manual["execution_id"], manual["deployment_name"]) == ("run/2", None)
+    assert truthline.get_metrics("loss", deployment_name="nightly") == [nightly]

@@ -67,8 +67,9 @@ def regression(answer: RegressionMetrics, unit: str = "") -> Any:
     chart.lines(2, SQUARED, f"{unit}²" if unit else "")
     chart.truths(3)
     shown = unit or "model's unit"
+    squared = escape(f"{unit}²" if unit else "unit²")
     made.update_yaxes(title_text=f"Error, {escape(shown)}", rangemode="tozero", row=1, col=1)
-    made.update_yaxes(title_text=f"Squared, {escape(unit or 'unit')}²", rangemode="tozero", row=2)
+    made.update_yaxes(title_text=f"Squared error, {squared}", rangemode="tozero", row=2)
     return chart.finish("regression errors", "", rows=3, height=680)
 
 
@@ -94,6 +95,7 @@ class _Chart:
                 line={"color": style.color, "dash": style.dash, "width": 2},
                 marker={"symbol": style.symbol, "size": 8, "line": {"color": "white", "width": 1}},
                 connectgaps=False,
+                cliponaxis=False,
                 customdata=[(span, b.n) for span, b in zip(self.spans, self.buckets, strict=True)],
                 hovertemplate=(
                     f"<b>{style.name}</b> %{{y:.4~g}} {escape(unit)}<br>%{{customdata[0]}}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from truthline.extras import extra
 from truthline.metrics import ConfusionMatrix
-from truthline.plots.theme import BLUE, GRID, QUIET, Clock, dress, escape
+from truthline.plots.theme import BLUE, GRID, QUIET, UNSEEN_TICKS, Clock, dress, escape
 
 # From white to the palette's blue: one hue, told apart by lightness alone.
 SHADES = [[0, "#FFFFFF"], [0.25, "#CFE3F1"], [0.5, "#8FBEDD"], [0.75, "#3F8FC2"], [1, BLUE]]
@@ -33,7 +33,7 @@ def heat_map(matrix: ConfusionMatrix) -> Any:
             hovertemplate="%{hovertext}<extra></extra>",
             colorbar={
                 "title": {
-                    "text": "Share of the<br>actual class<br> ",
+                    "text": "Share of the<br>actual class<br>\N{NO-BREAK SPACE}",
                     "font": {"size": 13, "color": QUIET},
                 },
                 "tickformat": ".0%",
@@ -59,8 +59,8 @@ def _lay_out(made: Any, matrix: ConfusionMatrix, names: Sequence[str]) -> None:
         margin={"l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM},
         plot_bgcolor=GRID,
     )
-    ticks = {"tickvals": list(range(len(names))), "ticktext": names, "showgrid": False, "ticks": ""}
-    fit = {"constrain": "domain", "showline": False, "zeroline": False, **ticks}
+    ticks = {"tickvals": list(range(len(names))), "ticktext": names, "showgrid": False}
+    fit = {"constrain": "domain", "showline": False, "zeroline": False, **UNSEEN_TICKS, **ticks}
     made.update_xaxes(title_text="Predicted class", **fit)
     made.update_yaxes(title_text="Actual class", autorange="reversed", scaleanchor="x", **fit)
     if not total:

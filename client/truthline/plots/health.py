@@ -40,6 +40,7 @@ def over_time(health: Health) -> Any:
         line={"color": GREEN, "width": 2},
         marker={"symbol": "diamond", "size": 8},
         connectgaps=False,
+        cliponaxis=False,
         customdata=spans,
         hovertemplate="<b>%{y:,.4~g} ms</b> mean latency<br>%{customdata}<extra></extra>",
         row=2,

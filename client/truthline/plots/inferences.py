@@ -6,7 +6,17 @@ from typing import Any
 
 from truthline.extras import extra
 from truthline.inferences import Compared, InferenceStats, Models, ModelStats
-from truthline.plots.theme import BLUE, FAINT, GRID, QUIET, VERMILION, Clock, dress, escape
+from truthline.plots.theme import (
+    BLUE,
+    FAINT,
+    GRID,
+    QUIET,
+    UNSEEN_TICKS,
+    VERMILION,
+    Clock,
+    dress,
+    escape,
+)
 
 # Beyond, bars are too thin to be read; the busiest come first.
 MOST_MODELS = 12
@@ -141,11 +151,4 @@ def requests(models: Models) -> Any:
 def _list_names(made: Any, number: int) -> None:
     """From top to bottom, with room for them."""
     made.update_xaxes(showgrid=True, gridcolor=GRID, zeroline=False)
-    made.update_yaxes(
-        range=[number - 0.5, -0.5],
-        showgrid=False,
-        automargin=True,
-        ticks="outside",
-        ticklen=6,
-        tickcolor="rgba(0,0,0,0)",
-    )
+    made.update_yaxes(range=[number - 0.5, -0.5], showgrid=False, automargin=True, **UNSEEN_TICKS)

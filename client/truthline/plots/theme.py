@@ -15,6 +15,8 @@ INK, QUIET, FAINT, GRID = "#1F2933", "#616E7C", "#CBD2D9", "#E4E7EB"
 # Where nothing was measured.
 GAP = "#F1F3F5"
 EN_DASH = "\N{EN DASH}"
+# They keep names at a distance from what they name.
+UNSEEN_TICKS = {"ticks": "outside", "ticklen": 6, "tickcolor": "rgba(0,0,0,0)"}
 FONT = "Inter, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-serif"
 
 
