@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from truthline.errors import NotTruthline
 from truthline.extras import extra
 from truthline.wire import to_time
+
+if TYPE_CHECKING:  # packages that need not be there
+    import pandas as pd
+    from plotly.graph_objects import Figure
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,14 @@ class Health:
     buckets: tuple[HealthBucket, ...]
     spreads: tuple[Spread, ...] | None
 
-    def to_pandas(self) -> Any:
+    def to_pandas(self) -> "pd.DataFrame":
         """A DataFrame with a row per bucket, by its start; spreads are among its columns."""
         pandas = extra("pandas", "pandas")
         spreads = {one.start: vars(one) for one in self.spreads or ()}
         rows = [{**spreads.get(one.start, {}), **vars(one)} for one in self.buckets]
         return pandas.DataFrame(rows).set_index("start").astype({"latency_ms": float})
 
-    def plot(self) -> Any:
+    def plot(self) -> "Figure":
         """A figure of requests, failures, latency, and the spread of values, over time."""
         from truthline.plots.health import over_time  # noqa: PLC0415 - needs plotly
 

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from truthline.extras import extra
 from truthline.wire import End, Named, Start
+
+if TYPE_CHECKING:  # packages that need not be there
+    import pandas as pd
+    from plotly.graph_objects import Figure
 
 # What a model's two periods are compared by.
 MEASURES = ("inferences", "errors", "error_rate", "latency_seconds")
@@ -89,7 +93,7 @@ class InferenceStats:
     totals: Totals
     models: tuple[ModelStats, ...]
 
-    def to_pandas(self) -> Any:
+    def to_pandas(self) -> "pd.DataFrame":
         """A DataFrame with a row per model and measure: `now`, `previous`, `change`."""
         pandas = extra("pandas", "pandas")
         rows = [
@@ -101,7 +105,7 @@ class InferenceStats:
         table = pandas.DataFrame(rows, columns=names).set_index(names[:4])
         return table.astype(float)
 
-    def plot(self) -> Any:
+    def plot(self) -> "Figure":
         """A figure of each model's inferences, error rate and latency beside those before."""
         from truthline.plots.inferences import periods  # noqa: PLC0415 - needs plotly
 
@@ -138,7 +142,7 @@ class Models:
     end: End
     models: tuple[KnownModel, ...]
 
-    def to_pandas(self) -> Any:
+    def to_pandas(self) -> "pd.DataFrame":
         """A DataFrame with a row per model."""
         pandas = extra("pandas", "pandas")
         columns = [field.name for field in fields(KnownModel)]
@@ -146,7 +150,7 @@ class Models:
             ["namespace", "pipeline", "model"]
         )
 
-    def plot(self) -> Any:
+    def plot(self) -> "Figure":
         """A figure of each model's answered and failed requests."""
         from truthline.plots.inferences import requests  # noqa: PLC0415 - needs plotly
 

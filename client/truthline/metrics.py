@@ -3,11 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from truthline.extras import extra
 from truthline.wire import End, Start, to_time
+
+if TYPE_CHECKING:  # packages that need not be there
+    import pandas as pd
+    from plotly.graph_objects import Figure
 
 
 @dataclass(frozen=True)
@@ -121,14 +125,14 @@ class ConfusionMatrix:
     categories: tuple[str, ...]
     values: tuple[tuple[int, ...], ...]
 
-    def to_pandas(self) -> Any:
+    def to_pandas(self) -> "pd.DataFrame":
         """A DataFrame of counts: true classes by row, predicted ones by column."""
         pandas = extra("pandas", "pandas")
         index = pandas.Index(self.categories, name="actual")
         columns = pandas.Index(self.categories, name="predicted")
         return pandas.DataFrame(self.values, index=index, columns=columns)
 
-    def plot(self) -> Any:
+    def plot(self) -> "Figure":
         """A figure of counts, shaded by each true class's shares."""
         from truthline.plots.confusion import heat_map  # noqa: PLC0415 - needs plotly
 
@@ -157,11 +161,11 @@ class ClassificationMetrics(Metrics):
     average: str
     buckets: tuple[ClassificationBucket, ...]
 
-    def to_pandas(self) -> Any:
+    def to_pandas(self) -> "pd.DataFrame":
         """A DataFrame with a row per bucket, by its start in the time zone asked for."""
         return _table(self.buckets, self.time_zone, but={"classes", "categories"})
 
-    def plot(self, metrics: Iterable[str] | None = None) -> Any:
+    def plot(self, metrics: Iterable[str] | None = None) -> "Figure":
         """A figure of the metrics over time, all of them or those named, above counts of truths."""
         from truthline.plots.buckets import classification  # noqa: PLC0415 - needs plotly
 
@@ -190,11 +194,11 @@ class RegressionMetrics(Metrics):
 
     buckets: tuple[RegressionBucket, ...]
 
-    def to_pandas(self) -> Any:
+    def to_pandas(self) -> "pd.DataFrame":
         """A DataFrame with a row per bucket, by its start in the time zone asked for."""
         return _table(self.buckets, self.time_zone)
 
-    def plot(self, unit: str = "") -> Any:
+    def plot(self, unit: str = "") -> "Figure":
         """A figure of MAE, RMSE and MSE over time, above counts of truths.
 
         Args:
@@ -217,7 +221,7 @@ def _bucket_at(
     raise LookupError(f"no bucket holds {wanted}")
 
 
-def _table(buckets: Iterable[Bucket], zone: str, but: Iterable[str] = ()) -> Any:
+def _table(buckets: Iterable[Bucket], zone: str, but: Iterable[str] = ()) -> "pd.DataFrame":
     """Numbers by bucket; what is None becomes NaN."""
     pandas = extra("pandas", "pandas")
     rows = [_numbers(bucket, {"confusion_matrix", *but}) for bucket in buckets]

@@ -97,6 +97,7 @@ class Outbox:
         self._deadline: float | None = None
         self._given_up = False
         self._said: set[str] = set()
+        self._dropped_before = 0  # when all was well
         self.last_problem = ""
 
     def after_fork(self) -> None:
@@ -133,6 +134,10 @@ class Outbox:
     def flush(self, timeout: float | None) -> bool:
         """Send what waits, now; returns whether all of it was settled within `timeout` seconds."""
         with self._lock:
+            if self._thread is None and not self._idle():
+                self._start()
+                if self._thread is None:
+                    return False
             self._flushing += 1
             self._stirred.notify()
             try:
@@ -196,7 +201,7 @@ class Outbox:
         while work:
             try:
                 self._deliver(kind, work[0])
-            except (InvalidRequest, TooLarge) as error:  # noqa: PERF203 - each attempt its own
+            except (InvalidRequest, TooLarge) as error:
                 rest = work.popleft().without_refused(error)
                 work.extendleft(reversed(rest.batches))
                 self._on_refused(kind, rest.refused, error)
@@ -209,6 +214,7 @@ class Outbox:
             else:
                 attempt = 0
                 self._on_sent(kind, len(work.popleft().rows))
+            self._tell_of_dropped()
         return True
 
     def _pause(self, seconds: float) -> bool:
@@ -224,19 +230,19 @@ class Outbox:
     # --- what happened ----------------------------------------------------------------------
 
     def _on_sent(self, kind: Kind, rows: int) -> None:
-        self._settle(kind, sent=rows)
         with self._lock:
             was_away = "away" in self._said
-            self._said -= {"away", "dropped"}
+            self._said.discard("away")
         if was_away:
             _log.info("the server answers again")
+        self._settle(kind, sent=rows)
 
     def _on_refused(self, kind: Kind, rows: int, error: TruthlineError) -> None:
         if not rows:
             return
-        self._settle(kind, refused=rows)
         self.last_problem = str(error)
         self._warn_once("refused", "%d rows of %s were refused: %s", rows, kind.value, error)
+        self._settle(kind, refused=rows)
 
     def _on_away(self, error: Exception) -> None:
         self.last_problem = f"{error or type(error).__name__}"
@@ -246,13 +252,20 @@ class Outbox:
             self.last_problem,
             self._limits.max_rows,
         )
-        self._warn_of_dropped()
 
-    def _warn_of_dropped(self) -> None:
+    def _tell_of_dropped(self) -> None:
+        """Once when it begins, and how many they were when all that was left is sent."""
         with self._lock:
             dropped = sum(buffer.counts.dropped for buffer in self._buffers.values())
-        if dropped:
+            lost, over = dropped - self._dropped_before, self._idle()
+            told = "dropped" in self._said
+            if over:
+                self._dropped_before = dropped
+                self._said.discard("dropped")
+        if lost and not over:
             self._warn_once("dropped", "no room for more rows: the oldest are being dropped")
+        elif lost:
+            _log.log(logging.INFO if told else logging.WARNING, "%d rows were dropped", lost)
 
     def _settle(self, kind: Kind, *, sent: int = 0, refused: int = 0) -> None:
         with self._lock:

@@ -107,7 +107,7 @@ class Session:
         """
         try:
             answer = self._http.request(method, path, **how)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             delivered = not isinstance(error, _NOT_SENT)
             raise Unreachable(_in_words(self.url, error), delivered=delivered) from error
         return read(answer)
@@ -123,7 +123,7 @@ def _left_undone(error: TruthlineError) -> bool:
 _NOT_BEGUN = (429, 503)
 
 
-def _in_words(url: str, error: httpx.TransportError) -> str:
+def _in_words(url: str, error: httpx.RequestError) -> str:
     return f"no answer from {url}: {str(error) or type(error).__name__}"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from truthline.metrics import Bucket, ClassificationMetrics, Metrics, RegressionMetrics
 from truthline.plots.theme import (
@@ -19,6 +19,9 @@ from truthline.plots.theme import (
     escape,
     figure,
 )
+
+if TYPE_CHECKING:  # a package that need not be there
+    from plotly.graph_objects import Figure
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ SQUARED = (Style("mean_squared_error", "Mean squared error", GREEN, "dot", "diam
 MANY_BUCKETS = 150
 
 
-def classification(answer: ClassificationMetrics, metrics: Iterable[str] | None = None) -> Any:
+def classification(answer: ClassificationMetrics, metrics: Iterable[str] | None = None) -> "Figure":
     """Accuracy, precision, recall, F1 and specificity over time, all of them or those named."""
     styles = [style for style in CLASSIFICATION if metrics is None or style.metric in set(metrics)]
     made = figure(2, (0.78, 0.22), vertical_spacing=0.06)
@@ -59,7 +62,7 @@ def classification(answer: ClassificationMetrics, metrics: Iterable[str] | None 
     return chart.finish("classification metrics", f"{answer.average} average", rows=2, height=560)
 
 
-def regression(answer: RegressionMetrics, unit: str = "") -> Any:
+def regression(answer: RegressionMetrics, unit: str = "") -> "Figure":
     """MAE and RMSE, in the model's unit, and MSE, in its square, over time."""
     made = figure(3, (0.46, 0.32, 0.22), vertical_spacing=0.06)
     chart = _Chart(made, answer, answer.buckets)
@@ -126,7 +129,7 @@ class _Chart:
         )
         self.made.update_yaxes(title_text="Truths", rangemode="tozero", nticks=4, row=row, col=1)
 
-    def finish(self, what: str, how: str, *, rows: int, height: int) -> Any:
+    def finish(self, what: str, how: str, *, rows: int, height: int) -> "Figure":
         """Title, gaps, and the axis of time."""
         without = self._shade_gaps()
         subject = self.answer.subject

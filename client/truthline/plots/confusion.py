@@ -1,11 +1,14 @@
 """A confusion matrix: counts, and how each true class was predicted."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from truthline.extras import extra
 from truthline.metrics import ConfusionMatrix
 from truthline.plots.theme import BLUE, GRID, QUIET, UNSEEN_TICKS, Clock, dress, escape
+
+if TYPE_CHECKING:  # a package that need not be there
+    from plotly.graph_objects import Figure
 
 # From white to the palette's blue: one hue, told apart by lightness alone.
 SHADES = [[0, "#FFFFFF"], [0.25, "#CFE3F1"], [0.5, "#8FBEDD"], [0.75, "#3F8FC2"], [1, BLUE]]
@@ -14,7 +17,7 @@ MANY_CLASSES = 15
 LEFT, RIGHT, TOP, BOTTOM = 150, 110, 92, 76
 
 
-def heat_map(matrix: ConfusionMatrix) -> Any:
+def heat_map(matrix: ConfusionMatrix) -> "Figure":
     """Rows are the truth, columns the prediction; the shade is the share of a row."""
     graph_objects = extra("plotly.graph_objects", "plot")
     names = [escape(name) for name in matrix.categories]

@@ -1,13 +1,16 @@
 """The health of a deployment over time: requests, latency, and the spread of values."""
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from truthline.health import Health
 from truthline.plots.theme import BLUE, GREEN, QUIET, VERMILION, Clock, dress, figure
 
+if TYPE_CHECKING:  # a package that need not be there
+    from plotly.graph_objects import Figure
 
-def over_time(health: Health) -> Any:
+
+def over_time(health: Health) -> "Figure":
     """Requests and latency, and of a regressor the spread of what it predicted."""
     spread = health.spreads is not None
     heights = (0.38, 0.26, 0.36) if spread else (0.6, 0.4)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from truthline.extras import extra
 from truthline.inferences import Compared, InferenceStats, Models, ModelStats
@@ -17,6 +17,9 @@ from truthline.plots.theme import (
     dress,
     escape,
 )
+
+if TYPE_CHECKING:  # a package that need not be there
+    from plotly.graph_objects import Figure
 
 # Beyond, bars are too thin to be read; the busiest come first.
 MOST_MODELS = 12
@@ -42,7 +45,7 @@ PANELS = (
 )
 
 
-def periods(stats: InferenceStats) -> Any:
+def periods(stats: InferenceStats) -> "Figure":
     """Inferences, error rate and latency of each model beside those of the period before."""
     subplots = extra("plotly.subplots", "plot")
     made = subplots.make_subplots(cols=len(PANELS), shared_yaxes=True, horizontal_spacing=0.04)
@@ -112,7 +115,7 @@ def _change(compared: Compared) -> str:
     return "" if compared.change is None else f"{compared.change:+.0%}".replace("-", MINUS)
 
 
-def requests(models: Models) -> Any:
+def requests(models: Models) -> "Figure":
     """Answered and failed requests of each model, by name."""
     made = extra("plotly.graph_objects", "plot").Figure()
     clock = Clock.of("UTC", ())

@@ -3,10 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from truthline.extras import extra
+
+if TYPE_CHECKING:  # a package that need not be there
+    from plotly.graph_objects import Figure
 
 # Okabe and Ito's palette, which stays apart under every common colour blindness.
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -20,7 +23,7 @@ UNSEEN_TICKS = {"ticks": "outside", "ticklen": 6, "tickcolor": "rgba(0,0,0,0)"}
 FONT = "Inter, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-serif"
 
 
-def figure(rows: int = 1, heights: Iterable[float] = (1,), **how: Any) -> Any:
+def figure(rows: int = 1, heights: Iterable[float] = (1,), **how: Any) -> "Figure":
     """An empty figure of panels below each other, on one axis of time."""
     subplots = extra("plotly.subplots", "plot")
     return subplots.make_subplots(
@@ -28,7 +31,7 @@ def figure(rows: int = 1, heights: Iterable[float] = (1,), **how: Any) -> Any:
     )
 
 
-def dress(made: Any, title: str, subtitle: str, *, height: int, **layout: Any) -> Any:
+def dress(made: Any, title: str, subtitle: str, *, height: int, **layout: Any) -> "Figure":
     """Give a figure its title and what all have in common."""
     made.update_layout(
         template="none",
