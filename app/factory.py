@@ -22,7 +22,7 @@ from app.api import (
 from app.auth.issuer import Issuer
 from app.config import Settings
 from app.store.database import Database
-from app.web import home
+from app.web import routes
 
 API_CONFIG = {
     "API_TITLE": "Truthline",
@@ -73,7 +73,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions["issuer"] = Issuer(settings) if settings.oidc_issuer else None
     observe.install(app)
     problems.install(app)
-    app.register_blueprint(home.blp)
+    app.register_blueprint(routes.blp)
     api = Api(app)
     for field, type_and_format in FIELD_TYPES.items():
         api.register_field(field, *type_and_format)

@@ -70,12 +70,17 @@ def key_behind(conn: Connection, token: str) -> LiveKey:
     Raises:
         Unauthenticated: not signed by us, expired, or its key or family has ended.
     """
-    claims = _verified(conn, token)
+    claims = verified(conn, token)
     family_id = claims.get("sid")
     return key_of_token(conn, int(claims["sub"]), None if family_id is None else int(family_id))
 
 
-def _verified(conn: Connection, token: str) -> dict[str, Any]:
+def verified(conn: Connection, token: str) -> dict[str, Any]:
+    """What an access token of ours says.
+
+    Raises:
+        Unauthenticated: not signed by us, or expired.
+    """
     key_id = read(token).header.get("kid")
     known = {str(row.id): row.secret for row in conn.execute(select(signing_secret))}
     try:
