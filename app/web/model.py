@@ -14,7 +14,7 @@ from app.query.models import Portrait, portrait
 from app.query.window import Grid, Window, bounds
 from app.web import quality, traffic, versions
 from app.web.panels import Look, Page, Panel
-from app.web.question import Question
+from app.web.question import EVERY, Question
 from app.web.tables import compared, tile
 from app.web.units import Good, Unit, moment
 
@@ -82,7 +82,6 @@ def _head(question: Question, found: Portrait) -> Component:
     )
 
 
-EVERY = "*"
 # More are found by typing.
 MANY = 8
 
@@ -151,6 +150,7 @@ PAGE = Page(
         traffic.LATENCY,
         traffic.STATS,
         traffic.CONFIDENCE,
+        traffic.VALUES,
         versions.PANEL,
     ),
 )

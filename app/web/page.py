@@ -11,7 +11,7 @@ from typing import Any
 import dash
 import dash_mantine_components as dmc
 import flask
-from dash import MATCH, Input, Output, State, ctx, dcc, html, no_update
+from dash import ALL, MATCH, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
 from app.errors import TruthlineError
@@ -19,7 +19,7 @@ from app.store.database import Database
 from app.web import shell
 from app.web.pages import PAGES
 from app.web.panels import Look, Page, Panel
-from app.web.question import REFRESHES, Question, members_of, query
+from app.web.question import EVERY, REFRESHES, Question, members_of, query
 from app.web.routes import WORKSPACE
 from app.web.tables import labelled, nothing
 
@@ -113,9 +113,10 @@ def _connect(app: dash.Dash, database: Database) -> None:
         Output("tick", "disabled"),
         Output("tick", "interval"),
         Input("url", "search"),
+        Input("tick", "n_intervals"),
         *(Input(name, "value") for name in shell.CONTROLS),
     )
-    def keep_url_and_controls(search: str, *_values: Any) -> list[Any]:
+    def keep_url_and_controls(search: str, *_more: Any) -> list[Any]:
         return _kept(search or "", ctx.triggered_id)
 
     @app.callback(
@@ -130,6 +131,17 @@ def _connect(app: dash.Dash, database: Database) -> None:
         return frame(page) if page else [nothing("There is no such page.")]
 
     @app.callback(
+        Output("url", "search", allow_duplicate=True),
+        Input({"chart": ALL}, "clickData"),
+        Input({"choice": ALL}, "value"),
+        State("url", "search"),
+        prevent_initial_call=True,
+    )
+    def choose(_clicks: Any, _choices: Any, search: str) -> Any:
+        chosen = _chosen(search or "", ctx.triggered_id, ctx.triggered[0]["value"])
+        return no_update if chosen in (search or "", None) else chosen
+
+    @app.callback(
         Output({"panel": MATCH}, "children"),
         Input("url", "search"),
         Input("tick", "n_intervals"),
@@ -140,6 +152,18 @@ def _connect(app: dash.Dash, database: Database) -> None:
         page = PAGES.get(path)
         panel = page and next((p for p in page.panels if p.name == id_["panel"]), None)
         return shown(database, panel, search or "") if panel else no_update
+
+
+def _chosen(search: str, trigger: Any, value: Any) -> str | None:
+    """The query after a click on a chart, or a choice within a panel; None if it was neither."""
+    if value is None:
+        return None
+    if "chart" in trigger:
+        name, value = trigger["chart"], value["points"][0].get("customdata")
+    else:
+        name = trigger["choice"]
+    members = members_of(search)
+    return query(members | {name: None if value == EVERY else value})
 
 
 def _kept(search: str, trigger: Any) -> list[Any]:
@@ -183,6 +207,8 @@ def shown(database: Database, panel: Panel[Any], search: str) -> Any:
             look = Look(conn, database.registry, flask.request.environ[WORKSPACE], question)
             found = panel.find(look)
         parts = panel.show(question, found)
+        if parts is None:
+            return []
         return [_title(panel, search), *([parts] if isinstance(parts, Component) else parts)]
     except TruthlineError as error:
         return [_title(panel, ""), html.P(_sentence(error), role="alert", className="refusal")]

@@ -26,14 +26,16 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Panel(Generic[Found]):
-    """`find` asks the questions, `show` draws the answer, `rows` are its CSV, the heads first."""
+    """`find` asks the questions, `show` draws the answer, `rows` are its CSV, the heads first.
+
+    A panel that has nothing to say of this kind of model shows None, and isn't there.
+    """
 
     name: str
     title: str
     find: Callable[[Look], Found]
-    show: Callable[[Question, Found], Component | Sequence[Component]]
+    show: Callable[[Question, Found], Component | Sequence[Component] | None]
     rows: Callable[[Question, Found], Rows] | None = None
-    wide: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,15 +129,20 @@ def show_over_time(question: Question, found: Quality) -> Component:
     if not any(bucket.n for bucket in found.buckets):
         return nothing(NO_TRUTHS)
     measures = MEASURES[found.kind][: DRAWN[found.kind]]
-    starts = [bucket.start for bucket in found.buckets]
+    chosen = next((one for one in found.buckets if _holds(one, question.bucket)), None)
     return charts.lines(
         f"{', '.join(m.title for m in measures)} over time",
-        [question.local(start).replace(tzinfo=None) for start in starts],
+        question,
+        [bucket.start for bucket in found.buckets],
         {m.title: [getattr(bucket, m.name) for bucket in found.buckets] for m in measures},
         form=FORMS[found.kind],
-        marks=[written(start) for start in starts],
-        id_={"chart": "quality"},
+        clicked="bucket",
+        shaded=(chosen.start, chosen.end) if chosen else None,
     )
+
+
+def _holds(bucket: Bucket, instant: datetime | None) -> bool:
+    return instant is not None and bucket.start <= instant < bucket.end
 
 
 def over_time_rows(_: Question, found: Quality) -> Rows:
@@ -172,7 +177,7 @@ def find_bucket(look: Look) -> Chosen:
         max(asked.window.start, asked.bucket - reach), min(asked.window.end, asked.bucket + reach)
     )
     buckets = metrics(look, kind, near, asked.grid)
-    place = next((i for i, one in enumerate(buckets) if one.start <= asked.bucket < one.end), None)
+    place = next((i for i, one in enumerate(buckets) if _holds(one, asked.bucket)), None)
     if place is None:
         return Chosen(kind, None)
     before = buckets[place - 1].start if place else None
@@ -247,11 +252,17 @@ def _matrix_cell(n: int, total: int, hit: bool) -> Component:
     return html.Td(
         [
             html.Span(count(n) if n else "·", className="n"),
-            html.Span(f"{100 * share:.0f} %" if n else "", className="share"),
+            html.Span(_row_share(n, total), className="share"),
         ],
         className="hit" if hit else "miss" if n else "empty",
         style={"--share": f"{share:.3f}"},
     )
+
+
+def _row_share(n: int, total: int) -> str:
+    if not n:
+        return ""
+    return f"{100 * n / total:.0f} %" if 200 * n >= total else "<1 %"
 
 
 def _classes(bucket: ClassificationBucket) -> Component:

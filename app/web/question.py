@@ -20,6 +20,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 RANGES = {
     "15m": (15 * MINUTE, "Last 15 minutes"),
     "1h": (HOUR, "Last hour"),
+    "3h": (3 * HOUR, "Last 3 hours"),
     "6h": (6 * HOUR, "Last 6 hours"),
     "24h": (DAY, "Last 24 hours"),
     "7d": (7 * DAY, "Last 7 days"),
@@ -91,6 +92,10 @@ class Question:
         """An instant by the clock of the question's zone."""
         return instant.astimezone(ZoneInfo(self.zone))
 
+    def clock(self, instant: datetime) -> datetime:
+        """The same as a chart takes it: what the clock shows, and no more."""
+        return self.local(instant).replace(tzinfo=None)
+
     @property
     def range(self) -> str:
         """The name of a range that ends now; empty if both ends are given."""
@@ -98,6 +103,8 @@ class Question:
         return "" if given else self.members.get("range", DEFAULT_RANGE)
 
 
+# What is chosen where nothing is left out.
+EVERY = "*"
 # What a model's page has beyond the other pages.
 OF_A_MODEL = ("namespace", "pipeline", "model", "deployment", "version", "bucket")
 

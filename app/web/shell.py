@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dash_mantine_components as dmc
 from dash import dcc, html
@@ -100,12 +101,13 @@ def changed(question: Question, control: str, value: str | None) -> dict[str, st
             both = _fixed(question) | {"range": None}
         return members | both
     if control in ("start", "end"):
-        return members | _fixed(question) | {f"{control}Time": _instant(value), "range": None}
+        chosen = {f"{control}Time": _instant(question, value), "range": None}
+        return members | _fixed(question) | chosen
     name = {"interval": "interval", "zone": "timeZone", "as-of": "asOf", "refresh": "refresh"}[
         control
     ]
     if control == "as-of":
-        value = _instant(value)
+        value = _instant(question, value)
     return members | {name: None if value in (AUTOMATIC, OFF) else value}
 
 
@@ -114,12 +116,18 @@ def _fixed(question: Question) -> dict[str, str | None]:
     return {"startTime": written(window.start), "endTime": written(window.end)}
 
 
-def _instant(value: str | None) -> str | None:
-    """What a picker holds is the clock of the zone; as such it stands in the URL."""
-    return value.replace(" ", "T") if value else None
+def _instant(question: Question, value: str | None) -> str | None:
+    """What a picker holds is the clock of the zone."""
+    if not value:
+        return None
+    return written(datetime.fromisoformat(value).replace(tzinfo=ZoneInfo(question.zone)))
 
 
 PAGES = (("/", "Models"), ("/executions", "Executions"), ("/status", "Status"))
+
+
+# Pages that are reached from another.
+BELOW = {"/model": "/"}
 
 
 def navigation(path: str, members: Mapping[str, str]) -> list[Component]:
@@ -128,7 +136,7 @@ def navigation(path: str, members: Mapping[str, str]) -> list[Component]:
         dcc.Link(
             title,
             href=link + query(common(members)),
-            className="current" if link == path else "",
+            className="current" if link == BELOW.get(path, path) else "",
         )
         for link, title in PAGES
     ]

@@ -13,7 +13,7 @@ from app.store.migration import SchemaVersion, schema_version
 from app.web.panels import Look, Page, Panel, Rows
 from app.web.question import Question, written
 from app.web.tables import nothing, table, tile
-from app.web.units import UNKNOWN, moment
+from app.web.units import UNKNOWN, length, moment
 
 HEADS = ("level", "counts", "buckets_of", "learned_by", "clean_until")
 
@@ -64,7 +64,7 @@ def show_levels(question: Question, found: State) -> list[Component]:
         [
             html.Code(one.name),
             html.Td(one.subject, className="text"),
-            f"{int(one.event_width.total_seconds()) // 60:,} min",
+            length(one.event_width),
             html.Td(one.learned_width, className="text"),
             html.Td(
                 moment(question.local(one.clean_until)) if one.clean_until else "nothing yet",

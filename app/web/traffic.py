@@ -7,7 +7,7 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from app.query.health import Load, load
+from app.query.health import Load, Spread, load, spreads
 from app.query.inferences import ClassStats, ModelStats, Selection, class_stats, model_stats
 from app.web import charts
 from app.web.panels import Look, Panel, Rows
@@ -34,19 +34,26 @@ def find_load(look: Look) -> Load:
     )
 
 
-def show_volume(question: Question, found: Load) -> Component:
+def show_volume(question: Question, found: Load) -> list[Component]:
     """Bars: answered, and failed upon them."""
-    if not any(one.answered or one.failed for one in found.buckets):
-        return nothing(NOTHING_ANSWERED)
-    return charts.bars(
+    if not found.answered and not found.failed:
+        return [nothing(NOTHING_ANSWERED)]
+    totals = [
+        tile("Answered", said(found.answered, Unit.COUNT)),
+        tile("Failed", said(found.failed, Unit.COUNT)),
+        tile("Per bar", length(question.grid.width)),
+    ]
+    bars = charts.bars(
         f"Predictions per {length(question.grid.width)}",
-        [question.local(one.start).replace(tzinfo=None) for one in found.buckets],
+        question,
+        [one.start for one in found.buckets],
         [1000 * (one.end - one.start).total_seconds() for one in found.buckets],
         {
             "answered": [one.answered for one in found.buckets],
             "failed": [one.failed for one in found.buckets],
         },
     )
+    return [html.Dl(totals, className="tiles small"), bars]
 
 
 def show_latency(question: Question, found: "Latency") -> list[Component]:
@@ -64,7 +71,8 @@ def show_latency(question: Question, found: "Latency") -> list[Component]:
         ),
         charts.lines(
             "Mean latency over time, in milliseconds",
-            [question.local(one.start).replace(tzinfo=None) for one in found.load.buckets],
+            question,
+            [one.start for one in found.load.buckets],
             {"mean latency in ms": [one.mean_latency_ms for one in found.load.buckets]},
             form=".3~g",
         ),
@@ -120,7 +128,7 @@ def latency_rows(_: Question, found: Latency) -> Rows:
 
 
 def find_stats(look: Look) -> list[ClassStats]:
-    """Inferences, confidences and latencies by class."""
+    """Inferences, confidences and latencies by class; a regressor has none."""
     found = class_stats(
         look.conn,
         workspace_id=look.workspace_id,
@@ -131,10 +139,10 @@ def find_stats(look: Look) -> list[ClassStats]:
     return [one for one in found if _is_it(look.question, one)]
 
 
-def show_stats(_: Question, found: Sequence[ClassStats]) -> list[Component]:
+def show_stats(_: Question, found: Sequence[ClassStats]) -> list[Component] | None:
     """A row per class, each number beside that of the period before."""
     if not found:
-        return [nothing("No class was predicted in this window or the one before.")]
+        return None
     heads: list[Any] = [
         ("Class", ""),
         "Inferences",
@@ -188,11 +196,11 @@ def stats_rows(_: Question, found: Sequence[ClassStats]) -> Rows:
         yield [one.label, *flat, _quantile(one, 0.5), one.deployment_types, one.server_versions]
 
 
-def show_confidence(_: Question, found: Sequence[ClassStats]) -> Component:
+def show_confidence(_: Question, found: Sequence[ClassStats]) -> Component | None:
     """Quantiles of confidence, with the range from the lowest to the highest drawn."""
     known = [one for one in found if one.quantiles]
     if not known:
-        return nothing("No confidence was reported in this window.")
+        return None
     heads: list[Any] = [
         ("Class", ""),
         *(f"p{100 * f:.0f}" for f in FRACTIONS),
@@ -222,7 +230,36 @@ def confidence_rows(_: Question, found: Sequence[ClassStats]) -> Rows:
         yield [one.label, *(one.quantiles or NOT_KNOWN)]
 
 
-VOLUME = Panel("volume", "Predictions over time", find_load, show_volume, load_rows, wide=False)
-LATENCY = Panel("latency", "Latency", find_latency, show_latency, latency_rows, wide=False)
+# --- values -------------------------------------------------------------------------------
+
+
+def find_values(look: Look) -> list[Spread]:
+    """What a regressor predicted: minimum, quartiles and maximum of each bucket."""
+    asked = look.question
+    return spreads(look.conn, series=series_of(look), window=asked.window, grid=asked.grid)
+
+
+def show_values(question: Question, found: Sequence[Spread]) -> Component | None:
+    """The median within the middle half and the extremes."""
+    if not found:
+        return None
+    return charts.spread(
+        "Predicted values over time: extremes, quartiles and median",
+        question,
+        [one.start for one in found],
+        [one.quantiles for one in found],
+    )
+
+
+def value_rows(_: Question, found: Sequence[Spread]) -> Rows:
+    """A line per bucket that holds a value."""
+    yield ["startTime", "endTime", "n", "min", "q1", "median", "q3", "max"]
+    for one in found:
+        yield [written(one.start), written(one.end), one.n, *(one.quantiles or NOT_KNOWN)]
+
+
+VOLUME = Panel("volume", "Predictions over time", find_load, show_volume, load_rows)
+LATENCY = Panel("latency", "Latency", find_latency, show_latency, latency_rows)
 STATS = Panel("stats", "Inference stats", find_stats, show_stats, stats_rows)
+VALUES = Panel("values", "Predicted values", find_values, show_values, value_rows)
 CONFIDENCE = Panel("confidence", "Confidence", find_stats, show_confidence, confidence_rows)

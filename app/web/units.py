@@ -135,6 +135,6 @@ def length(width: timedelta | Calendar | None) -> str:
     if isinstance(width, Calendar):
         return {(1, 0): "day", (7, 0): "week", (0, 1): "month"}[width.days, width.months]
     seconds = int((width or timedelta()).total_seconds())
-    units = ((3_600, "h"), (60, "min"), (1, "s"))
+    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
     size, unit = next((size, unit) for size, unit in units if seconds % size == 0)
     return f"{seconds // size} {unit}"

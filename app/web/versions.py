@@ -77,7 +77,8 @@ def _lines(question: Question, found: Versions) -> list[Component]:
     return [
         charts.lines(
             f"{title} of each version over time",
-            [question.local(start).replace(tzinfo=None) for start in known[0].starts],
+            question,
+            known[0].starts,
             {f"{title} of {one.name or NO_VERSION}": one.headlines for one in known},
             form=FORMS[found.kind],
         )
