@@ -2,19 +2,18 @@
 
 A session is a family of tokens whose refresh token nobody gets: the pages renew it while they are
 looked at. It ends with its key, when somebody logs out, half a day after it was last used, and
-with the family after 30 days.
+with the family after 30 days. Its tokens are for the pages alone, and no other opens them.
 """
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from app.auth import keys, refresh, tokens
 from app.auth.keys import Access, Role
 from app.errors import Unauthenticated
 from app.store.database import Database
 
+AUDIENCE = "truthline-pages"
 SECONDS = 12 * 3_600
 RENEWED_AFTER_SECONDS = 600
 
@@ -38,7 +37,12 @@ def begin(database: Database, key: str) -> str:
         found = keys.live_key(conn, key)
     found.access.require(Role.READ)
     keys.note_use(database, found)
-    return refresh.exchange(database, key, SECONDS).access_token
+    pair = refresh.exchange(database, key, SECONDS)
+    family_id = int(tokens.read(pair.access_token).claims["sid"])
+    with database.reading() as conn:
+        return tokens.give(
+            conn, key_id=found.id, seconds=SECONDS, family_id=family_id, audience=AUDIENCE
+        )
 
 
 def resume(database: Database, token: str) -> Session:
@@ -46,31 +50,28 @@ def resume(database: Database, token: str) -> Session:
 
     Raises:
         Unauthenticated: it is none, it has ended, or its key has.
-        Forbidden: the key may not read.
     """
+    renewed = None
     with database.reading() as conn:
-        claims = tokens.verified(conn, token)
-        key = tokens.key_behind(conn, token)
-        family_id = _family_of(claims)
-        key.access.require(Role.READ)
-        renewed = None
+        claims = tokens.verified(conn, token, AUDIENCE)
+        key = tokens.key_of_claims(conn, claims)
         if time.time() - claims["iat"] > RENEWED_AFTER_SECONDS:
-            renewed = tokens.give(conn, key_id=key.id, seconds=SECONDS, family_id=family_id)
+            renewed = tokens.give(
+                conn,
+                key_id=key.id,
+                seconds=SECONDS,
+                family_id=int(claims["sid"]),
+                audience=AUDIENCE,
+            )
     keys.note_use(database, key)
     return Session(key.access, renewed)
 
 
 def end(database: Database, token: str) -> None:
-    """End a session, on every machine that its token was copied to; what is none ends nothing."""
+    """End a session, wherever its token was copied to; what is none ends nothing."""
     try:
         with database.reading() as conn:
-            family_id = _family_of(tokens.verified(conn, token))
+            family_id = int(tokens.verified(conn, token, AUDIENCE)["sid"])
     except Unauthenticated:
         return
     refresh.end_family(database, family_id)
-
-
-def _family_of(claims: Mapping[str, Any]) -> int:
-    if "sid" not in claims:
-        raise Unauthenticated(keys.WRONG_TOKEN)
-    return int(claims["sid"])

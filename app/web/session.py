@@ -68,9 +68,9 @@ def check_origin() -> None:
     """
     site = request.headers.get("Sec-Fetch-Site")
     if site is None:  # an older browser, or no browser at all
-        origin = urlsplit(request.headers.get("Origin", "")).netloc
-        ours = {"", request.host, urlsplit(settings().public_url).netloc}
-        site = "same-origin" if origin in ours else "cross-site"
+        origin = request.headers.get("Origin")
+        ours = {request.host, urlsplit(settings().public_url).netloc} - {""}
+        site = "none" if origin is None or urlsplit(origin).netloc in ours else "cross-site"
     if site not in ("same-origin", "none"):
         raise Forbidden("this request comes from a page of another site")
 
