@@ -4,16 +4,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import dash_mantine_components as dmc
-from dash import html
+from dash import html as dash_html
 from dash.development.base_component import Component
+from markupsafe import Markup
 
 from app.query.basis import Basis, basis_of
 from app.query.health import Load, load
 from app.query.inferences import Compared, error_rate, previous
 from app.query.models import Portrait, portrait
 from app.query.window import Grid, Window, bounds
+from app.web import markup as html
 from app.web import quality, traffic, versions
-from app.web.panels import Look, Page, Panel
+from app.web.markup import drawn
+from app.web.panels import Look, Page, Panel, Part
 from app.web.question import EVERY, Question
 from app.web.tables import compared, tile
 from app.web.units import Good, Unit, moment
@@ -49,47 +52,43 @@ def find_summary(look: Look) -> Summary:
     )
 
 
-def show_summary(question: Question, found: Summary) -> list[Component]:
+def show_summary(question: Question, found: Summary) -> list[Part]:
     """The model's name, its parts to choose from, and its numbers."""
     return [
-        _head(question, found.portrait),
+        dash_html.Div(
+            [drawn(_name(question, found.portrait)), *_choices(question, found.portrait)],
+            className="model-head",
+        ),
         html.Dl([*_quality_tiles(found), *_load_tiles(found.load)], className="tiles"),
         html.P(_rests_on(question, found.basis), className="quiet basis"),
     ]
 
 
-def _head(question: Question, found: Portrait) -> Component:
+def _name(question: Question, found: Portrait) -> Markup:
     name = question.model
-    place = " / ".join(filter(None, name[:2]))
-    return html.Div(
-        [
-            html.Div(
-                [
-                    html.Span(place, className="quiet place") if place else None,
-                    html.H1(name.name, className="model-name"),
-                    html.Span(found.kind or "kind not known yet", className="kind"),
-                ]
-            ),
-            html.Div(
-                [
-                    _choice(question, "version", found.versions),
-                    _choice(question, "deployment", found.deployments),
-                ],
-                className="choices",
-            ),
-        ],
-        className="model-head",
+    place = " / ".join(filter(None, (name.namespace, name.pipeline)))
+    return Markup("").join(
+        (
+            html.Span(place, className="quiet place") if place else "",
+            html.H1(name.name, className="model-name"),
+            html.Span(found.kind or "kind not known yet", className="kind"),
+        )
     )
+
+
+def _choices(question: Question, found: Portrait) -> Iterator[Component]:
+    """Which part of the model is looked at; nothing to choose of what has no name."""
+    if found.versions:
+        yield _choice(question, "version", found.versions)
+    if found.deployments:
+        yield _choice(question, "deployment", found.deployments)
 
 
 # More are found by typing.
 MANY = 8
 
 
-def _choice(question: Question, part: str, names: Sequence[str]) -> Component | None:
-    """Which part of the model is looked at; nothing to choose without at least one name."""
-    if not names:
-        return None
+def _choice(question: Question, part: str, names: Sequence[str]) -> Component:
     every = {
         "value": EVERY,
         "label": f"all {len(names)} {part}s" if len(names) > 1 else f"any {part}",
@@ -106,7 +105,7 @@ def _choice(question: Question, part: str, names: Sequence[str]) -> Component | 
     )
 
 
-def _quality_tiles(found: Summary) -> Iterator[Component]:
+def _quality_tiles(found: Summary) -> Iterator[Markup]:
     if not found.qualities:
         return
     before, now = found.qualities
@@ -116,7 +115,7 @@ def _quality_tiles(found: Summary) -> Iterator[Component]:
     yield tile("Truths known", compared(Compared(now.n, before.n), Unit.COUNT))
 
 
-def _load_tiles(found: Load) -> Iterator[Component]:
+def _load_tiles(found: Load) -> Iterator[Markup]:
     before, now = found.buckets
     answered, failed = Compared(now.answered, before.answered), Compared(now.failed, before.failed)
     latency = Compared(now.mean_latency_ms, before.mean_latency_ms)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import dcc, html
-from dash.development.base_component import Component
+from markupsafe import Markup
 
 from app.errors import InvalidInput
 from app.query.inferences import Totals, inference_totals
 from app.query.overview import ModelOverview, overview
 from app.store.registry import Kind, ModelName
-from app.web.panels import Look, Page, Panel, Rows
+from app.web import markup as html
+from app.web.panels import Look, Page, Panel, Part, Rows
 from app.web.question import Question, common, query
 from app.web.tables import change, compared, labelled, nothing, sparkline, table, tile
 from app.web.units import Good, Unit, delta, said
@@ -33,7 +33,7 @@ def find_totals(look: Look) -> Totals:
     return inference_totals(look.conn, workspace_id=look.workspace_id, window=look.question.window)
 
 
-def show_totals(_: Question, found: Totals) -> Component:
+def show_totals(_: Question, found: Totals) -> Markup:
     """Four numbers."""
     tiles = (
         tile("Inferences", compared(found.inferences, Unit.COUNT)),
@@ -72,7 +72,7 @@ COLUMNS = (
 DESCENDING = "-"
 
 
-def show_models(question: Question, found: Sequence[ModelOverview]) -> list[Component]:
+def show_models(question: Question, found: Sequence[ModelOverview]) -> list[Part]:
     """A row per model, in the order and of the names that the URL says."""
     if not found:
         return [nothing(NO_MODELS)]
@@ -117,14 +117,14 @@ def ordered(question: Question, found: Sequence[ModelOverview]) -> Sequence[Mode
     return sorted(known, key=column.of, reverse=sort.startswith(DESCENDING)) + unknown
 
 
-def _head(question: Question, column: Column) -> Component:
+def _head(question: Question, column: Column) -> Markup:
     """A head that sorts: downwards at first, for the largest is what people look for."""
     sort = question.members.get("sort", "")
     down = sort == DESCENDING + column.name
     first = column.name if column.name == "name" else DESCENDING + column.name
     other = column.name if down else DESCENDING + column.name
     mark = ("↓" if down else "↑") if sort.removeprefix(DESCENDING) == column.name else ""
-    return dcc.Link(
+    return html.A(
         [column.title, html.Span(mark, className="mark")],
         href="/" + query({**question.members, "sort": other if mark else first}),
         title=f"Sort by {column.title.lower()}",
@@ -150,19 +150,19 @@ def _model(question: Question, one: ModelOverview) -> list[Any]:
 
 
 def _drawn(
-    values: Sequence[float | None], title: str, number: Component, *, from_zero: bool
-) -> Component:
+    values: Sequence[float | None], title: str, number: Markup, *, from_zero: bool
+) -> Markup:
     spark = sparkline(values, f"{title} over the window", from_zero=from_zero)
     return html.Div([spark, number], className="with-spark")
 
 
-def named(question: Question, one: ModelOverview) -> Component:
+def named(question: Question, one: ModelOverview) -> Markup:
     """A model's name, which leads to its page, what it does and what it belongs to."""
     place = " / ".join(filter(None, (one.name.namespace, one.name.pipeline)))
     kind = one.kind or "kind not known yet"
     return html.Div(
         [
-            dcc.Link(one.name.name, href=model_link(question, one.name), className="name"),
+            html.A(one.name.name, href=model_link(question, one.name), className="name"),
             html.Span(f"{kind} · {place}" if place else kind, className="quiet place"),
         ]
     )

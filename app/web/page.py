@@ -5,6 +5,7 @@ asked for anew whenever the query changes or the clock ticks.
 """
 
 import logging
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,15 +14,17 @@ import dash_mantine_components as dmc
 import flask
 from dash import ALL, MATCH, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
+from markupsafe import Markup
 
 from app.errors import TruthlineError
 from app.store.database import Database
-from app.web import shell
+from app.web import markup, shell
+from app.web.markup import drawn
 from app.web.pages import PAGES
-from app.web.panels import Look, Page, Panel
+from app.web.panels import Look, Page, Panel, Part
 from app.web.question import EVERY, REFRESHES, Question, members_of, query
 from app.web.routes import WORKSPACE
-from app.web.tables import labelled, nothing
+from app.web.tables import labelled
 
 PREFIX = "/web/"
 CRASHED = "Something went wrong on the server; its log tells what."
@@ -128,7 +131,7 @@ def _connect(app: dash.Dash, database: Database) -> None:
     @app.callback(Output("content", "children"), Input("url", "pathname"))
     def open_page(path: str) -> list[Component]:
         page = PAGES.get(path)
-        return frame(page) if page else [nothing("There is no such page.")]
+        return frame(page) if page else [html.P("There is no such page.")]
 
     @app.callback(
         Output("url", "search", allow_duplicate=True),
@@ -183,7 +186,7 @@ def _kept(search: str, trigger: Any) -> list[Any]:
         else:
             kept = no_update
     except TruthlineError as error:
-        return [*unchanged[:-3], _sentence(error), True, no_update]
+        return [*unchanged[:-3], sentence(error), True, no_update]
     seconds = REFRESHES.get(question.members.get("refresh", ""), 0)
     return [kept, *shell.state(question), None, not seconds, 1000 * (seconds or 60)]
 
@@ -199,7 +202,7 @@ def _frame(panel: Panel[Any]) -> Component:
     return html.Section(body, className=f"panel panel-{panel.name}")
 
 
-def shown(database: Database, panel: Panel[Any], search: str) -> Any:
+def shown(database: Database, panel: Panel[Any], search: str) -> list[Component]:
     """A panel's answer, or why there is none."""
     try:
         question = Question.read(search, datetime.now(UTC))
@@ -207,32 +210,38 @@ def shown(database: Database, panel: Panel[Any], search: str) -> Any:
             look = Look(conn, database.registry, flask.request.environ[WORKSPACE], question)
             found = panel.find(look)
         parts = panel.show(question, found)
-        if parts is None:
-            return []
-        return [_title(panel, search), *([parts] if isinstance(parts, Component) else parts)]
     except TruthlineError as error:
-        return [_title(panel, ""), html.P(_sentence(error), role="alert", className="refusal")]
+        parts = _refusal(sentence(error))
     except Exception:  # noqa: BLE001 - whatever it is, it is logged, and the other panels stand
         _log.exception("panel %s failed", panel.name)
-        return [_title(panel, ""), html.P(CRASHED, role="alert", className="refusal")]
+        parts = _refusal(CRASHED)
+    if parts is None:
+        return []
+    listed = [parts] if isinstance(parts, Markup | Component) else parts
+    return [_component(part) for part in (*_title(panel, search), *listed)]
 
 
-def _sentence(error: TruthlineError) -> str:
+def _component(part: Part) -> Component:
+    return drawn(part) if isinstance(part, Markup) else part
+
+
+def _refusal(words: str) -> Markup:
+    return markup.P(words, role="alert", className="refusal")
+
+
+def sentence(error: TruthlineError) -> str:
+    """What an error says, as a sentence."""
     text = str(error)
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
-def _title(panel: Panel[Any], search: str) -> Component | None:
+def _title(panel: Panel[Any], search: str) -> Iterator[Markup]:
     if not panel.title:
-        return None
-    csv = html.A(
-        "CSV",
-        href=f"/export/{panel.name}.csv{search}",
-        download="",
-        className="csv",
-        **labelled(f"{panel.title} as CSV"),
+        return
+    words = f"{panel.title} as CSV"
+    href = f"/export/{panel.name}.csv{search}"
+    csv = markup.A(
+        "CSV", href=href, download=f"{panel.name}.csv", className="csv", **labelled(words)
     )
-    return html.Div(
-        [html.H2(panel.title), csv if panel.rows and search is not None else None],
-        className="panel-head",
-    )
+    heads = [markup.H2(panel.title), csv if panel.rows else None]
+    yield markup.Div(heads, className="panel-head")

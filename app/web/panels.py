@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from dash.development.base_component import Component
+from markupsafe import Markup
 from sqlalchemy import Connection
 
 from app.store.registry import Registry
 from app.web.question import Question
 
 Found = TypeVar("Found")
+# Text that is drawn, or a component that can be used.
+Part = Component | Markup
+Shown = Part | Sequence[Part] | None
 Rows = Iterator[Sequence[Any]]
 
 
@@ -34,7 +38,7 @@ class Panel(Generic[Found]):
     name: str
     title: str
     find: Callable[[Look], Found]
-    show: Callable[[Question, Found], Component | Sequence[Component] | None]
+    show: Callable[[Question, Found], Shown]
     rows: Callable[[Question, Found], Rows] | None = None
 
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dash import dcc, html
-from dash.development.base_component import Component
+from markupsafe import Markup
 
 from app.errors import InvalidInput
 from app.query.classification import Average, ClassificationBucket, classification_metrics
@@ -15,7 +14,8 @@ from app.query.regression import RegressionBucket, regression_metrics
 from app.query.window import Grid, Window, average_length
 from app.store.registry import Kind
 from app.web import charts
-from app.web.panels import Look, Panel, Rows
+from app.web import markup as html
+from app.web.panels import Look, Panel, Part, Rows
 from app.web.question import INTERVALS, Question, query, written
 from app.web.tables import nothing, table, tile
 from app.web.units import Good, Unit, count, moment, said
@@ -122,7 +122,7 @@ def find_over_time(look: Look) -> Quality:
     return Quality(kind, metrics(look, kind, look.question.window, look.question.grid))
 
 
-def show_over_time(question: Question, found: Quality) -> Component:
+def show_over_time(question: Question, found: Quality) -> Part:
     """Lines, one per metric; a bucket is chosen by a click."""
     if found.kind not in MEASURES:
         return nothing(NO_METRICS)
@@ -185,26 +185,26 @@ def find_bucket(look: Look) -> Chosen:
     return Chosen(kind, buckets[place], before, after)
 
 
-def show_bucket(question: Question, found: Chosen) -> list[Component]:
+def show_bucket(question: Question, found: Chosen) -> list[Markup]:
     """Its confusion matrix and classes, or its errors; and a way to its neighbours."""
     return [_walk(question, found), *_contents(found)]
 
 
-def _walk(question: Question, found: Chosen) -> Component:
+def _walk(question: Question, found: Chosen) -> Markup:
     if question.bucket is None or found.bucket is None:
         first = question.window.start
         words = "The whole window. Click a point of the chart above, or"
         return html.P(
-            [f"{words} ", dcc.Link("walk through its buckets", href=_at(question, first)), "."],
+            [f"{words} ", html.A("walk through its buckets", href=_at(question, first)), "."],
             className="walk quiet",
         )
     bounds = [moment(question.local(edge)) for edge in (found.bucket.start, found.bucket.end)]
     return html.P(
         [
             html.Strong(" to ".join(bounds)),
-            dcc.Link("← previous", href=_at(question, found.before)) if found.before else None,
-            dcc.Link("next →", href=_at(question, found.after)) if found.after else None,
-            dcc.Link("whole window", href="/model" + query({**question.members, "bucket": None})),
+            html.A("← previous", href=_at(question, found.before)) if found.before else None,
+            html.A("next →", href=_at(question, found.after)) if found.after else None,
+            html.A("whole window", href="/model" + query({**question.members, "bucket": None})),
         ],
         className="walk",
     )
@@ -214,7 +214,7 @@ def _at(question: Question, start: datetime) -> str:
     return "/model" + query({**question.members, "bucket": written(start)})
 
 
-def _contents(found: Chosen) -> Iterator[Component]:
+def _contents(found: Chosen) -> Iterator[Markup]:
     if found.kind not in MEASURES:
         yield nothing(NO_METRICS)
     elif found.bucket is None or not found.bucket.n:
@@ -230,7 +230,7 @@ def _contents(found: Chosen) -> Iterator[Component]:
             )
 
 
-def _matrix(bucket: ClassificationBucket) -> Component:
+def _matrix(bucket: ClassificationBucket) -> Markup:
     """Counts, and the share of each row: what became of the truths of one class."""
     categories = bucket.matrix.categories
     heads: list[Any] = [("truth ↓ predicted →", "corner"), *categories, ("truths", "number sum")]
@@ -247,7 +247,7 @@ def _matrix(bucket: ClassificationBucket) -> Component:
     )
 
 
-def _matrix_cell(n: int, total: int, hit: bool) -> Component:
+def _matrix_cell(n: int, total: int, hit: bool) -> Markup:
     share = n / total if total else 0.0
     return html.Td(
         [
@@ -265,7 +265,7 @@ def _row_share(n: int, total: int) -> str:
     return f"{100 * n / total:.0f} %" if 200 * n >= total else "<1 %"
 
 
-def _classes(bucket: ClassificationBucket) -> Component:
+def _classes(bucket: ClassificationBucket) -> Markup:
     heads: list[Any] = [("Class", ""), "Truths", "Precision", "Recall", "F1"]
     rows = [
         [

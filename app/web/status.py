@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from dash import html
-from dash.development.base_component import Component
+from markupsafe import Markup
 
 from app.query.status import Freshness, duration, freshness
 from app.store.edition import ServerInfo, server_info
 from app.store.migration import SchemaVersion, schema_version
+from app.web import markup as html
 from app.web.panels import Look, Page, Panel, Rows
 from app.web.question import Question, written
 from app.web.tables import nothing, table, tile
@@ -33,7 +33,7 @@ def find(look: Look) -> State:
     return State(server_info(look.conn), schema_version(look.conn), fresh)
 
 
-def show_state(_: Question, found: State) -> Component:
+def show_state(_: Question, found: State) -> Markup:
     """The server, the schema, and the truths that wait for a prediction."""
     timescaledb = found.server.timescaledb
     schema = "up to date" if found.schema.at_head else "behind: run truthline db upgrade"
@@ -50,7 +50,7 @@ def show_state(_: Question, found: State) -> Component:
     )
 
 
-def show_levels(question: Question, found: State) -> list[Component]:
+def show_levels(question: Question, found: State) -> list[Markup]:
     """A row per level."""
     heads: list[Any] = [
         ("Level", ""),
@@ -86,7 +86,7 @@ def _ago(now: datetime, then: datetime | None) -> str:
     return UNKNOWN if then is None else duration(max(now - then, timedelta()))
 
 
-def show_retention(question: Question, found: State) -> Component:
+def show_retention(question: Question, found: State) -> Markup:
     """What was dropped."""
     if not found.freshness.retention:
         return nothing("Nothing was dropped: every row is kept.")

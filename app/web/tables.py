@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from dash import html
-from dash.development.base_component import Component
+from markupsafe import Markup
 
 from app.query.inferences import Compared
+from app.web import markup as html
 from app.web.units import UNKNOWN, Delta, Good, Unit, delta, said
 
-Child = Component | str | None
+Child = str | None
 WIDTH, HEIGHT = 96, 24
 
 
@@ -29,7 +29,7 @@ def table(
     rows: Sequence[Sequence[Any]],
     *,
     kind: str = "",
-) -> html.Div:
+) -> Markup:
     """A table whose first column names its rows; a head with a class is a pair."""
     return html.Div(
         html.Table(
@@ -47,26 +47,30 @@ def table(
     )
 
 
-def _head(head: Any) -> html.Th:
+def _head(head: Any) -> Markup:
     text, class_name = head if isinstance(head, tuple) else (head, "number")
     return html.Th(text, scope="col", className=class_name)
 
 
-def _row(cells: Sequence[Any]) -> html.Tr:
+def _row(cells: Sequence[Any]) -> Markup:
     first, *rest = cells
     return html.Tr(
         [
             html.Th(first, scope="row"),
-            *(cell if isinstance(cell, html.Td) else _cell(cell) for cell in rest),
+            *(cell if _is_cell(cell) else _cell(cell) for cell in rest),
         ]
     )
 
 
-def _cell(child: Child) -> html.Td:
+def _is_cell(child: Child) -> bool:
+    return isinstance(child, Markup) and child.startswith("<td")
+
+
+def _cell(child: Child) -> Markup:
     return html.Td(child, className="number")
 
 
-def compared(numbers: Compared[Any], unit: Unit, good: Good = Good.NEITHER) -> html.Span:
+def compared(numbers: Compared[Any], unit: Unit, good: Good = Good.NEITHER) -> Markup:
     """A number, and how it differs from that of the period before."""
     return html.Span(
         [
@@ -84,7 +88,7 @@ def exact(number: float | None, unit: Unit) -> str:
     return f"{number:,}" if unit is Unit.COUNT else repr(number)
 
 
-def change(found: Delta | None) -> html.Span:
+def change(found: Delta | None) -> Markup:
     """A difference in words and colour."""
     if found is None:
         return html.Span("", className="change none")
@@ -95,7 +99,7 @@ def change(found: Delta | None) -> html.Span:
     )
 
 
-def sparkline(values: Sequence[float | None], words: str, *, from_zero: bool = True) -> Component:
+def sparkline(values: Sequence[float | None], words: str, *, from_zero: bool = True) -> Markup:
     """A line without axes; it breaks where nothing is known."""
     known = [value for value in values if value is not None]
     if not known:
@@ -131,11 +135,11 @@ def _drawn(values: Sequence[float | None], *, from_zero: bool) -> str:
     )
 
 
-def tile(title: str, value: Child, below: Child = None) -> html.Div:
+def tile(title: str, value: Child, below: Child = None) -> Markup:
     """One number with its name."""
     return html.Div([html.Dt(title), html.Dd([value, below] if below else value)], className="tile")
 
 
-def nothing(words: str) -> html.P:
+def nothing(words: str) -> Markup:
     """What a panel says where there is nothing to show."""
     return html.P(words, className="quiet")

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dash import html
-from dash.development.base_component import Component
+from markupsafe import Markup
 
 from app.query.health import Load, Spread, load, spreads
 from app.query.inferences import ClassStats, ModelStats, Selection, class_stats, model_stats
 from app.web import charts
-from app.web.panels import Look, Panel, Rows
+from app.web import markup as html
+from app.web.panels import Look, Panel, Part, Rows
 from app.web.quality import series_of
 from app.web.question import Question, written
 from app.web.tables import UNHEARD, compared, nothing, table, tile
@@ -34,7 +34,7 @@ def find_load(look: Look) -> Load:
     )
 
 
-def show_volume(question: Question, found: Load) -> list[Component]:
+def show_volume(question: Question, found: Load) -> list[Part]:
     """Bars: answered, and failed upon them."""
     if not found.answered and not found.failed:
         return [nothing(NOTHING_ANSWERED)]
@@ -56,7 +56,7 @@ def show_volume(question: Question, found: Load) -> list[Component]:
     return [html.Dl(totals, className="tiles small"), bars]
 
 
-def show_latency(question: Question, found: "Latency") -> list[Component]:
+def show_latency(question: Question, found: "Latency") -> list[Part]:
     """Quantiles of the window as numbers, the mean of each bucket as a line."""
     if found.stats is None or not any(one.mean_latency_ms for one in found.load.buckets):
         return [nothing("No latency was reported in this window.")]
@@ -139,7 +139,7 @@ def find_stats(look: Look) -> list[ClassStats]:
     return [one for one in found if _is_it(look.question, one)]
 
 
-def show_stats(_: Question, found: Sequence[ClassStats]) -> list[Component] | None:
+def show_stats(_: Question, found: Sequence[ClassStats]) -> list[Markup] | None:
     """A row per class, each number beside that of the period before."""
     if not found:
         return None
@@ -196,7 +196,7 @@ def stats_rows(_: Question, found: Sequence[ClassStats]) -> Rows:
         yield [one.label, *flat, _quantile(one, 0.5), one.deployment_types, one.server_versions]
 
 
-def show_confidence(_: Question, found: Sequence[ClassStats]) -> Component | None:
+def show_confidence(_: Question, found: Sequence[ClassStats]) -> Markup | None:
     """Quantiles of confidence, with the range from the lowest to the highest drawn."""
     known = [one for one in found if one.quantiles]
     if not known:
@@ -217,7 +217,7 @@ def show_confidence(_: Question, found: Sequence[ClassStats]) -> Component | Non
     return table("Quantiles of confidence by class", heads, rows)
 
 
-def _range(quantiles: Sequence[float]) -> Component:
+def _range(quantiles: Sequence[float]) -> Markup:
     low, first, middle, third, high = (f"{100 * n:.1f}%" for n in quantiles)
     edges = {"--low": low, "--first": first, "--middle": middle, "--third": third, "--high": high}
     return html.Span(className="box", style=edges, **UNHEARD)
@@ -239,7 +239,7 @@ def find_values(look: Look) -> list[Spread]:
     return spreads(look.conn, series=series_of(look), window=asked.window, grid=asked.grid)
 
 
-def show_values(question: Question, found: Sequence[Spread]) -> Component | None:
+def show_values(question: Question, found: Sequence[Spread]) -> Part | None:
     """The median within the middle half and the extremes."""
     if not found:
         return None

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dash.development.base_component import Component
-
 from app.query.versions import MEASURES as FIELDS
 from app.query.versions import Version, versions
 from app.store.registry import Kind
 from app.web import charts
-from app.web.panels import Look, Panel, Rows
+from app.web.panels import Look, Panel, Part, Rows
 from app.web.quality import FORMS, MEASURES, kind_of, series_of
 from app.web.question import Question
 from app.web.tables import nothing, table
@@ -41,7 +39,7 @@ def find(look: Look) -> Versions:
     return Versions(kind, found)
 
 
-def show(question: Question, found: Versions) -> list[Component]:
+def show(question: Question, found: Versions) -> list[Part]:
     """A row per version, and a line for each over time."""
     if not found.versions:
         return [nothing("No version has answered anything yet.")]
@@ -69,7 +67,7 @@ def show(question: Question, found: Versions) -> list[Component]:
     return [table("Versions side by side", heads, rows), *_lines(question, found)]
 
 
-def _lines(question: Question, found: Versions) -> list[Component]:
+def _lines(question: Question, found: Versions) -> list[Part]:
     known = [one for one in found.versions if one.truths]
     if not known:
         return []
