@@ -128,6 +128,7 @@ def _chart(
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         hovermode="x unified",
+        hoverdistance=-1,  # the nearest bucket, however wide buckets are
         showlegend=several,
         legend={"orientation": "h", "x": 0, "y": 1.14, "xanchor": "left"},
         font={"family": "inherit", "size": 12, "color": "#868e96"},

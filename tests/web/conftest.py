@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app.auth.keys import Role, create_key
 from app.auth.workspaces import default_workspace
@@ -55,9 +55,18 @@ def demo(empty_database_url, template) -> Iterator[Demo]:
     database.dispose()
 
 
+class Quiet(WSGIRequestHandler):
+    """Keeps connections, as gunicorn does, and no log."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, *_) -> None:
+        """The service keeps its own."""
+
+
 @contextmanager
 def listening(app) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -88,8 +97,8 @@ def browser() -> Iterator[Browser]:
         pytest.skip("NO CHROMIUM ON THIS MACHINE: the pages were not looked at")
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        # a container's root has no user namespaces for a sandbox
-        arguments = ["--no-sandbox", "--disable-gpu"]
+        # a container's root has no user namespaces for a sandbox; and no name leads anywhere
+        arguments = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser
         browser.close()
@@ -113,13 +122,9 @@ class Visit:
         if kind == "error":
             self.complaints.append(said)
 
-    def stay(self, route: Route) -> None:
-        """Let nothing ask another machine."""
-        if route.request.url.startswith((f"{self.url}/", "data:", "blob:")):
-            route.fallback()
-        else:
-            self.elsewhere.append(route.request.url)
-            route.abort()
+    def note(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.url}/", "data:", "blob:")):
+            self.elsewhere.append(request.url)
 
     def settled(self) -> Page:
         """Wait until nothing is asked for any more."""
@@ -161,7 +166,7 @@ def visit(browser, profile) -> Iterator[Callable[..., Visit]]:
         visit = Visit(page, url, [], [])
         page.on("console", lambda said: visit.hear(said.type, said.text))
         page.on("pageerror", lambda error: visit.hear("error", str(error)))
-        page.route("**/*", visit.stay)
+        page.on("request", visit.note)
         visits.append(visit)
         return visit
 
