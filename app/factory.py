@@ -18,6 +18,7 @@ from app.api import (
     reference,
     roboflow,
     seldon,
+    steps,
 )
 from app.auth.issuer import Issuer
 from app.config import Settings
@@ -44,6 +45,7 @@ BLUEPRINTS = (
     ingest,
     metrics,
     inferences,
+    steps,
     seldon,
     h2o,
     roboflow,
@@ -68,6 +70,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     # Published clients send double and trailing slashes, and don't all follow redirects.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
+    app.url_map.converters["name"] = parameters.NameConverter
     app.extensions["settings"] = settings
     app.extensions["database"] = database or Database.from_settings(settings)
     app.extensions["issuer"] = Issuer(settings) if settings.oidc_issuer else None
