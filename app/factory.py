@@ -26,7 +26,7 @@ from app.auth.issuer import Issuer
 from app.config import Settings
 from app.ingest.event_intake import EventIntake
 from app.store.database import Database
-from app.web import home
+from app.web import routes
 
 API_CONFIG = {
     "API_TITLE": "Truthline",
@@ -82,7 +82,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions["metrics_servers"] = read_metrics_servers(settings.metrics_servers)
     observe.install(app)
     problems.install(app)
-    app.register_blueprint(home.blp)
+    app.register_blueprint(routes.blp)
     api = Api(app)
     for field, type_and_format in FIELD_TYPES.items():
         api.register_field(field, *type_and_format)

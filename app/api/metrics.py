@@ -2,10 +2,8 @@
 
 import re
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
 
 from flask_smorest import Blueprint
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
@@ -20,12 +18,10 @@ from app.query.basis import Basis, basis_of, check_clocks
 from app.query.classification import Average, ClassificationBucket, classification_metrics
 from app.query.models import Part, subject
 from app.query.regression import RegressionBucket, regression_metrics
-from app.query.window import Calendar, Grid, Window, bounds
+from app.query.window import Calendar, Grid, Window, bounds, fixed_grid, zones
 from app.store.registry import Kind, ModelName
 
 MAX_BUCKETS = 10_000
-# Grids aligned to the epoch have a bound here: a Monday, and the first of a month.
-EPOCH_DAY, EPOCH_MONTH = datetime(2000, 1, 3), datetime(2000, 1, 1)  # noqa: DTZ001 - in any zone
 
 blp = Blueprint("metrics", __name__, url_prefix="/api/v1/metrics", description="How good it was")
 
@@ -61,16 +57,6 @@ class Interval(fields.Field[timedelta | Calendar]):
             return parse_interval(str(value))
         except ValueError as error:
             raise ValidationError(str(error)) from None
-
-
-# PostgreSQL reads these as offsets that never change, and `localtime` is whatever a host says.
-_OF_TWO_MEANINGS = {"CET", "EET", "MET", "WET", "localtime"}
-
-
-@cache
-def zones() -> frozenset[str]:
-    """Names of the time zones that a calendar may follow."""
-    return frozenset(available_timezones() - _OF_TWO_MEANINGS)
 
 
 def _check_zone(name: str) -> None:
@@ -307,9 +293,7 @@ def _grid(width: timedelta | Calendar | None, align: str, zone: str) -> Grid:
         return Grid(width, None, zone)
     if width is None:
         raise InvalidWindow("align=epoch needs an interval")
-    months = isinstance(width, Calendar) and width.months
-    origin = (EPOCH_MONTH if months else EPOCH_DAY).replace(tzinfo=ZoneInfo(zone))
-    return Grid(width, origin.astimezone(UTC), zone)
+    return fixed_grid(width, zone)
 
 
 def _basis(
