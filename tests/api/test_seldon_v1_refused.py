@@ -70,7 +70,10 @@ BAD_FEEDBACK = [
     ({"truth": message([[0, 1], 1]), "response": ROW}, "truth must be a list of values or of rows"),
     ({"truth": message([[[0, 1]]]), "response": ROW}, "not a deeper list"),
     ({"truth": message([[0, None]]), "response": ROW}, "not null or an object"),
-    ({"truth": message([["a", "b"]]), "response": ROW}, "MulticlassOneHot expects finite numbers"),
+    (
+        {"truth": message([["a", "b"]]), "response": ROW},
+        "MulticlassOneHot expects numbers, not the text 'a'",
+    ),
     ({"truth": message([[0, 10**400]]), "response": ROW}, "MulticlassOneHot expects finite number"),
     (
         {"truth": {"data": {"tensor": {"shape": [2, 2], "values": [0, 1]}}}, "response": ROW},
@@ -176,12 +179,29 @@ def test_data_of_another_type_is_refused(client, traces):
     assert traces() == UNTOUCHED
 
 
+def test_data_of_another_type_is_nobodys_business_in_events_that_say_nothing_here(client, traces):
+    named = headers(type="com.example.other")
+    answer = client.post("/", data=b"\xff", headers=named, content_type="application/protobuf")
+
+    assert answer.status_code == 204
+    assert traces() == UNTOUCHED
+
+
+def test_a_number_of_thousands_of_digits(client, traces):
+    digits = "9" * 5_000
+    body = json.dumps(feedback([0, 1], [0, 1])).replace("[0, 1]", f"[0, {digits}]")
+    answer = client.post("/", data=body, headers=headers(), content_type="application/json")
+
+    refused(answer, traces)
+
+
 def test_too_many_or_too_large(small_client, traces):
     events = json.dumps([attributes(str(n), data={}) for n in range(6)])
     many = small_client.post("/", data=events, content_type="application/cloudevents-batch+json")
     large = send(small_client, SEED | {"padding": "x" * 2_000})
+    rows = send(small_client, feedback([[0, 1]] * 3, [[0, 1]] * 3))
 
-    assert (many.status_code, large.status_code) == (413, 413)
+    assert (many.status_code, large.status_code, rows.status_code) == (413, 413, 413)
     assert traces() == UNTOUCHED
 
 
