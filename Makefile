@@ -5,12 +5,12 @@ BIN := .venv/bin
 export TRUTHLINE_TEST_EDITION ?= postgres
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-timescale test-apache check lint types format lock clean
+.PHONY: help demo test test-timescale test-apache check lint types format pictures lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.venv: requirements.lock requirements-published.lock pyproject.toml ## make the environment from the lock file
+.venv: requirements.lock requirements-published.lock pyproject.toml client/pyproject.toml ## make the environment from the lock file
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Truthline needs Python 3.11 or newer; this is $$($(PYTHON) --version)." \
 		"Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -18,7 +18,8 @@ help: ## list the targets
 		|| { echo "Python's venv module is missing. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--editable . --editable client
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
 		--upgrade --target .venv/published -r requirements-published.lock
 	@touch .venv
@@ -43,10 +44,14 @@ lint: .venv ## ruff: rules and format
 
 types: .venv ## mypy, strict
 	$(BIN)/mypy
+	cd client && ../$(BIN)/mypy
 
 format: .venv ## let ruff put everything in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+pictures: .venv ## draw the pictures of docs/client.md anew; needs Chromium
+	$(BIN)/python -m docs.pictures.draw
 
 lock: .venv ## renew requirements.lock and its part for running from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

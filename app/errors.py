@@ -6,6 +6,7 @@ TruthlineError
 │   └── InvalidSubscription
 ├── InvalidRows             a batch has bad rows; none was stored
 ├── TooLarge                over a limit that the operator set
+├── ListFull                a list of a step metric has no room for more
 ├── IdempotencyKeyReused    same key, other content
 ├── Unauthenticated         no key, or one that isn't known
 ├── Forbidden               a known key without the right
@@ -14,6 +15,8 @@ TruthlineError
 ├── UnknownModel
 ├── UnknownDeployment
 ├── UnknownSubscription
+├── UnknownExecution
+├── UnknownStepMetric
 ├── DuplicateSubscription
 ├── WrongKind               a classification question to a regression model, or the reverse
 ├── ReplyFailed             the reply to an event could not be delivered
@@ -65,6 +68,10 @@ class TooLarge(TruthlineError):
     """The request is over a limit of this server."""
 
 
+class ListFull(TruthlineError):
+    """The list has no room for these values."""
+
+
 class IdempotencyKeyReused(TruthlineError):
     """The Idempotency-Key was used before with other content."""
 
@@ -95,6 +102,14 @@ class UnknownDeployment(TruthlineError):
 
 class UnknownSubscription(TruthlineError):
     """No such subscription exists."""
+
+
+class UnknownExecution(TruthlineError):
+    """No such execution is known."""
+
+
+class UnknownStepMetric(TruthlineError):
+    """No execution recorded such a metric."""
 
 
 class DuplicateSubscription(TruthlineError):

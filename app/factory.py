@@ -19,13 +19,14 @@ from app.api import (
     roboflow,
     seldon,
     seldon_v1,
+    steps,
 )
 from app.api.metrics_servers import read_metrics_servers
 from app.auth.issuer import Issuer
 from app.config import Settings
 from app.ingest.event_intake import EventIntake
 from app.store.database import Database
-from app.web import home
+from app.web import routes
 
 API_CONFIG = {
     "API_TITLE": "Truthline",
@@ -47,6 +48,7 @@ BLUEPRINTS = (
     ingest,
     metrics,
     inferences,
+    steps,
     seldon,
     h2o,
     roboflow,
@@ -72,6 +74,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     # Published clients send double and trailing slashes, and don't all follow redirects.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
+    app.url_map.converters["name"] = parameters.NameConverter
     app.extensions["settings"] = settings
     app.extensions["database"] = database or Database.from_settings(settings)
     app.extensions["issuer"] = Issuer(settings) if settings.oidc_issuer else None
@@ -79,7 +82,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions["metrics_servers"] = read_metrics_servers(settings.metrics_servers)
     observe.install(app)
     problems.install(app)
-    app.register_blueprint(home.blp)
+    app.register_blueprint(routes.blp)
     api = Api(app)
     for field, type_and_format in FIELD_TYPES.items():
         api.register_field(field, *type_and_format)

@@ -1,6 +1,6 @@
 """Health of 30 days of one model, through the planner and in plain SQL over the rows.
 
-Predictions of 60 days by 50 models, half of them regressors, one deployment each. The peer is the
+Predictions of 30 days by 50 models, half of them regressors, one deployment each. The peer is the
 statement that one would write without levels. Run it with
 
     python -m bench.health [predictions]
@@ -10,7 +10,6 @@ TRUTHLINE_DATABASE_URL names a server; without, an embedded one is started.
 
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, text
@@ -22,10 +21,9 @@ from app.rollup.refresh import refresh
 from app.store.database import Database
 from bench.database import fresh_database
 from bench.levels import describe_levels, pause_policies, settle
+from bench.timing import compared, heading
 
-TRIES = 5
 CLOSE = 1e-9
-ENOUGH_SECONDS = 10
 MODELS = 50
 END = datetime(2026, 3, 2, 7, 28, 40, tzinfo=UTC)
 WINDOW = Window(END - timedelta(days=30), END)
@@ -97,9 +95,9 @@ def main(rows: int = 20_000_000) -> None:
 
 
 def prepare(database: Database, rows: int) -> None:
-    """Sixty days of predictions, not in any level yet, and nobody else at work on them."""
+    """Thirty days of predictions, not in any level yet, and nobody else at work on them."""
     pause_policies(database)
-    span = timedelta(days=60)
+    span = WINDOW.end - WINDOW.start
     loaded = {"rows": rows, "models": MODELS, "start": END - span, "step": span / rows}
     with database.writing() as conn:
         conn.execute(DEPLOYMENTS, {"models": MODELS})
@@ -110,7 +108,7 @@ def prepare(database: Database, rows: int) -> None:
 
 def report(conn: Connection) -> None:
     """A line per question."""
-    print(f"{'milliseconds':34}{'planner':>10}{'rows':>10}{'ratio':>8}")
+    heading()
     for name, kind in (("d1", "classifier"), ("d2", "regressor")):
         series = deployment(conn, workspace_id=1, name=name).model.series
         grid = tenths(WINDOW)
@@ -122,13 +120,13 @@ def report(conn: Connection) -> None:
         def counted_raw(raw: dict[str, object] = raw) -> object:
             return conn.execute(RAW_LOAD, raw).all()
 
-        line(f"30 days of a {kind}", counted, counted_raw)
+        compared(f"30 days of a {kind}", counted, counted_raw)
     same(conn, series, raw)
 
     def boxes() -> list[Spread]:
         return spreads(conn, series=series, window=WINDOW, grid=grid)
 
-    line("box plot of 30 days", boxes, lambda: conn.execute(RAW_SPREADS, raw).all())
+    compared("box plot of 30 days", boxes, lambda: conn.execute(RAW_SPREADS, raw).all())
 
 
 def same(conn: Connection, series: list[int], raw: dict[str, object]) -> None:
@@ -141,25 +139,6 @@ def same(conn: Connection, series: list[int], raw: dict[str, object]) -> None:
     for box, row in zip(boxes, conn.execute(RAW_SPREADS, raw), strict=True):
         if any(abs(a - b) > CLOSE for a, b in zip(box.quantiles or (), row[1], strict=True)):
             raise AssertionError("boxes differ")
-
-
-def line(question: str, planned: Callable[[], object], raw: Callable[[], object]) -> None:
-    """Milliseconds of both ways, the fastest of some tries, and the ratio."""
-    quick, slow = fastest(planned) * 1000, fastest(raw) * 1000
-    print(f"{question:34}{quick:10.1f}{slow:10.1f}{slow / quick:8.1f}")
-
-
-def fastest(ask: Callable[[], object]) -> float:
-    """Seconds of the fastest of some tries; slow ones are not asked as often."""
-    best, spent = float("inf"), 0.0
-    for _ in range(TRIES):
-        began = time.perf_counter()
-        ask()
-        seconds = time.perf_counter() - began
-        best, spent = min(best, seconds), spent + seconds
-        if spent > ENOUGH_SECONDS:
-            break
-    return best
 
 
 if __name__ == "__main__":

@@ -11,18 +11,17 @@ TRUTHLINE_DATABASE_URL names a server; without, an embedded one is started.
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import text
+from sqlalchemy import Executable, text
 
 from app.rollup.refresh import refresh
 from app.store.database import Database
 from bench.database import fresh_database
 from bench.levels import compress, empty_levels, pause_policies, settle
+from bench.timing import compared, heading
 
-TRIES = 5
-DAY = {"start": "2026-01-06Z", "end": "2026-01-07Z"}
 SERIES = text("""
     WITH m AS (INSERT INTO model (workspace_id, namespace, pipeline, name, kind)
                SELECT 1, '', '', 'model-' || n, 'detection' FROM generate_series(1, 50) AS n
@@ -54,10 +53,18 @@ RAW = text("""
 """)
 ASKED = "1, CAST(:start AS timestamptz), CAST(:end AS timestamptz)"
 WAYS = {
-    "totals": text(f"SELECT * FROM truthline.inference_totals({ASKED})"),
-    "rows with medians": text(f"SELECT * FROM truthline.inference_stats({ASKED})"),
-    "rows without": text(f"SELECT * FROM truthline.inference_stats({ASKED}, fractions => '{{}}')"),
-    "over the rows": RAW,
+    "totals and rows with medians": [
+        text(f"SELECT * FROM truthline.inference_totals({ASKED})"),
+        text(f"SELECT * FROM truthline.inference_stats({ASKED})"),
+    ],
+    "the same without medians": [
+        text(f"SELECT * FROM truthline.inference_totals({ASKED})"),
+        text(f"SELECT * FROM truthline.inference_stats({ASKED}, fractions => '{{}}')"),
+    ],
+}
+DAYS = {
+    "a day": {"start": "2026-01-06Z", "end": "2026-01-07Z"},
+    "24 hours from 17:12:22": {"start": "2026-01-05T17:12:22Z", "end": "2026-01-06T17:12:22Z"},
 }
 
 
@@ -86,28 +93,23 @@ def prepare(database: Database, rows: int) -> None:
 
 
 def report(store: str, database: Database) -> None:
-    """Milliseconds of each way; the ratio is to totals and rows with medians together."""
-    seconds = {name: fastest(lambda s=way: ask(database, s)) for name, way in WAYS.items()}
-    whole = seconds["totals"] + seconds["rows with medians"]
+    """A line per window and way."""
     print(store)
-    for name, spent in seconds.items():
-        print(f"  {name:20} {spent * 1000:10.1f} ms  {spent / whole:6.1f}")
+    heading()
+    for day, window in DAYS.items():
+        for way, statements in WAYS.items():
+            compared(
+                f"{day}: {way}",
+                lambda s=statements, w=window: ask(database, s, w),
+                lambda w=window: ask(database, [RAW], w),
+            )
 
 
-def ask(database: Database, way: object) -> None:
+def ask(database: Database, statements: Sequence[Executable], window: dict[str, str]) -> None:
     """Ask once."""
     with database.reading() as conn:
-        conn.execute(way, DAY).all()  # type: ignore[call-overload]
-
-
-def fastest(run: Callable[[], None]) -> float:
-    """Seconds of the fastest of some tries."""
-    seconds = []
-    for _ in range(TRIES):
-        began = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds)
+        for statement in statements:
+            conn.execute(statement, window).all()
 
 
 if __name__ == "__main__":

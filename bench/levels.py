@@ -16,16 +16,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Executable, text
 
+from app.rollup.columnstore import enable_columnstore
 from app.rollup.levels import levels
 from app.rollup.refresh import refresh
 from app.store.database import Database
 from app.store.edition import Edition, server_info
 from bench.database import fresh_database
+from bench.timing import fastest
 
-TRIES = 7
-ENOUGH_SECONDS = 10
 CORRECTIONS = 1_000
 SERIES = text("""
     WITH m AS (INSERT INTO model (workspace_id, namespace, pipeline, name, kind)
@@ -197,10 +197,7 @@ def compress(database: Database, table: str = "outcome") -> bool:
     with database.outside_transactions() as conn:
         if server_info(conn).edition is not Edition.COMMUNITY:
             return False
-        conn.exec_driver_sql(
-            f"ALTER TABLE {table} SET (timescaledb.enable_columnstore, "
-            "timescaledb.segmentby = 'series_id', timescaledb.orderby = 'time')"
-        )
+        enable_columnstore(conn, table)
         conn.exec_driver_sql(
             f"SELECT public.compress_chunk(c) FROM public.show_chunks('{table}', "
             "older_than => timestamptz '2026-02-01Z') AS c"
@@ -224,23 +221,15 @@ def describe_levels(database: Database) -> None:
                 print(f"  {level.name:18} {cells:12,} cells")
 
 
-def ask_all(database: Database, statement: object) -> dict[str, float]:
+def ask_all(database: Database, statement: Executable) -> dict[str, float]:
     """Seconds per question."""
     with database.reading() as conn:
         return {name: asked(conn, statement, question) for name, question in QUESTIONS.items()}
 
 
-def asked(conn: Connection, statement: object, question: Question) -> float:
-    """Seconds of the fastest of some answers; slow ones are not asked as often."""
-    best, spent = float("inf"), 0.0
-    for _ in range(TRIES):
-        began = time.perf_counter()
-        conn.execute(statement, question.parameters()).all()  # type: ignore[call-overload]
-        seconds = time.perf_counter() - began
-        best, spent = min(best, seconds), spent + seconds
-        if spent > ENOUGH_SECONDS:
-            break
-    return best
+def asked(conn: Connection, statement: Executable, question: Question) -> float:
+    """Seconds of the fastest of some answers."""
+    return fastest(lambda: conn.execute(statement, question.parameters()).all())
 
 
 def report(ways: Mapping[str, Seconds]) -> None:

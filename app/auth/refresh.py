@@ -54,6 +54,12 @@ def revoke(database: Database, token: str) -> None:
         _end(conn, family.scalar_subquery())
 
 
+def end_family(database: Database, family_id: int) -> None:
+    """End a family and all its tokens."""
+    with database.writing() as conn:
+        _end(conn, family_id)
+
+
 def forget_old_tokens(conn: Connection) -> int:
     """Forget tokens that have expired, and families without any; returns how many tokens."""
     forgotten = conn.execute(_FORGET_TOKENS).rowcount

@@ -7,6 +7,7 @@ each use, so revoking it takes effect at once.
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jwt
@@ -52,8 +53,18 @@ def read(token: str) -> Unverified:
     return Unverified(parts["header"], parts["payload"])
 
 
-def give(conn: Connection, *, key_id: int, seconds: int, family_id: int | None = None) -> str:
-    """A new access token for a key, or for a family of refresh tokens that a key began."""
+def give(
+    conn: Connection,
+    *,
+    key_id: int,
+    seconds: int,
+    family_id: int | None = None,
+    audience: str | None = None,
+) -> str:
+    """A new access token for a key, or for a family of refresh tokens that a key began.
+
+    With an `audience` it is for that alone: a program can't use it, and there no other is taken.
+    """
     newest = select(signing_secret).order_by(signing_secret.c.id.desc()).limit(1)
     signing = conn.execute(newest).one()
     now = int(time.time())
@@ -61,6 +72,8 @@ def give(conn: Connection, *, key_id: int, seconds: int, family_id: int | None =
     claims["jti"] = secrets.token_hex(8)
     if family_id is not None:
         claims["sid"] = str(family_id)
+    if audience is not None:
+        claims["aud"] = audience
     return jwt.encode(claims, signing.secret, ALGORITHM, headers={"kid": str(signing.id)})
 
 
@@ -70,12 +83,25 @@ def key_behind(conn: Connection, token: str) -> LiveKey:
     Raises:
         Unauthenticated: not signed by us, expired, or its key or family has ended.
     """
-    claims = _verified(conn, token)
+    return key_of_claims(conn, verified(conn, token))
+
+
+def key_of_claims(conn: Connection, claims: Mapping[str, Any]) -> LiveKey:
+    """The same, of what a token says.
+
+    Raises:
+        Unauthenticated: its key or family has ended.
+    """
     family_id = claims.get("sid")
     return key_of_token(conn, int(claims["sub"]), None if family_id is None else int(family_id))
 
 
-def _verified(conn: Connection, token: str) -> dict[str, Any]:
+def verified(conn: Connection, token: str, audience: str | None = None) -> dict[str, Any]:
+    """What an access token of ours says.
+
+    Raises:
+        Unauthenticated: not signed by us, expired, or for another audience.
+    """
     key_id = read(token).header.get("kid")
     known = {str(row.id): row.secret for row in conn.execute(select(signing_secret))}
     try:
@@ -84,6 +110,7 @@ def _verified(conn: Connection, token: str) -> dict[str, Any]:
             known[str(key_id)],
             algorithms=[ALGORITHM],
             issuer=ISSUER,
+            audience=audience,
             leeway=LEEWAY_SECONDS,
             options={"require": ["iss", "sub", "iat", "exp"]},
         )

@@ -32,6 +32,7 @@ class Load:
 
     buckets: list[Volume]
     answered: int
+    failed: int
     mean_latency_ms: float | None
 
 
@@ -53,14 +54,22 @@ def tenths(window: Window) -> Grid:
     return Grid(max(window.length / PARTS, MICROSECOND), EPOCH)
 
 
-def load(conn: Connection, *, series: Sequence[int], window: Window, grid: Grid) -> Load:
+def load(
+    conn: Connection,
+    *,
+    series: Sequence[int],
+    window: Window,
+    grid: Grid,
+    as_of: datetime | None = None,
+) -> Load:
     """Requests of some series in the buckets of a grid, oldest first, empty ones too.
 
     Cost: one statement over the cells of the window.
     """
-    rows = conn.execute(_LOAD, bounds(window, grid, None) | {"series": list(series)}).all()
+    rows = conn.execute(_LOAD, bounds(window, grid, as_of) | {"series": list(series)}).all()
     volumes = [Volume(*row[:5]) for row in rows]
-    return Load(volumes, sum(one.answered for one in volumes), rows[0].mean_of_all)
+    answered, failed = (sum(column) for column in zip(*(row[2:4] for row in rows), strict=True))
+    return Load(volumes, answered, failed, rows[0].mean_of_all)
 
 
 def spreads(conn: Connection, *, series: Sequence[int], window: Window, grid: Grid) -> list[Spread]:

@@ -58,7 +58,7 @@ class Totals:
     @property
     def error_rate(self) -> Compared[float | None]:
         """Errors per request, a fraction of 1; None without requests."""
-        return _error_rate(self.inferences, self.errors)
+        return error_rate(self.inferences, self.errors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +98,13 @@ class ModelStats:
     @property
     def error_rate(self) -> Compared[float | None]:
         """As of all models."""
-        return _error_rate(self.inferences, self.errors)
+        return error_rate(self.inferences, self.errors)
 
 
-def _error_rate(answered: Compared[int], failed: Compared[int]) -> Compared[float | None]:
-    pairs = ((answered.now, failed.now), (answered.before, failed.before))
-    return Compared(*(errors / (n + errors) if n + errors else None for n, errors in pairs))
+def error_rate(answered: Compared[int], failed: Compared[int]) -> Compared[float | None]:
+    """Errors per request, a fraction of 1; None without requests."""
+    periods = ((answered.now, failed.now), (answered.before, failed.before))
+    return Compared(*(errors / (n + errors) if n + errors else None for n, errors in periods))
 
 
 def inference_totals(
@@ -117,7 +118,7 @@ def inference_totals(
         InvalidWindow: there is no window of this length before it.
     """
     row = conn.execute(_TOTALS, _asked(workspace_id, window, selection)).one()
-    return Totals(*_pairs(row))
+    return Totals(*pairs(row))
 
 
 def class_stats(
@@ -135,7 +136,7 @@ def class_stats(
     """
     asked = _asked(workspace_id, window, selection) | {"fractions": list(fractions)}
     return [
-        ClassStats(*row[:4], *_pairs(row[4:14]), *row[14:]) for row in conn.execute(_CLASSES, asked)
+        ClassStats(*row[:4], *pairs(row[4:14]), *row[14:]) for row in conn.execute(_CLASSES, asked)
     ]
 
 
@@ -153,11 +154,12 @@ def model_stats(
     """
     asked = _asked(workspace_id, window, selection) | {"fractions": list(fractions)}
     return [
-        ModelStats(*row[:3], *_pairs(row[3:9]), *row[9:]) for row in conn.execute(_MODELS, asked)
+        ModelStats(*row[:3], *pairs(row[3:9]), *row[9:]) for row in conn.execute(_MODELS, asked)
     ]
 
 
-def _pairs(numbers: Sequence[Any]) -> list[Compared[Any]]:
+def pairs(numbers: Sequence[Any]) -> list[Compared[Any]]:
+    """Numbers of a row, each followed by that of the period before."""
     return [Compared(*pair) for pair in zip(numbers[::2], numbers[1::2], strict=True)]
 
 

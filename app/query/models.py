@@ -44,11 +44,31 @@ def subject(
         UnknownModel: the workspace has no such model, or nothing of that part.
         WrongKind: it has, but of another kind.
     """
+    model = _model(conn, workspace_id, name)
+    if model.kind not in (kind, None):
+        raise WrongKind(f"model {name} does {model.kind}, not {kind}")
+    return Subject(model, _series(conn, model, name, part))
+
+
+def series_of_part(
+    conn: Connection, *, workspace_id: int, name: ModelName, part: Part = WHOLE
+) -> list[int]:
+    """The series of a model, or of a part of it, whatever its kind.
+
+    Raises:
+        UnknownModel: the workspace has no such model, or nothing of that part.
+    """
+    return _series(conn, _model(conn, workspace_id, name), name, part)
+
+
+def _model(conn: Connection, workspace_id: int, name: ModelName) -> Model:
     model = find_models(conn, workspace_id, [name]).get(name)
     if model is None:
         raise UnknownModel(f"no predictions or subscription of model {name}")
-    if model.kind not in (kind, None):
-        raise WrongKind(f"model {name} does {model.kind}, not {kind}")
+    return model
+
+
+def _series(conn: Connection, model: Model, name: ModelName, part: Part) -> list[int]:
     statement = select(series.c.id).where(series.c.model_id == model.id)
     if part.deployment is not None:
         statement = statement.where(series.c.deployment == part.deployment)
@@ -57,7 +77,42 @@ def subject(
     ids = list(conn.execute(statement).scalars())
     if part != WHOLE and not ids:
         raise UnknownModel(f"no predictions of model {name}{part}")
-    return Subject(model, ids)
+    return ids
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A model, and which versions and deployments it has been seen in, each by name."""
+
+    kind: Kind | None
+    versions: Sequence[str]
+    deployments: Sequence[str]
+
+
+def portrait(conn: Connection, *, workspace_id: int, name: ModelName) -> Portrait:
+    """What a model consists of.
+
+    Raises:
+        UnknownModel: the workspace has no such model.
+    """
+    asked = {"workspace": workspace_id, **name._asdict()}
+    row = conn.execute(_PORTRAIT, asked).one_or_none()
+    if row is None:
+        raise UnknownModel(f"no predictions or subscription of model {name}")
+    return Portrait(None if row.kind is None else Kind(row.kind), row.versions, row.deployments)
+
+
+_PORTRAIT = text("""
+    SELECT model.kind,
+           coalesce(array_agg(DISTINCT version COLLATE "C") FILTER (WHERE version <> ''), '{}')
+               AS versions,
+           coalesce(array_agg(DISTINCT deployment COLLATE "C")
+                        FILTER (WHERE deployment <> ''), '{}') AS deployments
+    FROM model LEFT JOIN series ON series.model_id = model.id
+    WHERE model.workspace_id = :workspace AND model.namespace = :namespace
+      AND model.pipeline = :pipeline AND model.name = :name
+    GROUP BY model.id
+""")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ class LevelStatus:
         """Name, cells, clean until and lag, as cells of a table."""
         if self.clean_until is None:
             return self.name, f"{self.cells:,}", "nothing yet", ""
-        lag = "" if self.lag is None else _duration(self.lag)
+        lag = "" if self.lag is None else duration(self.lag)
         return self.name, f"{self.cells:,}", f"{self.clean_until:%F %T}", lag
 
 
@@ -73,6 +73,51 @@ def service_status(conn: Connection) -> Status:
     return replace(counted, levels=list(_level_status(conn, newest)), retention=kept)
 
 
+@dataclass(frozen=True, slots=True)
+class FreshLevel:
+    """A level of a subject, its widths, and until when it is clean (None: nothing is)."""
+
+    name: str
+    subject: str
+    event_width: timedelta
+    learned_width: str
+    clean_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How far the levels are at `asked_at`, since when rows are kept, and what waits to be joined.
+
+    `pending_feedback` counts truths of one workspace whose prediction has not come.
+    """
+
+    asked_at: datetime
+    levels: Sequence[FreshLevel]
+    retention: Sequence[tuple[str, datetime]]
+    pending_feedback: int
+
+
+def freshness(conn: Connection, *, workspace_id: int) -> Freshness:
+    """How far the levels are. Cost: four look-ups; nothing is counted but what waits."""
+    levels = [FreshLevel(*row) for row in conn.execute(_FRESH)]
+    kept = [(relation, since) for relation, since in conn.execute(_RETENTION)]
+    pending = conn.execute(_PENDING, {"workspace": workspace_id}).scalar_one()
+    return Freshness(conn.execute(text("SELECT now()")).scalar_one(), levels, kept, pending)
+
+
+_FRESH = text("""
+    SELECT name, subject, event_width,
+           CASE WHEN learned_width < INTERVAL '1 day' THEN 'hour'
+                WHEN learned_width < INTERVAL '1 month' THEN 'day' ELSE 'month' END,
+           nullif(clean_until, '-infinity')
+    FROM truthline.levels()
+""")
+_PENDING = text("""
+    SELECT count(*) FROM pending_feedback JOIN model ON model.id = model_id
+    WHERE workspace_id = :workspace
+""")
+
+
 def _level_status(conn: Connection, newest: Mapping[str, datetime | None]) -> Iterator[LevelStatus]:
     for name, source, clean_until in conn.execute(_LEVELS).all():
         cells = conn.execute(text(f"SELECT count(*) FROM {name}")).scalar_one()
@@ -81,7 +126,7 @@ def _level_status(conn: Connection, newest: Mapping[str, datetime | None]) -> It
         yield LevelStatus(name, cells, clean_until, lag)
 
 
-def _duration(lag: timedelta) -> str:
+def duration(lag: timedelta) -> str:
     """Days, hours and minutes, the largest two."""
     minutes = int(lag.total_seconds()) // 60
     days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60

@@ -1,12 +1,18 @@
 """The half-open window [start, end) that every question is about, and the grid of its buckets."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 from app.errors import InvalidWindow
 
 MICROSECOND = timedelta(microseconds=1)
+# Grids that never move have a bound here: a Monday, and the first of a month.
+EPOCH_DAY, EPOCH_MONTH = datetime(2000, 1, 3), datetime(2000, 1, 1)  # noqa: DTZ001 - in any zone
+# PostgreSQL reads these as offsets that never change, and `localtime` is whatever a host says.
+_OF_TWO_MEANINGS = {"CET", "EET", "MET", "WET", "localtime"}
 AVERAGE_MONTH = timedelta(days=30.436875)  # of the Gregorian calendar's 400 years
 
 
@@ -44,6 +50,11 @@ class Calendar:
         return timedelta(days=self.days) + self.months * AVERAGE_MONTH
 
 
+def average_length(width: timedelta | Calendar) -> timedelta:
+    """How long a bucket is, by the calendar on average."""
+    return width.average if isinstance(width, Calendar) else width
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
     """How a window is cut into buckets: one bucket in all without a width.
@@ -64,7 +75,7 @@ class Grid:
         """
         if self.width is None:
             return 1
-        width = self.width.average if isinstance(self.width, Calendar) else self.width
+        width = average_length(self.width)
         if width <= timedelta(0):
             raise InvalidWindow("the interval must be longer than zero")
         if isinstance(self.width, timedelta) and width > window.length:
@@ -80,6 +91,19 @@ class Grid:
         """
         if (count := self.buckets(window)) > limit:
             raise InvalidWindow(f"{count} buckets; an answer may have {limit}")
+
+
+def fixed_grid(width: timedelta | Calendar, zone: str) -> Grid:
+    """A grid that lies the same whatever the window: bounds at midnight, weeks from Monday."""
+    months = isinstance(width, Calendar) and width.months
+    origin = (EPOCH_MONTH if months else EPOCH_DAY).replace(tzinfo=ZoneInfo(zone))
+    return Grid(width, origin.astimezone(UTC), zone)
+
+
+@cache
+def zones() -> frozenset[str]:
+    """Names of the time zones that a calendar may follow."""
+    return frozenset(available_timezones() - _OF_TWO_MEANINGS)
 
 
 def bounds(window: Window, grid: Grid, as_of: datetime | None) -> dict[str, Any]:

@@ -29,9 +29,14 @@ def _arrange(conn: Connection, table: str, days: int) -> bool:
     if row:
         conn.execute(_REMOVE, relation)
     if wanted:
-        conn.exec_driver_sql(_ENABLE.format(table=table))
+        enable_columnstore(conn, table)
         conn.execute(_ADD, relation | {"after": wanted})
     return True
+
+
+def enable_columnstore(conn: Connection, table: str) -> None:
+    """Say how a raw table lies by column; nothing is moved there yet."""
+    conn.exec_driver_sql(_ENABLE.format(table=table))
 
 
 _POLICY = text("""

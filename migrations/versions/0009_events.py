@@ -2,7 +2,7 @@
 
 from migrations import sqlfile
 
-revision, down_revision = "0009", "0007"
+revision, down_revision = "0009", "0008"
 
 
 def upgrade() -> None:

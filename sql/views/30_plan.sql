@@ -53,7 +53,8 @@ COMMENT ON FUNCTION truthline.cuts(timestamptz[], interval, interval) IS
 --          was made from, so the spans of a width don't overlap.
 CREATE OR REPLACE FUNCTION truthline.sources(
     subject_name text, longest interval, as_of timestamptz DEFAULT 'infinity'
-) RETURNS TABLE (width interval, level text, learned_from timestamptz, learned_until timestamptz)
+) RETURNS TABLE (width interval, level text, learned_width interval, learned_from timestamptz,
+                 learned_until timestamptz)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH known AS MATERIALIZED (
         SELECT * FROM truthline.levels() WHERE subject = subject_name
@@ -74,7 +75,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                                truthline_data.learned_start(learned_width, bound)) AS until
         FROM chosen CROSS JOIN common
     )
-    SELECT width, name,
+    SELECT width, name, learned_width,
            coalesce(lag(until) OVER (PARTITION BY width ORDER BY learned_width DESC), '-infinity'),
            until
     FROM span
@@ -85,11 +86,12 @@ COMMENT ON FUNCTION truthline.sources(text, interval, timestamptz) IS
 -- cell_columns: what cells of a subject hold, of the columns asked for. Every cell and every raw row
 -- has its series, which is a key to whoever asks for it.
 CREATE OR REPLACE FUNCTION truthline.cell_columns(subject_name text, columns text[])
-RETURNS TABLE (place integer, name text, type text, summed boolean, expression text)
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT 0, 'series_id', 'integer', false, 'series_id' WHERE 'series_id' = ANY (columns)
+RETURNS TABLE (
+    place integer, name text, type text, summed boolean, collected boolean, expression text
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT 0, 'series_id', 'integer', false, false, 'series_id' WHERE 'series_id' = ANY (columns)
     UNION ALL
-    SELECT place, name, type, summed, expression FROM truthline_data.level_column
+    SELECT place, name, type, summed, collected, expression FROM truthline_data.level_column
     WHERE subject = subject_name AND name = ANY (columns)
 $$;
 COMMENT ON FUNCTION truthline.cell_columns(text, text[]) IS
@@ -98,10 +100,13 @@ COMMENT ON FUNCTION truthline.cell_columns(text, text[]) IS
 -- plan: the pieces of an answer.
 --
 -- Grain    one row per piece that may hold anything.
--- Units    `query` yields the place and the `columns` asked for. `reading` yields what is read for
---          it: cells or raw rows of `source`, a cut's only once though it counts on either side.
+-- Units    `query` yields the place and the `columns` asked for, of those cells that are `picked` by
+--          a condition on them. `reading` yields what is read for it: cells or raw rows of `source`,
+--          a cut's only once though it counts on either side. Where a column is collected, `n` of a
+--          cell is less than 0 if its numbers are taken away.
 CREATE OR REPLACE FUNCTION truthline.plan(
-    subject_name text, columns text[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
+    subject_name text, columns text[], series integer[], edges timestamptz[],
+    as_of timestamptz DEFAULT 'infinity', picked text DEFAULT 'true'
 ) RETURNS TABLE (source text, learned_from timestamptz, learned_until timestamptz,
                  reading text, query text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
@@ -110,19 +115,19 @@ DECLARE
     -- 25 hours, and half a day that the first edge may be moved back
     earliest timestamptz := edges[1] - INTERVAL '2 days';
     names text;    -- columns as a level has them
-    signed text;   -- the same, with the sign of a cut's side
     measured text; -- expressions over a raw row
     one record;
     width interval;
     wider interval;
     bound timestamptz := '-infinity';
+    narrowest text[]; -- queries of the cells of the narrowest width
+    places integer[];
 BEGIN
     SELECT * INTO STRICT subject FROM truthline_data.subject AS s WHERE s.name = subject_name;
     SELECT string_agg(format('%I', c.name), ', ' ORDER BY c.place),
-           string_agg(format(CASE WHEN summed THEN 'side.sign * %1$I' ELSE '%1$I' END, c.name),
-                      ', ' ORDER BY c.place),
-           string_agg(format('%s AS %I', expression, c.name), ', ' ORDER BY c.place)
-    INTO names, signed, measured
+           string_agg(format(CASE WHEN collected THEN 'ARRAY[%s] AS %I' ELSE '%s AS %I' END,
+                             expression, c.name), ', ' ORDER BY c.place)
+    INTO names, measured
     FROM truthline.cell_columns(subject_name, columns) AS c;
 
     FOR one IN SELECT * FROM truthline.sources(
@@ -131,20 +136,26 @@ BEGIN
         IF one.width IS DISTINCT FROM width THEN
             wider := width;
             width := one.width;
+            narrowest := '{}';
         END IF;
         source := one.level;
         learned_from := greatest(one.learned_from, earliest - INTERVAL '1 month');
         learned_until := one.learned_until;
         bound := greatest(bound, learned_until);
         CONTINUE WHEN learned_from >= learned_until;
+        narrowest := narrowest || format(
+            'SELECT bucket, learned, learned + %L::interval AS learned_end FROM truthline_data.%I'
+            ' WHERE series_id = ANY ($1) AND learned >= %L AND learned < %L',
+            one.learned_width, source, learned_from, learned_until);
         IF wider IS NULL THEN
             reading := format(
                 'SELECT width_bucket(bucket, truthline.rounded($2, %L)) AS place, %s'
                 ' FROM truthline_data.%I WHERE series_id = ANY ($1)'
-                ' AND learned >= %L AND learned < %L AND bucket >= %L AND bucket < %L',
+                ' AND learned >= %L AND learned < %L AND bucket >= %L AND bucket < %L AND %s',
                 width, names, source, learned_from, learned_until,
                 truthline_data.event_start(width, edges[1] + width / 2),
-                truthline_data.event_start(width, edges[array_upper(edges, 1)] + width / 2));
+                truthline_data.event_start(width, edges[array_upper(edges, 1)] + width / 2),
+                picked);
             query := reading;
             RETURN NEXT;
         ELSIF EXISTS (SELECT FROM truthline.cuts(edges, wider, width)) THEN
@@ -152,67 +163,114 @@ BEGIN
                 wider, width, format(
                     'SELECT %s FROM truthline_data.%I WHERE series_id = ANY ($1)'
                     ' AND learned >= %L AND learned < %L'
-                    ' AND bucket >= cut_start AND bucket < cut_end',
-                    names, source, learned_from, learned_until));
-            query := truthline.both_sides(signed, reading);
+                    ' AND bucket >= cut_start AND bucket < cut_end AND %s',
+                    names, source, learned_from, learned_until, picked));
+            query := truthline.both_sides(subject_name, columns, reading);
             RETURN NEXT;
         END IF;
     END LOOP;
 
     source := subject.source;
-    IF bound > earliest AND EXISTS (SELECT FROM truthline.cuts(edges, width, NULL)) THEN
-        learned_from := earliest;
-        learned_until := bound;
+    FOR places, learned_from, learned_until IN
+        SELECT * FROM truthline.cut_spans(series, edges, width, narrowest) LOOP
+        learned_from := greatest(learned_from, earliest);
+        learned_until := least(learned_until, bound);
+        CONTINUE WHEN learned_from >= learned_until;
         reading := truthline.cut_query(
             width, NULL, format(
-                'SELECT %s FROM truthline_data.%I WHERE series_id = ANY ($1)'
+                'SELECT * FROM (SELECT %s FROM truthline_data.%I WHERE series_id = ANY ($1)'
                 ' AND received_at >= %L AND received_at < %L'
-                ' AND time >= cut_start AND time < cut_end AND %s',
-                measured, source, learned_from, learned_until, subject.condition));
-        query := truthline.both_sides(signed, reading);
+                ' AND time >= cut_start AND time < cut_end AND %s) AS row WHERE %s',
+                measured, source, learned_from, learned_until, subject.condition, picked),
+            places);
+        query := truthline.both_sides(subject_name, columns, reading);
         RETURN NEXT;
-    END IF;
+    END LOOP;
     learned_from := greatest(bound, earliest);
     learned_until := as_of;
     reading := format(
-        'SELECT width_bucket(time, $2) AS place, %s FROM truthline_data.%I'
+        'SELECT * FROM (SELECT width_bucket(time, $2) AS place, %s FROM truthline_data.%I'
         ' WHERE series_id = ANY ($1) AND received_at >= %L AND received_at < %L'
-        ' AND time >= %L AND time < %L AND %s',
+        ' AND time >= %L AND time < %L AND %s) AS row WHERE %s',
         measured, source, learned_from, learned_until, edges[1], edges[array_upper(edges, 1)],
-        subject.condition);
+        subject.condition, picked);
     query := reading;
     RETURN NEXT;
 END
 $function$;
-COMMENT ON FUNCTION truthline.plan(text, text[], timestamptz[], timestamptz) IS
+COMMENT ON FUNCTION truthline.plan(text, text[], integer[], timestamptz[], timestamptz, text) IS
     'The pieces of an answer: cells of levels, cuts and the newest rows, as text of queries.';
 
--- cut_query: the text of a query of what lies within the cuts; `cells` is that of one cut.
+-- cut_spans: when the rows were learned that edges cut off cells of the narrowest width.
+--
+-- Grain    one row per edge that cuts off a cell with rows; where more than a few do, one for all.
+-- Why      without it, the rows before an edge would be looked for in every chunk since then. The
+--          cells know when they were learned, and with that as literal bounds other chunks aren't
+--          even planned for. `cells` are queries of the narrowest cells of $1, the series.
+CREATE OR REPLACE FUNCTION truthline.cut_spans(
+    series integer[], edges timestamptz[], width interval, cells text[]
+) RETURNS TABLE (places integer[], learned_from timestamptz, learned_until timestamptz)
+LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 2 AS $function$
+DECLARE
+    cut_places integer[];
+    cut_cells timestamptz[];
+BEGIN
+    SELECT array_agg(place), array_agg(truthline_data.event_start(width, cut_start))
+    INTO cut_places, cut_cells FROM truthline.cuts(edges, width, NULL);
+    IF cut_places IS NULL OR cells = '{}' THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format(
+        'SELECT array_agg(DISTINCT place), min(learned), max(learned_end)'
+        ' FROM unnest($2, $3) AS cut (place, bucket)'
+        ' CROSS JOIN LATERAL (%s) AS cell GROUP BY %s ORDER BY 2',
+        (SELECT string_agg(cell || ' AND bucket = cut.bucket', ' UNION ALL ')
+         FROM unnest(cells) AS cell),
+        CASE WHEN array_length(cut_places, 1) <= 4 THEN 'place' ELSE '()' END)
+    USING series, cut_places, cut_cells;
+END
+$function$;
+COMMENT ON FUNCTION truthline.cut_spans(integer[], timestamptz[], interval, text[]) IS
+    'When the rows were learned that edges of buckets cut off the narrowest cells.';
+
+-- cut_query: the text of a query of what lies within the cuts, or those of `places`; `cells` is that
+-- of one cut.
 -- Why      OFFSET 0 keeps the database from joining the other way round: cut by cut, by index. And
 --          it makes plain columns of a cut's bounds, which the columnstore compares with the least
 --          and greatest time of each batch; with expressions it would unpack them all.
-CREATE OR REPLACE FUNCTION truthline.cut_query(wide interval, narrow interval, cells text)
-RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION truthline.cut_query(
+    wide interval, narrow interval, cells text, places integer[] DEFAULT NULL
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT format(
         'SELECT cut.place AS cut_place, cut.sign AS cut_sign, cell.*'
-        ' FROM (SELECT * FROM truthline.cuts($2, %L, %L) OFFSET 0) AS cut'
+        ' FROM (SELECT * FROM truthline.cuts($2, %L, %L) WHERE %s OFFSET 0) AS cut'
         ' CROSS JOIN LATERAL (%s OFFSET 0) AS cell OFFSET 0',
-        wide, narrow, cells)
+        wide, narrow, CASE WHEN places IS NULL THEN 'true' ELSE format('place = ANY (%L)', places) END, cells)
 $$;
-COMMENT ON FUNCTION truthline.cut_query(interval, interval, text) IS
+COMMENT ON FUNCTION truthline.cut_query(interval, interval, text, integer[]) IS
     'The text of a query of what the edges of buckets cut off.';
 
--- both_sides: the same, added to the bucket on one side of its edge and taken from the other.
--- `signed` names the columns, sums with the sign of the side.
-CREATE OR REPLACE FUNCTION truthline.both_sides(signed text, cuts text) RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
+-- both_sides: the text of a query that adds what is cut to the bucket on one side of its edge and
+-- takes it from the other.
+-- Why      sums are added up before they are given to both sides; numbers can't be.
+CREATE OR REPLACE FUNCTION truthline.both_sides(subject_name text, columns text[], cuts text)
+RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT format(
         'SELECT side.place, %s FROM (%s) AS counted'
         ' CROSS JOIN LATERAL (VALUES (cut_place, cut_sign), (cut_place + 1, -cut_sign))'
         ' AS side (place, sign) WHERE side.place BETWEEN 1 AND array_length($2, 1) - 1',
-        signed, cuts)
+        string_agg(format(CASE WHEN summed THEN 'side.sign * %1$I AS %1$I' ELSE '%1$I' END, name),
+                   ', ' ORDER BY place),
+        CASE WHEN bool_or(collected) THEN cuts ELSE format(
+            'SELECT cut_place, cut_sign, %s FROM (%s) AS cut GROUP BY %s',
+            string_agg(format(CASE WHEN summed THEN 'sum(%1$I) AS %1$I' ELSE '%1$I' END, name),
+                       ', ' ORDER BY place),
+            cuts,
+            concat_ws(', ', 'cut_place', 'cut_sign', string_agg(format('%I', name), ', ' ORDER BY place)
+                                                         FILTER (WHERE NOT summed))) END)
+    FROM truthline.cell_columns(subject_name, columns)
 $$;
-COMMENT ON FUNCTION truthline.both_sides(text, text) IS
+COMMENT ON FUNCTION truthline.both_sides(text, text[], text) IS
     'The text of a query that counts cuts on both sides of their edges.';
 
 -- widest: the longest bucket, the widest that cells may be. Where raw rows are dropped, buckets
@@ -233,7 +291,7 @@ COMMENT ON FUNCTION truthline.widest(truthline_data.subject, timestamptz[]) IS
 
 -- cells_query: all pieces, added up per bucket and key. `n` must be among the columns.
 CREATE OR REPLACE FUNCTION truthline.cells_query(
-    subject_name text, columns text[], edges timestamptz[], as_of timestamptz
+    subject_name text, columns text[], series integer[], edges timestamptz[], as_of timestamptz
 ) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT format(
         'SELECT place, %s FROM (%s) AS piece GROUP BY %s HAVING sum(n) <> 0',
@@ -243,7 +301,7 @@ CREATE OR REPLACE FUNCTION truthline.cells_query(
                  string_agg(format('%I', name), ', ' ORDER BY place) FILTER (WHERE NOT summed)
           FROM truthline.cell_columns(subject_name, columns)) AS named (columns, keys),
          (SELECT string_agg(query, ' UNION ALL ')
-          FROM truthline.plan(subject_name, columns, edges, as_of)) AS pieces (query)
+          FROM truthline.plan(subject_name, columns, series, edges, as_of)) AS pieces (query)
 $$;
-COMMENT ON FUNCTION truthline.cells_query(text, text[], timestamptz[], timestamptz) IS
+COMMENT ON FUNCTION truthline.cells_query(text, text[], integer[], timestamptz[], timestamptz) IS
     'The query whose answer are the cells of a subject, per bucket between edges.';

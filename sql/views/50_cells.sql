@@ -23,7 +23,8 @@ BEGIN
     SELECT * INTO STRICT reach FROM truthline.reach(
         subject_name, series, truthline.edges(start_time, end_time, width, origin, zone), as_of);
     RETURN QUERY EXECUTE
-        truthline.cells_query(subject_name, columns, reach.reached_edges, reach.reached_as_of)
+        truthline.cells_query(
+            subject_name, columns, series, reach.reached_edges, reach.reached_as_of)
         USING series, reach.reached_edges;
 END
 $function$;
@@ -152,7 +153,7 @@ BEGIN
     SELECT * INTO STRICT reach FROM truthline.reach(
         subject_name, series, truthline.edges(start_time, end_time, width, origin, zone), as_of);
     FOR piece IN SELECT * FROM truthline.plan(
-                     subject_name, '{n}', reach.reached_edges, reach.reached_as_of) LOOP
+                     subject_name, '{n}', series, reach.reached_edges, reach.reached_as_of) LOOP
         source := piece.source;
         learned_from := piece.learned_from;
         learned_until := nullif(piece.learned_until, 'infinity');

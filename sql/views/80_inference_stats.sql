@@ -1,8 +1,6 @@
 -- Inferences of a window beside those of the window of equal length just before it.
 --
--- Counts and sums come from the cells of the planner, both periods at once. A quantile is exact: the
--- cells say in which bin of confidence or latency its rank lies, and only the rows of that bin are
--- sorted. With a field and its value only inferences that have it in their metadata count; no level
+-- Counts and sums come from the cells of the planner, both periods at once. With a field and its value only inferences that have it in their metadata count; no level
 -- knows of metadata, so that question is answered from the rows.
 
 -- mean: a sum over its count, NULL where that is 0.
@@ -99,99 +97,10 @@ $$;
 COMMENT ON FUNCTION truthline.tagged_rows(integer, integer[], timestamptz, timestamptz, text, text) IS
     'The predictions of a window that have a value in a field of their metadata.';
 
--- bin_range: the numbers of a bin of confidence or latency, [first, last).
-CREATE OR REPLACE FUNCTION truthline.bin_range(measure text, bin integer)
-RETURNS float8[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN measure = 'confidence' THEN ARRAY[bin / 64.0, (bin + 1) / 64.0]::float8[]
-                ELSE ARRAY[coalesce((truthline_data.bin_bounds())[bin], '-infinity'),
-                           coalesce((truthline_data.bin_bounds())[bin + 1], 'infinity')] END
-$$;
-COMMENT ON FUNCTION truthline.bin_range(text, integer) IS 'The range of numbers of a bin.';
-
--- binned: how many numbers are in each bin, and how many are below it.
---
--- Grain    one row per (model, class, bin); latencies have no class.
-CREATE OR REPLACE FUNCTION truthline.binned(
-    measure text, series integer[], start_time timestamptz, end_time timestamptz
-) RETURNS TABLE (model_id integer, label_id integer, bin integer, n bigint, below bigint,
-                 total bigint)
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    WITH cell AS (
-        SELECT * FROM truthline.cells(
-            'score', '{series_id,label_id,bin,n}', series, start_time, end_time, NULL, NULL, 'UTC',
-            'infinity') AS cell (place integer, series_id integer, label_id integer, bin integer,
-                                 n bigint)
-        WHERE measure = 'confidence' AND label_id IS NOT NULL
-        UNION ALL
-        SELECT place, series_id, NULL, bin, n FROM truthline.cells(
-            'latency', '{series_id,bin,n}', series, start_time, end_time, NULL, NULL, 'UTC',
-            'infinity') AS cell (place integer, series_id integer, bin integer, n bigint)
-        WHERE measure = 'latency'
-    ),
-    bin AS (
-        SELECT s.model_id, cell.label_id, cell.bin, sum(cell.n)::bigint AS n
-        FROM cell JOIN truthline_data.series AS s ON s.id = cell.series_id
-        GROUP BY 1, 2, 3
-    )
-    SELECT model_id, label_id, bin, n,
-           (sum(n) OVER (PARTITION BY model_id, label_id ORDER BY bin) - n)::bigint,
-           sum(n) OVER (PARTITION BY model_id, label_id)::bigint
-    FROM bin
-$$;
-COMMENT ON FUNCTION truthline.binned(text, integer[], timestamptz, timestamptz) IS
-    'Confidences or latencies per bin, and how many are below.';
-
--- interpolated: between two neighbours in order, as numpy and percentile_cont do it.
-CREATE OR REPLACE FUNCTION truthline.interpolated(lower float8, upper float8, share float8)
-RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN share < 0.5 THEN lower + (upper - lower) * share
-                ELSE upper - (upper - lower) * (1 - share) END
-$$;
-COMMENT ON FUNCTION truthline.interpolated(float8, float8, float8) IS
-    'The number that lies a share of the way from one to the other.';
-
--- bin_rows_query: the text of a query for the rows of the bins where the ranks of `fractions` lie.
--- Why      bounds are literals, model by model: on the columnstore that reads one series' batches,
---          and compares whole columns with constants.
-CREATE OR REPLACE FUNCTION truthline.bin_rows_query(
-    measure text, series integer[], start_time timestamptz, end_time timestamptz,
-    model_ids integer[], label_ids integer[], bins integer[]
-) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT string_agg(format(
-        'SELECT %s AS model_id, %s AS label_id, %s AS number FROM truthline_data.prediction'
-        ' WHERE series_id = ANY (%L::integer[]) AND received_at >= %L AND time >= %L AND time < %L'
-        ' AND %s (%s)',
-        model.id,
-        CASE measure WHEN 'confidence' THEN 'label_id' ELSE 'NULL::integer' END,
-        CASE measure WHEN 'confidence' THEN 'confidence' ELSE 'latency_seconds' END,
-        model.series, start_time - INTERVAL '25 hours', start_time, end_time,
-        CASE measure WHEN 'confidence' THEN 'label_id IS NOT NULL AND' ELSE 'starts_request AND' END,
-        model.conditions), ' UNION ALL ')
-    FROM (
-        SELECT wanted.model_id,
-               ARRAY(SELECT s.id FROM truthline_data.series AS s
-                     WHERE s.model_id = wanted.model_id AND s.id = ANY ($2)),
-               string_agg(format(
-                   CASE measure
-                       WHEN 'confidence' THEN '(label_id = %1$s AND confidence >= %2$L::float8'
-                                              ' AND confidence < %3$L::float8)'
-                       ELSE '(latency_seconds >= %2$L::float8'
-                            ' AND latency_seconds < %3$L::float8)' END,
-                   wanted.label_id, range[1], range[2]), ' OR ')
-        FROM unnest(model_ids, label_ids, bins) AS wanted (model_id, label_id, bin)
-        CROSS JOIN truthline.bin_range(measure, wanted.bin) AS range
-        GROUP BY 1
-    ) AS model (id, series, conditions)
-$$;
-COMMENT ON FUNCTION truthline.bin_rows_query(text, integer[], timestamptz, timestamptz, integer[], integer[], integer[]) IS
-    'The text of a query for the rows of some bins.';
-
--- inference_quantiles: interpolated quantiles of the confidences per class, or of the latencies.
+-- inference_quantiles: quantiles of the confidences per class, or of the latencies.
 --
 -- Grain    one row per model and class that has any; latencies have no class and count per request.
--- Units    `measure` is 'confidence' or 'latency' (seconds); quantiles stand in the order of
---          `fractions`. NULL where the rows were dropped.
--- Cost     the cells of the window, and the rows of one or two bins per quantile.
+-- Units    `measure` is 'confidence' or 'latency' (seconds); otherwise those of quantiles.
 CREATE OR REPLACE FUNCTION truthline.inference_quantiles(
     measure text, workspace integer, start_time timestamptz, end_time timestamptz,
     fractions float8[], model_names text[] DEFAULT NULL, field text DEFAULT NULL,
@@ -201,59 +110,21 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off AS $function$
 #variable_conflict use_column
 DECLARE
     series integer[] := truthline.workspace_series(workspace, model_names);
-    ranked text := $$
-        SELECT wanted.model_id, wanted.label_id,
-               array_agg(truthline.interpolated(a.number, b.number, position - floor(position))
-                         ORDER BY place)
-        FROM (SELECT DISTINCT model_id, label_id, total
-              FROM unnest($1, $2, $4) AS bin (model_id, label_id, total)) AS wanted
-        CROSS JOIN unnest($5) WITH ORDINALITY AS f (fraction, place)
-        CROSS JOIN LATERAL (SELECT fraction * (total - 1)) AS p (position)
-        LEFT JOIN numbered AS a ON a.model_id = wanted.model_id
-            AND a.label_id IS NOT DISTINCT FROM wanted.label_id AND a.rank = floor(position)
-        LEFT JOIN numbered AS b ON b.model_id = wanted.model_id
-            AND b.label_id IS NOT DISTINCT FROM wanted.label_id AND b.rank = ceil(position)
-        GROUP BY 1, 2
-    $$;
-    of record;
 BEGIN
-    IF field IS NOT NULL THEN
-        RETURN QUERY
-        SELECT s.model_id, CASE measure WHEN 'confidence' THEN p.label_id END,
-               percentile_cont(fractions) WITHIN GROUP (ORDER BY
-                   CASE measure WHEN 'confidence' THEN p.confidence ELSE p.latency_seconds END)
-        FROM truthline.tagged_rows(workspace, series, start_time, end_time, field, field_text) AS p
-        JOIN truthline_data.series AS s ON s.id = p.series_id
-        WHERE CASE measure WHEN 'confidence' THEN num_nulls(p.label_id, p.confidence) = 0
-                           ELSE p.starts_request AND p.latency_seconds IS NOT NULL END
-        GROUP BY 1, 2;
+    IF field IS NULL THEN
+        RETURN QUERY SELECT q.model_id, q.label_id, q.quantiles
+        FROM truthline.quantiles(measure, series, start_time, end_time, fractions) AS q;
         RETURN;
     END IF;
-    SELECT array_agg(bin.model_id) AS model_ids, array_agg(bin.label_id) AS label_ids,
-           array_agg(bin.bin) AS bins, array_agg(bin.total) AS totals, array_agg(bin.below) AS below
-    INTO of
-    FROM truthline.binned(measure, series, start_time, end_time) AS bin
-    WHERE EXISTS (SELECT FROM unnest(fractions) AS fraction
-                  WHERE floor(fraction * (bin.total - 1)) < bin.below + bin.n
-                    AND ceil(fraction * (bin.total - 1)) >= bin.below
-                    AND (floor(fraction * (bin.total - 1)) >= bin.below
-                         OR ceil(fraction * (bin.total - 1)) < bin.below + bin.n));
-    IF of.model_ids IS NULL THEN
-        RETURN;
-    END IF;
-    RETURN QUERY EXECUTE format(
-        'WITH found AS (%s), numbered AS MATERIALIZED ('
-        ' SELECT found.model_id, found.label_id, found.number, bin.below - 1 + row_number() OVER ('
-        '     PARTITION BY found.model_id, found.label_id, bin.bin ORDER BY found.number) AS rank'
-        ' FROM found JOIN unnest($1, $2, $3, $6) AS bin (model_id, label_id, bin, below)'
-        ' ON bin.model_id = found.model_id AND bin.label_id IS NOT DISTINCT FROM found.label_id'
-        ' AND bin.bin = %s(found.number)) %s',
-        truthline.bin_rows_query(measure, series, start_time, end_time,
-                                 of.model_ids, of.label_ids, of.bins),
-        CASE measure WHEN 'confidence' THEN 'truthline_data.confidence_bin'
-                     ELSE 'truthline_data.value_bin' END,
-        ranked)
-    USING of.model_ids, of.label_ids, of.bins, of.totals, fractions, of.below;
+    RETURN QUERY
+    SELECT s.model_id, CASE measure WHEN 'confidence' THEN p.label_id END,
+           percentile_cont(fractions) WITHIN GROUP (ORDER BY
+               CASE measure WHEN 'confidence' THEN p.confidence ELSE p.latency_seconds END)
+    FROM truthline.tagged_rows(workspace, series, start_time, end_time, field, field_text) AS p
+    JOIN truthline_data.series AS s ON s.id = p.series_id
+    WHERE CASE measure WHEN 'confidence' THEN num_nulls(p.label_id, p.confidence) = 0
+                       ELSE p.starts_request AND p.latency_seconds IS NOT NULL END
+    GROUP BY 1, 2;
 END
 $function$;
 COMMENT ON FUNCTION truthline.inference_quantiles(text, integer, timestamptz, timestamptz, float8[], text[], text, text) IS

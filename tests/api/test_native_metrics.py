@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import text
 
-from app.api.metrics import zones
+from app.query.window import zones
 from tests.api.given import (
     MINUTE,
     at,

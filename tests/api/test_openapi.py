@@ -79,7 +79,8 @@ def test_every_operation_has_a_summary_a_tag_and_answers(document):
         assert operation["summary"], key
         assert not operation["summary"].endswith("."), key
         assert set(operation["tags"]) <= declared, key
-        assert {"200", "default"} <= operation["responses"].keys(), key
+        assert "default" in operation["responses"], key
+        assert operation["responses"].keys() & {"200", "204"}, key
 
 
 def test_no_parameter_is_documented_twice(document):
@@ -200,7 +201,7 @@ def test_all_the_page_needs_is_here(app, page):
     assert '"/openapi.json"' in client.get("/docs/start.js").text
 
 
-@pytest.mark.parametrize("path", ["/docs", "/"])
+@pytest.mark.parametrize("path", ["/docs", "/login"])
 def test_the_page_may_load_from_nowhere_else(app, path):
     policy = app.test_client().get(path).headers["Content-Security-Policy"]
 

@@ -10,9 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from app.api.metrics import EPOCH_DAY, EPOCH_MONTH
 from app.query.classification import classification_metrics
-from app.query.window import Calendar, Grid, Window, bounds
+from app.query.window import EPOCH_DAY, EPOCH_MONTH, Calendar, Grid, Window, bounds
 from tests.oracle.plain import ROUNDS, Answer, Case, Question, Request, new_name, tell
 
 START = datetime(1970, 12, 1, tzinfo=UTC)  # before all windows

@@ -1,0 +1,86 @@
+"""All models of a workspace at a glance, now against the period before.
+
+The definitions stand in `sql/views/95_overview.sql`; here they are asked for and named.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from app.query.inferences import Compared, error_rate, pairs, previous
+from app.query.window import Window
+from app.store.registry import Kind, ModelName
+
+PARTS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOverview:
+    """One model: inferences that were answered or failed, seconds each, and how good they were.
+
+    `headline` is the accuracy of a classifier (a fraction of 1), the root mean squared error of a
+    regressor (in its own unit), None of other kinds and without truths. `volumes` and `headlines`
+    have one element per part of the window. `kind` is None while nothing but feedback came.
+    """
+
+    name: ModelName
+    kind: Kind | None
+    inferences: Compared[int]
+    errors: Compared[int]
+    latency: Compared[float | None]
+    truths: Compared[int]
+    headline: Compared[float | None]
+    volumes: Sequence[int]
+    headlines: Sequence[float | None]
+
+    @property
+    def error_rate(self) -> Compared[float | None]:
+        """Errors per request, a fraction of 1; None without requests."""
+        return error_rate(self.inferences, self.errors)
+
+
+def overview(
+    conn: Connection,
+    *,
+    workspace_id: int,
+    window: Window,
+    parts: int = PARTS,
+    as_of: datetime | None = None,
+) -> list[ModelOverview]:
+    """Every model of a workspace, the busiest first; also those without a prediction.
+
+    Cost: one statement over the cells of both periods, however many models there are.
+
+    Raises:
+        InvalidWindow: there is no window of this length before it.
+    """
+    previous(window)
+    asked = {"start": window.start, "end": window.end, "parts": parts}
+    asked |= {"workspace": workspace_id, "as_of": as_of or "infinity"}
+    return [_model(row) for row in conn.execute(_OVERVIEW, asked)]
+
+
+def _model(row: Row[Any]) -> ModelOverview:
+    kind = None if row.kind is None else Kind(row.kind)
+    inferences, errors, latency, truths, headline = pairs(row[4:14])
+    return ModelOverview(
+        ModelName(row.namespace, row.pipeline, row.model),
+        kind,
+        inferences,
+        errors,
+        latency,
+        truths,
+        headline,
+        row.volumes,
+        row.headlines,
+    )
+
+
+_OVERVIEW = text("""
+    SELECT * FROM truthline.overview(
+        :workspace, CAST(:start AS timestamptz), CAST(:end AS timestamptz), :parts,
+        CAST(:as_of AS timestamptz))
+""")

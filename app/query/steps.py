@@ -1,0 +1,290 @@
+"""What did executions measure? As it stands, value by value, over time and over executions.
+
+The definitions stand in `sql/views/90_steps.sql`; here they are asked for and named.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, TextClause, text
+
+from app.errors import UnknownStepMetric
+from app.query.window import Grid, Window, bounds
+
+PORTION = 250_000  # values: what an answer holds in memory at a time, some 5 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Metrics of this name, and of executions of this pipeline, deployment or name; None is any."""
+
+    name: str | None = None
+    pipeline: str | None = None
+    deployment: str | None = None
+    execution: str | None = None
+
+    def conditions(self) -> dict[str, str]:
+        """What is asked for, by column."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {column: value for column, value in named.items() if value is not None}
+
+
+class StepMetric(NamedTuple):
+    """A metric of an execution: how many values were recorded, and the last of them.
+
+    `pipeline` and `deployment` are empty where not told.
+    """
+
+    id: int
+    execution: str
+    pipeline: str
+    deployment: str
+    name: str
+    n_values: int
+    value: float
+    created_at: datetime
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the metrics in the order of their first recording. `total` counts all."""
+
+    metrics: list[StepMetric]
+    total: int
+
+
+def step_metrics(
+    conn: Connection, *, workspace_id: int, is_list: bool, which: Which, size: int, offset: int
+) -> Page:
+    """Scalars or lists of a workspace, `size` of them from `offset` on.
+
+    Cost: one statement, which is one snapshot: through an index, counting all that match.
+    """
+    conditions = which.conditions()
+    asked = conditions | {"workspace": workspace_id, "is_list": is_list}
+    asked |= {"size": size, "offset": offset}
+    rows = conn.execute(_page_of(tuple(conditions)), asked).all()
+    metrics = [StepMetric._make(row[1:]) for row in rows if row.id is not None]
+    return Page(metrics, rows[0].total)
+
+
+@cache
+def _page_of(columns: tuple[str, ...]) -> TextClause:
+    """The statement of a page, with conditions on some columns: each has an index of its own."""
+    matching = "".join(f" AND {column} = :{column}" for column in columns)
+    return text(_PAGE.format(matching=matching))
+
+
+def portions(metrics: Iterable[StepMetric]) -> Iterator[list[StepMetric]]:
+    """Lists in their order, together as many as `list_values` should be asked for at once."""
+    portion: list[StepMetric] = []
+    n_values = 0
+    for metric in metrics:
+        if portion and n_values + metric.n_values > PORTION:
+            yield portion
+            portion, n_values = [], 0
+        portion.append(metric)
+        n_values += metric.n_values
+    if portion:
+        yield portion
+
+
+def list_values(conn: Connection, metrics: Sequence[StepMetric]) -> list[bytes]:
+    """The values of each of these lists as a JSON array, as many as it had when it was looked up.
+
+    What was appended since is left out, so that these may be asked for in another snapshot.
+
+    Cost: the rows of the lists, one per append, through an index. The database writes them: as
+    objects of Python half a million numbers would take longer, and hold up other requests.
+    """
+    asked = {
+        "ids": [metric.id for metric in metrics],
+        "lengths": [metric.n_values for metric in metrics],
+        "since": min((metric.created_at for metric in metrics), default=None),
+        "until": max((metric.recorded_at for metric in metrics), default=None),
+    }
+    found = {row.metric_id: row.values for row in conn.execute(_VALUES, asked)}
+    return [b"[%s]" % found[metric.id].encode() for metric in metrics]
+
+
+@dataclass(frozen=True, slots=True)
+class StepBucket:
+    """Values recorded in a bucket of time; all but `n` are None where there are none."""
+
+    start: datetime
+    end: datetime
+    n: int
+    mean: float | None
+    minimum: float | None
+    maximum: float | None
+    last: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionSummary:
+    """Values that an execution recorded of a metric, and when the first and the last were."""
+
+    execution: str
+    pipeline: str
+    deployment: str
+    n: int
+    mean: float
+    minimum: float
+    maximum: float
+    last: float
+    first_recorded_at: datetime
+    last_recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryPage:
+    """Some of the executions in the order of their first recording. `total` counts all."""
+
+    executions: list[ExecutionSummary]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Values of a metric from some place on, and when each was recorded. `total` counts all."""
+
+    values: list[float]
+    recorded_at: list[datetime]
+    total: int
+
+
+def over_time(
+    conn: Connection, *, workspace_id: int, is_list: bool, which: Which, window: Window, grid: Grid
+) -> list[StepBucket]:
+    """A metric in the buckets of a grid, by when its values were recorded.
+
+    Cost: the recordings of the window.
+
+    Raises:
+        UnknownStepMetric: no execution that matches recorded it.
+    """
+    asked = {"workspace": workspace_id, "is_list": is_list, **asdict(which)}
+    _require(conn, asked)
+    rows = conn.execute(_OVER_TIME, asked | bounds(window, grid, None))
+    return [StepBucket(*row) for row in rows]
+
+
+def over_executions(
+    conn: Connection,
+    *,
+    workspace_id: int,
+    is_list: bool,
+    which: Which,
+    as_of: datetime | None = None,
+    size: int = 100,
+    offset: int = 0,
+) -> SummaryPage:
+    """A metric of each execution, as it stood at a moment; `size` of them from `offset` on.
+
+    Cost: the recordings of these executions, and a look at each of the others.
+
+    Raises:
+        UnknownStepMetric: no execution that matches recorded it.
+    """
+    asked = {"workspace": workspace_id, "is_list": is_list, **asdict(which)}
+    _require(conn, asked)
+    asked |= {"as_of": as_of or "infinity", "size": size, "offset": offset}
+    found = [ExecutionSummary(*row) for row in conn.execute(_OVER_EXECUTIONS, asked)]
+    return SummaryPage(found, conn.execute(_EXECUTIONS, asked).scalar_one())
+
+
+def values_of(
+    conn: Connection, *, workspace_id: int, is_list: bool, which: Which, size: int, offset: int
+) -> Slice:
+    """Values of one metric of one execution, `size` of them from `offset` on, oldest first.
+
+    Cost: the index of the metric's recordings, and those that hold the values.
+
+    Raises:
+        UnknownStepMetric: the execution has not recorded it.
+    """
+    asked = {"workspace": workspace_id, "is_list": is_list, **asdict(which)}
+    asked |= {"first": offset + 1, "last": offset + size}
+    found = conn.execute(_ONE, asked).one_or_none()
+    if found is None:
+        raise UnknownStepMetric(_nothing(asked))
+    rows = conn.execute(_SLICE, asked | {"id": found.id}).all()
+    return Slice([row.value for row in rows], [row.received_at for row in rows], found.n_values)
+
+
+def _require(conn: Connection, asked: dict[str, Any]) -> None:
+    if conn.execute(_ONE, asked).first() is None:
+        raise UnknownStepMetric(_nothing(asked))
+
+
+def _nothing(asked: dict[str, Any]) -> str:
+    parts = ((part, asked[part]) for part in ("pipeline", "deployment", "execution"))
+    named = "".join(f", {part} {name}" for part, name in parts if name is not None)
+    return f"no {'list' if asked['is_list'] else 'scalar'} {asked['name']}{named}"
+
+
+# There is one row at least, which tells the total.
+_PAGE = """
+    SELECT counted.total, page.*
+    FROM (SELECT count(*) AS total FROM truthline.step_metrics(:workspace)
+          WHERE is_list = :is_list {matching}) AS counted
+    LEFT JOIN (SELECT id, execution, pipeline, deployment, name, n_values, value, created_at,
+                      recorded_at
+               FROM truthline.step_metrics(:workspace)
+               WHERE is_list = :is_list {matching}
+               ORDER BY id LIMIT :size OFFSET :offset) AS page ON true
+    ORDER BY page.id
+"""
+_VALUES = text("""
+    SELECT metric_id,
+           string_agg(btrim(array_to_json(values)::text, '[]'), ',' ORDER BY received_at) AS values
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:lengths AS bigint[])) AS metric (metric_id, n_values)
+    JOIN step_batch USING (metric_id)
+    WHERE place <= n_values AND received_at BETWEEN :since AND :until
+    GROUP BY metric_id
+""")
+_MATCHING = """
+    name = :name AND is_list = :is_list
+    AND pipeline = coalesce(CAST(:pipeline AS text), pipeline)
+    AND deployment = coalesce(CAST(:deployment AS text), deployment)
+    AND execution = coalesce(CAST(:execution AS text), execution)
+"""
+_ONE = text(f"""
+    SELECT id, n_values FROM truthline.step_metrics(:workspace) WHERE {_MATCHING} LIMIT 1
+""")
+_OVER_TIME = text("""
+    SELECT bucket_start, bucket_end, n, mean, minimum, maximum, last
+    FROM truthline.step_metric_over_time(
+        :workspace, :name, :is_list, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
+        CAST(:width AS interval), CAST(:origin AS timestamptz), CAST(:zone AS text),
+        CAST(:pipeline AS text), CAST(:deployment AS text), CAST(:execution AS text))
+    ORDER BY bucket_start
+""")
+_OVER_EXECUTIONS = text("""
+    SELECT execution, pipeline, deployment, n, mean, minimum, maximum, last, first_recorded_at,
+           last_recorded_at
+    FROM truthline.step_metric_by_execution(
+        :workspace, :name, :is_list, CAST(:as_of AS timestamptz))
+    WHERE pipeline = coalesce(CAST(:pipeline AS text), pipeline)
+      AND deployment = coalesce(CAST(:deployment AS text), deployment)
+      AND execution = coalesce(CAST(:execution AS text), execution)
+    ORDER BY id LIMIT :size OFFSET :offset
+""")
+_EXECUTIONS = text(f"""
+    SELECT count(*) FROM truthline.step_metrics(:workspace)
+    WHERE {_MATCHING} AND created_at < CAST(:as_of AS timestamptz)
+""")
+# A recording has at most as many values as a list may; a scalar's has one.
+_SLICE = text("""
+    SELECT one.value, batch.received_at
+    FROM step_batch AS batch
+    CROSS JOIN LATERAL unnest(batch.values) WITH ORDINALITY AS one (value, nth)
+    WHERE metric_id = :id AND batch.place <= :last
+      AND batch.place > :first - CASE WHEN :is_list THEN 50000 ELSE 1 END
+      AND batch.place + one.nth - 1 BETWEEN :first AND :last
+    ORDER BY batch.place + one.nth
+""")

@@ -1,0 +1,89 @@
+"""How do the versions of a model compare? Each metric once per version, side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, TextClause, text
+
+from app.query.window import BOUNDS, Grid, Window, bounds
+from app.store.registry import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version in a window. Units as those of the metrics and of `app/query/health.py`.
+
+    `measures` are `MEASURES` of the model's kind, in order; `starts` and `headlines` are the first
+    of them over time, None where a bucket holds no truth.
+    """
+
+    name: str
+    answered: int
+    failed: int
+    mean_latency_ms: float | None
+    truths: int
+    measures: Sequence[float | None]
+    starts: Sequence[datetime]
+    headlines: Sequence[float | None]
+
+
+MEASURES: dict[Kind | None, tuple[str, ...]] = {
+    Kind.CLASSIFICATION: ("accuracy", "f1", "precision", "recall"),
+    Kind.REGRESSION: ("root_mean_squared_error", "mean_absolute_error", "mean_error", "r2"),
+}
+
+
+def versions(
+    conn: Connection,
+    *,
+    kind: Kind | None,
+    series: Sequence[int],
+    window: Window,
+    grid: Grid,
+    as_of: datetime | None = None,
+) -> list[Version]:
+    """The versions that some series of one model are of, by name.
+
+    Cost: one statement over the cells of the window, three times per version.
+    """
+    asked = bounds(window, grid, as_of) | {"series": list(series)}
+    return [Version(*row) for row in conn.execute(_STATEMENTS[kind], asked)]
+
+
+def _statement(function: str | None, measures: Sequence[str]) -> TextClause:
+    metrics = f"truthline.{function}(one.series, {BOUNDS})" if function else ""
+    whole = (
+        f"truthline.{function}(one.series, CAST(:start AS timestamptz), CAST(:end AS timestamptz),"
+        " as_of => CAST(:as_of AS timestamptz))"
+    )
+    judged = (
+        f"SELECT n, ARRAY[{', '.join(measures)}] FROM {whole}"
+        if function
+        else "SELECT 0::bigint, '{}'::float8[]"
+    )
+    over_time = (
+        f"SELECT array_agg(bucket_start ORDER BY bucket_start),"
+        f" array_agg({measures[0]} ORDER BY bucket_start) FROM {metrics}"
+        if function
+        else "SELECT '{}'::timestamptz[], '{}'::float8[]"
+    )
+    return text(f"""
+        SELECT one.version, load.n, load.n_failed,
+               truthline.mean_milliseconds(load.sum_latency, load.n_latency),
+               judged.n, judged.measures, line.starts, line.headlines
+        FROM (SELECT version, array_agg(id) AS series FROM series
+              WHERE id = ANY (CAST(:series AS integer[])) GROUP BY version) AS one
+        CROSS JOIN LATERAL truthline.prediction_volume(
+            one.series, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
+            as_of => CAST(:as_of AS timestamptz)) AS load
+        CROSS JOIN LATERAL ({judged}) AS judged (n, measures)
+        CROSS JOIN LATERAL ({over_time}) AS line (starts, headlines)
+        ORDER BY one.version COLLATE "C"
+    """)
+
+
+_STATEMENTS = {
+    kind: _statement(f"{kind}_metrics" if kind in MEASURES else None, MEASURES.get(kind, ()))
+    for kind in (*Kind, None)
+}

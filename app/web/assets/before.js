@@ -1,0 +1,18 @@
+// Runs before anything is drawn: the colours that were chosen, and what happens when a session ends.
+"use strict";
+(() => {
+  const chosen = localStorage.getItem("mantine-color-scheme-value") || "auto";
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const scheme = chosen === "auto" ? (dark ? "dark" : "light") : chosen;
+  document.documentElement.setAttribute("data-mantine-color-scheme", scheme);
+
+  const ask = window.fetch.bind(window);
+  window.fetch = async (...question) => {
+    const answer = await ask(...question);
+    if (answer.status === 401) {
+      const here = location.pathname + location.search;
+      location.assign("/login?next=" + encodeURIComponent(here));
+    }
+    return answer;
+  };
+})();

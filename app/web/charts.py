@@ -1,0 +1,149 @@
+"""Charts over time. Their colours suit light and dark; the style sheet does the rest."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import plotly.graph_objects as go
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from app.web.question import Question, written
+from app.web.tables import labelled
+
+# Told apart also by those who see fewer colours, and readable on white and on black.
+COLOURS = ("#4c6ef5", "#e8590c", "#0ca678", "#ae3ec9", "#868e96", "#f59f00")
+HEIGHT = 260
+# With fewer points each is marked, and can be hit.
+SPARSE = 150
+
+
+def lines(
+    title: str,
+    question: Question,
+    starts: Sequence[datetime],
+    values: Mapping[str, Sequence[float | None]],
+    *,
+    form: str = "",
+    clicked: str = "",
+    shaded: tuple[datetime, datetime] | None = None,
+) -> Component:
+    """Lines that break where nothing is known; `form` is how d3 writes a value.
+
+    A click on a point tells the start of its bucket under the name `clicked`; `shaded` is a span
+    of time that stands out.
+    """
+    figure = go.Figure()
+    if shaded:
+        figure.add_vrect(
+            x0=question.clock(shaded[0]),
+            x1=question.clock(shaded[1]),
+            fillcolor=COLOURS[0],
+            opacity=0.15,
+            line_width=0,
+        )
+    for place, (name, numbers) in enumerate(values.items()):
+        figure.add_scatter(
+            x=[question.clock(start) for start in starts],
+            y=list(numbers),
+            name=name,
+            connectgaps=False,
+            customdata=[written(start) for start in starts],
+            mode="lines+markers" if len(numbers) < SPARSE else "lines",
+            line={"color": COLOURS[place % len(COLOURS)], "width": 1.75},
+            marker={"size": 4},
+            hovertemplate=f"%{{y:{form}}}" if form else "%{y}",
+        )
+    return _chart(title, question, figure, form, several=len(values) > 1, clicked=clicked)
+
+
+def spread(
+    title: str,
+    question: Question,
+    starts: Sequence[datetime],
+    quantiles: Sequence[Sequence[float] | None],
+) -> Component:
+    """The middle as a line, the middle half as a band, the extremes as thin lines."""
+    figure = go.Figure()
+    for name, place, width, fill in PARTS:
+        figure.add_scatter(
+            x=[question.clock(start) for start in starts],
+            y=[one[place] if one else None for one in quantiles],
+            name=name,
+            connectgaps=False,
+            mode="lines",
+            line={"color": COLOURS[0], "width": width},
+            fill=fill,
+            fillcolor="rgba(76,110,245,.2)",
+            hovertemplate="%{y:.4~g}",
+        )
+    return _chart(title, question, figure, ".4~g", several=False)
+
+
+# Lowest first, so that the band is filled from the first quarter up to the third.
+PARTS = (
+    ("lowest", 0, 0.5, None),
+    ("first quarter", 1, 0, None),
+    ("third quarter", 3, 0, "tonexty"),
+    ("median", 2, 1.75, None),
+    ("highest", 4, 0.5, None),
+)
+
+
+def bars(
+    title: str,
+    question: Question,
+    starts: Sequence[datetime],
+    widths: Sequence[float],
+    values: Mapping[str, Sequence[float | None]],
+) -> Component:
+    """Bars as wide as their buckets, one upon the other."""
+    figure = go.Figure()
+    for place, (name, numbers) in enumerate(values.items()):
+        figure.add_bar(
+            x=[question.clock(start) for start in starts],
+            y=list(numbers),
+            width=list(widths),
+            offset=0,
+            name=name,
+            marker={"color": COLOURS[place % len(COLOURS)], "line": {"width": 0}},
+            hovertemplate="%{y:,}",
+        )
+    figure.update_layout(barmode="stack", bargap=0)
+    return _chart(title, question, figure, "~s", several=len(values) > 1)
+
+
+def _chart(
+    title: str,
+    question: Question,
+    figure: go.Figure,
+    form: str,
+    *,
+    several: bool,
+    clicked: str = "",
+) -> Component:
+    figure.update_layout(
+        height=HEIGHT,
+        margin={"l": 52, "r": 12, "t": 28 if several else 8, "b": 28},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        hovermode="x unified",
+        hoverdistance=-1,  # the nearest bucket, however wide buckets are
+        showlegend=several,
+        legend={"orientation": "h", "x": 0, "y": 1.14, "xanchor": "left"},
+        font={"family": "inherit", "size": 12, "color": "#868e96"},
+        template=None,
+        dragmode="zoom",
+    )
+    axis = {"showgrid": True, "gridcolor": "rgba(134,142,150,.22)", "zeroline": False}
+    figure.update_yaxes(**axis, tickformat=form, automargin=True, fixedrange=True, nticks=5)
+    window = [question.clock(edge) for edge in (question.window.start, question.window.end)]
+    figure.update_xaxes(showgrid=False, zeroline=False, automargin=True, range=window)
+    named: dict[str, Any] = {"id": {"chart": clicked}} if clicked else {}
+    graph = dcc.Graph(
+        figure=figure,
+        config={"displayModeBar": False, "responsive": True},
+        className="chart",
+        **named,
+    )
+    return html.Figure([graph, html.Figcaption(title, className="hidden")], **labelled(title))

@@ -1,0 +1,29 @@
+"""What a panel shows, as CSV: the same question, the same numbers, all their digits."""
+
+import csv
+import io
+from datetime import UTC, datetime
+
+from app.errors import InvalidInput
+from app.store.database import Database
+from app.web.pages import PANELS
+from app.web.panels import Look
+from app.web.question import Question
+
+
+def as_csv(database: Database, name: str, search: str, workspace_id: int) -> str:
+    """A panel's rows, the heads first; empty cells are not known.
+
+    Raises:
+        InvalidInput: no panel of that name has rows, or the query says what can't be answered.
+        UnknownModel: the workspace has no such model.
+    """
+    panel = PANELS.get(name)
+    if panel is None or panel.rows is None:
+        raise InvalidInput("there is no such table")
+    question = Question.read(search, datetime.now(UTC))
+    with database.reading() as conn:
+        found = panel.find(Look(conn, database.registry, workspace_id, question))
+    text = io.StringIO()
+    csv.writer(text).writerows(panel.rows(question, found))
+    return text.getvalue()

@@ -1,0 +1,155 @@
+"""A model's page: how good it was, what it answered, how fast, and how its versions compare."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import dash_mantine_components as dmc
+from dash import html as dash_html
+from dash.development.base_component import Component
+from markupsafe import Markup
+
+from app.query.basis import Basis, basis_of
+from app.query.health import Load, load
+from app.query.inferences import Compared, error_rate, previous
+from app.query.models import Portrait, portrait
+from app.query.window import Grid, Window, bounds
+from app.web import markup as html
+from app.web import quality, traffic, versions
+from app.web.markup import drawn
+from app.web.panels import Look, Page, Panel, Part
+from app.web.question import EVERY, Question
+from app.web.tables import compared, tile
+from app.web.units import Good, Unit, moment
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A model at a glance: both periods, the one before first, and what they rest on."""
+
+    portrait: Portrait
+    load: Load
+    qualities: Sequence[quality.Bucket]
+    basis: Basis
+
+
+def find_summary(look: Look) -> Summary:
+    """Two periods side by side.
+
+    Raises:
+        UnknownModel: the workspace has no such model.
+        InvalidWindow: there is no window of this length before it.
+    """
+    asked = look.question
+    found = portrait(look.conn, workspace_id=look.workspace_id, name=asked.model)
+    both = Window(previous(asked.window).start, asked.window.end)
+    halves = Grid(asked.window.length, asked.window.start)
+    series = quality.series_of(look)
+    return Summary(
+        found,
+        load(look.conn, series=series, window=both, grid=halves, as_of=asked.as_of),
+        quality.metrics(look, found.kind, both, halves),
+        basis_of(look.conn, series=series, question=bounds(asked.window, Grid(), asked.as_of)),
+    )
+
+
+def show_summary(question: Question, found: Summary) -> list[Part]:
+    """The model's name, its parts to choose from, and its numbers."""
+    return [
+        dash_html.Div(
+            [drawn(_name(question, found.portrait)), *_choices(question, found.portrait)],
+            className="model-head",
+        ),
+        html.Dl([*_quality_tiles(found), *_load_tiles(found.load)], className="tiles"),
+        html.P(_rests_on(question, found.basis), className="quiet basis"),
+    ]
+
+
+def _name(question: Question, found: Portrait) -> Markup:
+    name = question.model
+    place = " / ".join(filter(None, (name.namespace, name.pipeline)))
+    return Markup("").join(
+        (
+            html.Span(place, className="quiet place") if place else "",
+            html.H1(name.name, className="model-name"),
+            html.Span(found.kind or "kind not known yet", className="kind"),
+        )
+    )
+
+
+def _choices(question: Question, found: Portrait) -> Iterator[Component]:
+    """Which part of the model is looked at; nothing to choose of what has no name."""
+    if found.versions:
+        yield _choice(question, "version", found.versions)
+    if found.deployments:
+        yield _choice(question, "deployment", found.deployments)
+
+
+# More are found by typing.
+MANY = 8
+
+
+def _choice(question: Question, part: str, names: Sequence[str]) -> Component:
+    every = {
+        "value": EVERY,
+        "label": f"all {len(names)} {part}s" if len(names) > 1 else f"any {part}",
+    }
+    return dmc.Select(
+        id={"choice": part},
+        label=part.capitalize(),
+        size="xs",
+        w=160,
+        allowDeselect=False,
+        data=[every, *({"value": name, "label": name} for name in names)],
+        value=question.members.get(part) or EVERY,
+        searchable=len(names) > MANY,
+    )
+
+
+def _quality_tiles(found: Summary) -> Iterator[Markup]:
+    if not found.qualities:
+        return
+    before, now = found.qualities
+    for measure in quality.MEASURES[found.portrait.kind][:2]:
+        numbers = Compared(getattr(now, measure.name), getattr(before, measure.name))
+        yield tile(measure.title, compared(numbers, measure.unit, measure.good))
+    yield tile("Truths known", compared(Compared(now.n, before.n), Unit.COUNT))
+
+
+def _load_tiles(found: Load) -> Iterator[Markup]:
+    before, now = found.buckets
+    answered, failed = Compared(now.answered, before.answered), Compared(now.failed, before.failed)
+    latency = Compared(now.mean_latency_ms, before.mean_latency_ms)
+    yield tile("Inferences", compared(answered, Unit.COUNT))
+    yield tile("Error rate", compared(error_rate(answered, failed), Unit.SHARE, Good.DOWN))
+    yield tile("Mean latency", compared(latency, Unit.MILLISECONDS, Good.DOWN))
+
+
+def _rests_on(question: Question, basis: Basis) -> str:
+    """What the numbers rest on, in words."""
+    until = question.local(basis.reach.as_of or basis.asked_at)
+    said = f"{'As known at' if question.as_of else 'All that was stored by'} {moment(until)}"
+    if basis.reach.exact:
+        return f"{said}, exact to the last row."
+    moved = ", ".join(
+        f"{moment(question.local(one.asked))} to {moment(question.local(one.answered))}"
+        for one in basis.reach.snapped
+    )
+    reason = "; older rows are dropped"
+    return f"{said}, not exact: moved {moved}{reason}." if moved else f"{said}, not exact{reason}."
+
+
+PAGE = Page(
+    "/model",
+    "",
+    (
+        Panel("summary", "", find_summary, show_summary),
+        quality.OVER_TIME,
+        quality.BUCKET,
+        traffic.VOLUME,
+        traffic.LATENCY,
+        traffic.STATS,
+        traffic.CONFIDENCE,
+        traffic.VALUES,
+        versions.PANEL,
+    ),
+)

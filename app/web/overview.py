@@ -1,0 +1,201 @@
+"""The first page: every model of the workspace, now against the period before."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dash_mantine_components as dmc
+from markupsafe import Markup
+
+from app.errors import InvalidInput
+from app.query.inferences import Totals, inference_totals
+from app.query.overview import ModelOverview, overview
+from app.store.registry import Kind, ModelName
+from app.web import markup as html
+from app.web.panels import Look, Page, Panel, Part, Rows
+from app.web.question import Question, common, query
+from app.web.tables import change, compared, labelled, nothing, sparkline, table, tile
+from app.web.units import Good, Unit, delta, said
+
+HEADLINES = {
+    Kind.CLASSIFICATION: ("accuracy", Unit.SHARE, Good.UP),
+    Kind.REGRESSION: ("RMSE", Unit.OWN, Good.DOWN),
+}
+NO_HEADLINE = ("", Unit.OWN, Good.NEITHER)
+NO_MODELS = (
+    "No model has sent anything yet. Send predictions to /api/v1/predictions, or to an endpoint of"
+    " Seldon's, H2O's or Roboflow's that your models already use."
+)
+
+
+def find_totals(look: Look) -> Totals:
+    """All inferences of the workspace."""
+    return inference_totals(look.conn, workspace_id=look.workspace_id, window=look.question.window)
+
+
+def show_totals(_: Question, found: Totals) -> Markup:
+    """Four numbers."""
+    tiles = (
+        tile("Inferences", compared(found.inferences, Unit.COUNT)),
+        tile("Error rate", compared(found.error_rate, Unit.SHARE, Good.DOWN)),
+        tile("Mean latency per output", compared(found.latency, Unit.SECONDS, Good.DOWN)),
+        tile("Mean confidence", compared(found.confidence, Unit.SHARE)),
+    )
+    return html.Dl(tiles, className="tiles")
+
+
+def find_models(look: Look) -> list[ModelOverview]:
+    """All models of the workspace."""
+    asked = look.question
+    return overview(
+        look.conn, workspace_id=look.workspace_id, window=asked.window, as_of=asked.as_of
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the overview: what it is headed, called in the URL, and sorted by."""
+
+    title: str
+    name: str
+    of: Callable[[ModelOverview], Any]
+
+
+COLUMNS = (
+    Column("Model", "name", lambda one: one.name.name),
+    Column("Inferences", "inferences", lambda one: one.inferences.now),
+    Column("Error rate", "errors", lambda one: one.error_rate.now),
+    Column("Mean latency", "latency", lambda one: one.latency.now),
+    Column("Truths", "truths", lambda one: one.truths.now),
+    Column("Headline metric", "headline", lambda one: one.headline.now),
+)
+DESCENDING = "-"
+
+
+def show_models(question: Question, found: Sequence[ModelOverview]) -> list[Part]:
+    """A row per model, in the order and of the names that the URL says."""
+    if not found:
+        return [nothing(NO_MODELS)]
+    sought = question.members.get("q", "")
+    rows = [_model(question, one) for one in ordered(question, found) if _has(one, sought)]
+    heads = [(_head(question, column), "number") for column in COLUMNS]
+    return [
+        dmc.TextInput(
+            id={"choice": "q"},
+            value=sought,
+            placeholder="Find a model",
+            size="xs",
+            w=220,
+            debounce=300,
+            className="finder",
+            **labelled("Find a model by name"),
+        ),
+        table("Models of the workspace", heads, rows, kind="models")
+        if rows
+        else nothing(f"None of {len(found)} models has “{sought}” in its name."),
+    ]
+
+
+def _has(one: ModelOverview, sought: str) -> bool:
+    return sought.casefold() in str(one.name).casefold()
+
+
+def ordered(question: Question, found: Sequence[ModelOverview]) -> Sequence[ModelOverview]:
+    """Sorted by a column, what is not known last; the busiest first if the URL says nothing.
+
+    Raises:
+        InvalidInput: there is no such column.
+    """
+    sort = question.members.get("sort", "")
+    if not sort:
+        return found
+    column = next((one for one in COLUMNS if one.name == sort.removeprefix(DESCENDING)), None)
+    if column is None:
+        raise InvalidInput(f"sort must be one of {', '.join(one.name for one in COLUMNS)}")
+    known = [one for one in found if column.of(one) is not None]
+    unknown = [one for one in found if column.of(one) is None]
+    return sorted(known, key=column.of, reverse=sort.startswith(DESCENDING)) + unknown
+
+
+def _head(question: Question, column: Column) -> Markup:
+    """A head that sorts: downwards at first, for the largest is what people look for."""
+    sort = question.members.get("sort", "")
+    down = sort == DESCENDING + column.name
+    first = column.name if column.name == "name" else DESCENDING + column.name
+    other = column.name if down else DESCENDING + column.name
+    mark = ("↓" if down else "↑") if sort.removeprefix(DESCENDING) == column.name else ""
+    return html.A(
+        [column.title, html.Span(mark, className="mark")],
+        href="/" + query({**question.members, "sort": other if mark else first}),
+        title=f"Sort by {column.title.lower()}",
+    )
+
+
+def _model(question: Question, one: ModelOverview) -> list[Any]:
+    title, unit, good = HEADLINES.get(one.kind, NO_HEADLINE) if one.kind else NO_HEADLINE
+    headline = html.Span([html.Span(title, className="metric"), said(one.headline.now, unit)])
+    return [
+        named(question, one),
+        _drawn(one.volumes, "inferences", compared(one.inferences, Unit.COUNT), from_zero=True),
+        compared(one.error_rate, Unit.SHARE, Good.DOWN),
+        compared(one.latency, Unit.SECONDS, Good.DOWN),
+        compared(one.truths, Unit.COUNT),
+        _drawn(
+            one.headlines,
+            title,
+            html.Span([headline, change(delta(one.headline, unit, good))], className="compared"),
+            from_zero=False,
+        ),
+    ]
+
+
+def _drawn(
+    values: Sequence[float | None], title: str, number: Markup, *, from_zero: bool
+) -> Markup:
+    spark = sparkline(values, f"{title} over the window", from_zero=from_zero)
+    return html.Div([spark, number], className="with-spark")
+
+
+def named(question: Question, one: ModelOverview) -> Markup:
+    """A model's name, which leads to its page, what it does and what it belongs to."""
+    place = " / ".join(filter(None, (one.name.namespace, one.name.pipeline)))
+    kind = one.kind or "kind not known yet"
+    return html.Div(
+        [
+            html.A(one.name.name, href=model_link(question, one.name), className="name"),
+            html.Span(f"{kind} · {place}" if place else kind, className="quiet place"),
+        ]
+    )
+
+
+def model_link(question: Question, name: ModelName) -> str:
+    """The URL of a model's page, with the same window."""
+    members = {"namespace": name.namespace, "pipeline": name.pipeline, "model": name.name}
+    return "/model" + query(members | common(question.members))
+
+
+def model_rows(_: Question, found: Sequence[ModelOverview]) -> Rows:
+    """A line per model; `prev_` is the period before."""
+    measures = ("inferences", "errors", "error_rate", "latency_seconds", "truths", "headline")
+    pairs = [name for measure in measures for name in (measure, f"prev_{measure}")]
+    yield ["namespace", "pipeline", "model", "kind", *pairs]
+    for one in found:
+        numbers = (
+            one.inferences,
+            one.errors,
+            one.error_rate,
+            one.latency,
+            one.truths,
+            one.headline,
+        )
+        yield [*one.name, one.kind, *(n for pair in numbers for n in (pair.now, pair.before))]
+
+
+PAGE = Page(
+    "/",
+    "Models",
+    (
+        Panel("totals", "", find_totals, show_totals),
+        Panel("models", "Models", find_models, show_models, model_rows),
+    ),
+)

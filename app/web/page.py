@@ -1,0 +1,247 @@
+"""The page as a Dash application: a shell, and panels that are asked for one by one.
+
+A view is its URL. One callback turns the controls into the URL's query and back; each panel is
+asked for anew whenever the query changes or the clock ticks.
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import dash
+import dash_mantine_components as dmc
+import flask
+from dash import ALL, MATCH, Input, Output, State, ctx, dcc, html, no_update
+from dash.development.base_component import Component
+from markupsafe import Markup
+
+from app.errors import TruthlineError
+from app.store.database import Database
+from app.web import markup, shell
+from app.web.markup import drawn
+from app.web.pages import PAGES
+from app.web.panels import Look, Page, Panel, Part
+from app.web.question import EVERY, REFRESHES, Question, members_of, query
+from app.web.routes import WORKSPACE
+from app.web.tables import labelled
+
+PREFIX = "/web/"
+CRASHED = "Something went wrong on the server; its log tells what."
+_log = logging.getLogger(__name__)
+
+INDEX = """<!doctype html>
+<html lang="en">
+<head>
+  {%metas%}
+  <title>Truthline</title>
+  <link rel="icon" type="image/svg+xml" href="/web/assets/icon.svg">
+  <script src="/web/assets/before.js"></script>
+  {%css%}
+</head>
+<body>
+  {%app_entry%}
+  <footer>{%config%}{%scripts%}{%renderer%}</footer>
+</body>
+</html>
+"""
+THEME: Any = {
+    "primaryColor": "indigo",
+    "fontFamily": "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
+    "defaultRadius": "sm",
+}
+
+
+def build(database: Database, *, auth: bool) -> dash.Dash:
+    """Make the application, on a Flask of its own that the service's own hands requests to."""
+    app = dash.Dash(
+        "app.web",
+        routes_pathname_prefix=PREFIX,
+        requests_pathname_prefix=PREFIX,
+        assets_ignore=r"before\.js|login\.css",
+        index_string=INDEX,
+        update_title="",
+        suppress_callback_exceptions=True,
+        add_log_handler=False,
+    )
+    app.server.config["PROPAGATE_EXCEPTIONS"] = True  # the service's own errors leave by its door
+    app.layout = _layout(auth=auth)
+    _connect(app, database)
+    return app
+
+
+def _layout(*, auth: bool) -> Component:
+    leave = html.Form(
+        html.Button("Log out", type="submit", className="quiet-button"),
+        action="/logout",
+        method="POST",
+    )
+    return dmc.MantineProvider(
+        [
+            dcc.Location(id="url", refresh="callback-nav"),
+            dcc.Interval(id="tick", disabled=True),
+            html.A("Skip to the content", href="#content", className="skip"),
+            html.Header(
+                [
+                    dcc.Link("Truthline", href="/", className="brand"),
+                    html.Nav(id="navigation", **labelled("Pages")),
+                    dmc.ColorSchemeToggle(
+                        lightIcon="☾",
+                        darkIcon="☀",
+                        id="theme",
+                        variant="subtle",
+                        color="gray",
+                        **labelled("Light or dark"),
+                    ),
+                    *([leave] if auth else []),
+                ]
+            ),
+            shell.controls(),
+            html.Div(id="refused", role="alert"),
+            html.Main(id="content", tabIndex=-1),
+        ],
+        theme=THEME,
+        defaultColorScheme="auto",
+        id="provider",
+    )
+
+
+def _connect(app: dash.Dash, database: Database) -> None:
+    values = [Output(name, "value") for name in shell.CONTROLS]
+
+    @app.callback(
+        Output("url", "search"),
+        *values,
+        Output("refused", "children"),
+        Output("tick", "disabled"),
+        Output("tick", "interval"),
+        Input("url", "search"),
+        Input("tick", "n_intervals"),
+        *(Input(name, "value") for name in shell.CONTROLS),
+    )
+    def keep_url_and_controls(search: str, *_more: Any) -> list[Any]:
+        return _kept(search or "", ctx.triggered_id)
+
+    @app.callback(
+        Output("navigation", "children"), Input("url", "pathname"), Input("url", "search")
+    )
+    def lead_on(path: str, search: str) -> list[Component]:
+        return shell.navigation(path, members_of(search or ""))
+
+    @app.callback(Output("content", "children"), Input("url", "pathname"))
+    def open_page(path: str) -> list[Component]:
+        page = PAGES.get(path)
+        return frame(page) if page else [html.P("There is no such page.")]
+
+    @app.callback(
+        Output("url", "search", allow_duplicate=True),
+        Input({"chart": ALL}, "clickData"),
+        Input({"choice": ALL}, "value"),
+        State("url", "search"),
+        prevent_initial_call=True,
+    )
+    def choose(_clicks: Any, _choices: Any, search: str) -> Any:
+        chosen = _chosen(search or "", ctx.triggered_id, ctx.triggered[0]["value"])
+        return no_update if chosen in (search or "", None) else chosen
+
+    @app.callback(
+        Output({"panel": MATCH}, "children"),
+        Input("url", "search"),
+        Input("tick", "n_intervals"),
+        State("url", "pathname"),
+        State({"panel": MATCH}, "id"),
+    )
+    def show_panel(search: str, _ticks: int, path: str, id_: dict[str, str]) -> Any:
+        page = PAGES.get(path)
+        panel = page and next((p for p in page.panels if p.name == id_["panel"]), None)
+        return shown(database, panel, search or "") if panel else no_update
+
+
+def _chosen(search: str, trigger: Any, value: Any) -> str | None:
+    """The query after a click on a chart, or a choice within a panel; None if it was neither."""
+    if value is None:
+        return None
+    if "chart" in trigger:
+        name, value = trigger["chart"], value["points"][0].get("customdata")
+    else:
+        name = trigger["choice"]
+    members = members_of(search)
+    return query(members | {name: None if value == EVERY else value})
+
+
+def _kept(search: str, trigger: Any) -> list[Any]:
+    """The URL's query, the controls' values, what is wrong with them, and how the clock ticks."""
+    unchanged = [no_update] * (len(shell.CONTROLS) + 4)
+    now = datetime.now(UTC)
+    try:
+        question = Question.read(search, now)
+        if trigger in shell.CONTROLS:
+            control = next(iter(ctx.triggered))
+            members = shell.changed(question, trigger, control["value"])
+            search = query(members)
+            if search == query(question.members):
+                return unchanged
+            question = Question.read(search, now)
+            kept: Any = search or "?"
+        else:
+            kept = no_update
+    except TruthlineError as error:
+        return [*unchanged[:-3], sentence(error), True, no_update]
+    seconds = REFRESHES.get(question.members.get("refresh", ""), 0)
+    return [kept, *shell.state(question), None, not seconds, 1000 * (seconds or 60)]
+
+
+def frame(page: Page) -> list[Component]:
+    """A page before its panels are there."""
+    title = [html.H1(page.title)] if page.title else []
+    return [*title, *(_frame(panel) for panel in page.panels)]
+
+
+def _frame(panel: Panel[Any]) -> Component:
+    body = html.Div(html.P("Loading …", className="quiet", role="status"), id={"panel": panel.name})
+    return html.Section(body, className=f"panel panel-{panel.name}")
+
+
+def shown(database: Database, panel: Panel[Any], search: str) -> list[Component]:
+    """A panel's answer, or why there is none."""
+    try:
+        question = Question.read(search, datetime.now(UTC))
+        with database.reading() as conn:
+            look = Look(conn, database.registry, flask.request.environ[WORKSPACE], question)
+            found = panel.find(look)
+        parts = panel.show(question, found)
+    except TruthlineError as error:
+        parts = _refusal(sentence(error))
+    except Exception:  # noqa: BLE001 - whatever it is, it is logged, and the other panels stand
+        _log.exception("panel %s failed", panel.name)
+        parts = _refusal(CRASHED)
+    if parts is None:
+        return []
+    listed = [parts] if isinstance(parts, Markup | Component) else parts
+    return [_component(part) for part in (*_title(panel, search), *listed)]
+
+
+def _component(part: Part) -> Component:
+    return drawn(part) if isinstance(part, Markup) else part
+
+
+def _refusal(words: str) -> Markup:
+    return markup.P(words, role="alert", className="refusal")
+
+
+def sentence(error: TruthlineError) -> str:
+    """What an error says, as a sentence."""
+    text = str(error)
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def _title(panel: Panel[Any], search: str) -> Iterator[Markup]:
+    if not panel.title:
+        return
+    words = f"{panel.title} as CSV"
+    href = f"/export/{panel.name}.csv{search}"
+    csv = markup.A(
+        "CSV", href=href, download=f"{panel.name}.csv", className="csv", **labelled(words)
+    )
+    heads = [markup.H2(panel.title), csv if panel.rows else None]
+    yield markup.Div(heads, className="panel-head")

@@ -1,0 +1,51 @@
+"""Panels: a part of a page that asks one question, shows its answer, and gives it as CSV."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from dash.development.base_component import Component
+from markupsafe import Markup
+from sqlalchemy import Connection
+
+from app.store.registry import Registry
+from app.web.question import Question
+
+Found = TypeVar("Found")
+# Text that is drawn, or a component that can be used.
+Part = Component | Markup
+Shown = Part | Sequence[Part] | None
+Rows = Iterator[Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Who looks at what: one snapshot of the database, a workspace, and what is asked."""
+
+    conn: Connection
+    registry: Registry
+    workspace_id: int
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class Panel(Generic[Found]):
+    """`find` asks the questions, `show` draws the answer, `rows` are its CSV, the heads first.
+
+    A panel that has nothing to say of this kind of model shows None, and isn't there.
+    """
+
+    name: str
+    title: str
+    find: Callable[[Look], Found]
+    show: Callable[[Question, Found], Shown]
+    rows: Callable[[Question, Found], Rows] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Panels under one path."""
+
+    path: str
+    title: str
+    panels: Sequence[Panel[Any]]

@@ -1,0 +1,294 @@
+"""How good a model was: metrics over time, and one bucket in full."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from markupsafe import Markup
+
+from app.errors import InvalidInput
+from app.query.classification import Average, ClassificationBucket, classification_metrics
+from app.query.models import portrait, series_of_part
+from app.query.regression import RegressionBucket, regression_metrics
+from app.query.window import Grid, Window, average_length
+from app.store.registry import Kind
+from app.web import charts
+from app.web import markup as html
+from app.web.panels import Look, Panel, Part, Rows
+from app.web.question import INTERVALS, Question, query, written
+from app.web.tables import nothing, table, tile
+from app.web.units import Good, Unit, count, moment, said
+
+Bucket = ClassificationBucket | RegressionBucket
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A metric as it is shown: the field of the bucket, its title, unit and good direction."""
+
+    name: str
+    title: str
+    unit: Unit
+    good: Good
+
+
+MEASURES: dict[Kind | None, tuple[Measure, ...]] = {
+    Kind.CLASSIFICATION: (
+        Measure("accuracy", "Accuracy", Unit.SHARE, Good.UP),
+        Measure("f1", "F1", Unit.SHARE, Good.UP),
+        Measure("precision", "Precision", Unit.SHARE, Good.UP),
+        Measure("recall", "Recall", Unit.SHARE, Good.UP),
+        Measure("specificity", "Specificity", Unit.SHARE, Good.UP),
+    ),
+    Kind.REGRESSION: (
+        Measure("root_mean_squared_error", "RMSE", Unit.OWN, Good.DOWN),
+        Measure("mean_absolute_error", "MAE", Unit.OWN, Good.DOWN),
+        Measure("mean_error", "Bias", Unit.OWN, Good.NEITHER),
+        Measure("r2", "R²", Unit.OWN, Good.UP),
+        Measure("mean_absolute_percentage_error", "MAPE", Unit.SHARE, Good.DOWN),
+    ),
+}
+# R² and MAPE have another scale than errors in the model's unit.
+DRAWN: dict[Kind | None, int] = {Kind.CLASSIFICATION: 4, Kind.REGRESSION: 3}
+FORMS: dict[Kind | None, str] = {Kind.CLASSIFICATION: ".1%", Kind.REGRESSION: ".4~g"}
+NO_TRUTHS = "No truth is known of any prediction in this window."
+NO_METRICS = "Truths of this kind of model are not compared."
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Buckets of a model, oldest first; none for a kind without metrics."""
+
+    kind: Kind | None
+    buckets: Sequence[Bucket]
+
+
+def series_of(look: Look) -> list[int]:
+    """The series of the part of a model that is looked at.
+
+    Raises:
+        UnknownModel: the workspace has no such model, or nothing of that part.
+    """
+    asked = look.question
+    return series_of_part(
+        look.conn, workspace_id=look.workspace_id, name=asked.model, part=asked.part
+    )
+
+
+def metrics(look: Look, kind: Kind | None, window: Window, grid: Grid) -> Sequence[Bucket]:
+    """Buckets of a window; none for a kind without metrics."""
+    asked = look.question
+    common: dict[str, Any] = {
+        "workspace_id": look.workspace_id,
+        "name": asked.model,
+        "window": window,
+        "grid": grid,
+        "as_of": asked.as_of,
+        "part": asked.part,
+    }
+    if kind is Kind.CLASSIFICATION:
+        return classification_metrics(look.conn, look.registry, average=average(asked), **common)
+    return regression_metrics(look.conn, **common) if kind is Kind.REGRESSION else []
+
+
+def average(question: Question) -> Average:
+    """How classes are averaged.
+
+    Raises:
+        InvalidInput: in no way there is.
+    """
+    try:
+        return Average(question.members.get("average", Average.MACRO))
+    except ValueError:
+        raise InvalidInput(f"the average must be one of {', '.join(Average)}") from None
+
+
+def kind_of(look: Look) -> Kind | None:
+    """What the model does.
+
+    Raises:
+        UnknownModel: the workspace has no such model.
+    """
+    return portrait(look.conn, workspace_id=look.workspace_id, name=look.question.model).kind
+
+
+# --- over time ----------------------------------------------------------------------------
+
+
+def find_over_time(look: Look) -> Quality:
+    """Metrics in the buckets of the window."""
+    kind = kind_of(look)
+    return Quality(kind, metrics(look, kind, look.question.window, look.question.grid))
+
+
+def show_over_time(question: Question, found: Quality) -> Part:
+    """Lines, one per metric; a bucket is chosen by a click."""
+    if found.kind not in MEASURES:
+        return nothing(NO_METRICS)
+    if not any(bucket.n for bucket in found.buckets):
+        return nothing(NO_TRUTHS)
+    measures = MEASURES[found.kind][: DRAWN[found.kind]]
+    chosen = next((one for one in found.buckets if _holds(one, question.bucket)), None)
+    return charts.lines(
+        f"{', '.join(m.title for m in measures)} over time",
+        question,
+        [bucket.start for bucket in found.buckets],
+        {m.title: [getattr(bucket, m.name) for bucket in found.buckets] for m in measures},
+        form=FORMS[found.kind],
+        clicked="bucket",
+        shaded=(chosen.start, chosen.end) if chosen else None,
+    )
+
+
+def _holds(bucket: Bucket, instant: datetime | None) -> bool:
+    return instant is not None and bucket.start <= instant < bucket.end
+
+
+def over_time_rows(_: Question, found: Quality) -> Rows:
+    """A line per bucket."""
+    names = [measure.name for measure in MEASURES.get(found.kind, ())]
+    yield ["startTime", "endTime", "n", *names]
+    for bucket in found.buckets:
+        numbers = [getattr(bucket, name) for name in names]
+        yield [written(bucket.start), written(bucket.end), bucket.n, *numbers]
+
+
+# --- one bucket ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A bucket, or the whole window, and the buckets on either side."""
+
+    kind: Kind | None
+    bucket: Bucket | None
+    before: datetime | None = None
+    after: datetime | None = None
+
+
+def find_bucket(look: Look) -> Chosen:
+    """The bucket that was clicked, else the whole window."""
+    asked, kind = look.question, kind_of(look)
+    if asked.bucket is None:
+        return Chosen(kind, next(iter(metrics(look, kind, asked.window, Grid())), None))
+    reach = 2 * average_length(INTERVALS[asked.interval])
+    near = Window(
+        max(asked.window.start, asked.bucket - reach), min(asked.window.end, asked.bucket + reach)
+    )
+    buckets = metrics(look, kind, near, asked.grid)
+    place = next((i for i, one in enumerate(buckets) if _holds(one, asked.bucket)), None)
+    if place is None:
+        return Chosen(kind, None)
+    before = buckets[place - 1].start if place else None
+    after = buckets[place + 1].start if place + 1 < len(buckets) else None
+    return Chosen(kind, buckets[place], before, after)
+
+
+def show_bucket(question: Question, found: Chosen) -> list[Markup]:
+    """Its confusion matrix and classes, or its errors; and a way to its neighbours."""
+    return [_walk(question, found), *_contents(found)]
+
+
+def _walk(question: Question, found: Chosen) -> Markup:
+    if question.bucket is None or found.bucket is None:
+        first = question.window.start
+        words = "The whole window. Click a point of the chart above, or"
+        return html.P(
+            [f"{words} ", html.A("walk through its buckets", href=_at(question, first)), "."],
+            className="walk quiet",
+        )
+    bounds = [moment(question.local(edge)) for edge in (found.bucket.start, found.bucket.end)]
+    return html.P(
+        [
+            html.Strong(" to ".join(bounds)),
+            html.A("← previous", href=_at(question, found.before)) if found.before else None,
+            html.A("next →", href=_at(question, found.after)) if found.after else None,
+            html.A("whole window", href="/model" + query({**question.members, "bucket": None})),
+        ],
+        className="walk",
+    )
+
+
+def _at(question: Question, start: datetime) -> str:
+    return "/model" + query({**question.members, "bucket": written(start)})
+
+
+def _contents(found: Chosen) -> Iterator[Markup]:
+    if found.kind not in MEASURES:
+        yield nothing(NO_METRICS)
+    elif found.bucket is None or not found.bucket.n:
+        yield nothing("No truth is known of any prediction in it.")
+    else:
+        numbers = [
+            tile(m.title, said(getattr(found.bucket, m.name), m.unit)) for m in MEASURES[found.kind]
+        ]
+        yield html.Dl([tile("Truths", count(found.bucket.n)), *numbers], className="tiles small")
+        if isinstance(found.bucket, ClassificationBucket):
+            yield html.Div(
+                [_matrix(found.bucket), _classes(found.bucket)], className="side-by-side"
+            )
+
+
+def _matrix(bucket: ClassificationBucket) -> Markup:
+    """Counts, and the share of each row: what became of the truths of one class."""
+    categories = bucket.matrix.categories
+    heads: list[Any] = [("truth ↓ predicted →", "corner"), *categories, ("truths", "number sum")]
+    rows = [
+        [
+            name,
+            *(_matrix_cell(n, sum(counts), i == j) for j, n in enumerate(counts)),
+            html.Td(count(sum(counts)), className="number sum"),
+        ]
+        for i, (name, counts) in enumerate(zip(categories, bucket.matrix.values, strict=True))
+    ]
+    return html.Div(
+        [html.H3("Confusion matrix"), table("Confusion matrix", heads, rows, kind="matrix")]
+    )
+
+
+def _matrix_cell(n: int, total: int, hit: bool) -> Markup:
+    share = n / total if total else 0.0
+    return html.Td(
+        [
+            html.Span(count(n) if n else "·", className="n"),
+            html.Span(_row_share(n, total), className="share"),
+        ],
+        className="hit" if hit else "miss" if n else "empty",
+        style={"--share": f"{share:.3f}"},
+    )
+
+
+def _row_share(n: int, total: int) -> str:
+    if not n:
+        return ""
+    return f"{100 * n / total:.0f} %" if 200 * n >= total else "<1 %"
+
+
+def _classes(bucket: ClassificationBucket) -> Markup:
+    heads: list[Any] = [("Class", ""), "Truths", "Precision", "Recall", "F1"]
+    rows = [
+        [
+            one.label,
+            count(one.support),
+            *(said(n, Unit.SHARE) for n in (one.precision, one.recall, one.f1)),
+        ]
+        for one in bucket.classes
+    ]
+    return html.Div([html.H3("Classes"), table("Metrics of each class", heads, rows)])
+
+
+def bucket_rows(_: Question, found: Chosen) -> Rows:
+    """The confusion matrix, a line per pair of classes; of a regressor its errors."""
+    bucket = found.bucket
+    if isinstance(bucket, ClassificationBucket):
+        yield ["actual", "predicted", "count"]
+        for actual, counts in zip(bucket.matrix.categories, bucket.matrix.values, strict=True):
+            for predicted, n in zip(bucket.matrix.categories, counts, strict=True):
+                yield [actual, predicted, n]
+    elif bucket is not None:
+        yield from over_time_rows(_, Quality(found.kind, [bucket]))
+
+
+OVER_TIME = Panel("quality", "Quality over time", find_over_time, show_over_time, over_time_rows)
+BUCKET = Panel("bucket", "In detail", find_bucket, show_bucket, bucket_rows)

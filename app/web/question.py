@@ -1,0 +1,182 @@
+"""What a page is asked: its URL's query, read and written.
+
+The names are those of the API's parameters. Everything that decides what a page shows stands
+there, so a link shows somebody else the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Self
+from urllib.parse import parse_qsl, urlencode
+from zoneinfo import ZoneInfo
+
+from app.errors import InvalidInput
+from app.query.models import Part
+from app.query.window import Calendar, Grid, Window, average_length, fixed_grid, zones
+from app.store.registry import ModelName
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+RANGES = {
+    "15m": (15 * MINUTE, "Last 15 minutes"),
+    "1h": (HOUR, "Last hour"),
+    "3h": (3 * HOUR, "Last 3 hours"),
+    "6h": (6 * HOUR, "Last 6 hours"),
+    "24h": (DAY, "Last 24 hours"),
+    "7d": (7 * DAY, "Last 7 days"),
+    "30d": (30 * DAY, "Last 30 days"),
+    "90d": (90 * DAY, "Last 90 days"),
+    "1y": (365 * DAY, "Last 365 days"),
+}
+DEFAULT_RANGE = "24h"
+INTERVALS: dict[str, timedelta | Calendar] = {
+    **{f"{n}s": timedelta(seconds=n) for n in (1, 5, 10, 30)},
+    **{f"{n}m": n * MINUTE for n in (1, 5, 10, 15, 30)},
+    **{f"{n}h": n * HOUR for n in (1, 2, 3, 6, 12)},
+    "1d": Calendar(days=1),
+    "1w": Calendar(days=7),
+    "1mo": Calendar(months=1),
+}
+REFRESHES = {"10s": 10, "30s": 30, "1m": 60, "5m": 300}
+# A chart with more is a smear; a narrower interval can be chosen.
+AUTOMATIC_BUCKETS = 100
+MAX_BUCKETS = 2_000
+# Windows end on a bound of cells, or of minutes where they are short: no rows are cut.
+STEP, SHORT, SHORT_STEP = 5 * MINUTE, 6 * HOUR, MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A window of time cut into buckets, a moment, and a model or part of one.
+
+    `members` is the query as it was given. `bucket` is the first instant of the one looked at.
+    """
+
+    members: Mapping[str, str]
+    window: Window
+    grid: Grid
+    interval: str
+    zone: str
+    as_of: datetime | None
+    model: ModelName
+    part: Part
+    bucket: datetime | None
+
+    @classmethod
+    def read(cls, search: str, now: datetime) -> Self:
+        """Read a URL's query; what it leaves out has a default.
+
+        Raises:
+            InvalidInput: the text says what is wrong with it.
+            InvalidWindow: no window, or too many buckets.
+        """
+        members = members_of(search)
+        zone = _zone(members)
+        window = _window(members, ZoneInfo(zone), now)
+        interval = _interval(members, window)
+        grid = fixed_grid(INTERVALS[interval], zone)
+        grid.check(window, MAX_BUCKETS)
+        return cls(
+            members,
+            window,
+            grid,
+            interval,
+            zone,
+            _instant(members, "asOf", ZoneInfo(zone)),
+            ModelName(*(members.get(name, "") for name in ("namespace", "pipeline", "model"))),
+            Part(members.get("deployment") or None, members.get("version") or None),
+            _instant(members, "bucket", ZoneInfo(zone)),
+        )
+
+    def local(self, instant: datetime) -> datetime:
+        """An instant by the clock of the question's zone."""
+        return instant.astimezone(ZoneInfo(self.zone))
+
+    def clock(self, instant: datetime) -> datetime:
+        """The same as a chart takes it: what the clock shows, and no more."""
+        return self.local(instant).replace(tzinfo=None)
+
+    @property
+    def range(self) -> str:
+        """The name of a range that ends now; empty if both ends are given."""
+        given = "startTime" in self.members or "endTime" in self.members
+        return "" if given else self.members.get("range", DEFAULT_RANGE)
+
+
+# What is chosen where nothing is left out.
+EVERY = "*"
+# What a model's page has beyond the other pages.
+OF_A_MODEL = ("namespace", "pipeline", "model", "deployment", "version", "bucket")
+
+
+def members_of(search: str) -> dict[str, str]:
+    """The members of a URL's query."""
+    return dict(parse_qsl(search.lstrip("?")))
+
+
+def common(members: Mapping[str, str]) -> dict[str, str]:
+    """What stays when somebody goes to another page."""
+    return {name: value for name, value in members.items() if name not in OF_A_MODEL}
+
+
+def query(members: Mapping[str, str | None]) -> str:
+    """Members as a URL's query, without those that are empty."""
+    given = {name: value for name, value in members.items() if value}
+    return "?" + urlencode(given, safe=":") if given else ""
+
+
+def written(instant: datetime) -> str:
+    """An instant as it stands in a URL."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _zone(members: Mapping[str, str]) -> str:
+    zone = members.get("timeZone", "UTC")
+    if zone not in zones():
+        raise InvalidInput("the time zone must be one like Europe/Paris")
+    return zone
+
+
+def _window(members: Mapping[str, str], zone: ZoneInfo, now: datetime) -> Window:
+    start, end = (_instant(members, name, zone) for name in ("startTime", "endTime"))
+    if start and end:
+        return Window(start, end)
+    if start or end:
+        raise InvalidInput("a window needs both its start and its end")
+    name = members.get("range", DEFAULT_RANGE)
+    if name not in RANGES:
+        raise InvalidInput(f"the range must be one of {', '.join(RANGES)}")
+    length, _ = RANGES[name]
+    step = SHORT_STEP if length < SHORT else STEP
+    end = (
+        datetime.min.replace(tzinfo=UTC)
+        + -(-(now - datetime.min.replace(tzinfo=UTC)) // step) * step
+    )
+    return Window(end - length, end)
+
+
+def _interval(members: Mapping[str, str], window: Window) -> str:
+    name = members.get("interval", "")
+    if not name:
+        return automatic_interval(window)
+    if name not in INTERVALS:
+        raise InvalidInput(f"the interval must be one of {', '.join(INTERVALS)}")
+    return name
+
+
+def automatic_interval(window: Window) -> str:
+    """The narrowest interval that cuts a window into a chart's worth of buckets."""
+    narrowest = window.length / AUTOMATIC_BUCKETS
+    fits = (name for name, width in INTERVALS.items() if average_length(width) >= narrowest)
+    return next(fits, "1mo")
+
+
+def _instant(members: Mapping[str, str], name: str, zone: ZoneInfo) -> datetime | None:
+    text = members.get(name, "")
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"{name} must be a time like 2026-03-01T10:00:00Z") from None

@@ -1,0 +1,146 @@
+"""The pages' URLs: who may look, and what answers.
+
+Dash is loaded when somebody opens the first page: a service that is only called by programs never
+pays for it.
+"""
+
+import threading
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+import flask
+from flask import Blueprint, redirect, request
+from werkzeug.wrappers import Response
+
+from app.auth import sessions
+from app.auth.sessions import Session
+from app.errors import Forbidden, Unauthenticated
+from app.web.login import login_page
+from app.web.session import (
+    check_origin,
+    current,
+    database,
+    forget,
+    keep,
+    local_path,
+    settings,
+)
+
+blp = Blueprint("web", __name__)
+PATHS = ("/", "/model", "/executions", "/status")
+# Scripts come from here alone, but for the one line that starts Dash, by its hash. Mantine and
+# plotly set styles of their own, and draw with images in URLs.
+POLICY = (
+    "default-src 'none'; script-src 'self' {hashes}; style-src 'self' 'unsafe-inline';"
+    " img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; form-action 'self';"
+    " base-uri 'none'; frame-ancestors 'none'"
+)
+SAFE = {
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+# Where Dash's callbacks find the workspace that a request acts for.
+WORKSPACE = "truthline.workspace"
+_making = threading.Lock()
+
+
+def _dash() -> Any:
+    """The Dash application, made when it is first asked for."""
+    extensions = flask.current_app.extensions
+    with _making:
+        if "web" not in extensions:
+            from app.web.page import build  # noqa: PLC0415 - see above
+
+            extensions["web"] = build(database(), auth=settings().auth)
+    return extensions["web"]
+
+
+def _handed_over(path: str, workspace_id: int | None = None) -> Response:
+    """What Dash answers at a path of its own."""
+    environ = request.environ | {"PATH_INFO": path, WORKSPACE: workspace_id}
+    return Response.from_app(_dash().server, environ, buffered=True)
+
+
+def _page() -> Response:
+    """Open a page, or the door to it."""
+    try:
+        session = current()
+    except (Unauthenticated, Forbidden):
+        wanted = urlencode({"next": request.full_path.removesuffix("?")})
+        return redirect(f"/login?{wanted}", HTTPStatus.SEE_OTHER)
+    response = _handed_over("/web/")
+    hashes = " ".join(f"{one}" for one in _dash().csp_hashes())
+    response.headers.update(SAFE | {"Content-Security-Policy": POLICY.format(hashes=hashes)})
+    return _kept(response, session)
+
+
+def _kept(response: Response, session: Session) -> Response:
+    return keep(response, session.renewed) if session.renewed else response
+
+
+for _path in PATHS:
+    blp.add_url_rule(_path, _path.strip("/") or "home", _page)
+
+
+@blp.get("/login")
+def login() -> Response:
+    """Ask for a key."""
+    if not settings().auth:
+        return redirect("/", HTTPStatus.SEE_OTHER)
+    return login_page(request.args.get("next", "/"))
+
+
+@blp.post("/login")
+def log_in() -> Response:
+    """Begin a session, and go on to where somebody wanted to go."""
+    check_origin()
+    target = local_path(request.form.get("next", "/"))
+    try:
+        token = sessions.begin(database(), request.form.get("key", "").strip())
+    except (Unauthenticated, Forbidden) as error:
+        return login_page(target, str(error), HTTPStatus.UNAUTHORIZED)
+    return keep(redirect(target, HTTPStatus.SEE_OTHER), token)
+
+
+@blp.post("/logout")
+def log_out() -> Response:
+    """End the session."""
+    check_origin()
+    return forget(redirect("/login", HTTPStatus.SEE_OTHER))
+
+
+@blp.get("/export/<string:panel>.csv")
+def export(panel: str) -> Response:
+    """What a panel shows, as CSV."""
+    from app.web.export import as_csv  # noqa: PLC0415 - see above
+
+    session = current()
+    search = request.query_string.decode("utf-8", "replace")
+    text = as_csv(database(), panel, search, session.access.workspace_id)
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return _kept(Response(text, headers=headers, mimetype="text/csv"), session)
+
+
+@blp.get("/web/_dash-layout")
+@blp.get("/web/_dash-dependencies")
+def describe() -> Response:
+    """What the page is made of."""
+    current()
+    return _handed_over(request.path)
+
+
+@blp.post("/web/_dash-update-component")
+def update() -> Response:
+    """A part of the page, of the workspace of the session."""
+    check_origin()
+    session = current()
+    return _kept(_handed_over(request.path, session.access.workspace_id), session)
+
+
+@blp.get("/web/_dash-component-suites/<string:package>/<path:file>")
+@blp.get("/web/assets/<path:file>")
+def asset(**_path: str) -> Response:
+    """Scripts and styles; they belong to nobody."""
+    return _handed_over(request.path)

@@ -1,0 +1,93 @@
+"""The cookie that a session is kept in, and which requests may use it."""
+
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from flask import current_app, request
+from werkzeug.wrappers import Response
+
+from app.auth import sessions
+from app.auth.keys import Access, Role
+from app.auth.sessions import Session
+from app.auth.workspaces import default_workspace
+from app.config import Settings
+from app.errors import Forbidden, Unauthenticated
+from app.store.database import Database
+
+Cookied = TypeVar("Cookied", bound=Response)
+
+
+def database() -> Database:
+    """The database of the running application."""
+    found: Database = current_app.extensions["database"]
+    return found
+
+
+def settings() -> Settings:
+    """The settings of the running application."""
+    found: Settings = current_app.extensions["settings"]
+    return found
+
+
+def current() -> Session:
+    """The session of a request; without authentication everybody has one.
+
+    Raises:
+        Unauthenticated: there is none, or it has ended.
+    """
+    if not settings().auth:
+        with database().reading() as conn:
+            return Session(Access(default_workspace(conn), frozenset({Role.ADMIN})))
+    token = request.cookies.get(_name())
+    if not token:
+        raise Unauthenticated("log in at /login")
+    return sessions.resume(database(), token)
+
+
+def keep(response: Cookied, token: str) -> Cookied:
+    """Give a session's token to the browser, out of reach of scripts and of other sites."""
+    response.set_cookie(
+        _name(), token, max_age=sessions.SECONDS, secure=_secure(), httponly=True, samesite="Lax"
+    )
+    return response
+
+
+def forget(response: Cookied) -> Cookied:
+    """End the session, here and on the server."""
+    if token := request.cookies.get(_name()):
+        sessions.end(database(), token)
+    response.delete_cookie(_name(), secure=_secure(), httponly=True, samesite="Lax")
+    return response
+
+
+def check_origin() -> None:
+    """Refuse what another site's page sends: a browser says where a request comes from.
+
+    Raises:
+        Forbidden: it comes from elsewhere.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is None:  # an older browser, or no browser at all
+        origin = request.headers.get("Origin")
+        ours = {request.host, urlsplit(settings().public_url).netloc} - {""}
+        site = "none" if origin is None or urlsplit(origin).netloc in ours else "cross-site"
+    if site not in ("same-origin", "none"):
+        raise Forbidden("this request comes from a page of another site")
+
+
+def local_path(target: str) -> str:
+    """Where to go on after the login: a path of ours, whatever a link says."""
+    parts = urlsplit(target)
+    ours = target.startswith("/") and not target.startswith(("//", "/\\"))
+    return (
+        target if ours and not parts.scheme and not parts.netloc and target.isprintable() else "/"
+    )
+
+
+def _secure() -> bool:
+    return request.is_secure or settings().public_url.startswith("https:")
+
+
+def _name() -> str:
+    """With the prefix a browser takes it from nobody but this host, over https."""
+    return "__Host-truthline" if _secure() else "truthline"

@@ -1,0 +1,145 @@
+"""Parts of pages: tables, numbers beside those before, sparklines. No questions are asked here."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from app.query.inferences import Compared
+from app.web import markup as html
+from app.web.units import UNKNOWN, Delta, Good, Unit, delta, said
+
+Child = str | None
+WIDTH, HEIGHT = 96, 24
+
+
+# What only repeats in a picture what is said beside it.
+UNHEARD: dict[str, Any] = {"aria-hidden": "true"}
+
+
+def labelled(words: str) -> dict[str, Any]:
+    """What a screen reader calls a part."""
+    return {"aria-label": words}
+
+
+def table(
+    caption: str,
+    heads: Sequence[Any],
+    rows: Sequence[Sequence[Any]],
+    *,
+    kind: str = "",
+) -> Markup:
+    """A table whose first column names its rows; a head with a class is a pair."""
+    return html.Div(
+        html.Table(
+            [
+                html.Caption(caption, className="hidden"),
+                html.Thead(html.Tr([_head(head) for head in heads])),
+                html.Tbody([_row(row) for row in rows]),
+            ],
+            className=f"table {kind}".strip(),
+        ),
+        className="scroll",
+        tabIndex=0,
+        role="region",
+        **labelled(caption),
+    )
+
+
+def _head(head: Any) -> Markup:
+    text, class_name = head if isinstance(head, tuple) else (head, "number")
+    return html.Th(text, scope="col", className=class_name)
+
+
+def _row(cells: Sequence[Any]) -> Markup:
+    first, *rest = cells
+    return html.Tr(
+        [
+            html.Th(first, scope="row"),
+            *(cell if _is_cell(cell) else _cell(cell) for cell in rest),
+        ]
+    )
+
+
+def _is_cell(child: Child) -> bool:
+    return isinstance(child, Markup) and child.startswith("<td")
+
+
+def _cell(child: Child) -> Markup:
+    return html.Td(child, className="number")
+
+
+def compared(numbers: Compared[Any], unit: Unit, good: Good = Good.NEITHER) -> Markup:
+    """A number, and how it differs from that of the period before."""
+    return html.Span(
+        [
+            html.Span(said(numbers.now, unit), className="now", title=exact(numbers.now, unit)),
+            change(delta(numbers, unit, good)),
+        ],
+        className="compared",
+    )
+
+
+def exact(number: float | None, unit: Unit) -> str:
+    """All digits, for whoever points at a number that was shortened."""
+    if number is None:
+        return "not known"
+    return f"{number:,}" if unit is Unit.COUNT else repr(number)
+
+
+def change(found: Delta | None) -> Markup:
+    """A difference in words and colour."""
+    if found is None:
+        return html.Span("", className="change none")
+    return html.Span(
+        [found.text, html.Span(f" ({found.in_words})", className="hidden")],
+        className=f"change {found.tone}",
+        title=found.in_words,
+    )
+
+
+def sparkline(values: Sequence[float | None], words: str, *, from_zero: bool = True) -> Markup:
+    """A line without axes; it breaks where nothing is known."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return html.Span(UNKNOWN, className="spark-none")
+    return html.Span(
+        role="img",
+        className="spark",
+        style={
+            "maskImage": f'url("data:image/svg+xml,{quote(_drawn(values, from_zero=from_zero))}")'
+        },
+        **labelled(words),
+    )
+
+
+def _drawn(values: Sequence[float | None], *, from_zero: bool) -> str:
+    """An SVG of the line; a lone point is a dot."""
+    known = [value for value in values if value is not None]
+    low = 0.0 if from_zero else min(known)
+    high = max(*known, low + 1e-12)
+    step = WIDTH / max(len(values) - 1, 1)
+    path, pen = "", "M"
+    for place, value in enumerate(values):
+        if value is None:
+            pen = "M"
+            continue
+        y = HEIGHT - 3 - (value - low) / (high - low) * (HEIGHT - 6)
+        path += f"{pen}{place * step:.1f} {y:.1f}" + ("h.1" if pen == "M" else "")
+        pen = "L"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-2 0 {WIDTH + 4} {HEIGHT}">'
+        f'<path d="{path}" fill="none" stroke="#000" stroke-width="1.5" stroke-linecap="round"'
+        f' stroke-linejoin="round"/></svg>'
+    )
+
+
+def tile(title: str, value: Child, below: Child = None) -> Markup:
+    """One number with its name."""
+    return html.Div([html.Dt(title), html.Dd([value, below] if below else value)], className="tile")
+
+
+def nothing(words: str) -> Markup:
+    """What a panel says where there is nothing to show."""
+    return html.P(words, className="quiet")

@@ -1,0 +1,140 @@
+"""Numbers as people read them, with their units; a dash where nothing is known."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from app.query.inferences import Compared
+from app.query.window import Calendar
+
+UNKNOWN = "–"
+MINUS = "−"
+THOUSAND = 1_000
+_LETTERS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+# Whole counts up to here: 9,999, and then 10.0k.
+WHOLE = 10 * THOUSAND
+# Below, a share is told by two digits, for 0.0 % would be wrong.
+SMALL_SHARE = 0.001
+# The model's own numbers outside are told by three digits and a power of ten.
+PLAIN = (1e-3, 1e6)
+# A number that grew by more is told as a multiple: per cent of thousands are read by nobody.
+MANIFOLD = 10.0
+
+
+class Unit(Enum):
+    """What a number is of."""
+
+    COUNT = "count"
+    SHARE = "share"  # a fraction of 1
+    SECONDS = "seconds"
+    MILLISECONDS = "milliseconds"
+    OWN = "own"  # the model's own
+
+
+class Good(Enum):
+    """Which way a number should go."""
+
+    UP = 1
+    DOWN = -1
+    NEITHER = 0
+
+
+def said(number: float | None, unit: Unit) -> str:
+    """A number in its unit."""
+    if number is None or math.isnan(number):
+        return UNKNOWN
+    return _WRITTEN[unit](number).replace("-", MINUS)
+
+
+def count(number: float) -> str:
+    """A count: whole up to 9,999, then three digits and k, M, G or T."""
+    if abs(number) >= WHOLE:
+        size, letter = next((s, le) for s, le in _LETTERS if abs(number) >= s)
+        return f"{_three(number / size)}{letter}"
+    return f"{number:,.0f}"
+
+
+def _share(number: float) -> str:
+    if number and abs(number) < SMALL_SHARE:
+        return f"{100 * number:.2g} %"
+    return f"{100 * number:.1f} %"
+
+
+def _milliseconds(number: float) -> str:
+    if abs(number) < THOUSAND:
+        return f"{_three(number)} ms"
+    return f"{_three(number / THOUSAND)} s"
+
+
+def _own(number: float) -> str:
+    low, high = PLAIN
+    return f"{number:.3g}" if number and not low <= abs(number) < high else _three(number)
+
+
+def _three(number: float) -> str:
+    """Three digits, or all that stand before the point; at most three behind it."""
+    before = math.floor(math.log10(abs(number))) if number else 2
+    return f"{number:,.{min(max(2 - before, 0), 3)}f}"
+
+
+_WRITTEN = {
+    Unit.COUNT: count,
+    Unit.SHARE: _share,
+    Unit.SECONDS: lambda number: _milliseconds(THOUSAND * number),
+    Unit.MILLISECONDS: _milliseconds,
+    Unit.OWN: _own,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """How a number differs from that of the period before. `tone` is better, worse or same."""
+
+    text: str
+    tone: str
+    in_words: str
+
+
+def delta(compared: Compared[Any], unit: Unit, good: Good) -> Delta | None:
+    """The difference: of shares in points, of others in per cent; None where one is not known."""
+    if compared.now is None or compared.before is None:
+        return None
+    text = _difference(compared, unit)
+    before = f"{said(compared.before, unit)} in the period before"
+    if text is None:
+        return None
+    if not any(digit in text for digit in "123456789"):
+        return Delta("±0", "same", before)
+    moved = 1 if compared.now > compared.before else -1
+    tone = {1: "better", -1: "worse", 0: "same"}[moved * good.value]
+    return Delta(text, tone, before if tone == "same" else f"{tone}: {before}")
+
+
+def _difference(compared: Compared[Any], unit: Unit) -> str | None:
+    if unit is Unit.SHARE:
+        return _signed(f"{100 * (compared.now - compared.before):+.1f} pt")
+    change = compared.change
+    if change is None:
+        return None
+    return f"{count(1 + change)}×" if change >= MANIFOLD else _signed(f"{100 * change:+.1f} %")
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", MINUS)
+
+
+def moment(instant: datetime) -> str:
+    """An instant, to the second if it is not on a minute."""
+    return f"{instant:%Y-%m-%d %H:%M:%S}" if instant.second else f"{instant:%Y-%m-%d %H:%M}"
+
+
+def length(width: timedelta | Calendar | None) -> str:
+    """The width of a bucket in words."""
+    if isinstance(width, Calendar):
+        return {(1, 0): "day", (7, 0): "week", (0, 1): "month"}[width.days, width.months]
+    seconds = int((width or timedelta()).total_seconds())
+    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+    size, unit = next((size, unit) for size, unit in units if seconds % size == 0)
+    return f"{seconds // size} {unit}"

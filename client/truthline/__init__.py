@@ -1,0 +1,100 @@
+"""Log what your models predict and what turns out true, and ask how good they are.
+
+`Client` is the place to begin: `log_prediction` and `log_feedback` send in the background,
+`classification_metrics` and its like ask.
+"""
+
+from truthline.auth import TokenProvider
+from truthline.buffer import Counts
+from truthline.client import Client
+from truthline.errors import (
+    Forbidden,
+    InvalidRequest,
+    InvalidRows,
+    NotFound,
+    NotTruthline,
+    Refused,
+    RowProblem,
+    TooLarge,
+    TruthlineError,
+    Unauthenticated,
+    Unavailable,
+    Unloggable,
+    Unreachable,
+)
+from truthline.health import Health, HealthBucket, Spread
+from truthline.inferences import (
+    ClassStats,
+    Compared,
+    InferenceStats,
+    KnownModel,
+    Models,
+    ModelStats,
+    Quantiles,
+    Totals,
+)
+from truthline.metrics import (
+    Bucket,
+    ClassificationBucket,
+    ClassificationMetrics,
+    ClassMetrics,
+    ConfusionMatrix,
+    Freshness,
+    RegressionBucket,
+    RegressionMetrics,
+    Snapped,
+    Subject,
+)
+from truthline.outbox import Limits
+from truthline.recorder import Stats
+from truthline.sender import Verdict
+from truthline.session import Backoff
+from truthline.steps import ListMetric, StepMetric
+from truthline.version import __version__
+
+__all__ = [
+    "Backoff",
+    "Bucket",
+    "ClassMetrics",
+    "ClassStats",
+    "ClassificationBucket",
+    "ClassificationMetrics",
+    "Client",
+    "Compared",
+    "ConfusionMatrix",
+    "Counts",
+    "Forbidden",
+    "Freshness",
+    "Health",
+    "HealthBucket",
+    "InferenceStats",
+    "InvalidRequest",
+    "InvalidRows",
+    "KnownModel",
+    "Limits",
+    "ListMetric",
+    "ModelStats",
+    "Models",
+    "NotFound",
+    "NotTruthline",
+    "Quantiles",
+    "Refused",
+    "RegressionBucket",
+    "RegressionMetrics",
+    "RowProblem",
+    "Snapped",
+    "Spread",
+    "Stats",
+    "StepMetric",
+    "Subject",
+    "TokenProvider",
+    "TooLarge",
+    "Totals",
+    "TruthlineError",
+    "Unauthenticated",
+    "Unavailable",
+    "Unloggable",
+    "Unreachable",
+    "Verdict",
+    "__version__",
+]

@@ -1,0 +1,99 @@
+"""What an HTTP answer says: JSON, or one of our errors."""
+
+import email.utils
+import math
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import httpx
+
+from truthline.errors import InvalidRows, NotTruthline, Refused, RowProblem, TruthlineError, kind_of
+
+_NO_CONTENT = 204
+_UNPROCESSABLE = 422
+# Proxies answer these too, in HTML, and they mean the same.
+_SAID_BY_PROXIES = (413, 429, *range(500, 600))
+
+
+def read(answer: httpx.Response) -> Any:
+    """The JSON of an answer, None where it is without content.
+
+    Raises:
+        Refused: the server refused; which of its kinds says why.
+        NotTruthline: the answer isn't one of a Truthline.
+    """
+    if answer.status_code == _NO_CONTENT:
+        return None
+    if not answer.is_success:
+        raise error_of(answer)
+    try:
+        return answer.json()
+    except ValueError:
+        raise NotTruthline(f"{_told(answer)}, and no JSON; is this the server's URL?") from None
+
+
+def error_of(answer: httpx.Response) -> TruthlineError:
+    """What went wrong, of an answer that is no success."""
+    said = _json_object(answer)
+    if said is None and answer.status_code not in _SAID_BY_PROXIES:
+        return NotTruthline(f"{_told(answer)}, and no JSON; is this the server's URL?")
+    refused = _refused(answer, said or {})
+    problems = _row_problems((said or {}).get("errors"))
+    if answer.status_code == _UNPROCESSABLE and problems:
+        return InvalidRows(refused, problems)
+    return refused
+
+
+def seconds_asked(answer: httpx.Response) -> float | None:
+    """What `Retry-After` says: seconds, or a date; None where it isn't there or can't be read."""
+    said = answer.headers.get("Retry-After", "").strip()
+    if not said:
+        return None
+    try:
+        seconds = float(said) if said.isdecimal() else _until(said)
+    except ValueError:
+        return None
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def _until(date: str) -> float:
+    then = email.utils.parsedate_to_datetime(date)
+    if then.tzinfo is None:
+        then = then.replace(tzinfo=timezone.utc)
+    return (then - datetime.now(timezone.utc)).total_seconds()
+
+
+def _refused(answer: httpx.Response, said: Mapping[str, Any]) -> Refused:
+    """The error in any of the forms that a Truthline speaks: RFC 9457, Craft's, grpc-gateway's."""
+    words = ("detail", "message", "error_description", "title", "error")
+    detail = next((str(said[word]) for word in words if said.get(word)), "")
+    kind = str(said.get("type", "")).partition("#")[2] or str(said.get("name") or "")
+    return kind_of(answer.status_code)(
+        detail or _told(answer),
+        status=answer.status_code,
+        kind=kind,
+        request_id=answer.headers.get("X-Request-ID", ""),
+        retry_after=seconds_asked(answer),
+    )
+
+
+def _row_problems(errors: Any) -> list[RowProblem]:
+    """Problems of rows; those of parameters name no row."""
+    return [
+        RowProblem(error["index"], str(error.get("field", "")), str(error.get("reason", "")))
+        for error in (errors if isinstance(errors, list) else [])
+        if isinstance(error, dict) and isinstance(error.get("index"), int)
+    ]
+
+
+def _json_object(answer: httpx.Response) -> dict[str, Any] | None:
+    try:
+        said = answer.json()
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def _told(answer: httpx.Response) -> str:
+    return f"{answer.request.url} answered {answer.status_code} {answer.reason_phrase}".rstrip()

@@ -1,0 +1,165 @@
+"""How much models answered, in a window and in the one before it, and which models there are."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+from truthline.extras import extra
+from truthline.wire import End, Named, Start
+
+if TYPE_CHECKING:  # packages that need not be there
+    import pandas as pd
+    from plotly.graph_objects import Figure
+
+# What a model's two periods are compared by.
+MEASURES = ("inferences", "errors", "error_rate", "latency_seconds")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A number of the window and of the one before, None where there is none.
+
+    `change` is a ratio: 0.5 is half as much again. None without a number to grow from.
+    """
+
+    now: float | None
+    previous: float | None
+    change: float | None
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """Exact quantiles of a window, interpolated between neighbours."""
+
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class Totals:
+    """All models together: answered requests, failed ones, errors per request, means per output.
+
+    Latencies are in seconds, confidences and error rates in fractions of 1.
+    """
+
+    inferences: Compared
+    errors: Compared
+    error_rate: Compared
+    latency_seconds: Compared
+    confidence: Compared
+
+
+@dataclass(frozen=True)
+class ClassStats:
+    """One class of a model; `inferences` counts those with it among their `outputs`."""
+
+    label: str
+    inferences: Compared
+    outputs: Compared
+    confidence: Compared
+    confidence_quantiles: Quantiles | None
+    latency_seconds: Compared
+    deployment_types: tuple[str, ...]
+    server_versions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelStats:
+    """One model, its latencies per inference."""
+
+    namespace: str
+    pipeline: str
+    model: str
+    inferences: Compared
+    errors: Compared
+    error_rate: Compared
+    latency_seconds: Compared
+    latency_quantiles: Quantiles | None
+    classes: tuple[ClassStats, ...]
+
+    def __str__(self) -> str:
+        return _full_name(self)
+
+
+@dataclass(frozen=True)
+class InferenceStats:
+    """`[start, end)` beside `[previous_start, start)`; the busiest model first."""
+
+    start: Start
+    end: End
+    previous_start: Annotated[datetime, Named("previousStartTime")]
+    totals: Totals
+    models: tuple[ModelStats, ...]
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """A DataFrame with a row per model and measure: `now`, `previous`, `change`."""
+        pandas = extra("pandas", "pandas")
+        rows = [
+            {**_name(one), "measure": measure, **vars(getattr(one, measure))}
+            for one in self.models
+            for measure in MEASURES
+        ]
+        names = ["namespace", "pipeline", "model", "measure", "now", "previous", "change"]
+        table = pandas.DataFrame(rows, columns=names).set_index(names[:4])
+        return table.astype(float)
+
+    def plot(self) -> "Figure":
+        """A figure of each model's inferences, error rate and latency beside those before."""
+        from truthline.plots.inferences import periods  # noqa: PLC0415 - needs plotly
+
+        return periods(self)
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A model, and its answered (`inferences`) and failed requests (`errors`) in a window.
+
+    `kind` is `classification`, `regression` or `detection`, None while nothing but truths came.
+    """
+
+    namespace: str
+    pipeline: str
+    model: str
+    kind: str | None
+    versions: tuple[str, ...]
+    deployments: tuple[str, ...]
+    first_seen: datetime | None
+    last_seen: datetime | None
+    inferences: int
+    errors: int
+
+    def __str__(self) -> str:
+        return _full_name(self)
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of the workspace, by name; counts are of `[start, end)`."""
+
+    start: Start
+    end: End
+    models: tuple[KnownModel, ...]
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """A DataFrame with a row per model."""
+        pandas = extra("pandas", "pandas")
+        columns = [field.name for field in fields(KnownModel)]
+        return pandas.DataFrame([vars(one) for one in self.models], columns=columns).set_index(
+            ["namespace", "pipeline", "model"]
+        )
+
+    def plot(self) -> "Figure":
+        """A figure of each model's answered and failed requests."""
+        from truthline.plots.inferences import requests  # noqa: PLC0415 - needs plotly
+
+        return requests(self)
+
+
+def _name(one: ModelStats) -> dict[str, str]:
+    return {"namespace": one.namespace, "pipeline": one.pipeline, "model": one.model}
+
+
+def _full_name(one: ModelStats | KnownModel) -> str:
+    return " / ".join(part for part in (one.namespace, one.pipeline, one.model) if part)

@@ -1,0 +1,1 @@
+"""Figures of answers, by plotly; `pip install 'truthline[plot]'`."""

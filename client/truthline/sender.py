@@ -1,0 +1,176 @@
+"""Sending in bulk: whole tables, batch by batch, with errors that are raised."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from truthline.batch import Batch
+from truthline.errors import InvalidRows, TooLarge, Unloggable
+from truthline.outbox import Kind
+from truthline.rows import as_detections, as_label, as_scores, as_time, encode
+from truthline.session import Session
+from truthline.tables import rows_of
+from truthline.wire import camel, decode
+
+BATCH_ROWS, BATCH_BYTES = 10_000, 8 * 1024 * 1024
+
+# The wire's name of a column, and what makes its values those of the wire.
+Column = tuple[str, Callable[[Any], Any]]
+
+
+def _columns(*plain: str, **converted: Callable[[Any], Any]) -> dict[str, Column]:
+    """Columns by each of their names: `request_id` and `requestId`."""
+    both = dict.fromkeys(plain, _as_it_is) | converted
+    named = {name: (camel(name), convert) for name, convert in both.items()}
+    return named | {wire: (wire, convert) for wire, convert in named.values()}
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+_NAME = ("model", "namespace", "pipeline", "request_id", "batch_index", "value")
+_COLUMNS = {
+    Kind.PREDICTIONS: _columns(
+        *_NAME,
+        *("deployment", "version", "deployment_type", "server_version"),
+        *("confidence", "latency_seconds", "error"),
+        label=as_label,
+        scores=as_scores,
+        detections=as_detections,
+        time=as_time,
+    ),
+    Kind.FEEDBACK: _columns(*_NAME, label=as_label),
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of rows: `accepted` were stored now, `duplicates` had been stored before.
+
+    `pending` counts those among the accepted that are truths and wait for their prediction.
+    """
+
+    accepted: int = 0
+    duplicates: int = 0
+    pending: int = 0
+
+    def __add__(self, other: "Verdict") -> "Verdict":
+        return Verdict(
+            self.accepted + other.accepted,
+            self.duplicates + other.duplicates,
+            self.pending + other.pending,
+        )
+
+
+class Sender:
+    """The bulk half of a `Client`."""
+
+    _session: Session
+
+    def send_predictions(self, table: Any, **same: Any) -> Verdict:
+        """Store a table of predictions, and return when all of it is stored.
+
+        Rows are sent in batches, each stored whole or not at all, and repeated under the same key
+        where an answer got lost. Sending a table again changes nothing, as long as its rows have
+        request ids.
+
+        Args:
+            table: a DataFrame of pandas or polars, an Arrow table, or rows as mappings. Its
+                columns are named as the arguments of `log_prediction`, or as in the API.
+            same: what is the same for all rows and no column, like `model="returns-model"`.
+
+        Raises:
+            InvalidRows: some rows can't be stored, and which; those of batches before them are.
+            Unloggable: a row can't be written down; as above.
+            TruthlineError: the server doesn't take them, and which error says why.
+        """
+        return self._send(Kind.PREDICTIONS, table, same)
+
+    def send_feedback(self, table: Any, **same: Any) -> Verdict:
+        """Store a table of truths, and return when all of it is stored.
+
+        As `send_predictions`, with the columns of `log_feedback`.
+        """
+        return self._send(Kind.FEEDBACK, table, same)
+
+    def _send(self, kind: Kind, table: Any, same: Mapping[str, Any]) -> Verdict:
+        delivery = _Delivery(self._session, kind)
+        for rows in _batches(_encoded(kind, rows_of(table), same)):
+            delivery.store(rows)
+        return delivery.verdict
+
+
+class _Delivery:
+    """A table on its way: what of it is stored, and how many rows that were."""
+
+    def __init__(self, session: Session, kind: Kind) -> None:
+        self._session = session
+        self._path = f"/api/v1/{kind.value}"
+        self.verdict = Verdict()
+        self._rows = 0
+
+    def store(self, rows: list[bytes]) -> None:
+        """Store a batch; one that the server finds too large in halves.
+
+        Raises:
+            TruthlineError: it isn't stored; rows are named by their place in the table.
+        """
+        batch = Batch(rows)
+        try:
+            answer = self._session.patiently(
+                lambda: self._session.once("POST", self._path, **batch.request)
+            )
+        except TooLarge:
+            if len(rows) == 1:
+                raise
+            middle = len(rows) // 2
+            self.store(rows[:middle])
+            self.store(rows[middle:])
+        except InvalidRows as error:
+            raise error.of_table(offset=self._rows) from None
+        else:
+            self._rows += len(rows)
+            self.verdict += decode(Verdict, answer)
+
+
+def _batches(rows: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """As many rows as fit into BATCH_ROWS and BATCH_BYTES, and at least one."""
+    batch: list[bytes] = []
+    size = 0
+    for row in rows:
+        if batch and (len(batch) == BATCH_ROWS or size + len(row) >= BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += len(row) + 1
+    if batch:
+        yield batch
+
+
+def _encoded(
+    kind: Kind, rows: Iterable[Mapping[str, Any]], same: Mapping[str, Any]
+) -> Iterator[bytes]:
+    """Rows as they are sent.
+
+    Raises:
+        Unloggable: a row can't be; says which.
+    """
+    for index, row in enumerate(rows):
+        yield _row(index, {**same, **row}, _COLUMNS[kind])
+
+
+def _row(index: int, row: Mapping[str, Any], columns: Mapping[str, Column]) -> bytes:
+    try:
+        return encode(dict(_members(row, columns)))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise Unloggable(f"row {index}: {error}") from error
+
+
+def _members(row: Mapping[str, Any], columns: Mapping[str, Column]) -> Iterator[tuple[str, Any]]:
+    for name, value in row.items():
+        if name not in columns:
+            raise Unloggable(f"no column is named {name!r}: there are {', '.join(columns)}")
+        wire, convert = columns[name]
+        if value is not None:
+            yield wire, convert(value)

@@ -1,0 +1,134 @@
+"""Requests to one server, and their answers: JSON, or one of our errors."""
+
+import platform
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from truthline.answers import read
+from truthline.errors import TruthlineError, Unavailable, Unreachable
+from truthline.forks import watch
+from truthline.version import __version__
+
+_USER_AGENT = f"truthline/{__version__} python/{platform.python_version()}"
+# What a request can fail of before anything of it has left.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """How long to wait between attempts: random, up to a bound that doubles each time.
+
+    A server that asks for more is given more, up to `longest_asked`.
+    """
+
+    first: float = 0.5
+    longest: float = 30.0
+    longest_asked: float = 300.0
+
+    def seconds(self, attempt: int, asked: float | None = None) -> float:
+        """Before the next attempt, after `attempt` (from 0) has failed."""
+        bound = min(self.longest, self.first * 2.0 ** min(attempt, 32))
+        wait = random.uniform(bound / 2, bound)  # noqa: S311 - spreads clients, hides nothing
+        return max(wait, min(asked or 0.0, self.longest_asked))
+
+
+class Session:
+    """A connection pool to one server. Threads may share it; a forked process makes its own."""
+
+    def __init__(
+        self,
+        url: str,
+        auth: httpx.Auth | None,
+        *,
+        timeout: float,
+        attempts: int = 4,
+        backoff: Backoff | None = None,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.url = _checked(url)
+        self._make: Callable[[], httpx.Client] = lambda: httpx.Client(
+            base_url=self.url,
+            auth=auth,
+            timeout=timeout,
+            transport=transport,
+            headers={"User-Agent": _USER_AGENT, "Accept": "application/json"},
+        )
+        self._http = self._make()
+        self._attempts = attempts
+        self._backoff = backoff or Backoff()
+        self._sleep = sleep
+        watch(self)
+
+    def after_fork(self) -> None:
+        """Two processes on one socket would read each other's answers."""
+        self._http = self._make()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        """The JSON that is at a path; parameters that are None are left out.
+
+        Raises:
+            TruthlineError: none was given, also after several attempts.
+        """
+        given = {name: value for name, value in (parameters or {}).items() if value is not None}
+        return self.patiently(lambda: self.once("GET", path, params=given))
+
+    def patiently(self, ask: Callable[[], Any], *, repeatable: bool = True) -> Any:
+        """Ask until there is an answer, or one that no repetition will change.
+
+        What isn't `repeatable` is asked again only if the server can't have done it.
+
+        Raises:
+            TruthlineError: that of the last attempt.
+        """
+        for attempt in range(self._attempts - 1):
+            try:
+                return ask()
+            except (Unreachable, Unavailable) as error:  # noqa: PERF203 - each attempt its own
+                if not (repeatable or _left_undone(error)):
+                    raise
+                self._sleep(self._backoff.seconds(attempt, error.retry_after))
+        return ask()
+
+    def once(self, method: str, path: str, **how: Any) -> Any:
+        """The answer to a single attempt.
+
+        Raises:
+            TruthlineError: there was none, or a refusal.
+        """
+        try:
+            answer = self._http.request(method, path, **how)
+        except httpx.RequestError as error:
+            delivered = not isinstance(error, _NOT_SENT)
+            raise Unreachable(_in_words(self.url, error), delivered=delivered) from error
+        return read(answer)
+
+
+def _left_undone(error: TruthlineError) -> bool:
+    """Whether the server can't have done what it was asked."""
+    if isinstance(error, Unreachable):
+        return not error.delivered
+    return isinstance(error, Unavailable) and error.status in _NOT_BEGUN
+
+
+_NOT_BEGUN = (429, 503)
+
+
+def _in_words(url: str, error: httpx.RequestError) -> str:
+    return f"no answer from {url}: {str(error) or type(error).__name__}"
+
+
+def _checked(url: str) -> str:
+    parsed = httpx.URL(url)
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ValueError(f"the server's URL must begin with http:// or https://, not {url!r}")
+    return url.rstrip("/")

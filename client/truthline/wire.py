@@ -1,0 +1,122 @@
+"""JSON into the dataclasses of an answer: camelCase to snake_case, RFC 3339 to aware datetimes."""
+
+import dataclasses
+import re
+import types
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from truthline.errors import NotTruthline
+
+T = TypeVar("T")
+Decode = Callable[[Any], Any]
+
+# Python 3.10 reads fractions of three or six digits only, and no Z.
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:\d\d)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """What the wire calls a field, where that isn't its own name in camelCase."""
+
+    name: str
+
+
+Start = Annotated[datetime, Named("startTime")]
+End = Annotated[datetime, Named("endTime")]
+
+
+def decode(kind: type[T], value: Any, **more: Any) -> T:
+    """An object of `kind`, of its JSON, and of what isn't in there in `more`.
+
+    What the JSON has beside is left alone: a newer server may say more.
+
+    Raises:
+        NotTruthline: it isn't what this object is made of.
+    """
+    try:
+        made: T = kind(**_members(kind, value), **more)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise NotTruthline(f"the answer is no {kind.__name__}: {error!r}") from error
+    return made
+
+
+def to_time(text: str) -> datetime:
+    """Read RFC 3339.
+
+    Raises:
+        ValueError: it isn't.
+    """
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not a time with an offset: {text!r}")
+    moment, fraction, offset = match.groups()
+    offset = "+00:00" if offset == "Z" else offset
+    return datetime.fromisoformat(f"{moment}.{(fraction or '').ljust(6, '0')}{offset}")
+
+
+def to_wire(time: datetime | str | None, name: str) -> str | None:
+    """A time as the server reads it; None is left None.
+
+    Raises:
+        ValueError: it has no offset, and might be of any zone.
+    """
+    if not isinstance(time, datetime):
+        return time
+    if time.tzinfo is None:
+        raise ValueError(f"{name} has no time zone: {time.isoformat()}")
+    return time.isoformat()
+
+
+def to_duration(width: timedelta | str | None) -> str | None:
+    """A width as the server reads it; None is left None."""
+    if not isinstance(width, timedelta):
+        return width
+    return f"{width // timedelta(microseconds=1)}us"
+
+
+def _members(kind: Any, value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: read(value[wire]) for name, wire, read in _fields(kind) if wire in value}
+
+
+@cache
+def _fields(kind: Any) -> list[tuple[str, str, Decode]]:
+    hints = get_type_hints(kind, include_extras=True)
+    return [
+        (field.name, _wire_name(field.name, hints[field.name]), _decoder(hints[field.name]))
+        for field in dataclasses.fields(kind)
+    ]
+
+
+def _wire_name(name: str, hint: Any) -> str:
+    given = (note.name for note in getattr(hint, "__metadata__", ()) if isinstance(note, Named))
+    return next(given, None) or camel(name)
+
+
+@cache
+def _decoder(hint: Any) -> Decode:
+    """What reads a value of this type."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _decoder(arguments[0])
+    if origin in (Union, types.UnionType):
+        (inner,) = (one for one in arguments if one is not type(None))
+        read = _decoder(inner)
+        return lambda value: None if value is None else read(value)
+    if origin is tuple:
+        item = _decoder(arguments[0])
+        return lambda value: tuple(item(one) for one in value)
+    if hint is datetime:
+        return to_time
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        kind: type[Any] = hint
+        return lambda value: kind(**_members(kind, value))
+    return lambda value: value
+
+
+def camel(name: str) -> str:
+    """The wire's name of what Python calls in snake_case."""
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)

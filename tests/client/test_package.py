@@ -1,0 +1,100 @@
+"""The package as it is installed: with httpx alone, typed, and as its documents say."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import truthline
+import truthline.errors
+
+ROOT = Path(__file__).parents[2]
+CLIENT = ROOT / "client"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The built wheel."""
+    directory = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory)]
+    subprocess.run(command, cwd=CLIENT, check=True, capture_output=True, timeout=60)
+    (built,) = directory.glob("truthline-*.whl")
+    return built
+
+
+def test_the_wheel_holds_the_package_and_its_types(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    sources = {str(p.relative_to(CLIENT)) for p in (CLIENT / "truthline").rglob("*.py")}
+
+    assert sources | {"truthline/py.typed"} == {n for n in names if n.startswith("truthline/")}
+
+
+IMPORTS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+for name in ("pandas", "plotly", "pyarrow", "polars", "numpy"):
+    sys.modules[name] = None  # as if it weren't installed
+import truthline
+assert truthline.__file__.startswith(sys.argv[1])
+with truthline.Client("http://127.0.0.1:9") as client:
+    pass
+heavy = {"pandas", "plotly", "pyarrow", "polars", "numpy", "flask", "sqlalchemy", "app"}
+print(sorted(name for name in heavy if sys.modules.get(name)))
+metrics = truthline.RegressionMetrics(truthline.Subject("m"), "UTC", True, (), None, ())
+for ask in (metrics.to_pandas, metrics.plot):
+    try:
+        ask()
+    except ImportError as error:
+        print(error)
+"""
+
+
+def test_it_runs_from_its_wheel_with_httpx_alone(wheel):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", IMPORTS, str(wheel)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "[]",
+        "this needs pandas; install it with: pip install 'truthline[pandas]'",
+        "this needs plotly; install it with: pip install 'truthline[plot]'",
+    ]
+
+
+def test_it_asks_for_httpx_and_nothing_else():
+    project = tomllib.loads((CLIENT / "pyproject.toml").read_text())["project"]
+
+    assert [re.split(r"[<>=]", one)[0] for one in project["dependencies"]] == ["httpx"]
+    assert project["requires-python"] == ">=3.10"
+
+
+def test_what_is_exported_is_there():
+    assert sorted(truthline.__all__, key=str.casefold) == sorted(
+        set(truthline.__all__), key=str.casefold
+    )
+    assert all(hasattr(truthline, name) for name in truthline.__all__)
+
+
+def test_the_tree_of_errors_is_the_one_drawn():
+    drawn = set(re.findall(r"[├└]── (\w+)", truthline.errors.__doc__))
+    defined = {
+        kind.__name__
+        for kind in vars(truthline.errors).values()
+        if isinstance(kind, type) and issubclass(kind, truthline.TruthlineError)
+    }
+
+    assert drawn == defined - {"TruthlineError"}
+    assert defined <= set(truthline.__all__)
+
+
+@pytest.mark.parametrize("path", sorted((CLIENT / "truthline").rglob("*.py")), ids=str)
+def test_files_stay_small(path):
+    assert len(path.read_text().splitlines()) <= 400

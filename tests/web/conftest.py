@@ -1,0 +1,177 @@
+"""The demo served twice, with keys and without, and one browser for the whole session.
+
+Without Chromium the tests that need one are skipped, which the summary says.
+"""
+
+import functools
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from app.auth.keys import Role, create_key
+from app.auth.workspaces import default_workspace
+from app.config import Settings
+from app.demo.models import train
+from app.demo.replay import new_start, replay
+from app.demo.timeline import LENGTH, timeline
+from app.factory import create_app
+from app.query.window import Window
+from app.store.database import Database
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PATIENCE_MS = 60_000  # another suite may run beside
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The demo's database, the six hours that it tells of, and a key that reads it."""
+
+    settings: Settings
+    database: Database
+    workspace_id: int
+    window: Window
+    key: str
+
+
+@pytest.fixture(scope="session")
+def demo(empty_database_url, template) -> Iterator[Demo]:
+    """The demo, replayed into a database of its own."""
+    settings = Settings(database_url=empty_database_url(template))
+    database = Database.from_settings(settings)
+    with database.writing() as conn:
+        workspace_id = default_workspace(conn)
+        key = create_key(conn, workspace_id, Role.READ)
+    start = new_start(datetime.now(UTC))
+    for _ in replay(database, workspace_id, timeline(train(), start)):
+        pass
+    yield Demo(settings, database, workspace_id, Window(start, start + LENGTH), key)
+    database.dispose()
+
+
+class Quiet(WSGIRequestHandler):
+    """Keeps connections, as gunicorn does, and no log."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, *_) -> None:
+        """The service keeps its own."""
+
+
+@contextmanager
+def listening(app) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(scope="session")
+def open_url(demo) -> Iterator[str]:
+    """Where the demo is served to everybody."""
+    with listening(create_app(replace(demo.settings, auth=False), demo.database)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def guarded_url(demo) -> Iterator[str]:
+    """Where it asks for a key."""
+    with listening(create_app(demo.settings, demo.database)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("NO CHROMIUM ON THIS MACHINE: the pages were not looked at")
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        # a container's root has no user namespaces for a sandbox; and no name leads anywhere
+        arguments = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """A page in the browser, and what went on behind it."""
+
+    page: Page
+    url: str
+    complaints: list[str]
+    elsewhere: list[str]
+
+    def open(self, path: str) -> Page:
+        """Follow a link, and wait until every panel has an answer."""
+        self.page.goto(self.url + path)
+        return self.settled()
+
+    def hear(self, kind: str, said: str) -> None:
+        if kind == "error":
+            self.complaints.append(said)
+
+    def note(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.url}/", "data:", "blob:")):
+            self.elsewhere.append(request.url)
+
+    def settled(self) -> Page:
+        """Wait until nothing is asked for any more."""
+        expect(self.page.locator("main section").first).to_be_attached()
+        expect(self.page.locator("main [role=status]")).to_have_count(0)
+        expect(self.page.locator("main [data-dash-is-loading=true]")).to_have_count(0)
+        return self.page
+
+
+@pytest.fixture(scope="session")
+def profile(browser) -> Callable[[str, int], BrowserContext]:
+    """A profile of the browser that tests share: its cache saves each from loading it all anew."""
+
+    @functools.cache
+    def make(scheme: str, width: int) -> BrowserContext:
+        return new_profile(browser, scheme, width)
+
+    return make
+
+
+def new_profile(browser: Browser, scheme: str, width: int) -> BrowserContext:
+    size = {"width": width, "height": 900}
+    context = browser.new_context(viewport=size, color_scheme=scheme)
+    context.set_default_timeout(PATIENCE_MS)
+    return context
+
+
+@pytest.fixture
+def visit(browser, profile) -> Iterator[Callable[..., Visit]]:
+    """Open a page; in the end nothing has complained, and nothing has left the machine.
+
+    A `fresh` profile is without cookies and preferences of other tests.
+    """
+    visits = []
+
+    def begin(url: str, *, scheme="light", width=1440, fresh=False) -> Visit:
+        context = new_profile(browser, scheme, width) if fresh else profile(scheme, width)
+        page = context.new_page()
+        visit = Visit(page, url, [], [])
+        page.on("console", lambda said: visit.hear(said.type, said.text))
+        page.on("pageerror", lambda error: visit.hear("error", str(error)))
+        page.on("request", visit.note)
+        visits.append(visit)
+        return visit
+
+    yield begin
+    for one in visits:
+        one.page.close()
+    assert [one.complaints for one in visits] == [[] for _ in visits]
+    assert [one.elsewhere for one in visits] == [[] for _ in visits]
