@@ -211,10 +211,16 @@ def test_a_model_of_another_kind_refuses_the_event(client, traces):
     assert client.post("/api/v1/predictions", json={"predictions": [row]}).status_code == 200
     before = traces()
 
-    answer = send(client)
-    assert answer.status_code == 400
-    assert "does regression, and this is classification" in answer.json["detail"]
-    assert traces() == before
+    other = attributes("0", modelid="other", type=RESPONSE) | {"data": ROW}
+    clashing = attributes("1") | {"data": feedback(None, [[0, 1]])}
+    batch = json.dumps([other, clashing])
+    for answer in (
+        send(client),
+        client.post("/", data=batch, content_type="application/cloudevents-batch+json"),
+    ):
+        assert answer.status_code == 400
+        assert "does regression, and this is classification" in answer.json["detail"]
+        assert traces() == before
 
 
 # --- whatever anybody sends -----------------------------------------------------------------
