@@ -265,6 +265,7 @@ INVALID = [
     {"key": "a", "type": "COUNTER", "value": 1, "tags": {"a-b": "c"}},
     {"key": "a", "type": "TIMER", "value": 1, "tags": {"le": "c"}},
     {"key": "a", "type": "COUNTER", "value": 1, "tags": {"a": "\0"}},
+    {"key": "a_sum", "type": "TIMER", "value": 1},
     "a",
 ]
 

@@ -293,7 +293,7 @@ def as_json(value):
     return json.dumps(value).encode()
 
 
-@hypothesis_settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(body=FEEDBACKS | RESPONSES, type_=TYPES, strange=STRANGE, batched=st.booleans())
 def test_structured_events_are_taken_or_refused_without_a_trace(
     client, traces, body, type_, strange, batched
@@ -313,7 +313,7 @@ def test_structured_events_are_taken_or_refused_without_a_trace(
     assert client.get("/v1/metrics").status_code == 200
 
 
-@hypothesis_settings(max_examples=100, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(body=FEEDBACKS | RESPONSES, type_=TYPES, data=st.data())
 def test_binary_events_are_taken_or_refused_without_a_trace(client, traces, body, type_, data):
     said = headers(type=type_)
