@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from app.cli.serve import calm_collector
-from app.ingest import feedback, predictions
+from app.ingest import feedback, inferences
 from app.ingest.feedback import Feedback, ingest_feedback
-from app.ingest.predictions import PREDICTION_COLUMNS, Prediction, ingest_predictions
+from app.ingest.inferences import Prediction
+from app.ingest.predictions import PREDICTION_COLUMNS, ingest_predictions
 from app.ingest.rows import read_json
 from app.store.copy import copy_rows
 from app.store.database import Database
@@ -58,7 +59,7 @@ def send_predictions(database: Database, ids: list[str]) -> float:
     ]
     body = json.dumps({"predictions": rows}).encode()
     began = time.perf_counter()
-    read = read_json(body, "predictions", Prediction, predictions.check, len(ids))
+    read = read_json(body, "predictions", Prediction, inferences.check, len(ids))
     ingest_predictions(database, WORKSPACE, read)
     return time.perf_counter() - began
 

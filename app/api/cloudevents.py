@@ -13,13 +13,15 @@ from cloudevents.core.bindings.http import HTTPMessage, from_binary, to_binary
 from cloudevents.core.exceptions import BaseCloudEventException, CloudEventValidationError
 from cloudevents.core.formats.json import JSONFormat
 from flask import Response, request
+from werkzeug.exceptions import UnsupportedMediaType
 
 from app.api.access import settings
-from app.api.body import media_type, read_body
+from app.api.body import read_body
 from app.errors import InvalidInput, TooLarge
 from app.ingest.fields import text_problem
 from app.ingest.wording import UNREADABLE, in_words
 
+JSON = "application/json"
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch+json"
 PREFIX = "ce-"
@@ -32,7 +34,7 @@ _EVENT_SCHEMA = {"type": "object", "required": list(REQUIRED)}
 REQUEST_BODY = {
     "required": True,
     "content": {
-        "application/json": {"schema": {"description": "The data; attributes are headers, ce-…"}},
+        JSON: {"schema": {"description": "The data; attributes are headers, ce-…"}},
         STRUCTURED: {"schema": _EVENT_SCHEMA},
         BATCHED: {"schema": {"type": "array", "items": _EVENT_SCHEMA}},
     },
@@ -75,7 +77,10 @@ def data_of(event: BaseCloudEvent, kind: type[Data]) -> Data:
 
     Raises:
         InvalidInput: it isn't one.
+        UnsupportedMediaType: it isn't JSON.
     """
+    if not JSONFormat.JSON_CONTENT_TYPE_PATTERN.match(event.get_datacontenttype() or JSON):
+        raise UnsupportedMediaType(f"The data must be {JSON}.")
     data: Any = event.get_data()
     try:
         if isinstance(data, bytes):
@@ -95,7 +100,7 @@ def extensions(event: BaseCloudEvent) -> dict[str, str]:
 def reply_to(event: BaseCloudEvent, type_: str, source: str) -> BaseCloudEvent:
     """An event of this type and source that answers another: its id, its extensions, no content."""
     attributes = {"specversion": event.get_specversion(), "id": event.get_id()}
-    attributes |= {"type": type_, "source": source, "datacontenttype": "application/json"}
+    attributes |= {"type": type_, "source": source, "datacontenttype": JSON}
     return type(event)({**extensions(event), **attributes}, {})
 
 
@@ -118,7 +123,6 @@ def respond(events: Sequence[BaseCloudEvent]) -> Response:
 def _binary(headers: Mapping[str, str]) -> BaseCloudEvent:
     body = read_body(settings().max_body_bytes)
     if request.content_type:
-        media_type("application/json")
         headers = {**headers, "content-type": request.content_type}
     _require({name.removeprefix(PREFIX): value for name, value in headers.items()})
     message = HTTPMessage(dict(headers), body)

@@ -15,10 +15,11 @@ from app.api.observe import count_rows
 from app.api.reference import Reference, View, takes_body
 from app.auth.keys import Role
 from app.errors import InvalidInput
-from app.ingest import feedback, predictions
+from app.ingest import feedback, inferences
 from app.ingest.batch import BatchKey, Verdict
 from app.ingest.feedback import Feedback
-from app.ingest.predictions import Prediction
+from app.ingest.inferences import Prediction
+from app.ingest.predictions import ingest_predictions
 from app.ingest.rows import Check, read_json, read_ndjson
 
 blp = Blueprint("ingest", __name__, url_prefix="/api/v1", description="Predictions and truths in")
@@ -37,7 +38,7 @@ class Intake(Generic[Row]):
     store: Callable[..., Verdict]
 
 
-PREDICTIONS = Intake("predictions", Prediction, predictions.check, predictions.ingest_predictions)
+PREDICTIONS = Intake("predictions", Prediction, inferences.check, ingest_predictions)
 FEEDBACK = Intake("feedback", Feedback, feedback.check, feedback.ingest_feedback)
 
 

@@ -41,12 +41,17 @@ def count_rows(kind: str, verdict: Verdict) -> None:
             ROWS.labels(kind, name).inc(getattr(verdict, name))
 
 
-def count_events(verdict: Verdict, *, ignored: int) -> None:
-    """Count events: taken, delivered before, and of types that say nothing here."""
+def count_events(verdict: Verdict) -> None:
+    """Count events: taken, and delivered before."""
     with _never_in_the_way():
         EVENTS.labels("accepted").inc(verdict.accepted)
         EVENTS.labels("duplicates").inc(verdict.duplicates)
-        EVENTS.labels("ignored").inc(ignored)
+
+
+def count_ignored_events(number: int) -> None:
+    """Count events of types that say nothing here."""
+    with _never_in_the_way():
+        EVENTS.labels("ignored").inc(number)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from app.errors import InvalidInput
-from app.ingest.predictions import Prediction
+from app.ingest.inferences import Prediction
 from app.ingest.wording import in_words
 
 # What a server is unless it says something else.

@@ -22,7 +22,7 @@ from app.ingest.event_pairs import Half
 from app.ingest.events import Event
 from app.ingest.feedback import Feedback
 from app.ingest.fields import MAX_NAME_LENGTH
-from app.ingest.predictions import Prediction
+from app.ingest.inferences import Prediction
 
 FEEDBACK = "io.seldon.serving.feedback"
 REQUEST = "io.seldon.serving.inference.request"

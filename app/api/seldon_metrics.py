@@ -50,7 +50,9 @@ def _custom_sample(one: CustomMetric, labels: Mapping[str, str]) -> Sample | Non
         case "GAUGE":
             return sample(one.key, MetricType.GAUGE, merged, one.value)
         case "TIMER" if "le" not in one.tags:
-            return sample(one.key, MetricType.TIMER, merged, one.value * MILLISECOND)
+            timer = sample(one.key, MetricType.TIMER, merged, one.value * MILLISECOND)
+            # one named x_sum would stand in the way of one named x
+            return timer if timer.metric.stem == one.key else None
     return None
 
 

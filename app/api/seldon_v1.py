@@ -11,14 +11,14 @@ from flask import Response, current_app
 from flask_smorest import Blueprint
 
 from app.api import cloudevents
-from app.api.access import database, workspace_of_events
+from app.api.access import database, settings, workspace_of_events
 from app.api.exposition import expose
 from app.api.metrics_servers import MetricsServers
-from app.api.observe import count_events
+from app.api.observe import count_events, count_ignored_events
 from app.api.replies import send_reply
 from app.api.seldon_events import FEEDBACK, server_of, translate
 from app.auth.keys import Role
-from app.errors import InvalidInput, InvalidRows
+from app.errors import InvalidInput, InvalidRows, TooLarge
 from app.ingest.event_intake import EventIntake
 from app.ingest.events import Event
 from app.query.event_metrics import event_metrics
@@ -40,9 +40,9 @@ def post_event() -> Response:
     """
     workspace_id = workspace_of_events(Role.INGEST)
     events = cloudevents.read_events()
-    _ingest(
-        workspace_id, [(event, _translated(place, event)) for place, event in enumerate(events)]
-    )
+    brought = _translated(events)
+    _ingest(workspace_id, brought)
+    count_ignored_events(len(events) - len(brought))
     return cloudevents.respond([_reply(e) for e in events if e.get_type() == FEEDBACK])
 
 
@@ -56,23 +56,27 @@ def _intake() -> EventIntake:
     return intake
 
 
-def _translated(place: int, event: BaseCloudEvent) -> Event | None:
-    try:
-        return translate(event, _servers())
-    except InvalidInput as error:
-        raise InvalidInput(
-            f"event {place} of the batch: {error}" if place else str(error)
-        ) from None
+def _translated(events: Sequence[BaseCloudEvent]) -> list[Event]:
+    """What the events bring that say anything here."""
+    found = []
+    for place, event in enumerate(events):
+        try:
+            found.append(translate(event, _servers()))
+        except InvalidInput as error:
+            where = f"event {place} of the batch: " if len(events) > 1 else ""
+            raise InvalidInput(f"{where}{error}") from None
+    return [event for event in found if event]
 
 
-def _ingest(workspace_id: int, events: Sequence[tuple[BaseCloudEvent, Event | None]]) -> None:
-    brought = [event for _, event in events if event]
+def _ingest(workspace_id: int, events: Sequence[Event]) -> None:
+    rows = sum(len(event.predictions) + len(event.feedback) for event in events)
+    if rows > (limit := settings().max_batch_rows):
+        raise TooLarge(f"a request may bring at most {limit} rows; this one has {rows}")
     try:
-        verdict = _intake().take(workspace_id, brought)
+        count_events(_intake().take(workspace_id, events))
     except InvalidRows as error:
-        rows = "; ".join(f"{row.field} {row.reason}".strip() for row in error.errors)
-        raise InvalidInput(rows) from None
-    count_events(verdict, ignored=len(events) - len(brought))
+        reasons = "; ".join(f"{row.field} {row.reason}".strip() for row in error.errors)
+        raise InvalidInput(reasons) from None
 
 
 def _reply(event: BaseCloudEvent) -> BaseCloudEvent:

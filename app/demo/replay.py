@@ -9,7 +9,8 @@ from sqlalchemy import Connection, text
 
 from app.demo.timeline import LENGTH, NAMESPACE, Event
 from app.ingest.feedback import Feedback, ingest_feedback
-from app.ingest.predictions import Prediction, ingest_predictions
+from app.ingest.inferences import Prediction
+from app.ingest.predictions import ingest_predictions
 from app.store.database import Database
 
 BATCH_EVENTS = 500

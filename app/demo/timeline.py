@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.ingest.feedback import Feedback
-from app.ingest.predictions import Prediction
+from app.ingest.inferences import Prediction
 from app.store.registry import ModelName
 
 LENGTH = timedelta(hours=6)

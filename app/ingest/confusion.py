@@ -122,16 +122,26 @@ def _truncated(value: Scalar) -> Class:
 def _printed(value: Scalar, *, flat: bool) -> Class:
     """A label as numpy prints it: within a row of its own it is an array of one."""
     if isinstance(value, str):
-        text, inner = value, f"'{value}'"
+        text = _short(value)
+        inner = f"'{value}'"
     else:
         number = _number(MetricKind.NUMERIC, value)
-        whole = number == int(number)
-        text = str(value) if isinstance(value, bool) else str(int(number)) if whole else str(value)
+        text = str(int(number) if number == int(number) else number)
         inner = _in_an_array(value) if isinstance(value, float) else str(value)
-    problem = text_problem(text) or (len(text) > MAX_NAME_LENGTH - len(PREFIX) and "is too long")
-    if problem:
-        raise InvalidInput(f"a label {problem}")
     return Class(f"{PREFIX}{text}", f"{PREFIX}{value}" if flat else f"{PREFIX}[{inner}]")
+
+
+def _short(label: str) -> str:
+    """The label, if it can be kept.
+
+    Raises:
+        InvalidInput: it can't.
+    """
+    if len(label) > (longest := MAX_NAME_LENGTH - len(PREFIX)):
+        raise InvalidInput(f"a label must have at most {longest} characters")
+    if problem := text_problem(label):
+        raise InvalidInput(f"a label {problem}")
+    return label
 
 
 def _in_an_array(number: float) -> str:
@@ -148,6 +158,8 @@ def _number(kind: MetricKind, value: Scalar) -> int | float:
     Raises:
         InvalidInput: it isn't.
     """
-    if isinstance(value, str) or not -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE:
-        raise InvalidInput(f"{kind} expects finite numbers, not {str(value)[:40]!r}")
+    if isinstance(value, str):
+        raise InvalidInput(f"{kind} expects numbers, not the text {value[:40]!r}")
+    if not -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE:
+        raise InvalidInput(f"{kind} expects finite numbers of a magnitude up to {MAX_MAGNITUDE}")
     return value

@@ -9,14 +9,16 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, text
 
-from app.ingest import feedback, predictions
+from app.ingest import feedback, inferences, predictions
 from app.ingest.batch import refuse_if_any
 from app.ingest.event_lookups import Lookup, look_up, those_that_waited
 from app.ingest.event_metrics import Sample, append
 from app.ingest.event_pairs import Half, fill_in, match
 from app.ingest.feedback import Feedback, prepare_feedback, store_feedback
+from app.ingest.inferences import Prediction
 from app.ingest.keys import own_keys, request_key, share_keys
-from app.ingest.predictions import Placed, Prediction, prepare_predictions, store_predictions
+from app.ingest.models import refuse_known_clashes
+from app.ingest.predictions import Placed, prepare_predictions, store_predictions
 from app.store.database import Database
 from app.store.metrics import Metric
 
@@ -76,8 +78,10 @@ class _Prepared:
 def _prepare(database: Database, workspace_id: int, events: Mapping[UUID, Event]) -> _Prepared:
     made = list(chain.from_iterable(event.predictions for event in events.values()))
     told = list(chain.from_iterable(event.feedback for event in events.values()))
-    refuse_if_any(predictions.check(index, row) for index, row in enumerate(made))
+    refuse_if_any(inferences.check(index, row) for index, row in enumerate(made))
     refuse_if_any(feedback.check(index, row) for index, row in enumerate(told))
+    claims = [*map(inferences.claim_of, made), *map(feedback.claim_of, told)]
+    refuse_known_clashes(database.registry, workspace_id, claims)
     metrics = {sample.metric for event in events.values() for sample in event.samples}
     return _Prepared(
         workspace_id,

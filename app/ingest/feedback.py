@@ -113,7 +113,7 @@ def prepare_feedback(
     Raises:
         InvalidRows: one is of another kind than its model.
     """
-    claims = [_claim_of(row) for row in feedback]
+    claims = [claim_of(row) for row in feedback]
     models = respect_kinds(database.registry, workspace_id, claims)
     truths = _place(database.registry, workspace_id, feedback, [models[c.model] for c in claims])
     return Prepared(workspace_id, truths, claims, models)
@@ -156,7 +156,8 @@ def _truth_problem(row: Feedback) -> str | None:
     return None
 
 
-def _claim_of(row: Feedback) -> Claim:
+def claim_of(row: Feedback) -> Claim:
+    """What a truth says of its model's kind."""
     name = ModelName(row.namespace, row.pipeline, row.model)
     if row.label is not None:
         return Claim(name, Kind.CLASSIFICATION, "label")

@@ -29,13 +29,22 @@ def settle_kinds(
     Raises:
         InvalidRows: a row is of another kind than its model.
     """
-    kinds = _first_kinds(claims)
-    known = registry.known_models(workspace_id, kinds)
-    _refuse_clashes(claims, kinds | {n: m.kind for n, m in known.items() if m.kind})
-    models = registry.register_models(workspace_id, kinds)
+    refuse_known_clashes(registry, workspace_id, claims)
+    models = registry.register_models(workspace_id, _first_kinds(claims))
     # once more: another writer may have settled a kind since we looked
     _refuse_clashes(claims, {name: model.kind for name, model in models.items()})
     return models
+
+
+def refuse_known_clashes(registry: Registry, workspace_id: int, claims: Sequence[Claim]) -> None:
+    """Check claims against each other and against what is registered; registers nothing.
+
+    Raises:
+        InvalidRows: a row is of another kind than its model, or than an earlier row of it.
+    """
+    kinds = _first_kinds(claims)
+    known = registry.known_models(workspace_id, kinds)
+    _refuse_clashes(claims, kinds | {n: m.kind for n, m in known.items() if m.kind})
 
 
 def respect_kinds(

@@ -34,7 +34,7 @@ class Metric(NamedTuple):
 
     @property
     def stem(self) -> str:
-        """The name without the endings of an exposition; no two types share one."""
+        """The name without the endings of an exposition; of one stem all are of one type."""
         return _ENDINGS.sub("", self.name) or self.name
 
     @property

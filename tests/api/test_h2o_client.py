@@ -12,7 +12,8 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import text
 
-from app.ingest.predictions import Prediction, ingest_predictions
+from app.ingest.inferences import Prediction
+from app.ingest.predictions import ingest_predictions
 from tests.api.live import serving
 
 DEPLOYMENT_ID = "f9fa4db1-2f30-4b10-ace2-f383a9f74880"

@@ -40,6 +40,7 @@ TABLE = [
     (NUMERIC, [7], [7.0], right("CLASS_7.0", "CLASS_7")),
     (NUMERIC, [7.0], [7], right("CLASS_7", "CLASS_7.0")),
     (NUMERIC, [1, 2], [2, 2], wrong("CLASS_2", "CLASS_1")),
+    (NUMERIC, [True], [1], right("CLASS_1", "CLASS_True")),
     (NUMERIC, ["a"], ["a"], right("CLASS_a")),
     (NUMERIC, ["a"], ["b"], wrong("CLASS_b", "CLASS_a")),
     (NUMERIC, [[7]], [[7]], right("CLASS_[7]")),
@@ -264,6 +265,7 @@ INVALID = [
     {"key": "a", "type": "COUNTER", "value": 1, "tags": {"a-b": "c"}},
     {"key": "a", "type": "TIMER", "value": 1, "tags": {"le": "c"}},
     {"key": "a", "type": "COUNTER", "value": 1, "tags": {"a": "\0"}},
+    {"key": "a_sum", "type": "TIMER", "value": 1},
     "a",
 ]
 

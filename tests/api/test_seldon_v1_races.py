@@ -99,7 +99,7 @@ def clients(processes):
     return make
 
 
-@hypothesis_settings(max_examples=8)
+@hypothesis_settings(max_examples=6)
 @given(
     inferences=st.lists(INFERENCES, min_size=4, max_size=16),
     seed=st.integers(0, 2**16),

@@ -13,7 +13,7 @@ from app.config import Settings
 from app.demo import replay
 from app.demo.timeline import timeline
 from app.factory import create_app
-from app.ingest.predictions import Prediction
+from app.ingest.inferences import Prediction
 from app.store.database import Database
 from tests.demo.conftest import count_rows, invoke, run_once
 

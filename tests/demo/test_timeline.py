@@ -9,7 +9,7 @@ import pytest
 from app.demo.models import train
 from app.demo.timeline import LENGTH, REQUESTS, timeline
 from app.ingest.feedback import Feedback
-from app.ingest.predictions import Prediction
+from app.ingest.inferences import Prediction
 
 START = datetime(2026, 3, 1, 22, 30, tzinfo=UTC)
 

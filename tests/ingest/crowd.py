@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from app.config import Settings
 from app.ingest.feedback import Feedback
-from app.ingest.predictions import Prediction
+from app.ingest.inferences import Prediction
 from app.store.database import Database
 from app.store.registry import ModelName
 

@@ -8,7 +8,8 @@ from app.config import Settings
 from app.errors import InvalidRows
 from app.ingest import feedback
 from app.ingest.feedback import Feedback, ingest_feedback
-from app.ingest.predictions import Prediction, ingest_predictions
+from app.ingest.inferences import Prediction
+from app.ingest.predictions import ingest_predictions
 
 PENDING = text("""
     SELECT count(*) FROM pending_feedback JOIN model ON model.id = model_id

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 
 from app.ingest.feedback import Feedback, ingest_feedback
-from app.ingest.predictions import Prediction, ingest_predictions
+from app.ingest.inferences import Prediction
+from app.ingest.predictions import ingest_predictions
 from app.query.window import Window
 from app.store.registry import Kind, ModelName
 from app.store.subscriptions import subscribe

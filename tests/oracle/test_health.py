@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.config import Settings
-from app.ingest.predictions import Prediction, ingest_predictions
+from app.ingest.inferences import Prediction
+from app.ingest.predictions import ingest_predictions
 from app.query.deployments import deployment
 from app.query.health import EPOCH, PARTS, load, spreads, tenths
 from app.query.window import Window

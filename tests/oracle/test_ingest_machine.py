@@ -14,7 +14,8 @@ from sqlalchemy import text
 
 from app.ingest.batch import BatchKey, Verdict
 from app.ingest.feedback import Feedback, ingest_feedback
-from app.ingest.predictions import Prediction, ingest_predictions
+from app.ingest.inferences import Prediction
+from app.ingest.predictions import ingest_predictions
 from app.query.classification import classification_metrics
 from app.query.window import Window
 from tests.oracle.plain import new_name, within

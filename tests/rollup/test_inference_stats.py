@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.auth.workspaces import find_or_create_workspace
-from app.ingest.predictions import Detection, Prediction, ingest_predictions
+from app.ingest.inferences import Detection, Prediction
+from app.ingest.predictions import ingest_predictions
 from app.query.inferences import class_stats, inference_totals, model_stats
 from app.query.models import known_models
 from app.query.window import Window

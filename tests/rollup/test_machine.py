@@ -11,7 +11,8 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 from sqlalchemy import text
 
 from app.ingest.feedback import Feedback, ingest_feedback
-from app.ingest.predictions import Detection, Prediction, ingest_predictions
+from app.ingest.inferences import Detection, Prediction
+from app.ingest.predictions import ingest_predictions
 from app.rollup.fold import fold
 from app.rollup.refresh import refresh
 from app.store.registry import ModelName

@@ -1,0 +1,145 @@
+"""One inference as it arrives: its form, what no single field can tell, and its outputs."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from app.errors import RowError
+from app.ingest.batch import first_problem
+from app.ingest.fields import (
+    BatchIndex,
+    Fraction,
+    Instant,
+    Name,
+    RequiredName,
+    Seconds,
+    Value,
+    number_problem,
+    text_problem,
+    time_problem,
+)
+from app.ingest.models import Claim
+from app.store.registry import Kind, ModelName
+
+# An inference that found nothing is one output of this label, with confidence 0.
+NOTHING_DETECTED = ""
+
+
+class Detection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One object that a detector found."""
+
+    label: RequiredName
+    confidence: Fraction | None = None
+
+
+class Prediction(
+    msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True, frozen=True
+):
+    """One inference as it arrives, with one output: a label, scores, a value or detections.
+
+    `scores` gives each class its probability: the largest is the label (the first of equals)
+    and its probability the confidence. A failed inference (`error`) may have no output.
+    """
+
+    model: RequiredName
+    time: Instant | None = None
+    namespace: Name = ""
+    pipeline: Name = ""
+    deployment: Name = ""
+    version: Name = ""
+    request_id: RequiredName | None = None
+    batch_index: BatchIndex = 0
+    label: RequiredName | None = None
+    confidence: Fraction | None = None
+    scores: dict[RequiredName, Fraction] | None = None
+    value: Value | None = None
+    detections: list[Detection] | None = None
+    latency_seconds: Seconds | None = None
+    error: bool = False
+    deployment_type: Name = ""
+    server_version: Name = ""
+
+
+class Output(NamedTuple):
+    """One output as it is stored; all None for a failed inference."""
+
+    label: str | None = None
+    value: float | None = None
+    confidence: float | None = None
+
+
+# What a failed inference is stored as.
+FAILED = (Output(),)
+
+
+def check(index: int, row: Prediction) -> RowError | None:
+    """What no single field can tell: that there is one output, and that all can be stored."""
+    problems = {
+        "": _output_problem(row),
+        "confidence": _confidence_problem(row),
+        "time": time_problem(row.time) if row.time else None,
+        "scores": text_problem(*(row.scores or ())),
+        "detections": text_problem(*(found.label for found in row.detections or ())),
+        "value": number_problem(row.value),
+        "latencySeconds": number_problem(row.latency_seconds),
+        "model": text_problem(row.model),
+        "namespace": text_problem(row.namespace),
+        "pipeline": text_problem(row.pipeline),
+        "deployment": text_problem(row.deployment),
+        "version": text_problem(row.version),
+        "requestId": text_problem(row.request_id),
+        "label": text_problem(row.label),
+        "deploymentType": text_problem(row.deployment_type),
+        "serverVersion": text_problem(row.server_version),
+    }
+    return first_problem(index, problems)
+
+
+def outputs_of(row: Prediction) -> Sequence[Output]:
+    """The rows that one prediction is stored as."""
+    if row.label is not None:
+        return (Output(label=row.label, confidence=row.confidence),)
+    if row.scores:
+        label = max(row.scores, key=row.scores.__getitem__)
+        return (Output(label=label, confidence=row.scores[label]),)
+    if row.value is not None:
+        return (Output(value=row.value),)
+    if row.detections:
+        return tuple(Output(label=d.label, confidence=d.confidence) for d in row.detections)
+    if row.detections is not None:
+        return (Output(label=NOTHING_DETECTED, confidence=0.0),)
+    return FAILED
+
+
+def _output_problem(row: Prediction) -> str | None:
+    given = [name for name in ("label", "scores", "value", "detections") if _has(row, name)]
+    if len(given) > 1:
+        return f"has more than one output: {', '.join(given)}"
+    if not given and not row.error:
+        return "has no output: give label, scores, value or detections, or say error"
+    if row.scores is not None and not row.scores:
+        return "scores is empty"
+    return None
+
+
+def _has(row: Prediction, name: str) -> bool:
+    return getattr(row, name) is not None
+
+
+def _confidence_problem(row: Prediction) -> str | None:
+    if row.confidence is not None and row.label is None:
+        return "goes with label only"
+    return None
+
+
+def claim_of(row: Prediction) -> Claim:
+    """What a prediction says of its model's kind."""
+    name = ModelName(row.namespace, row.pipeline, row.model)
+    if row.value is not None:
+        return Claim(name, Kind.REGRESSION, "value")
+    if row.detections is not None:
+        return Claim(name, Kind.DETECTION, "detections")
+    if row.label is not None or row.scores is not None:
+        return Claim(name, Kind.CLASSIFICATION, "scores" if row.scores else "label")
+    return Claim(name, None, "")
