@@ -1,6 +1,7 @@
 """What is logged arrives once and in order, whatever the network does, and the host never waits."""
 
 import logging
+import signal
 import socket
 import time
 from datetime import UTC, datetime
@@ -272,3 +273,40 @@ def test_the_log_says_when_the_server_is_back(url, workspace, caplog):
     assert len(said) == 2
     assert "no answer from" in said[0]
     assert said[1] == "the server answers again"
+
+
+def test_an_error_nobody_thought_of_ends_nothing(url, workspace, database, caplog):
+    keys = iter([RuntimeError("no vault today"), workspace.admin_key])
+
+    def key():
+        found = next(keys, workspace.admin_key)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    with Client(url, key, backoff=SOON) as client:
+        id_ = client.log_prediction("pets", label="cat")
+        assert client.flush(10)
+
+    assert request_ids(database, workspace) == [id_]
+    (said,) = warnings_of(caplog)
+    assert "no vault today" in said
+
+
+def test_a_signal_may_log_in_the_middle_of_logging(truthline):
+    def handle(*_):
+        truthline.log_prediction("pets", label="dog")
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    try:
+        for _ in range(5_000):
+            truthline.log_prediction("pets", label="cat")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert truthline.flush(60)
+    predictions = truthline.stats().predictions
+    assert predictions == Counts(logged=predictions.logged, sent=predictions.logged)
+    assert predictions.logged > 5_000
