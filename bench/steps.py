@@ -35,13 +35,14 @@ from app.store.database import Database
 from bench.database import another_database, fresh_database
 
 MLFLOW = Path(sys.prefix) / "mlflow" / "bin"
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
 VALUES, LISTS, NAMES = 50_000, 2, 100
 QUESTIONS = {
     "log": "log 100,000 values",
     "list": "read a list of 50,000",
     "last": "read the last of 100 names",
 }
+TRIES = {"log": 1, "list": 3, "last": 50}  # in each round
 Ask = Callable[[str], float]
 
 
@@ -50,13 +51,23 @@ def main(rounds: int = 5) -> None:
     with fresh_database() as database, another_database(database) as other:
         describe(database)
         with truthline(database) as ours, mlflow(other) as theirs:
-            times = [(ours(what), theirs(what)) for _ in range(rounds) for what in QUESTIONS]
-    print(
-        f"{'milliseconds, fastest of ' + str(rounds):34}{'Truthline':>10}{'MLflow':>10}{'ratio':>8}"
-    )
-    for place, question in enumerate(QUESTIONS.values()):
-        mine, other_one = map(min, zip(*times[place :: len(QUESTIONS)], strict=True))
-        print(f"{question:34}{mine * 1000:10.1f}{other_one * 1000:10.1f}{other_one / mine:8.1f}")
+            peers = (ours, theirs)
+            times = [
+                [fastest(peer, what) for peer in peers for what in QUESTIONS] for _ in range(rounds)
+            ]
+            floor = fastest(ours, "nothing")
+    best = [1000 * min(column) for column in zip(*times, strict=True)]
+    print(f"{'milliseconds, the fastest':34}{'Truthline':>10}{'MLflow':>10}{'ratio':>8}")
+    for question, mine, other_one in zip(
+        QUESTIONS.values(), best, best[len(QUESTIONS) :], strict=False
+    ):
+        print(f"{question:34}{mine:10.1f}{other_one:10.1f}{other_one / mine:8.1f}")
+    print(f"{'floor: the SDK asks /livez':34}{floor * 1000:10.1f}")
+
+
+def fastest(ask: Ask, what: str) -> float:
+    """Seconds of the fastest of a round's tries."""
+    return min(ask(what) for _ in range(TRIES.get(what, 50)))
 
 
 def describe(database: Database) -> None:
@@ -78,20 +89,22 @@ def truthline(database: Database) -> Iterator[Ask]:
     url = database.engine.url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "app.cli", "serve"]
     with serving("Truthline", command, "/readyz", TRUTHLINE_DATABASE_URL=url) as address:
-        peer = Ours(CraftAiSdk(sdk_token=key, environment_url=address, control_url=address))
-        yield lambda what: timed({"log": peer.log, "list": peer.list, "last": peer.last}[what])
+        peer = Ours(address, key)
+        asks = {"log": peer.log, "list": peer.list, "last": peer.last, "nothing": peer.nothing}
+        yield lambda what: timed(asks[what])
 
 
 class Ours:
     """The same as MLflow's peer does, in the words of Craft AI's SDK."""
 
-    def __init__(self, sdk: CraftAiSdk) -> None:
-        self.sdk = sdk
+    def __init__(self, address: str, key: str) -> None:
+        self.address = address
+        self.sdk = CraftAiSdk(sdk_token=key, environment_url=address, control_url=address)
         self.numbers = itertools.count()
         self.logged = ""
         with inside("named"):
             for number in range(NAMES):
-                sdk.record_metric_value(f"metric-{number}", 0.5)
+                self.sdk.record_metric_value(f"metric-{number}", 0.5)
 
     def log(self) -> None:
         """Log 100,000 values; the SDK makes batches of 10,000."""
@@ -110,6 +123,10 @@ class Ours:
         """Read the last values of 100 metrics."""
         found = self.sdk.get_metrics(execution_id="named")
         assert len(found) == NAMES  # noqa: S101 - as above
+
+    def nothing(self) -> None:
+        """Ask for what costs the server nothing: no key, no database."""
+        self.sdk._session.get(f"{self.address}/livez")  # noqa: SLF001 - as the SDK asks
 
 
 @contextmanager
@@ -214,7 +231,7 @@ def await_answer(process: subprocess.Popen[bytes], url: str, log: IO[bytes]) -> 
         try:
             if requests.get(url, timeout=5).ok:
                 return
-        except requests.ConnectionError:
+        except requests.RequestException:
             pass
         time.sleep(0.1)
     log.seek(0)

@@ -91,4 +91,5 @@ def _texts(part: Any) -> Iterator[str]:
         yield part
     elif isinstance(part, dict | list):
         for inner in part.values() if isinstance(part, dict) else part:
-            yield from _texts(inner)
+            if not isinstance(inner, float):  # a list may hold thousands
+                yield from _texts(inner)

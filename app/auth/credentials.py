@@ -18,7 +18,7 @@ def access_of(database: Database, issuer: Issuer | None, credential: str) -> Acc
     """
     if issuer and issuer.signs(credential):
         return _access_by_issuer(database, issuer, credential)
-    with database.reading() as conn:
+    with database.glancing() as conn:
         key = key_behind(conn, credential) if is_jwt(credential) else live_key(conn, credential)
     note_use(database, key)
     return key.access

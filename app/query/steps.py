@@ -3,15 +3,18 @@
 The definitions stand in `sql/views/90_steps.sql`; here they are asked for and named.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from app.errors import UnknownStepMetric
 from app.query.window import Grid, Window, bounds
+
+PORTION = 250_000  # values: what an answer holds in memory at a time, some 5 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,7 @@ class Which:
         return {column: value for column, value in named.items() if value is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class StepMetric:
+class StepMetric(NamedTuple):
     """A metric of an execution: how many values were recorded, and the last of them.
 
     `pipeline` and `deployment` are empty where not told.
@@ -60,20 +62,41 @@ def step_metrics(
 ) -> Page:
     """Scalars or lists of a workspace, `size` of them from `offset` on.
 
-    Cost: an index; all metrics that match are counted where the page doesn't show how many.
+    Cost: one statement, which is one snapshot: through an index, counting all that match.
     """
     conditions = which.conditions()
-    where = "".join(f" AND {column} = :{column}" for column in conditions)
     asked = conditions | {"workspace": workspace_id, "is_list": is_list}
-    rows = conn.execute(text(_PAGE + where + _IN_ORDER), asked | {"size": size, "offset": offset})
-    metrics = [StepMetric(*row) for row in rows]
-    if 0 < len(metrics) < size:
-        return Page(metrics, offset + len(metrics))
-    return Page(metrics, conn.execute(text(_COUNT + where), asked).scalar_one())
+    asked |= {"size": size, "offset": offset}
+    rows = conn.execute(_page_of(tuple(conditions)), asked).all()
+    metrics = [StepMetric._make(row[1:]) for row in rows if row.id is not None]
+    return Page(metrics, rows[0].total)
+
+
+@cache
+def _page_of(columns: tuple[str, ...]) -> TextClause:
+    """The statement of a page, with conditions on some columns: each has an index of its own."""
+    matching = "".join(f" AND {column} = :{column}" for column in columns)
+    return text(_PAGE.format(matching=matching))
+
+
+def portions(metrics: Iterable[StepMetric]) -> Iterator[list[StepMetric]]:
+    """Lists in their order, together as many as `list_values` should be asked for at once."""
+    portion: list[StepMetric] = []
+    n_values = 0
+    for metric in metrics:
+        if portion and n_values + metric.n_values > PORTION:
+            yield portion
+            portion, n_values = [], 0
+        portion.append(metric)
+        n_values += metric.n_values
+    if portion:
+        yield portion
 
 
 def list_values(conn: Connection, metrics: Sequence[StepMetric]) -> list[bytes]:
     """The values of each of these lists as a JSON array, as many as it had when it was looked up.
+
+    What was appended since is left out, so that these may be asked for in another snapshot.
 
     Cost: the rows of the lists, one per append, through an index. The database writes them: as
     objects of Python half a million numbers would take longer, and hold up other requests.
@@ -204,12 +227,18 @@ def _nothing(asked: dict[str, Any]) -> str:
     return f"no {'list' if asked['is_list'] else 'scalar'} {asked['name']}{named}"
 
 
+# There is one row at least, which tells the total.
 _PAGE = """
-    SELECT id, execution, pipeline, deployment, name, n_values, value, created_at, recorded_at
-    FROM truthline.step_metrics(:workspace) WHERE is_list = :is_list
+    SELECT counted.total, page.*
+    FROM (SELECT count(*) AS total FROM truthline.step_metrics(:workspace)
+          WHERE is_list = :is_list {matching}) AS counted
+    LEFT JOIN (SELECT id, execution, pipeline, deployment, name, n_values, value, created_at,
+                      recorded_at
+               FROM truthline.step_metrics(:workspace)
+               WHERE is_list = :is_list {matching}
+               ORDER BY id LIMIT :size OFFSET :offset) AS page ON true
+    ORDER BY page.id
 """
-_IN_ORDER = " ORDER BY id LIMIT :size OFFSET :offset"
-_COUNT = "SELECT count(*) FROM truthline.step_metrics(:workspace) WHERE is_list = :is_list"
 _VALUES = text("""
     SELECT metric_id,
            string_agg(btrim(array_to_json(values)::text, '[]'), ',' ORDER BY received_at) AS values
