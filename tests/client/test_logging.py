@@ -94,7 +94,7 @@ fates = st.lists(st.sampled_from(Fate), max_size=12)
 
 
 @given(fates=fates, rows=st.integers(1, 10))
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_each_row_is_stored_once_and_in_order(url, database, workspace, fates, rows):
     network = Unreliable(fates)
     client = Client(url, workspace.admin_key, transport=network, backoff=SOON, limits=SMALL)
@@ -109,7 +109,7 @@ def test_each_row_is_stored_once_and_in_order(url, database, workspace, fates, r
 
 
 @given(fates=fates, labels=st.lists(st.sampled_from("abc"), min_size=1, max_size=8))
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_the_last_truth_stands(url, database, workspace, fates, labels):
     client = Client(
         url, workspace.admin_key, transport=Unreliable(fates), backoff=SOON, limits=SMALL
