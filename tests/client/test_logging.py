@@ -4,6 +4,7 @@ import logging
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import numpy as np
@@ -253,6 +254,17 @@ def test_closing_takes_no_longer_than_it_may():
 
     assert time.monotonic() - began < 9  # the request itself waits for ten
     assert client.stats().total == Counts(logged=1, dropped=1)
+
+
+def test_whoever_waits_is_told_of_the_end():
+    client = away()
+    client.log_prediction("pets", label="cat")
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(client.flush)
+        client.close(timeout=0)
+
+    assert waiting.result() is False
+    assert client.flush() is False
 
 
 def test_after_the_end_rows_are_dropped(truthline):
