@@ -141,7 +141,7 @@ class Outbox:
             self._flushing += 1
             self._stirred.notify()
             try:
-                return self._settled.wait_for(self._idle, timeout)
+                return self._settled.wait_for(self._idle, timeout) and not self._given_up
             finally:
                 self._flushing -= 1
 
@@ -157,8 +157,9 @@ class Outbox:
             thread.join(seconds)
         atexit.unregister(self.close)
         with self._lock:
-            self._given_up = True
             left = sum(buffer.abandon() for buffer in self._buffers.values())
+            self._given_up = self._given_up or left > 0
+            self._settled.notify_all()
         if left:
             _log.warning("%d rows were not sent before the end, and are lost", left)
 
@@ -245,7 +246,7 @@ class Outbox:
         self._settle(kind, refused=rows)
 
     def _on_away(self, error: Exception) -> None:
-        self.last_problem = f"{error or type(error).__name__}"
+        self.last_problem = str(error) or type(error).__name__
         self._warn_once(
             "away",
             "%s; predictions and feedback wait, up to %d rows each, then the oldest are dropped",

@@ -1,8 +1,10 @@
 """What is logged arrives once and in order, whatever the network does, and the host never waits."""
 
 import logging
+import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import numpy as np
@@ -93,7 +95,7 @@ fates = st.lists(st.sampled_from(Fate), max_size=12)
 
 
 @given(fates=fates, rows=st.integers(1, 10))
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_each_row_is_stored_once_and_in_order(url, database, workspace, fates, rows):
     network = Unreliable(fates)
     client = Client(url, workspace.admin_key, transport=network, backoff=SOON, limits=SMALL)
@@ -108,7 +110,7 @@ def test_each_row_is_stored_once_and_in_order(url, database, workspace, fates, r
 
 
 @given(fates=fates, labels=st.lists(st.sampled_from("abc"), min_size=1, max_size=8))
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_the_last_truth_stands(url, database, workspace, fates, labels):
     client = Client(
         url, workspace.admin_key, transport=Unreliable(fates), backoff=SOON, limits=SMALL
@@ -254,6 +256,17 @@ def test_closing_takes_no_longer_than_it_may():
     assert client.stats().total == Counts(logged=1, dropped=1)
 
 
+def test_whoever_waits_is_told_of_the_end():
+    client = away()
+    client.log_prediction("pets", label="cat")
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(client.flush)
+        client.close(timeout=0)
+
+    assert waiting.result() is False
+    assert client.flush() is False
+
+
 def test_after_the_end_rows_are_dropped(truthline):
     truthline.close()
     truthline.log_prediction("pets", label="cat")
@@ -272,3 +285,40 @@ def test_the_log_says_when_the_server_is_back(url, workspace, caplog):
     assert len(said) == 2
     assert "no answer from" in said[0]
     assert said[1] == "the server answers again"
+
+
+def test_an_error_nobody_thought_of_ends_nothing(url, workspace, database, caplog):
+    keys = iter([RuntimeError("no vault today"), workspace.admin_key])
+
+    def key():
+        found = next(keys, workspace.admin_key)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    with Client(url, key, backoff=SOON) as client:
+        id_ = client.log_prediction("pets", label="cat")
+        assert client.flush(10)
+
+    assert request_ids(database, workspace) == [id_]
+    (said,) = warnings_of(caplog)
+    assert "no vault today" in said
+
+
+def test_a_signal_may_log_in_the_middle_of_logging(truthline):
+    def handle(*_):
+        truthline.log_prediction("pets", label="dog")
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    try:
+        for _ in range(5_000):
+            truthline.log_prediction("pets", label="cat")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert truthline.flush(60)
+    predictions = truthline.stats().predictions
+    assert predictions == Counts(logged=predictions.logged, sent=predictions.logged)
+    assert predictions.logged > 5_000

@@ -1,5 +1,6 @@
 """The package as it is installed: with httpx alone, typed, and as its documents say."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -98,3 +99,21 @@ def test_the_tree_of_errors_is_the_one_drawn():
 @pytest.mark.parametrize("path", sorted((CLIENT / "truthline").rglob("*.py")), ids=str)
 def test_files_stay_small(path):
     assert len(path.read_text().splitlines()) <= 400
+
+
+def imported(path):
+    """Packages that a file imports, other than for the type checker."""
+    tree = ast.parse(path.read_text())
+    checked = [n for n in tree.body if isinstance(n, ast.If)]
+    for node in ast.walk(tree):
+        if any(node in ast.walk(part) for part in checked):
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").partition(".")[0]
+
+
+@pytest.mark.parametrize("path", sorted((CLIENT / "truthline").rglob("*.py")), ids=str)
+def test_it_knows_the_server_by_its_api_alone(path):
+    assert set(imported(path)) <= {*sys.stdlib_module_names, "httpx", "truthline"}

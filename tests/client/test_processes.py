@@ -12,12 +12,20 @@ from tests.cli.test_commands import PATIENCE, environment
 from tests.client.stored import request_ids
 from tests.servers import free_port
 
+# In one piece: processes share the pipe.
+SAY = """
+import os
+
+def say(id_):
+    os.write(1, f"{id_}\\n".encode())
+"""
+
 
 def run(script, url, workspace, **more):
     """Run Python code that finds the server by its environment."""
     variables = {"TRUTHLINE_URL": url, "TRUTHLINE_KEY": workspace.admin_key} | more
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", script],
+        [sys.executable, "-W", "error", "-c", SAY + script],
         env=environment(**variables),
         capture_output=True,
         text=True,
@@ -38,7 +46,7 @@ from truthline import Client
 
 client = Client()
 for _ in range(1_000):
-    print(client.log_prediction("pets", label="cat"))
+    say(client.log_prediction("pets", label="cat"))
         """,
         url,
         workspace,
@@ -66,22 +74,21 @@ client.log_prediction("pets", label="cat")
 def test_children_send_their_own_and_nobody_elses(url, workspace, database, ends):
     done = run(
         f"""
-import os
 import sys
 
 from truthline import Client
 
 client = Client()
-print(client.log_prediction("pets", label="cat"), flush=True)
+say(client.log_prediction("pets", label="cat"))
 children = []
 for _ in range(3):
     pid = os.fork()
     if not pid:
         for _ in range(10):
-            print(client.log_prediction("pets", label="cat"), flush=True)
+            say(client.log_prediction("pets", label="cat"))
         {ends.replace("client.close()", "client.close() or 0")}
     children.append(pid)
-print(client.log_prediction("pets", label="cat"), flush=True)
+say(client.log_prediction("pets", label="cat"))
 for pid in children:
     assert os.waitpid(pid, 0)[1] == 0
         """,
@@ -98,7 +105,7 @@ def test_processes_of_multiprocessing_send_what_they_logged(
     url, workspace, database, tmp_path, method
 ):
     script = tmp_path / "training.py"
-    script.write_text(f"""
+    script.write_text(f"""{SAY}
 import multiprocessing
 
 from truthline import Client
@@ -107,10 +114,10 @@ client = Client()
 
 def work():
     for _ in range(10):
-        print(client.log_prediction("pets", label="cat"), flush=True)
+        say(client.log_prediction("pets", label="cat"))
 
 if __name__ == "__main__":
-    print(client.log_prediction("pets", label="cat"), flush=True)
+    say(client.log_prediction("pets", label="cat"))
     workers = [multiprocessing.get_context("{method}").Process(target=work) for _ in range(2)]
     for one in workers:
         one.start()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # a package that need not be there
 SHADES = [[0, "#FFFFFF"], [0.25, "#CFE3F1"], [0.5, "#8FBEDD"], [0.75, "#3F8FC2"], [1, BLUE]]
 # More classes than this leave no room for words in a cell; hovering tells them.
 MANY_CLASSES = 15
-LEFT, RIGHT, TOP, BOTTOM = 150, 110, 92, 76
+LEFT, RIGHT, TOP, BOTTOM = 150, 110, 92, 84
 
 
 def heat_map(matrix: ConfusionMatrix) -> "Figure":
@@ -36,7 +36,8 @@ def heat_map(matrix: ConfusionMatrix) -> "Figure":
             hovertemplate="%{hovertext}<extra></extra>",
             colorbar={
                 "title": {
-                    "text": "Share of the<br>actual class<br>\N{NO-BREAK SPACE}",
+                    "text": "Share of the actual class",
+                    "side": "right",
                     "font": {"size": 13, "color": QUIET},
                 },
                 "tickformat": ".0%",
