@@ -105,8 +105,11 @@ class Question:
 
 # What is chosen where nothing is left out.
 EVERY = "*"
-# What a model's page has beyond the other pages.
-OF_A_MODEL = ("namespace", "pipeline", "model", "deployment", "version", "bucket")
+# What one page has beyond the others.
+OF_A_PAGE = (
+    *("namespace", "pipeline", "model", "deployment", "version", "bucket", "average"),
+    *("execution", "metric", "offset", "sort", "q"),
+)
 
 
 def members_of(search: str) -> dict[str, str]:
@@ -116,7 +119,7 @@ def members_of(search: str) -> dict[str, str]:
 
 def common(members: Mapping[str, str]) -> dict[str, str]:
     """What stays when somebody goes to another page."""
-    return {name: value for name, value in members.items() if name not in OF_A_MODEL}
+    return {name: value for name, value in members.items() if name not in OF_A_PAGE}
 
 
 def query(members: Mapping[str, str | None]) -> str:

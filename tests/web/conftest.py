@@ -21,6 +21,7 @@ from app.config import Settings
 from app.demo.models import train
 from app.demo.replay import new_start, replay
 from app.demo.timeline import LENGTH, timeline
+from app.demo.training import record
 from app.factory import create_app
 from app.query.window import Window
 from app.store.database import Database
@@ -48,6 +49,7 @@ def demo(empty_database_url, template) -> Iterator[Demo]:
     with database.writing() as conn:
         workspace_id = default_workspace(conn)
         key = create_key(conn, workspace_id, Role.READ)
+    record(database, workspace_id)
     start = new_start(datetime.now(UTC))
     for _ in replay(database, workspace_id, timeline(train(), start)):
         pass
