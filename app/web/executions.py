@@ -165,23 +165,15 @@ def scalar_rows(_: Question, found: Shown) -> Rows:
 # --- one scalar over executions -----------------------------------------------------------
 
 
-def show_trend(question: Question, found: Shown) -> Part | None:
-    """One scalar, from the oldest execution to the newest."""
-    names = found.names
-    if not names or len(found.executions) < 2:  # noqa: PLR2004 - one point is no line
+def show_trend(question: Question, found: Shown) -> list[Part] | None:
+    """One scalar, from the oldest execution to the newest; a single execution makes no line."""
+    if not found.names or len(found.executions) == 1:
         return None
     name = question.members.get("metric", "")
-    name = name if name in names else names[0]
-    oldest_first = found.executions[::-1]
-    return charts.curves(
-        f"{name} over executions",
-        {
-            name: (
-                [one.execution for one in oldest_first],
-                [found.scalars.get((one.execution, name)) for one in oldest_first],
-            )
-        },
-    )
+    name = name if name in found.names else found.names[0]
+    oldest_first = [one.execution for one in reversed(found.executions)]
+    points = oldest_first, [found.scalars.get((one, name)) for one in oldest_first]
+    return [html.H3(name), charts.curves(f"{name} over executions", {name: points})]
 
 
 # --- lists --------------------------------------------------------------------------------

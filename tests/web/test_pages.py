@@ -125,6 +125,25 @@ def test_the_status_tells_of_each_level(visit, open_url, demo):
     assert panel(page, "levels").locator("tbody th").all_inner_texts() == levels
 
 
+def test_executions_show_scalars_and_curves(visit, open_url):
+    visit = visit(open_url)
+    page = visit.open("/executions?metric=loss")
+    listed = asked(open_url, "/api/v1/executions")["executions"]
+    names = [one["execution"] for one in reversed(listed)]
+
+    expect(panel(page, "scalars").locator("tbody .name")).to_have_text(names)
+    expect(panel(page, "trend").locator("h3")).to_have_text("loss")
+    expect(panel(page, "curves").locator("h3")).to_have_text(["loss", "accuracy"])
+    page.get_by_role("link", name=names[0]).click()
+    expect(panel(page, "scalars").locator("tbody .name")).to_have_text(names[:1])
+    visit.settled()
+    rows = [float(row["value"]) for row in downloaded(visit, "curves") if row["name"] == "loss"]
+    values = asked(
+        open_url, "/api/v1/metrics/steps/values", name="loss", kind="list", execution=names[0]
+    )
+    assert rows == values["values"]
+
+
 # --- a bucket -------------------------------------------------------------------------------
 
 
