@@ -16,7 +16,8 @@ from app.query.models import Part
 from app.query.window import Calendar, Grid, Window, average_length, fixed_grid, zones
 from app.store.registry import ModelName
 
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 RANGES = {
     "15m": (15 * MINUTE, "Last 15 minutes"),
     "1h": (HOUR, "Last hour"),
@@ -74,7 +75,7 @@ class Question:
         zone = _zone(members)
         window = _window(members, ZoneInfo(zone), now)
         interval = _interval(members, window)
-        grid = fixed_grid(INTERVALS[interval], zone)
+        grid = fixed_grid(INTERVALS[interval], zone) if window.length >= SECOND else Grid()
         grid.check(window, MAX_BUCKETS)
         return cls(
             members,
