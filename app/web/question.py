@@ -38,7 +38,7 @@ INTERVALS: dict[str, timedelta | Calendar] = {
     "1w": Calendar(days=7),
     "1mo": Calendar(months=1),
 }
-REFRESHES = {"10s": 10, "30s": 30, "1m": 60, "5m": 300}
+REFRESHES = {"5s": 5, "30s": 30, "1m": 60, "5m": 300}
 # A chart with more is a smear; a narrower interval can be chosen.
 AUTOMATIC_BUCKETS = 100
 MAX_BUCKETS = 2_000
