@@ -6,6 +6,7 @@ export TRUTHLINE_TEST_EDITION ?= postgres
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-timescale test-apache check lint types format pictures lock clean
+.PHONY: help demo test test-timescale test-apache pictures check lint types format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -35,6 +36,9 @@ test-timescale: .venv ## the same on a PostgreSQL with TimescaleDB, if this mach
 
 test-apache: .venv ## the same with the extension's Apache licence
 	TRUTHLINE_TEST_EDITION=apache $(BIN)/python -m pytest
+
+pictures: .venv ## take the pictures of docs/web.md anew; needs Chromium
+	$(BIN)/python -m tests.web.pictures
 
 check: lint types test ## all that must be green before a commit
 

@@ -110,6 +110,7 @@ def _demonstrate(console: Console, database: Database, models: Sequence[Trained]
     with database.reading() as conn:
         workspace_id = default_workspace(conn)
         before = past(conn, workspace_id)
+    _record_training(database, workspace_id)
     start = before.start if before else new_start(datetime.now(UTC))
     events = remaining(timeline(models, start), before)
     _say_what_is_new(console, before, _replay(console, database, workspace_id, events))
@@ -119,6 +120,12 @@ def _demonstrate(console: Console, database: Database, models: Sequence[Trained]
         tables = report(conn, database.registry, workspace_id=workspace_id, window=window)
         console.print(*tables, sep="\n")
     return window
+
+
+def _record_training(database: Database, workspace_id: int) -> None:
+    from app.demo.training import record  # noqa: PLC0415 - scikit-learn is an extra
+
+    record(database, workspace_id)
 
 
 def _replay(

@@ -72,12 +72,19 @@ def load(
     return Load(volumes, answered, failed, rows[0].mean_of_all)
 
 
-def spreads(conn: Connection, *, series: Sequence[int], window: Window, grid: Grid) -> list[Spread]:
+def spreads(
+    conn: Connection,
+    *,
+    series: Sequence[int],
+    window: Window,
+    grid: Grid,
+    as_of: datetime | None = None,
+) -> list[Spread]:
     """Minimum, quartiles and maximum of predicted values, for each bucket that holds any.
 
     Cost: one statement over cells, and the rows of the bins that hold a quantile.
     """
-    rows = conn.execute(_SPREADS, bounds(window, grid, None) | {"series": list(series)})
+    rows = conn.execute(_SPREADS, bounds(window, grid, as_of) | {"series": list(series)})
     return [Spread(row.bucket_start, row.bucket_end, row.n, _known(row.quantiles)) for row in rows]
 
 

@@ -72,6 +72,35 @@ def step_metrics(
     return Page(metrics, rows[0].total)
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What some executions recorded, each in the order of first recording."""
+
+    scalars: list[StepMetric]
+    lists: list[StepMetric]
+
+
+def recorded(conn: Connection, *, workspace_id: int, executions: Sequence[str]) -> Recorded:
+    """All metrics of these executions as they stand.
+
+    Cost: one statement through an index, however many executions they are.
+    """
+    found = Recorded([], [])
+    asked = {"workspace": workspace_id, "executions": list(executions)}
+    for row in conn.execute(_RECORDED, asked):
+        (found.lists if row.is_list else found.scalars).append(StepMetric._make(row[1:]))
+    return found
+
+
+_RECORDED = text("""
+    SELECT is_list, id, execution, pipeline, deployment, name, n_values, value, created_at,
+           recorded_at
+    FROM truthline.step_metrics(:workspace)
+    WHERE execution = ANY (:executions)
+    ORDER BY id
+""")
+
+
 @cache
 def _page_of(columns: tuple[str, ...]) -> TextClause:
     """The statement of a page, with conditions on some columns: each has an index of its own."""

@@ -16,6 +16,10 @@ COLOURS = ("#4c6ef5", "#e8590c", "#0ca678", "#ae3ec9", "#868e96", "#f59f00")
 HEIGHT = 260
 # With fewer points each is marked, and can be hit.
 SPARSE = 150
+# A screen has no more places for points.
+POINTS = 2_000
+# Across and up.
+Points = tuple[Sequence[Any], Sequence[float | None]]
 
 
 def lines(
@@ -113,6 +117,27 @@ def bars(
     return _chart(title, question, figure, "~s", several=len(values) > 1)
 
 
+def curves(title: str, points: Mapping[str, Points]) -> Component:
+    """Lines over something else than time: names, or places in a list.
+
+    Of a long list every so manieth value is drawn, the last one always; the CSV has all.
+    """
+    figure = go.Figure()
+    for place, (name, (across, values)) in enumerate(points.items()):
+        step = -(-len(values) // POINTS)
+        kept = [*range(0, len(values) - 1, step or 1), len(values) - 1] if values else []
+        figure.add_scatter(
+            x=[across[i] for i in kept],
+            y=[values[i] for i in kept],
+            name=name,
+            mode="lines+markers" if len(kept) < SPARSE else "lines",
+            line={"color": COLOURS[place % len(COLOURS)], "width": 1.75},
+            marker={"size": 4},
+            hovertemplate="%{y:.5~g}",
+        )
+    return _drawn(title, figure, ".4~g", several=len(points) > 1)
+
+
 def _chart(
     title: str,
     question: Question,
@@ -121,6 +146,15 @@ def _chart(
     *,
     several: bool,
     clicked: str = "",
+) -> Component:
+    """A chart over the whole window, also where nothing is known."""
+    window = [question.clock(edge) for edge in (question.window.start, question.window.end)]
+    figure.update_xaxes(range=window)
+    return _drawn(title, figure, form, several=several, clicked=clicked)
+
+
+def _drawn(
+    title: str, figure: go.Figure, form: str, *, several: bool, clicked: str = ""
 ) -> Component:
     figure.update_layout(
         height=HEIGHT,
@@ -137,8 +171,7 @@ def _chart(
     )
     axis = {"showgrid": True, "gridcolor": "rgba(134,142,150,.22)", "zeroline": False}
     figure.update_yaxes(**axis, tickformat=form, automargin=True, fixedrange=True, nticks=5)
-    window = [question.clock(edge) for edge in (question.window.start, question.window.end)]
-    figure.update_xaxes(showgrid=False, zeroline=False, automargin=True, range=window)
+    figure.update_xaxes(showgrid=False, zeroline=False, automargin=True)
     named: dict[str, Any] = {"id": {"chart": clicked}} if clicked else {}
     graph = dcc.Graph(
         figure=figure,

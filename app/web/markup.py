@@ -53,3 +53,4 @@ def drawn(markup: Markup, class_name: str = "") -> html.Div:
 A, Caption, Code, Dd, Div, Dl, Dt = map(Tag, ("a", "caption", "code", "dd", "div", "dl", "dt"))
 H1, H2, H3, P, Span, Strong, Table = map(Tag, ("h1", "h2", "h3", "p", "span", "strong", "table"))
 Tbody, Td, Th, Thead, Tr = map(Tag, ("tbody", "td", "th", "thead", "tr"))
+Svg, Path = map(Tag, ("svg", "path"))

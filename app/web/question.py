@@ -16,7 +16,8 @@ from app.query.models import Part
 from app.query.window import Calendar, Grid, Window, average_length, fixed_grid, zones
 from app.store.registry import ModelName
 
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 RANGES = {
     "15m": (15 * MINUTE, "Last 15 minutes"),
     "1h": (HOUR, "Last hour"),
@@ -37,7 +38,7 @@ INTERVALS: dict[str, timedelta | Calendar] = {
     "1w": Calendar(days=7),
     "1mo": Calendar(months=1),
 }
-REFRESHES = {"10s": 10, "30s": 30, "1m": 60, "5m": 300}
+REFRESHES = {"5s": 5, "30s": 30, "1m": 60, "5m": 300}
 # A chart with more is a smear; a narrower interval can be chosen.
 AUTOMATIC_BUCKETS = 100
 MAX_BUCKETS = 2_000
@@ -74,7 +75,7 @@ class Question:
         zone = _zone(members)
         window = _window(members, ZoneInfo(zone), now)
         interval = _interval(members, window)
-        grid = fixed_grid(INTERVALS[interval], zone)
+        grid = fixed_grid(INTERVALS[interval], zone) if window.length >= SECOND else Grid()
         grid.check(window, MAX_BUCKETS)
         return cls(
             members,
@@ -105,8 +106,11 @@ class Question:
 
 # What is chosen where nothing is left out.
 EVERY = "*"
-# What a model's page has beyond the other pages.
-OF_A_MODEL = ("namespace", "pipeline", "model", "deployment", "version", "bucket")
+# What one page has beyond the others.
+OF_A_PAGE = (
+    *("namespace", "pipeline", "model", "deployment", "version", "bucket", "average"),
+    *("execution", "metric", "offset", "sort", "q"),
+)
 
 
 def members_of(search: str) -> dict[str, str]:
@@ -116,7 +120,7 @@ def members_of(search: str) -> dict[str, str]:
 
 def common(members: Mapping[str, str]) -> dict[str, str]:
     """What stays when somebody goes to another page."""
-    return {name: value for name, value in members.items() if name not in OF_A_MODEL}
+    return {name: value for name, value in members.items() if name not in OF_A_PAGE}
 
 
 def query(members: Mapping[str, str | None]) -> str:

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 from markupsafe import Markup
 
 from app.query.inferences import Compared
 from app.web import markup as html
-from app.web.units import UNKNOWN, Delta, Good, Unit, delta, said
+from app.web.units import UNKNOWN, Delta, Good, Unit, delta, exact, said
 
 Child = str | None
-WIDTH, HEIGHT = 96, 24
+# Of sparklines, in pixels; EDGE is left free above and below, for the line has a width.
+WIDTH, HEIGHT, EDGE = 96, 24, 3
+TINY = 1e-12
 
 
 # What only repeats in a picture what is said beside it.
@@ -81,13 +82,6 @@ def compared(numbers: Compared[Any], unit: Unit, good: Good = Good.NEITHER) -> M
     )
 
 
-def exact(number: float | None, unit: Unit) -> str:
-    """All digits, for whoever points at a number that was shortened."""
-    if number is None:
-        return "not known"
-    return f"{number:,}" if unit is Unit.COUNT else repr(number)
-
-
 def change(found: Delta | None) -> Markup:
     """A difference in words and colour."""
     if found is None:
@@ -100,39 +94,28 @@ def change(found: Delta | None) -> Markup:
 
 
 def sparkline(values: Sequence[float | None], words: str, *, from_zero: bool = True) -> Markup:
-    """A line without axes; it breaks where nothing is known."""
+    """A line without axes; it breaks where nothing is known, and a lone point is a dot."""
     known = [value for value in values if value is not None]
     if not known:
-        return html.Span(UNKNOWN, className="spark-none")
-    return html.Span(
-        role="img",
-        className="spark",
-        style={
-            "maskImage": f'url("data:image/svg+xml,{quote(_drawn(values, from_zero=from_zero))}")'
-        },
-        **labelled(words),
-    )
-
-
-def _drawn(values: Sequence[float | None], *, from_zero: bool) -> str:
-    """An SVG of the line; a lone point is a dot."""
-    known = [value for value in values if value is not None]
+        return html.Span(UNKNOWN, className="spark none")
     low = 0.0 if from_zero else min(known)
-    high = max(*known, low + 1e-12)
+    path = html.Path(d=_path(values, low, max(*known, low + TINY)))
+    box = f"-2 0 {WIDTH + 4} {HEIGHT}"
+    return html.Svg(path, className="spark", role="img", viewBox=box, **labelled(words))
+
+
+def _path(values: Sequence[float | None], low: float, high: float) -> str:
+    """The line as SVG writes it."""
     step = WIDTH / max(len(values) - 1, 1)
     path, pen = "", "M"
     for place, value in enumerate(values):
         if value is None:
             pen = "M"
             continue
-        y = HEIGHT - 3 - (value - low) / (high - low) * (HEIGHT - 6)
+        y = HEIGHT - EDGE - (value - low) / (high - low) * (HEIGHT - 2 * EDGE)
         path += f"{pen}{place * step:.1f} {y:.1f}" + ("h.1" if pen == "M" else "")
         pen = "L"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-2 0 {WIDTH + 4} {HEIGHT}">'
-        f'<path d="{path}" fill="none" stroke="#000" stroke-width="1.5" stroke-linecap="round"'
-        f' stroke-linejoin="round"/></svg>'
-    )
+    return path
 
 
 def tile(title: str, value: Child, below: Child = None) -> Markup:

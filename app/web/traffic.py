@@ -236,7 +236,9 @@ def confidence_rows(_: Question, found: Sequence[ClassStats]) -> Rows:
 def find_values(look: Look) -> list[Spread]:
     """What a regressor predicted: minimum, quartiles and maximum of each bucket."""
     asked = look.question
-    return spreads(look.conn, series=series_of(look), window=asked.window, grid=asked.grid)
+    return spreads(
+        look.conn, series=series_of(look), window=asked.window, grid=asked.grid, as_of=asked.as_of
+    )
 
 
 def show_values(question: Question, found: Sequence[Spread]) -> Part | None:

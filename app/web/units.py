@@ -48,6 +48,13 @@ def said(number: float | None, unit: Unit) -> str:
     return _WRITTEN[unit](number).replace("-", MINUS)
 
 
+def exact(number: float | None, unit: Unit) -> str:
+    """All digits, for whoever points at a number that was shortened."""
+    if number is None:
+        return "not known"
+    return f"{number:,}" if unit is Unit.COUNT else repr(number)
+
+
 def count(number: float) -> str:
     """A count: whole up to 9,999, then three digits and k, M, G or T."""
     if abs(number) >= WHOLE:

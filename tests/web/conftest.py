@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -21,11 +22,18 @@ from app.config import Settings
 from app.demo.models import train
 from app.demo.replay import new_start, replay
 from app.demo.timeline import LENGTH, timeline
+from app.demo.training import record
 from app.factory import create_app
 from app.query.window import Window
 from app.store.database import Database
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+# A container's root has no user namespaces for a sandbox; and no name leads anywhere.
+LAUNCH = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
 PATIENCE_MS = 60_000  # another suite may run beside
 
 
@@ -43,16 +51,26 @@ class Demo:
 @pytest.fixture(scope="session")
 def demo(empty_database_url, template) -> Iterator[Demo]:
     """The demo, replayed into a database of its own."""
-    settings = Settings(database_url=empty_database_url(template))
+    with demo_in(Settings(database_url=empty_database_url(template))) as demo:
+        yield demo
+
+
+@contextmanager
+def demo_in(settings: Settings) -> Iterator[Demo]:
     database = Database.from_settings(settings)
     with database.writing() as conn:
         workspace_id = default_workspace(conn)
         key = create_key(conn, workspace_id, Role.READ)
+    record(database, workspace_id)
     start = new_start(datetime.now(UTC))
     for _ in replay(database, workspace_id, timeline(train(), start)):
         pass
     yield Demo(settings, database, workspace_id, Window(start, start + LENGTH), key)
     database.dispose()
+
+
+def served_to_all(demo: Demo) -> Flask:
+    return create_app(replace(demo.settings, auth=False), demo.database)
 
 
 class Quiet(WSGIRequestHandler):
@@ -80,7 +98,7 @@ def listening(app) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def open_url(demo) -> Iterator[str]:
     """Where the demo is served to everybody."""
-    with listening(create_app(replace(demo.settings, auth=False), demo.database)) as url:
+    with listening(served_to_all(demo)) as url:
         yield url
 
 
@@ -97,9 +115,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("NO CHROMIUM ON THIS MACHINE: the pages were not looked at")
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        # a container's root has no user namespaces for a sandbox; and no name leads anywhere
-        arguments = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=LAUNCH)
         yield browser
         browser.close()
 

@@ -125,6 +125,25 @@ def test_the_status_tells_of_each_level(visit, open_url, demo):
     assert panel(page, "levels").locator("tbody th").all_inner_texts() == levels
 
 
+def test_executions_show_scalars_and_curves(visit, open_url):
+    visit = visit(open_url)
+    page = visit.open("/executions?metric=loss")
+    listed = asked(open_url, "/api/v1/executions")["executions"]
+    names = [one["execution"] for one in reversed(listed)]
+
+    expect(panel(page, "scalars").locator("tbody .name")).to_have_text(names)
+    expect(panel(page, "trend").locator("h3")).to_have_text("loss")
+    expect(panel(page, "curves").locator("h3")).to_have_text(["loss", "accuracy"])
+    page.get_by_role("link", name=names[0]).click()
+    expect(panel(page, "scalars").locator("tbody .name")).to_have_text(names[:1])
+    visit.settled()
+    rows = [float(row["value"]) for row in downloaded(visit, "curves") if row["name"] == "loss"]
+    values = asked(
+        open_url, "/api/v1/metrics/steps/values", name="loss", kind="list", execution=names[0]
+    )
+    assert rows == values["values"]
+
+
 # --- a bucket -------------------------------------------------------------------------------
 
 
@@ -138,7 +157,7 @@ def test_a_clicked_bucket_is_shown_in_full(visit, open_url, window):
     expect(chart.locator(".hoverlayer")).to_contain_text("Accuracy")
     page.mouse.click(*middle)
     page.wait_for_url("**bucket=*")
-    visit.settled()
+    expect(panel(page, "bucket").locator(".walk strong")).to_be_visible()
 
     start = members_of(page)["bucket"]
     answer = asked(
@@ -237,7 +256,7 @@ def test_models_are_sorted_and_found(visit, open_url, window):
 
 
 def test_a_page_refreshes_by_itself(visit, open_url, window):
-    page = visit(open_url).open(link("/", window, {"refresh": "10s"}))
+    page = visit(open_url).open(link("/", window, {"refresh": "5s"}))
     with page.expect_response(_of_models, timeout=40_000):
         pass
 
@@ -338,7 +357,7 @@ def test_the_theme_is_kept(visit, open_url):
 
 @pytest.mark.parametrize(
     "path",
-    [link("/", {"range": "24h"}), link("/model", DIGITS), link("/model", DIABETES), "/status"],
+    [link("/", {"range": "24h"}), link("/model", DIGITS), "/executions", "/status"],
 )
 def test_a_page_can_be_read_by_all_and_fits_a_phone(visit, open_url, path):
     page = visit(open_url).open(path)
