@@ -6,6 +6,7 @@ TruthlineError
 │   └── InvalidSubscription
 ├── InvalidRows             a batch has bad rows; none was stored
 ├── TooLarge                over a limit that the operator set
+├── ListFull                a list of a step metric has no room for more
 ├── IdempotencyKeyReused    same key, other content
 ├── Unauthenticated         no key, or one that isn't known
 ├── Forbidden               a known key without the right
@@ -14,6 +15,7 @@ TruthlineError
 ├── UnknownModel
 ├── UnknownDeployment
 ├── UnknownSubscription
+├── UnknownExecution
 ├── DuplicateSubscription
 ├── WrongKind               a classification question to a regression model, or the reverse
 └── Unavailable             the database, or an issuer of tokens, can't answer now
@@ -64,6 +66,10 @@ class TooLarge(TruthlineError):
     """The request is over a limit of this server."""
 
 
+class ListFull(TruthlineError):
+    """The list has no room for these values."""
+
+
 class IdempotencyKeyReused(TruthlineError):
     """The Idempotency-Key was used before with other content."""
 
@@ -94,6 +100,10 @@ class UnknownDeployment(TruthlineError):
 
 class UnknownSubscription(TruthlineError):
     """No such subscription exists."""
+
+
+class UnknownExecution(TruthlineError):
+    """No such execution is known."""
 
 
 class DuplicateSubscription(TruthlineError):

@@ -68,6 +68,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     # Published clients send double and trailing slashes, and don't all follow redirects.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
+    app.url_map.converters["name"] = parameters.NameConverter
     app.extensions["settings"] = settings
     app.extensions["database"] = database or Database.from_settings(settings)
     app.extensions["issuer"] = Issuer(settings) if settings.oidc_issuer else None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import NullPool, create_engine, make_url
+from sqlalchemy import URL, NullPool, create_engine, make_url
 
 from app.config import Settings
 from app.store.cluster import Cluster, embedded_binaries, running
@@ -32,6 +32,18 @@ def fresh_database() -> Iterator[Database]:
         finally:
             database.dispose()
             _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def another_database(database: Database) -> Iterator[URL]:
+    """URL of an empty database on the same server, dropped afterwards."""
+    name = f"bench_{uuid.uuid4().hex[:12]}"
+    server = database.engine.url.render_as_string(hide_password=False)
+    _execute(server, f"CREATE DATABASE {name}")
+    try:
+        yield make_url(server).set(database=name)
+    finally:
+        _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextmanager

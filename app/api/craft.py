@@ -1,26 +1,39 @@
-"""Craft AI's platform, as its SDK knows it: the exchange of an SDK token for an access token.
+"""Craft AI's platform, as its SDK knows it: access tokens, and the metrics of pipelines.
 
 Wire contract: `craft-ai-sdk`. It reads `iat` and `exp` of the access token to know when to ask for
-the next one, and expects every error as a JSON object.
+the next one, asks for pages until it holds `total_count` rows, puts names into paths as they are,
+and expects every error as a JSON object and every empty answer as 204.
 """
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
 import msgspec
 from flask import Response, jsonify
 from flask_smorest import Blueprint
-from marshmallow import Schema, fields
+from marshmallow import RAISE, Schema, fields, pre_load, validate
 
-from app.api.access import database, settings
+from app.api.access import database, needs, settings
 from app.api.body import read_message
-from app.api.problems import ErrorForm, Problem, use_error_form
+from app.api.numbers import UtcTime, utc_time
+from app.api.parameters import Text
+from app.api.problems import ErrorForm, Problem, use_error_form_where
 from app.api.reference import takes_body
 from app.auth import tokens
-from app.auth.keys import live_key
+from app.auth.keys import Role, live_key
+from app.errors import InvalidInput
+from app.ingest.fields import MAX_NAME_LENGTH, RequiredName, text_problem
+from app.ingest.steps import append_values, record_value
 from app.logs import request_id
+from app.query.steps import Page, StepMetric, Which, list_values, step_metrics
 
-PREFIX = "/api/v1/auth"
+PATHS = r"/api/v1/(?:auth/.*|metrics/(?:single-value|list-values)(?:[/?].*)?)"
 MAX_BYTES = 64 * 1024  # of what anybody may send
+PAGE_SIZE = 5000
+MAX_PAGE = 2**31 - 1
 
-blp = Blueprint("craft", __name__, url_prefix=PREFIX, description="Craft AI's platform")
+blp = Blueprint("craft", __name__, url_prefix="/api/v1", description="Craft AI's platform")
 
 
 # --- errors -------------------------------------------------------------------------------
@@ -43,7 +56,7 @@ ERROR_SCHEMA = {
     "required": ["message", "name", "request_id"],
     "properties": {name: {"type": "string"} for name in ("message", "name", "request_id")},
 }
-use_error_form(PREFIX + "/", ErrorForm(craft_error, "CraftError", ERROR_SCHEMA))
+use_error_form_where(PATHS, ErrorForm(craft_error, "CraftError", ERROR_SCHEMA))
 
 
 # --- the exchange -------------------------------------------------------------------------
@@ -61,7 +74,7 @@ class AccessTokenSchema(Schema):
     access_token = fields.String(metadata={"description": "Send it as 'Authorization: Bearer'"})
 
 
-@blp.route("/refresh", methods=["POST"])
+@blp.route("/auth/refresh", methods=["POST"])
 @takes_body(blp, RefreshRequest, security=[])
 @blp.response(200, AccessTokenSchema)
 def post_refresh() -> tuple[dict[str, str], dict[str, str]]:
@@ -71,3 +84,177 @@ def post_refresh() -> tuple[dict[str, str], dict[str, str]]:
         key_id = live_key(conn, presented).id if settings().auth else tokens.NO_KEY
         token = tokens.give(conn, key_id=key_id, seconds=settings().access_token_seconds)
     return {"access_token": token}, {"Cache-Control": "no-store"}
+
+
+# --- in -----------------------------------------------------------------------------------
+
+
+class SingleValue(msgspec.Struct):
+    """A value of a metric."""
+
+    value: float
+    execution_id: RequiredName
+
+
+class ListValues(msgspec.Struct):
+    """Values to append to a list."""
+
+    values: list[float]
+    execution_id: RequiredName
+
+
+@blp.route("/metrics/single-value/<name:name>", methods=["PUT"])
+@needs(Role.INGEST)
+@takes_body(blp, SingleValue)
+@blp.response(204)
+def put_single_value(workspace_id: int, name: str) -> None:
+    """Record the value of a metric; the last one stands"""
+    told = read_message(SingleValue)
+    _check_name(name)
+    record_value(database(), workspace_id, execution=told.execution_id, name=name, value=told.value)
+
+
+@blp.route("/metrics/list-values/<name:name>", methods=["POST"])
+@needs(Role.INGEST)
+@takes_body(blp, ListValues)
+@blp.response(204)
+def post_list_values(workspace_id: int, name: str) -> None:
+    """Append values to the list of a metric, all of them or none
+
+    A list holds at most 50,000 values per execution.
+    """
+    told = read_message(ListValues)
+    _check_name(name)
+    append_values(
+        database(), workspace_id, execution=told.execution_id, name=name, values=told.values
+    )
+
+
+def _check_name(name: str) -> None:
+    if len(name) > MAX_NAME_LENGTH:
+        raise InvalidInput(f"a metric's name must have at most {MAX_NAME_LENGTH} characters")
+    if problem := text_problem(name):
+        raise InvalidInput(f"a metric's name {problem}")
+
+
+# --- out ----------------------------------------------------------------------------------
+
+
+class PageArgs(Schema):
+    """Which metrics, and which page of them."""
+
+    error_messages = {"unknown": "is not a parameter"}  # noqa: RUF012 - marshmallow's own way
+
+    name = Text(data_key="filters[name]")
+    pipeline = Text(data_key="filters[pipeline_name]")
+    deployment = Text(data_key="filters[deployment_name]")
+    execution = Text(data_key="filters[execution_id]")
+    size = fields.Integer(
+        data_key="items_per_page", load_default=PAGE_SIZE, validate=validate.Range(1, PAGE_SIZE)
+    )
+    page = fields.Integer(load_default=1, validate=validate.Range(1, MAX_PAGE))
+
+    @pre_load
+    def leave_out_the_key(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        """A key may stand in the query; it has opened the door, and is no part of the question."""
+        return {name: value for name, value in data.items() if name != "api_key"}
+
+
+class SingleMetricSchema(Schema):
+    """A metric of an execution; `deployment_name` is null where it ran for none."""
+
+    name = fields.String()
+    value = fields.Float()
+    created_at = UtcTime()
+    execution_id = fields.String()
+    deployment_name = fields.String(allow_none=True)
+    pipeline_name = fields.String()
+
+
+class SingleMetricsSchema(Schema):
+    """A page of them; `total_count` counts those of all pages."""
+
+    metrics = fields.List(fields.Nested(SingleMetricSchema))
+    total_count = fields.Integer()
+
+
+class ListMetricSchema(Schema):
+    """A list of an execution."""
+
+    name = fields.String()
+    values = fields.List(fields.Float())
+    created_at = UtcTime()
+    execution_id = fields.String()
+    deployment_name = fields.String(allow_none=True)
+    pipeline_name = fields.String()
+
+
+class ListMetricsSchema(Schema):
+    """A page of them; `total_count` counts those of all pages."""
+
+    metrics = fields.List(fields.Nested(ListMetricSchema))
+    total_count = fields.Integer()
+
+
+@blp.route("/metrics/single-value")
+@needs(Role.READ)
+@blp.arguments(PageArgs, location="query", unknown=RAISE)
+@blp.response(200, SingleMetricsSchema)
+def get_single_values(args: dict[str, Any], workspace_id: int) -> Response:
+    """The values of metrics, in the order in which they were first recorded"""
+    asked = _question(args, workspace_id)
+    with database().reading() as conn:
+        page = step_metrics(conn, is_list=False, **asked)
+    rows = [_row(metric, metric.recorded_at, value=metric.value) for metric in page.metrics]
+    return _answer(page, rows)
+
+
+@blp.route("/metrics/list-values")
+@needs(Role.READ)
+@blp.arguments(PageArgs, location="query", unknown=RAISE)
+@blp.response(200, ListMetricsSchema)
+def get_list_values(args: dict[str, Any], workspace_id: int) -> Response:
+    """The lists of metrics, in the order in which they were first recorded"""
+    asked = _question(args, workspace_id)
+    with database().reading() as conn:
+        page = step_metrics(conn, is_list=True, **asked)
+        lists = list_values(conn, page.metrics)
+    pairs = zip(page.metrics, lists, strict=True)
+    return _answer(
+        page, [_row(one, one.created_at, values=msgspec.Raw(values)) for one, values in pairs]
+    )
+
+
+def _question(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
+    """What a query function takes, of the parameters.
+
+    Raises:
+        InvalidInput: filters that don't go together.
+    """
+    which = Which(*(args.get(name) for name in ("name", "pipeline", "deployment", "execution")))
+    if len(which.conditions().keys() - {"name"}) > 1:
+        raise InvalidInput("only one of pipeline_name, deployment_name and execution_id can be set")
+    size = args["size"]
+    return {
+        "workspace_id": workspace_id,
+        "which": which,
+        "size": size,
+        "offset": (args["page"] - 1) * size,
+    }
+
+
+def _row(metric: StepMetric, time: datetime, **values: Any) -> dict[str, Any]:
+    return {
+        "name": metric.name,
+        **values,
+        "created_at": utc_time(time),
+        "execution_id": metric.execution,
+        "deployment_name": metric.deployment or None,
+        "pipeline_name": metric.pipeline,
+    }
+
+
+def _answer(page: Page, rows: list[dict[str, Any]]) -> Response:
+    """As the schemas say; half a million numbers are too many to be looked at one by one."""
+    body = msgspec.json.encode({"metrics": rows, "total_count": page.total})
+    return Response(body, mimetype="application/json")

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from marshmallow import ValidationError, fields
+from werkzeug.routing import PathConverter
 
 from app.ingest.fields import text_problem
 
@@ -83,6 +84,12 @@ def parse_go_duration(text: str) -> timedelta:
         return timedelta(microseconds=int(total))
     except OverflowError:
         raise ValueError("is too long") from None
+
+
+class NameConverter(PathConverter):
+    """The rest of a path as one name, whatever it holds: slashes at either end, line ends."""
+
+    regex = "(?s:.+)"
 
 
 class Text(fields.String):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 
 from app.config import Settings
+from app.store.executions import StepRegistry
 from app.store.outages import naming_outages
 from app.store.registry import Registry
 
@@ -31,6 +32,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.registry = Registry(engine)
+        self.steps = StepRegistry(engine)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Database":

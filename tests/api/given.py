@@ -12,7 +12,8 @@ MODEL = {"namespace": "shop", "pipeline": "checkout", "model": "fraud"}
 SELDON_MODEL = {"namespace": "shop", "pipelineName": "checkout", "modelName": "fraud"}
 
 TABLES = ("model", "label", "subscription", "prediction", "outcome", "prediction_key")
-TABLES += ("pending_feedback", "ingest_batch")
+TABLES += ("pending_feedback", "ingest_batch", "execution", "step_name", "step_metric")
+TABLES += ("step_batch",)
 NOTHING = dict.fromkeys(TABLES, 0)
 
 
@@ -164,6 +165,28 @@ def feed_back(client, request_id, feedback, **more):
     return client.post(f"{SELDON}/pipeline/model/feedback", json=body)
 
 
+# --- Craft's --------------------------------------------------------------------------------
+
+SINGLE, LIST = "/api/v1/metrics/single-value", "/api/v1/metrics/list-values"
+
+
+def record(client, name, value, execution="x", **more):
+    """Record a scalar; the name goes into the path as it is."""
+    body = {"value": value, "execution_id": execution} | more
+    return client.put(f"{SINGLE}/{name}", json=body)
+
+
+def append(client, name, values, execution="x", **more):
+    """Append to a list."""
+    body = {"values": values, "execution_id": execution} | more
+    return client.post(f"{LIST}/{name}", json=body)
+
+
+def recorded(answer):
+    assert answer.status_code == 204, answer.text
+    assert answer.data == b""
+
+
 # --- what is stored -------------------------------------------------------------------------
 
 _COUNTS = text("""
@@ -177,7 +200,12 @@ _COUNTS = text("""
            (SELECT count(*) FROM prediction_key WHERE model_id IN (TABLE mine)) AS prediction_key,
            (SELECT count(*) FROM pending_feedback WHERE model_id IN (TABLE mine))
                AS pending_feedback,
-           (SELECT count(*) FROM ingest_batch WHERE workspace_id = :id) AS ingest_batch
+           (SELECT count(*) FROM ingest_batch WHERE workspace_id = :id) AS ingest_batch,
+           (SELECT count(*) FROM execution WHERE workspace_id = :id) AS execution,
+           (SELECT count(*) FROM step_name WHERE workspace_id = :id) AS step_name,
+           (SELECT count(*) FROM step_metric WHERE workspace_id = :id) AS step_metric,
+           (SELECT count(*) FROM step_batch WHERE metric_id IN (
+                SELECT id FROM step_metric WHERE workspace_id = :id)) AS step_batch
 """)
 _OUTPUTS = text("""
     SELECT label.name, p.value, p.confidence, p.starts_request, p.starts_label, p.failed

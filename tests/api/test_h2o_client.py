@@ -5,17 +5,15 @@ have the mean that it prints.
 """
 
 import importlib
-import threading
 import warnings
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import text
-from werkzeug.serving import make_server
 
 from app.ingest.predictions import Prediction, ingest_predictions
+from tests.api.live import serving
 
 DEPLOYMENT_ID = "f9fa4db1-2f30-4b10-ace2-f383a9f74880"
 START = datetime(2022, 7, 19, 7, 28, 40, tzinfo=UTC)
@@ -34,20 +32,6 @@ def packages():
         warnings.simplefilter("ignore", DeprecationWarning)
         h2o_mlops = importlib.import_module("h2o_mlops")
         return importlib.import_module("h2o_mlops_client"), h2o_mlops
-
-
-@contextmanager
-def serving(app):
-    """The URL of a server of this application, on a free port."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture

@@ -157,7 +157,8 @@ def test_raw_tables_are_hypertables_where_timescaledb_is(fresh_database_url, que
         """)
     )
 
-    assert sorted(dimensions) == [("outcome", "received_at"), ("prediction", "received_at")]
+    hypertables = ("outcome", "prediction", "step_batch")
+    assert sorted(dimensions) == [(name, "received_at") for name in hypertables]
 
 
 def test_the_mirror_of_the_tables_is_true(fresh_database_url):
