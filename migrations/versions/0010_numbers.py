@@ -2,7 +2,7 @@
 
 from migrations import sqlfile
 
-revision, down_revision = "0010", "0007"
+revision, down_revision = "0010", "0008"
 
 
 def upgrade() -> None:
