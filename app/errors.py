@@ -16,6 +16,7 @@ TruthlineError
 ├── UnknownDeployment
 ├── UnknownSubscription
 ├── UnknownExecution
+├── UnknownStepMetric
 ├── DuplicateSubscription
 ├── WrongKind               a classification question to a regression model, or the reverse
 └── Unavailable             the database, or an issuer of tokens, can't answer now
@@ -104,6 +105,10 @@ class UnknownSubscription(TruthlineError):
 
 class UnknownExecution(TruthlineError):
     """No such execution is known."""
+
+
+class UnknownStepMetric(TruthlineError):
+    """No execution recorded such a metric."""
 
 
 class DuplicateSubscription(TruthlineError):

@@ -18,6 +18,7 @@ from app.api import (
     reference,
     roboflow,
     seldon,
+    steps,
 )
 from app.auth.issuer import Issuer
 from app.config import Settings
@@ -44,6 +45,7 @@ BLUEPRINTS = (
     ingest,
     metrics,
     inferences,
+    steps,
     seldon,
     h2o,
     roboflow,

@@ -5,25 +5,24 @@ the next one, asks for pages until it holds `total_count` rows, puts names into 
 and expects every error as a JSON object and every empty answer as 204.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from flask import Response, jsonify
 from flask_smorest import Blueprint
-from marshmallow import RAISE, Schema, fields, pre_load, validate
+from marshmallow import RAISE, Schema, fields, validate
 
 from app.api.access import database, needs, settings
 from app.api.body import read_message
 from app.api.numbers import UtcTime, utc_time
-from app.api.parameters import Text
+from app.api.parameters import StrictArgs, Text, check_name
 from app.api.problems import ErrorForm, Problem, use_error_form_where
 from app.api.reference import takes_body
 from app.auth import tokens
 from app.auth.keys import Role, live_key
 from app.errors import InvalidInput
-from app.ingest.fields import MAX_NAME_LENGTH, RequiredName, text_problem
+from app.ingest.fields import RequiredName
 from app.ingest.steps import append_values, record_value
 from app.logs import request_id
 from app.query.steps import Page, StepMetric, Which, list_values, step_metrics
@@ -110,7 +109,7 @@ class ListValues(msgspec.Struct):
 def put_single_value(workspace_id: int, name: str) -> None:
     """Record the value of a metric; the last one stands"""
     told = read_message(SingleValue)
-    _check_name(name)
+    check_name("a metric's name", name)
     record_value(database(), workspace_id, execution=told.execution_id, name=name, value=told.value)
 
 
@@ -124,26 +123,17 @@ def post_list_values(workspace_id: int, name: str) -> None:
     A list holds at most 50,000 values per execution.
     """
     told = read_message(ListValues)
-    _check_name(name)
+    check_name("a metric's name", name)
     append_values(
         database(), workspace_id, execution=told.execution_id, name=name, values=told.values
     )
 
 
-def _check_name(name: str) -> None:
-    if len(name) > MAX_NAME_LENGTH:
-        raise InvalidInput(f"a metric's name must have at most {MAX_NAME_LENGTH} characters")
-    if problem := text_problem(name):
-        raise InvalidInput(f"a metric's name {problem}")
-
-
 # --- out ----------------------------------------------------------------------------------
 
 
-class PageArgs(Schema):
+class MetricPageArgs(StrictArgs):
     """Which metrics, and which page of them."""
-
-    error_messages = {"unknown": "is not a parameter"}  # noqa: RUF012 - marshmallow's own way
 
     name = Text(data_key="filters[name]")
     pipeline = Text(data_key="filters[pipeline_name]")
@@ -153,11 +143,6 @@ class PageArgs(Schema):
         data_key="items_per_page", load_default=PAGE_SIZE, validate=validate.Range(1, PAGE_SIZE)
     )
     page = fields.Integer(load_default=1, validate=validate.Range(1, MAX_PAGE))
-
-    @pre_load
-    def leave_out_the_key(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
-        """A key may stand in the query; it has opened the door, and is no part of the question."""
-        return {name: value for name, value in data.items() if name != "api_key"}
 
 
 class SingleMetricSchema(Schema):
@@ -198,7 +183,7 @@ class ListMetricsSchema(Schema):
 
 @blp.route("/metrics/single-value")
 @needs(Role.READ)
-@blp.arguments(PageArgs, location="query", unknown=RAISE)
+@blp.arguments(MetricPageArgs, location="query", unknown=RAISE)
 @blp.response(200, SingleMetricsSchema)
 def get_single_values(args: dict[str, Any], workspace_id: int) -> Response:
     """The values of metrics, in the order in which they were first recorded"""
@@ -211,7 +196,7 @@ def get_single_values(args: dict[str, Any], workspace_id: int) -> Response:
 
 @blp.route("/metrics/list-values")
 @needs(Role.READ)
-@blp.arguments(PageArgs, location="query", unknown=RAISE)
+@blp.arguments(MetricPageArgs, location="query", unknown=RAISE)
 @blp.response(200, ListMetricsSchema)
 def get_list_values(args: dict[str, Any], workspace_id: int) -> Response:
     """The lists of metrics, in the order in which they were first recorded"""

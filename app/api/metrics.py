@@ -1,7 +1,6 @@
 """Native metrics: any window, any interval, any moment, and what the answer rests on."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -9,12 +8,12 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from flask_smorest import Blueprint
-from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from sqlalchemy import Connection
 
 from app.api.access import database, needs
 from app.api.numbers import UtcTime
-from app.api.parameters import Instant, NotADuration, Text, parse_go_duration
+from app.api.parameters import Instant, NotADuration, StrictArgs, Text, parse_go_duration
 from app.auth.keys import Role
 from app.errors import InvalidWindow
 from app.query.basis import Basis, basis_of, check_clocks
@@ -79,16 +78,9 @@ def _check_zone(name: str) -> None:
         raise ValidationError("must be a time zone like Europe/Paris")
 
 
-class MetricsArgs(Schema):
-    """A model or a part of it, a window, and how it is cut into buckets."""
+class WindowArgs(StrictArgs):
+    """A window, and how it is cut into buckets."""
 
-    error_messages = {"unknown": "is not a parameter"}  # noqa: RUF012 - marshmallow's own way
-
-    namespace = Text(load_default="")
-    pipeline = Text(load_default="")
-    model = Text(required=True, validate=validate.Length(min=1, error="must not be empty"))
-    deployment = Text(metadata={"description": "Only this deployment's predictions"})
-    version = Text(metadata={"description": "Only this version's predictions"})
     start = Instant(required=True, data_key="startTime", metadata={"format": "date-time"})
     end = Instant(required=True, data_key="endTime", metadata={"format": "date-time"})
     interval = Interval(
@@ -105,6 +97,16 @@ class MetricsArgs(Schema):
     zone = fields.String(
         load_default="UTC", data_key="timeZone", validate=_check_zone, metadata={"example": "UTC"}
     )
+
+
+class MetricsArgs(WindowArgs):
+    """And a model or a part of it."""
+
+    namespace = Text(load_default="")
+    pipeline = Text(load_default="")
+    model = Text(required=True, validate=validate.Length(min=1, error="must not be empty"))
+    deployment = Text(metadata={"description": "Only this deployment's predictions"})
+    version = Text(metadata={"description": "Only this version's predictions"})
     as_of = Instant(
         data_key="asOf",
         metadata={"format": "date-time", "description": "As it was known at this moment"},
@@ -114,11 +116,6 @@ class MetricsArgs(Schema):
         error_messages={"invalid": "must be true or false"},
         metadata={"description": "Say what the answer was added up from"},
     )
-
-    @pre_load
-    def leave_out_the_key(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
-        """A key may stand in the query; it has opened the door, and is no part of the question."""
-        return {name: value for name, value in data.items() if name != "api_key"}
 
 
 class ClassificationArgs(MetricsArgs):
@@ -285,16 +282,24 @@ def _question(args: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidWindow: no window, or more buckets than one answer may have.
     """
-    window = Window(args["start"], args["end"])
-    grid = _grid(args.get("interval"), args["align"], args["zone"])
-    grid.check(window, MAX_BUCKETS)
     return {
         "name": ModelName(args["namespace"], args["pipeline"], args["model"]),
         "part": Part(args.get("deployment"), args.get("version")),
-        "window": window,
-        "grid": grid,
         "as_of": args.get("as_of"),
+        **buckets_of(args),
     }
+
+
+def buckets_of(args: dict[str, Any]) -> dict[str, Any]:
+    """Window and grid of `WindowArgs`, as query functions take them.
+
+    Raises:
+        InvalidWindow: no window, or more buckets than one answer may have.
+    """
+    window = Window(args["start"], args["end"])
+    grid = _grid(args.get("interval"), args["align"], args["zone"])
+    grid.check(window, MAX_BUCKETS)
+    return {"window": window, "grid": grid}
 
 
 def _grid(width: timedelta | Calendar | None, align: str, zone: str) -> Grid:

@@ -1,15 +1,16 @@
 """Query parameters that more than one endpoint reads: texts, instants and Go durations."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from marshmallow import ValidationError, fields
+from marshmallow import Schema, ValidationError, fields, pre_load
 from werkzeug.routing import PathConverter
 
-from app.ingest.fields import text_problem
+from app.errors import InvalidInput
+from app.ingest.fields import MAX_NAME_LENGTH, text_problem
 
 # date T time, optional fraction, and an offset; `datetime.fromisoformat` alone takes more.
 _INSTANT = re.compile(
@@ -90,6 +91,19 @@ class NameConverter(PathConverter):
     """The rest of a path as one name, whatever it holds: slashes at either end, line ends."""
 
     regex = "(?s:.+)"
+    part_isolating = False  # it would be told by a slash in the expression
+
+
+def check_name(what: str, name: str) -> None:
+    """Refuse a name in a path that can't be stored.
+
+    Raises:
+        InvalidInput: it is too long, or holds NUL; `what` is said to be so.
+    """
+    if len(name) > MAX_NAME_LENGTH:
+        raise InvalidInput(f"{what} must have at most {MAX_NAME_LENGTH} characters")
+    if problem := text_problem(name):
+        raise InvalidInput(f"{what} {problem}")
 
 
 class Text(fields.String):
@@ -129,3 +143,14 @@ def _read(parse: Callable[[str], Parsed], value: Any) -> Parsed:
         return parse(str(value))
     except ValueError as error:
         raise ValidationError(str(error)) from None
+
+
+class StrictArgs(Schema):
+    """Parameters of a query, and no others; use it with `unknown=RAISE`."""
+
+    error_messages = {"unknown": "is not a parameter"}  # noqa: RUF012 - marshmallow's own way
+
+    @pre_load
+    def leave_out_the_key(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        """A key may stand in the query; it has opened the door, and is no part of the question."""
+        return {name: value for name, value in data.items() if name != "api_key"}

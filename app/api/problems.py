@@ -33,6 +33,7 @@ from app.errors import (
     UnknownDeployment,
     UnknownExecution,
     UnknownModel,
+    UnknownStepMetric,
     UnknownSubscription,
     UnsupportedGrant,
     WrongKind,
@@ -57,6 +58,7 @@ STATUS: Mapping[type[TruthlineError], HTTPStatus] = {
     UnknownDeployment: HTTPStatus.NOT_FOUND,
     UnknownSubscription: HTTPStatus.NOT_FOUND,
     UnknownExecution: HTTPStatus.NOT_FOUND,
+    UnknownStepMetric: HTTPStatus.NOT_FOUND,
     DuplicateSubscription: HTTPStatus.CONFLICT,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }

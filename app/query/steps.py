@@ -1,13 +1,17 @@
-"""What did executions measure? Metrics as they stand, page by page.
+"""What did executions measure? As it stands, value by value, over time and over executions.
 
 The definitions stand in `sql/views/90_steps.sql`; here they are asked for and named.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, text
+
+from app.errors import UnknownStepMetric
+from app.query.window import Grid, Window, bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,122 @@ def list_values(conn: Connection, metrics: Sequence[StepMetric]) -> list[bytes]:
     return [b"[%s]" % found[metric.id].encode() for metric in metrics]
 
 
+@dataclass(frozen=True, slots=True)
+class StepBucket:
+    """Values recorded in a bucket of time; all but `n` are None where there are none."""
+
+    start: datetime
+    end: datetime
+    n: int
+    mean: float | None
+    minimum: float | None
+    maximum: float | None
+    last: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionSummary:
+    """Values that an execution recorded of a metric, and when the first and the last were."""
+
+    execution: str
+    pipeline: str
+    deployment: str
+    n: int
+    mean: float
+    minimum: float
+    maximum: float
+    last: float
+    first_recorded_at: datetime
+    last_recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryPage:
+    """Some of the executions in the order of their first recording. `total` counts all."""
+
+    executions: list[ExecutionSummary]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Values of a metric from some place on, and when each was recorded. `total` counts all."""
+
+    values: list[float]
+    recorded_at: list[datetime]
+    total: int
+
+
+def over_time(
+    conn: Connection, *, workspace_id: int, is_list: bool, which: Which, window: Window, grid: Grid
+) -> list[StepBucket]:
+    """A metric in the buckets of a grid, by when its values were recorded.
+
+    Cost: the recordings of the window.
+
+    Raises:
+        UnknownStepMetric: no execution that matches recorded it.
+    """
+    asked = {"workspace": workspace_id, "is_list": is_list, **asdict(which)}
+    _require(conn, asked)
+    rows = conn.execute(_OVER_TIME, asked | bounds(window, grid, None))
+    return [StepBucket(*row) for row in rows]
+
+
+def over_executions(
+    conn: Connection,
+    *,
+    workspace_id: int,
+    is_list: bool,
+    which: Which,
+    as_of: datetime | None = None,
+    size: int = 100,
+    offset: int = 0,
+) -> SummaryPage:
+    """A metric of each execution, as it stood at a moment; `size` of them from `offset` on.
+
+    Cost: the recordings of these executions, and a look at each of the others.
+
+    Raises:
+        UnknownStepMetric: no execution that matches recorded it.
+    """
+    asked = {"workspace": workspace_id, "is_list": is_list, **asdict(which)}
+    _require(conn, asked)
+    asked |= {"as_of": as_of or "infinity", "size": size, "offset": offset}
+    found = [ExecutionSummary(*row) for row in conn.execute(_OVER_EXECUTIONS, asked)]
+    return SummaryPage(found, conn.execute(_EXECUTIONS, asked).scalar_one())
+
+
+def values_of(
+    conn: Connection, *, workspace_id: int, is_list: bool, which: Which, size: int, offset: int
+) -> Slice:
+    """Values of one metric of one execution, `size` of them from `offset` on, oldest first.
+
+    Cost: the index of the metric's recordings, and those that hold the values.
+
+    Raises:
+        UnknownStepMetric: the execution has not recorded it.
+    """
+    asked = {"workspace": workspace_id, "is_list": is_list, **asdict(which)}
+    asked |= {"first": offset + 1, "last": offset + size}
+    found = conn.execute(_ONE, asked).one_or_none()
+    if found is None:
+        raise UnknownStepMetric(_nothing(asked))
+    rows = conn.execute(_SLICE, asked | {"id": found.id}).all()
+    return Slice([row.value for row in rows], [row.received_at for row in rows], found.n_values)
+
+
+def _require(conn: Connection, asked: dict[str, Any]) -> None:
+    if conn.execute(_ONE, asked).first() is None:
+        raise UnknownStepMetric(_nothing(asked))
+
+
+def _nothing(asked: dict[str, Any]) -> str:
+    parts = ((part, asked[part]) for part in ("pipeline", "deployment", "execution"))
+    named = "".join(f", {part} {name}" for part, name in parts if name is not None)
+    return f"no {'list' if asked['is_list'] else 'scalar'} {asked['name']}{named}"
+
+
 _PAGE = """
     SELECT id, execution, pipeline, deployment, name, n_values, value, created_at, recorded_at
     FROM truthline.step_metrics(:workspace) WHERE is_list = :is_list
@@ -97,4 +217,45 @@ _VALUES = text("""
     JOIN step_batch USING (metric_id)
     WHERE place <= n_values AND received_at BETWEEN :since AND :until
     GROUP BY metric_id
+""")
+_MATCHING = """
+    name = :name AND is_list = :is_list
+    AND pipeline = coalesce(CAST(:pipeline AS text), pipeline)
+    AND deployment = coalesce(CAST(:deployment AS text), deployment)
+    AND execution = coalesce(CAST(:execution AS text), execution)
+"""
+_ONE = text(f"""
+    SELECT id, n_values FROM truthline.step_metrics(:workspace) WHERE {_MATCHING} LIMIT 1
+""")
+_OVER_TIME = text("""
+    SELECT bucket_start, bucket_end, n, mean, minimum, maximum, last
+    FROM truthline.step_metric_over_time(
+        :workspace, :name, :is_list, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
+        CAST(:width AS interval), CAST(:origin AS timestamptz), CAST(:zone AS text),
+        CAST(:pipeline AS text), CAST(:deployment AS text), CAST(:execution AS text))
+    ORDER BY bucket_start
+""")
+_OVER_EXECUTIONS = text("""
+    SELECT execution, pipeline, deployment, n, mean, minimum, maximum, last, first_recorded_at,
+           last_recorded_at
+    FROM truthline.step_metric_by_execution(
+        :workspace, :name, :is_list, CAST(:as_of AS timestamptz))
+    WHERE pipeline = coalesce(CAST(:pipeline AS text), pipeline)
+      AND deployment = coalesce(CAST(:deployment AS text), deployment)
+      AND execution = coalesce(CAST(:execution AS text), execution)
+    ORDER BY id LIMIT :size OFFSET :offset
+""")
+_EXECUTIONS = text(f"""
+    SELECT count(*) FROM truthline.step_metrics(:workspace)
+    WHERE {_MATCHING} AND created_at < CAST(:as_of AS timestamptz)
+""")
+# A recording has at most as many values as a list may; a scalar's has one.
+_SLICE = text("""
+    SELECT one.value, batch.received_at
+    FROM step_batch AS batch
+    CROSS JOIN LATERAL unnest(batch.values) WITH ORDINALITY AS one (value, nth)
+    WHERE metric_id = :id AND batch.place <= :last
+      AND batch.place > :first - CASE WHEN :is_list THEN 50000 ELSE 1 END
+      AND batch.place + one.nth - 1 BETWEEN :first AND :last
+    ORDER BY batch.place + one.nth
 """)

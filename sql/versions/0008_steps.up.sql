@@ -6,7 +6,8 @@ SET LOCAL search_path = truthline_data, truthline, public;
 
 -- execution: a run of a pipeline, by itself or for a deployment.
 -- Grain   one row per (workspace, name); made at first sight in a metric, or told.
--- Writer  app/store/executions.py       Reader  sql/views/90_steps.sql, app/query/executions.py
+-- Writer  app/store/executions.py, app/ingest/executions.py
+-- Reader  sql/views/90_steps.sql, app/query/executions.py
 -- Why     pipeline and deployment are told apart from metrics, perhaps after them; empty until then.
 CREATE TABLE execution (
     id           integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -73,4 +74,5 @@ CREATE TABLE step_batch (
 );
 -- doubles of measurements hardly get smaller by packing
 ALTER TABLE step_batch ALTER COLUMN values SET STORAGE EXTERNAL;
-CREATE INDEX step_batch_metric ON step_batch (metric_id, received_at);
+-- `place` lets a part of a long history be found within the index
+CREATE INDEX step_batch_metric ON step_batch (metric_id, received_at, place);
