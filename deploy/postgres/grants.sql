@@ -1,16 +1,16 @@
--- What grafana_reader may read. psql runs this as the owner after every migration.
+-- What truthline_reader may read. psql runs this as the owner after every migration.
 --
 -- The functions of schema truthline run with the rights of who calls them, so the tables that
 -- they read have to be open too. A continuous aggregate is read with the rights of its owner, so
 -- what TimescaleDB keeps it in stays closed.
 -- Why      tables are named one by one, so that a new one is closed until somebody opens it.
---          api_key, signing_secret, refresh_family, refresh_token, prediction_key,
+--          analyst, api_key, signing_secret, refresh_family, refresh_token, prediction_key,
 --          pending_feedback and ingest_batch stay closed: they hold digests of keys, what tokens
 --          are signed with, and what clients chose as ids, and no metric. What is told of an
 --          inference filters its stats.
-GRANT USAGE ON SCHEMA truthline, truthline_data TO grafana_reader;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA truthline TO grafana_reader;
-GRANT SELECT ON ALL TABLES IN SCHEMA truthline TO grafana_reader;
+GRANT USAGE ON SCHEMA truthline, truthline_data TO truthline_reader;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA truthline TO truthline_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA truthline TO truthline_reader;
 GRANT SELECT ON
     truthline_data.workspace,
     truthline_data.model,
@@ -42,4 +42,4 @@ GRANT SELECT ON
     truthline_data.score_1d_1d,
     truthline_data.latency_1h_1h,
     truthline_data.latency_1d_1d
-TO grafana_reader;
+TO truthline_reader;
