@@ -5,7 +5,7 @@ BIN := .venv/bin
 export TRUTHLINE_TEST_EDITION ?= postgres
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-timescale test-apache check lint types format lock clean
+.PHONY: help demo test test-timescale test-apache check lint types format dashboards lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -47,6 +47,9 @@ types: .venv ## mypy, strict
 format: .venv ## let ruff put everything in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+dashboards: .venv ## write Grafana's dashboards from grafana/dashboards
+	$(BIN)/python -m grafana.dashboards
 
 lock: .venv ## renew requirements.lock and its part for running from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
