@@ -7,6 +7,7 @@ export TRUTHLINE_TEST_EDITION ?= postgres
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-timescale test-apache check lint types format pictures lock clean
 .PHONY: help demo test test-timescale test-apache pictures check lint types format lock clean
+.PHONY: help demo test test-timescale test-apache check lint types format dashboards lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -56,6 +57,8 @@ format: .venv ## let ruff put everything in form
 
 pictures: .venv ## draw the pictures of docs/client.md anew; needs Chromium
 	$(BIN)/python -m docs.pictures.draw
+dashboards: .venv ## write Grafana's dashboards from grafana/dashboards
+	$(BIN)/python -m grafana.dashboards
 
 lock: .venv ## renew requirements.lock and its part for running from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

@@ -25,6 +25,7 @@ from app.config import Settings
 from app.factory import create_app
 from app.store.database import Database
 from app.store.migration import upgrade
+from tests.demodata import Demo, fill
 from tests.servers import server_url
 
 hypothesis_settings.register_profile(
@@ -149,3 +150,11 @@ def client(app, workspace) -> FlaskClient:
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {workspace.admin_key}"
     return client
+
+
+@pytest.fixture(scope="session")
+def demo(empty_database_url, template) -> Iterator[Demo]:
+    """A database in use, to be read only."""
+    demo = fill(empty_database_url(template))
+    yield demo
+    demo.database.dispose()

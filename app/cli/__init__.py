@@ -11,6 +11,7 @@ from app.cli.database import db, refresh, status
 from app.cli.demo import demo
 from app.cli.keys import keys
 from app.cli.serve import serve
+from app.cli.sql import sql
 from app.cli.worker import worker
 from app.cli.workspaces import workspaces
 from app.config import Settings
@@ -47,5 +48,5 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(128 + signal.SIGTERM)
 
 
-for command in (serve, demo, db, status, refresh, workspaces, keys, worker):
+for command in (serve, demo, db, sql, status, refresh, workspaces, keys, worker):
     main.add_command(command)

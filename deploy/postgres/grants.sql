@@ -1,4 +1,4 @@
--- What grafana_reader may read. psql runs this as the owner after every migration.
+-- What truthline_reader may read. psql runs this as the owner after every migration.
 --
 -- The functions of schema truthline run with the rights of who calls them, so the tables that
 -- they read have to be open too. A continuous aggregate is read with the rights of its owner, so
@@ -11,6 +11,13 @@
 GRANT USAGE ON SCHEMA truthline, truthline_data TO grafana_reader;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA truthline TO grafana_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA truthline TO grafana_reader;
+--          analyst, api_key, signing_secret, refresh_family, refresh_token, prediction_key,
+--          pending_feedback and ingest_batch stay closed: they hold digests of keys, what tokens
+--          are signed with, and what clients chose as ids, and no metric. What is told of an
+--          inference filters its stats.
+GRANT USAGE ON SCHEMA truthline, truthline_data TO truthline_reader;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA truthline TO truthline_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA truthline TO truthline_reader;
 GRANT SELECT ON
     truthline_data.workspace,
     truthline_data.model,
@@ -45,4 +52,4 @@ GRANT SELECT ON
     truthline_data.score_1d_1d,
     truthline_data.latency_1h_1h,
     truthline_data.latency_1d_1d
-TO grafana_reader;
+TO truthline_reader;

@@ -3,6 +3,7 @@
 from migrations import sqlfile
 
 revision, down_revision = "0010", "0009"
+revision, down_revision = "0010", "0008"
 
 
 def upgrade() -> None:

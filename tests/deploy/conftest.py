@@ -21,8 +21,8 @@ PSQL = embedded_binaries() / "psql"
 ROLES = ROOT / "deploy/postgres/roles.sql"
 ROLES_GONE = """
     REASSIGN OWNED BY truthline_owner TO CURRENT_USER;
-    DROP OWNED BY truthline_owner, grafana_reader;
-    DROP ROLE truthline_owner, grafana_reader;
+    DROP OWNED BY truthline_owner, grafana_reader, truthline_reader;
+    DROP ROLE truthline_owner, grafana_reader, truthline_reader;
 """
 
 

@@ -16,6 +16,7 @@ from tests.deploy.compose import (
     services,
 )
 
+DASHBOARDS = ROOT / "grafana/provisioning/dashboards/truthline.yaml"
 DATASOURCES = ROOT / "grafana/provisioning/datasources/truthline.yaml"
 
 
@@ -108,3 +109,13 @@ def test_grafana_reads_as_the_reader() -> None:
     assert (source["uid"], source["user"]) == ("truthline", "grafana_reader")
     variable = source["secureJsonData"]["password"].removeprefix("$")
     assert variable in services()["grafana"]["environment"]
+
+
+def test_grafana_finds_the_dashboards() -> None:
+    (provider,) = read_yaml(DASHBOARDS)["providers"]
+    grafana = services()["grafana"]
+    mounts = dict(volume.split(":")[1::-1] for volume in grafana["volumes"])
+    assert ROOT / mounts[provider["options"]["path"]] == DASHBOARDS.parent
+    home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    directory, _, name = home.rpartition("/")
+    assert (ROOT / mounts[directory] / name).exists()

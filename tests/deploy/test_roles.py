@@ -14,6 +14,7 @@ from tests.deploy.compose import PASSWORD
 CLOSED = ["api_key", "signing_secret", "refresh_family", "refresh_token"]
 CLOSED += ["ingest_batch", "pending_feedback", "prediction_key"]
 CLOSED += ["event_key", "event_family", "event_pair", "event_lookup"]
+CLOSED += ["ingest_batch", "pending_feedback", "prediction_key", "analyst"]
 WINDOW = "now() - INTERVAL '3 days', now(), '7 hours'"
 OF_SERIES = ["classification_metrics", "regression_metrics", "outcome_cells", "error_cells"]
 OF_SERIES += ["prediction_cells", "score_cells", "latency_cells"]
@@ -26,11 +27,13 @@ CALLS = {
     **{name: f"{name}(ARRAY[1], {WINDOW})" for name in OF_SERIES},
 }
 LEVELS = "SELECT name FROM truthline_data.level"
-# Tables and views that a function of schema truthline names, and that the reader can't read.
+# Tables and views that a function of schema truthline names, and that the reader can't read. Those
+# that run with the rights of their owner read what they like, and procedures are the owner's.
 NAMED_BUT_CLOSED = """
     SELECT function.oid::regprocedure, relation.oid::regclass
     FROM pg_proc AS function, pg_class AS relation
     WHERE function.pronamespace = 'truthline'::regnamespace
+      AND function.prokind = 'f' AND NOT function.prosecdef
       AND relation.relnamespace = 'truthline_data'::regnamespace
       AND relation.relkind IN ('r', 'p', 'v', 'm')
       AND function.prosrc ~ ('truthline_data\\.' || relation.relname || '\\M')
@@ -79,6 +82,33 @@ def test_the_reader_may_read_what_functions_read(superuser: psycopg.Connection) 
     assert superuser.execute(NAMED_BUT_CLOSED).fetchall() == []
 
 
+@pytest.mark.parametrize("view", ["predictions", "outcomes", "series", "step_values"])
+def test_the_reader_may_read_views(reader: psycopg.Connection, view: str) -> None:
+    reader.execute(f"SELECT * FROM truthline.{view}")
+
+
+def test_the_reader_sees_every_workspace(
+    reader: psycopg.Connection, superuser: psycopg.Connection
+) -> None:
+    superuser.execute("INSERT INTO truthline_data.workspace (name) VALUES ('another')")
+    found = reader.execute("SELECT workspace FROM truthline.workspaces").fetchall()
+    assert {("default",), ("another",)} <= set(found)
+
+
+def test_the_owner_admits_an_analyst_to_one_workspace(
+    deployed, superuser: psycopg.Connection
+) -> None:
+    superuser.execute("CREATE ROLE visitor LOGIN PASSWORD 'visit'")
+    owner = deployed.conninfo(user="truthline_owner", password=PASSWORD)
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute("CALL truthline.admit('visitor', 'default')")
+    with psycopg.connect(deployed.conninfo(user="visitor", password="visit")) as visitor:
+        assert visitor.execute("SELECT workspace FROM truthline.workspaces").fetchall() == [
+            ("default",)
+        ]
+    superuser.execute("DROP OWNED BY visitor; DROP ROLE visitor")
+
+
 @pytest.mark.parametrize("table", CLOSED)
 def test_the_reader_may_not_see_keys(reader: psycopg.Connection, table: str) -> None:
     with pytest.raises(InsufficientPrivilege):
@@ -113,7 +143,7 @@ def test_passwords_arrive_as_they_are_written(superuser: psycopg.Connection, rol
     assert accepts(found.fetchone()[0], PASSWORD)
 
 
-@pytest.mark.parametrize("role", ["truthline_owner", "grafana_reader"])
+@pytest.mark.parametrize("role", ["truthline_owner", "truthline_reader", "grafana_reader"])
 def test_no_role_may_more_than_it_needs(superuser: psycopg.Connection, role: str) -> None:
     found = superuser.execute(
         "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls"

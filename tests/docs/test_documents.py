@@ -50,7 +50,11 @@ def test_every_native_path_is_in_the_api_page(app):
 @pytest.mark.parametrize("schema", ["truthline", "truthline_data"])
 def test_the_sql_page_lists_what_there_is(database, schema):
     catalog = {
-        "truthline": "SELECT proname FROM pg_proc WHERE pronamespace = 'truthline'::regnamespace",
+        "truthline": """
+            SELECT proname FROM pg_proc WHERE pronamespace = 'truthline'::regnamespace
+            UNION SELECT relname FROM pg_class
+            WHERE relnamespace = 'truthline'::regnamespace AND relkind = 'v'
+        """,
         # levels are tables or continuous aggregates, which look like views
         "truthline_data": """
             SELECT relname FROM pg_class

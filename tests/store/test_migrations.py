@@ -174,7 +174,8 @@ def test_the_mirror_of_the_tables_is_true(fresh_database_url):
 
 def test_a_function_that_returns_something_else_is_replaced(fresh_database_url, query):
     older = text("""
-        DROP FUNCTION truthline.regression_metrics;
+        DROP FUNCTION truthline.regression_metrics(
+            integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz);
         CREATE FUNCTION truthline.regression_metrics(
             series integer[], start_time timestamptz, end_time timestamptz,
             width interval DEFAULT NULL, origin timestamptz DEFAULT NULL
@@ -191,6 +192,16 @@ def test_a_function_that_returns_something_else_is_replaced(fresh_database_url, 
     upgrade(fresh_database_url)
 
     assert query(ALL_FUNCTIONS) == before
+
+
+def test_every_public_view_and_column_says_what_it_is(query):
+    silent = text("""
+        SELECT c.relname, a.attname FROM pg_class AS c
+        LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
+        WHERE c.relnamespace = 'truthline'::regnamespace AND c.relkind = 'v'
+          AND num_nulls(obj_description(c.oid, 'pg_class'), col_description(c.oid, a.attnum)) > 0
+    """)
+    assert query(silent) == []
 
 
 def test_every_public_function_says_what_it_is(query):

@@ -1,0 +1,1 @@
+"""The dashboards, as code: `python -m grafana.dashboards` writes them for Grafana to read."""

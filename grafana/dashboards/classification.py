@@ -1,0 +1,138 @@
+"""A classifier: how good it is over time, class by class and version by version."""
+
+from grafana_foundation_sdk.models.dashboard import Dashboard, DataTransformerConfig
+
+from grafana.dashboards.parts import (
+    IN_PLACE,
+    Panel,
+    board,
+    buckets,
+    interval,
+    model,
+    number,
+    of_model,
+    over_time,
+    rows,
+    workspace,
+)
+
+OF_VERSION = "version => s.version"
+METRICS = of_model("classification_metrics")
+
+
+def classification() -> Dashboard:
+    """Build it."""
+    return board(
+        "classification",
+        "Truthline: classification",
+        "A classifier: accuracy and averages over time, classes, confusion matrix, versions.",
+        [workspace(), *model("classification"), interval()],
+        [
+            *_numbers(),
+            _over_time(),
+            _known(),
+            _classes(),
+            _matrix(),
+            _f1_of_classes(),
+            _versions(),
+        ],
+    )
+
+
+def _numbers() -> list[Panel]:
+    return [
+        number("Accuracy", f"SELECT accuracy FROM {METRICS}", unit="percentunit", decimals=2),
+        number("Macro F1", f"SELECT f1 FROM {METRICS}", unit="percentunit", decimals=2),
+        number("Truths", f"SELECT n FROM {METRICS}", about="Predictions whose truth is known"),
+        number(
+            "Labelled share",
+            f"SELECT m.n / nullif(v.n, 0)::float8 AS labelled\n"
+            f"FROM {METRICS} AS m,\n     {of_model('prediction_volume')} AS v",
+            unit="percentunit",
+            about="Truths per answered request",
+            decimals=1,
+        ),
+    ]
+
+
+def _fractions(title: str, sql: str) -> Panel:
+    return over_time(title, sql, unit="percentunit", within=(0.0, 1.0))
+
+
+def _over_time() -> Panel:
+    return _fractions(
+        "Accuracy and macro averages",
+        f"""
+    SELECT bucket_start AS "time", accuracy AS "accuracy", "precision" AS "precision",
+           recall AS "recall", f1 AS "F1"
+    FROM {buckets("classification_metrics")}
+    ORDER BY 1
+    """,
+    )
+
+
+def _known() -> Panel:
+    return over_time(
+        "Predictions and truths",
+        f"""
+    SELECT bucket_start AS "time", m.n AS "with truth",
+           greatest(v.n - m.n, 0) AS "without truth", v.n_failed AS "failed"
+    FROM {buckets("classification_metrics")} AS m
+    JOIN {buckets("prediction_volume")} AS v USING (bucket_start)
+    ORDER BY 1
+    """,
+        bars=True,
+    )
+
+
+def _classes() -> Panel:
+    return rows(
+        "Classes",
+        f"""
+    SELECT label, support, "precision", recall, f1
+    FROM {of_model("class_metrics")}
+    ORDER BY f1, label
+    """,
+        about="One class against all others, the worst first",
+        units=dict.fromkeys(["precision", "recall", "f1"], "percentunit"),
+    )
+
+
+def _matrix() -> Panel:
+    panel = rows(
+        "Confusion matrix",
+        f"""
+    SELECT actual, predicted, n
+    FROM {of_model("confusion_matrix")}
+    ORDER BY 1, 2
+    """,
+        about="A row per true class, a column per predicted class",
+    )
+    pivot = {"rowField": "actual", "columnField": "predicted", "valueField": "n"}
+    return panel.with_transformation(
+        DataTransformerConfig(id_val="groupingToMatrix", options=pivot | {"emptyValue": "zero"})
+    )
+
+
+def _f1_of_classes() -> Panel:
+    return _fractions(
+        "F1 of each class",
+        f"""
+    SELECT bucket_start AS "time", label AS metric, f1
+    FROM {buckets("class_metrics")}
+    ORDER BY 1, 2
+    """,
+    )
+
+
+def _versions() -> Panel:
+    return _fractions(
+        "Accuracy of each version",
+        f"""
+    SELECT m.bucket_start AS "time", s.version AS metric, m.accuracy
+    FROM (SELECT DISTINCT version FROM truthline.series
+          WHERE {IN_PLACE} AND model = ${{model:sqlstring}}) AS s
+    CROSS JOIN LATERAL {buckets("classification_metrics", OF_VERSION, version=False)} AS m
+    ORDER BY 1, 2
+    """,
+    )

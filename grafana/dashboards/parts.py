@@ -1,0 +1,279 @@
+"""What all dashboards are built of: queries, panels and variables in one manner.
+
+A query reads the public views and functions and nothing else. Variables stand in it as SQL literals
+(`${name:sqlstring}`), and "All" of one that may be left out stands for NULL, as in the functions. A
+time series is NULL where a bucket is empty, and drawn as a gap.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from grafana_foundation_sdk.builders import common, dashboard, stat, table, timeseries, trend
+from grafana_foundation_sdk.cog import builder, variants
+from grafana_foundation_sdk.models.common import (
+    BigValueColorMode,
+    BigValueGraphMode,
+    BigValueTextMode,
+    GraphDrawStyle,
+    LegendDisplayMode,
+    LegendPlacement,
+    SortOrder,
+    StackingMode,
+    TooltipDisplayMode,
+    VisibilityMode,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    Dashboard,
+    DashboardCursorSync,
+    DashboardLinkType,
+    DataSourceRef,
+    DynamicConfigValue,
+    VariableOption,
+    VariableRefresh,
+)
+
+SOURCE = DataSourceRef(type_val="grafana-postgresql-datasource", uid="truthline")
+TAG = "truthline"
+WINDOW = "$__timeFrom(), $__timeTo()"
+# A grid that never moves, so that a refresh doesn't shift every bucket.
+GRID = "origin => TIMESTAMPTZ '2000-01-03 00:00Z'"
+
+Panel = timeseries.Panel | stat.Panel | table.Panel
+AnyPanel = Panel | trend.Panel
+P = TypeVar("P", timeseries.Panel, stat.Panel, table.Panel)
+
+
+@dataclass(frozen=True)
+class Sql(variants.Dataquery):
+    """A query as Grafana's PostgreSQL data source reads it."""
+
+    text: str
+    format: str
+
+    def to_json(self) -> dict[str, object]:
+        """Its JSON."""
+        return {
+            "refId": "A",
+            "datasource": SOURCE,
+            "format": self.format,
+            "editorMode": "code",
+            "rawQuery": True,
+            "rawSql": self.text,
+        }
+
+
+@dataclass(frozen=True)
+class Query(builder.Builder[variants.Dataquery]):
+    """The same as the SDK wants it."""
+
+    text: str
+    format: str = "table"
+
+    def build(self) -> variants.Dataquery:
+        """Build it."""
+        lines = self.text.strip("\n").splitlines()
+        indent = len(lines[0]) - len(lines[0].lstrip())
+        return Sql("\n".join(line[indent:].rstrip() for line in lines).strip(), self.format)
+
+
+def of_model(function: str, *more: str, version: bool = True) -> str:
+    """A call of a function by name for the model that the variables name."""
+    arguments = [
+        "${workspace:sqlstring}",
+        "${model:sqlstring}",
+        *(argument for argument in more if "=>" not in argument),
+        WINDOW,
+        "namespace => ${namespace:sqlstring}",
+        "pipeline => ${pipeline:sqlstring}",
+        *(["version => ${version:sqlstring}"] if version else []),
+        *(argument for argument in more if "=>" in argument),
+    ]
+    between = ",\n        "
+    return f"truthline.{function}(\n        {between.join(arguments)})"
+
+
+def buckets(function: str, *more: str, version: bool = True) -> str:
+    """The same in buckets of the chosen interval."""
+    return of_model(function, *more, "width => '$interval'", GRID, version=version)
+
+
+# --- panels -------------------------------------------------------------------------------
+
+
+def over_time(
+    title: str,
+    sql: str,
+    *,
+    unit: str = "short",
+    about: str = "",
+    width: int = 12,
+    height: int = 8,
+    bars: bool = False,
+    within: tuple[float, float] | None = None,
+) -> timeseries.Panel:
+    """Lines over time, or stacked bars, with their last values and means in the legend."""
+    panel = (
+        _panel(timeseries.Panel(), title, about, width, height)
+        .with_target(Query(sql, "time_series"))
+        .unit(unit)
+        .span_nulls(False)
+        .line_width(1)
+        .show_points(VisibilityMode.AUTO)
+        .legend(
+            common.VizLegendOptions()
+            .display_mode(LegendDisplayMode.TABLE)
+            .placement(LegendPlacement.BOTTOM)
+            .show_legend(True)
+            .calcs(["lastNotNull", "sum" if bars else "mean"])
+        )
+        .tooltip(
+            common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING)
+        )
+    )
+    if bars:
+        panel.draw_style(GraphDrawStyle.BARS).fill_opacity(60).min(0)
+        panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
+    if within:
+        panel.min(within[0]).max(within[1])
+    return panel
+
+
+def number(
+    title: str, sql: str, *, unit: str = "short", about: str = "", decimals: int | None = None
+) -> stat.Panel:
+    """One number, or several side by side under their names."""
+    panel = (
+        _panel(stat.Panel(), title, about, 6, 4)
+        .with_target(Query(sql))
+        .unit(unit)
+        .color_mode(BigValueColorMode.NONE)
+        .graph_mode(BigValueGraphMode.NONE)
+        .text_mode(BigValueTextMode.AUTO)
+        .no_value("none")
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
+    )
+    return panel if decimals is None else panel.decimals(decimals)
+
+
+def rows(
+    title: str,
+    sql: str,
+    *,
+    about: str = "",
+    width: int = 12,
+    height: int = 8,
+    units: Mapping[str, str] | None = None,
+    links: Mapping[str, Sequence[tuple[str, str]]] | None = None,
+) -> table.Panel:
+    """A table. `units` are by column; `links` lead from a column's cells to titles and URLs."""
+    panel = _panel(table.Panel(), title, about, width, height).with_target(Query(sql))
+    panel.no_value("none").filterable(True)
+    for column, unit in (units or {}).items():
+        panel.override_by_name(column, [DynamicConfigValue(id_val="unit", value=unit)])
+    for column, targets in (links or {}).items():
+        cells = [{"title": name, "url": url} for name, url in targets]
+        panel.override_by_name(column, [DynamicConfigValue(id_val="links", value=cells)])
+    return panel
+
+
+def _panel(panel: P, title: str, about: str, width: int, height: int) -> P:
+    panel.title(title).datasource(SOURCE).span(width).height(height).interval("1m")
+    return panel.description(about) if about else panel
+
+
+# --- variables ----------------------------------------------------------------------------
+
+
+def choice(name: str, label: str, sql: str, *, optional: bool = False) -> dashboard.QueryVariable:
+    """One of what a query yields; where it is optional, all stands for NULL and comes first."""
+    variable = (
+        dashboard.QueryVariable(name)
+        .label(label)
+        .datasource(SOURCE)
+        .query(" ".join(sql.split()))
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .multi(False)
+        .include_all(optional)
+    )
+    if optional:
+        everything = VariableOption(selected=True, text="All", value="$__all")
+        variable.all_value("NULL").current(everything)
+    return variable
+
+
+def workspace() -> dashboard.QueryVariable:
+    """Of those that the data source's role sees."""
+    return choice("workspace", "Workspace", "SELECT workspace FROM truthline.workspaces ORDER BY 1")
+
+
+IN_WORKSPACE = "workspace = ${workspace:sqlstring}"
+IN_PLACE = (
+    f"{IN_WORKSPACE} AND namespace = coalesce(${{namespace:sqlstring}}, namespace)"
+    " AND pipeline = coalesce(${pipeline:sqlstring}, pipeline)"
+)
+
+
+def model(kind: str | None = None) -> list[dashboard.QueryVariable]:
+    """A model of a kind, where it is, and its version."""
+    of_kind = f" AND coalesce(kind, '{kind}') = '{kind}'" if kind else ""
+    models = "FROM truthline.models WHERE"
+    asked = {
+        "namespace": f"SELECT DISTINCT namespace {models} {IN_WORKSPACE}{of_kind}",
+        "pipeline": f"SELECT DISTINCT pipeline {models} {IN_WORKSPACE}{of_kind}",
+        "model": f"SELECT DISTINCT model {models} {IN_PLACE}{of_kind}",
+        "version": f"SELECT DISTINCT version FROM truthline.series WHERE {IN_PLACE}"
+        " AND model = ${model:sqlstring}",
+    }
+    return [
+        choice(name, name.capitalize(), f"{sql} ORDER BY 1", optional=name != "model")
+        for name, sql in asked.items()
+    ]
+
+
+def interval() -> dashboard.IntervalVariable:
+    """The width of buckets: by itself about a hundred of them, none shorter than a minute."""
+    return (
+        dashboard.IntervalVariable("interval")
+        .label("Interval")
+        .values("1m,5m,15m,30m,1h,6h,12h,1d,7d")
+        .auto(True)
+        .step_count(100)
+        .min_interval("1m")
+        .current(VariableOption(selected=True, text="auto", value="$__auto_interval_interval"))
+    )
+
+
+def board(
+    name: str,
+    title: str,
+    about: str,
+    variables: Sequence[builder.Builder[Any]],
+    panels: Sequence[AnyPanel],
+    *,
+    since: str = "now-24h",
+) -> Dashboard:
+    """A dashboard, with links to the others that carry the time range and the variables."""
+    made = (
+        dashboard.Dashboard(title)
+        .uid(f"{TAG}-{name}")
+        .description(about)
+        .tags([TAG])
+        .timezone("browser")
+        .time(since, "now")
+        .refresh("1m")
+        .tooltip(DashboardCursorSync.CROSSHAIR)
+        .link(
+            dashboard.DashboardLink("Truthline")
+            .type(DashboardLinkType.DASHBOARDS)
+            .tags([TAG])
+            .as_dropdown(True)
+            .include_vars(True)
+            .keep_time(True)
+        )
+    )
+    for variable in variables:
+        made.with_variable(variable)
+    for place, panel in enumerate(panels, start=1):
+        made.with_panel(panel.id(place))
+    return made.build()

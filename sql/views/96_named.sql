@@ -1,0 +1,264 @@
+-- Metrics by name: what analysts and dashboards call.
+--
+-- Each is one of the functions above, asked for the series or the workspace that names stand for: its
+-- header says grain, units and formula. Labels are names here. A model is named as it is in its
+-- workspace; version, deployment, namespace and pipeline are any while NULL.
+-- Access   they run with the rights of their owner, and name the workspace through workspace_id or
+--          series_of, which refuse what the caller doesn't see.
+
+-- model_classification: the metrics of some series with the classes that their model's subscription
+-- declares, for a class that is declared counts where it doesn't occur.
+CREATE OR REPLACE FUNCTION truthline.model_classification(
+    model integer, series integer[], start_time timestamptz, end_time timestamptz, width interval,
+    origin timestamptz, zone text, as_of timestamptz, average text
+) RETURNS TABLE (
+    bucket_start timestamptz, bucket_end timestamptz, n bigint, accuracy float8,
+    "precision" float8, recall float8, specificity float8, f1 float8, harmonic_f1 float8
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT m.bucket_start, m.bucket_end, m.n, m.accuracy, m."precision", m.recall, m.specificity,
+           m.f1, m.harmonic_f1
+    FROM truthline.classification_metrics(
+        series, start_time, end_time, width, origin, zone, as_of,
+        coalesce((SELECT s.categories FROM truthline_data.subscription AS s
+                  WHERE s.model_id = model), '{}'), average) AS m
+$$;
+COMMENT ON FUNCTION truthline.model_classification(integer, integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz, text) IS
+    'Classification metrics of some series, with the classes that their model declares.';
+
+-- classification_metrics: accuracy and averages over classes, bucket by bucket.
+CREATE OR REPLACE FUNCTION truthline.classification_metrics(
+    workspace text, model text, start_time timestamptz, end_time timestamptz,
+    width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
+    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', average text DEFAULT 'macro'
+) RETURNS TABLE (
+    bucket_start timestamptz, bucket_end timestamptz, n bigint, accuracy float8,
+    "precision" float8, recall float8, specificity float8, f1 float8, harmonic_f1 float8
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT m.bucket_start, m.bucket_end, m.n, m.accuracy, m."precision", m.recall, m.specificity,
+           m.f1, m.harmonic_f1
+    FROM truthline.model_classification(
+        truthline.model_id(workspace, model, namespace, pipeline),
+        truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
+        start_time, end_time, width, origin, zone, as_of, average) AS m
+$$;
+COMMENT ON FUNCTION truthline.classification_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text) IS
+    'Accuracy, precision, recall, specificity and F1 of a model per bucket.';
+
+-- class_metrics: one class against all others, bucket by bucket.
+--
+-- Grain    one row per (bucket, class that occurs in it), in the order of buckets and labels.
+-- Units    fractions of 1, NULL where a denominator is zero; `support` counts truths of the class.
+CREATE OR REPLACE FUNCTION truthline.class_metrics(
+    workspace text, model text, start_time timestamptz, end_time timestamptz,
+    width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
+    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    bucket_start timestamptz, bucket_end timestamptz, label text, support bigint,
+    "precision" float8, recall float8, f1 float8
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT m.bucket_start, m.bucket_end, label.name, class.support, class."precision",
+           class.recall, class.f1
+    FROM truthline.classification_metrics(
+        truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
+        start_time, end_time, width, origin, zone, as_of) AS m
+    CROSS JOIN LATERAL unnest(m.classes, m.support, m.class_precision, m.class_recall, m.class_f1)
+        AS class (id, support, "precision", recall, f1)
+    JOIN truthline_data.label ON label.id = class.id
+    ORDER BY m.bucket_start, label.name COLLATE "C"
+$$;
+COMMENT ON FUNCTION truthline.class_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
+    'Precision, recall and F1 of each class of a model per bucket.';
+
+-- confusion_matrix: how often each class was predicted for each truth, bucket by bucket.
+--
+-- Grain    one row per (bucket, actual, predicted) that counts anything.
+CREATE OR REPLACE FUNCTION truthline.confusion_matrix(
+    workspace text, model text, start_time timestamptz, end_time timestamptz,
+    width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
+    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    bucket_start timestamptz, bucket_end timestamptz, actual text, predicted text, n bigint
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT m.bucket_start, m.bucket_end, actual.name, predicted.name, cell.n
+    FROM truthline.classification_metrics(
+        truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
+        start_time, end_time, width, origin, zone, as_of) AS m
+    CROSS JOIN LATERAL unnest(m.actual, m.predicted, m.counts) AS cell (actual, predicted, n)
+    JOIN truthline_data.label AS actual ON actual.id = cell.actual
+    JOIN truthline_data.label AS predicted ON predicted.id = cell.predicted
+    ORDER BY m.bucket_start, actual.name COLLATE "C", predicted.name COLLATE "C"
+$$;
+COMMENT ON FUNCTION truthline.confusion_matrix(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
+    'Counts of truths per bucket, actual and predicted class.';
+
+-- regression_metrics: how far predictions were from the truth, bucket by bucket.
+CREATE OR REPLACE FUNCTION truthline.regression_metrics(
+    workspace text, model text, start_time timestamptz, end_time timestamptz,
+    width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
+    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    bucket_start timestamptz, bucket_end timestamptz, n bigint,
+    mean_absolute_error float8, mean_squared_error float8, root_mean_squared_error float8,
+    mean_error float8, r2 float8, mean_absolute_percentage_error float8
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT * FROM truthline.regression_metrics(
+        truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
+        start_time, end_time, width, origin, zone, as_of)
+$$;
+COMMENT ON FUNCTION truthline.regression_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
+    'Mean absolute, mean squared, root mean squared and mean error, R2 and MAPE of a model per bucket.';
+
+-- prediction_volume: requests and how long they took, bucket by bucket.
+--
+-- Units    `n` counts requests that were answered, n_failed those that were not; mean_latency in
+--          seconds, of those that say how long they took.
+CREATE OR REPLACE FUNCTION truthline.prediction_volume(
+    workspace text, model text, start_time timestamptz, end_time timestamptz,
+    width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
+    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    bucket_start timestamptz, bucket_end timestamptz, n bigint, n_failed bigint,
+    mean_latency float8
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT v.bucket_start, v.bucket_end, v.n, v.n_failed, truthline.mean(v.sum_latency, v.n_latency)
+    FROM truthline.prediction_volume(
+        truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
+        start_time, end_time, width, origin, zone, as_of) AS v
+$$;
+COMMENT ON FUNCTION truthline.prediction_volume(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
+    'Requests of a model answered and failed, and their mean latency, per bucket.';
+
+-- quantiles: exact, interpolated quantiles, bucket by bucket.
+--
+-- Grain    one row per (bucket, class) that has any number; values and latencies have no class.
+-- Units    `measure` is 'confidence' (a fraction of 1), 'value' (the model's own unit) or 'latency'
+--          (seconds, per request); quantiles stand in the order of `fractions`.
+CREATE OR REPLACE FUNCTION truthline.quantiles(
+    workspace text, model text, measure text, fractions float8[], start_time timestamptz,
+    end_time timestamptz, width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
+    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    bucket_start timestamptz, bucket_end timestamptz, label text, n bigint, quantiles float8[]
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT grid.bucket_start, grid.bucket_end, label.name, q.n, q.quantiles
+    FROM truthline.quantiles(
+        measure, truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
+        start_time, end_time, fractions, width, origin, zone, as_of) AS q
+    JOIN truthline.buckets(start_time, end_time, width, origin, zone) AS grid USING (place)
+    LEFT JOIN truthline_data.label ON label.id = q.label_id
+    ORDER BY q.place, label.name COLLATE "C"
+$$;
+COMMENT ON FUNCTION truthline.quantiles(text, text, text, float8[], timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
+    'Exact quantiles of confidences per class, of values or of latencies of a model, per bucket.';
+
+-- inference_stats: both periods, class by class.
+CREATE OR REPLACE FUNCTION truthline.inference_stats(
+    workspace text, start_time timestamptz, end_time timestamptz,
+    models text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
+    fractions float8[] DEFAULT '{0.5}'
+) RETURNS TABLE (
+    namespace text, pipeline text, model text, label text,
+    n_inferences bigint, prev_n_inferences bigint, n_outputs bigint, prev_n_outputs bigint,
+    n_model_inferences bigint, prev_n_model_inferences bigint,
+    confidence float8, prev_confidence float8, latency float8, prev_latency float8,
+    quantiles float8[], deployment_types text, server_versions text
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT * FROM truthline.inference_stats(
+        truthline.workspace_id(workspace), start_time, end_time, models, field, field_text,
+        fractions)
+$$;
+COMMENT ON FUNCTION truthline.inference_stats(text, timestamptz, timestamptz, text[], text, text, float8[]) IS
+    'Inferences, confidences and latencies per model and class, beside those of the window before.';
+
+-- inference_totals: the same over all models.
+CREATE OR REPLACE FUNCTION truthline.inference_totals(
+    workspace text, start_time timestamptz, end_time timestamptz,
+    models text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL
+) RETURNS TABLE (
+    n_inferences bigint, prev_n_inferences bigint, n_errors bigint, prev_n_errors bigint,
+    confidence float8, prev_confidence float8, latency float8, prev_latency float8
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT * FROM truthline.inference_totals(
+        truthline.workspace_id(workspace), start_time, end_time, models, field, field_text)
+$$;
+COMMENT ON FUNCTION truthline.inference_totals(text, timestamptz, timestamptz, text[], text, text) IS
+    'Inferences, confidences and latencies of a workspace, beside those of the window before.';
+
+-- model_stats: the same by model.
+CREATE OR REPLACE FUNCTION truthline.model_stats(
+    workspace text, start_time timestamptz, end_time timestamptz,
+    models text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
+    fractions float8[] DEFAULT '{0.5}'
+) RETURNS TABLE (
+    namespace text, pipeline text, model text, n_inferences bigint, prev_n_inferences bigint,
+    n_errors bigint, prev_n_errors bigint, latency float8, prev_latency float8, quantiles float8[]
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT * FROM truthline.model_stats(
+        truthline.workspace_id(workspace), start_time, end_time, models, field, field_text,
+        fractions)
+$$;
+COMMENT ON FUNCTION truthline.model_stats(text, timestamptz, timestamptz, text[], text, text, float8[]) IS
+    'Inferences, errors and latencies per model, beside those of the window before.';
+
+-- models: what there is in a workspace.
+CREATE OR REPLACE FUNCTION truthline.models(
+    workspace text, start_time timestamptz, end_time timestamptz
+) RETURNS TABLE (
+    namespace text, pipeline text, name text, kind text, versions text[], deployments text[],
+    first_seen timestamptz, last_seen timestamptz, n_inferences bigint, n_errors bigint
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT * FROM truthline.models(truthline.workspace_id(workspace), start_time, end_time)
+$$;
+COMMENT ON FUNCTION truthline.models(text, timestamptz, timestamptz) IS
+    'The models of a workspace, when they were seen, and how often in a window.';
+
+-- step_metric_over_time: one metric of executions, bucket by bucket.
+CREATE OR REPLACE FUNCTION truthline.step_metric_over_time(
+    workspace text, name text, start_time timestamptz, end_time timestamptz,
+    width interval DEFAULT NULL, lists boolean DEFAULT false, pipeline text DEFAULT NULL,
+    deployment text DEFAULT NULL, execution text DEFAULT NULL, origin timestamptz DEFAULT NULL,
+    zone text DEFAULT 'UTC'
+) RETURNS TABLE (
+    bucket_start timestamptz, bucket_end timestamptz, n bigint, mean float8, minimum float8,
+    maximum float8, last float8
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT * FROM truthline.step_metric_over_time(
+        truthline.workspace_id(workspace), name, lists, start_time, end_time, width, origin, zone,
+        pipeline, deployment, execution)
+$$;
+COMMENT ON FUNCTION truthline.step_metric_over_time(text, text, timestamptz, timestamptz, interval, boolean, text, text, text, timestamptz, text) IS
+    'Count, mean, minimum, maximum and last value of one step metric per bucket.';
+
+-- step_metric_by_execution: one metric, execution by execution, in the order of first recording.
+CREATE OR REPLACE FUNCTION truthline.step_metric_by_execution(
+    workspace text, name text, lists boolean DEFAULT false, as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    execution text, pipeline text, deployment text, n bigint, mean float8, minimum float8,
+    maximum float8, last float8, first_recorded_at timestamptz, last_recorded_at timestamptz
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT e.execution, e.pipeline, e.deployment, e.n, e.mean, e.minimum, e.maximum, e.last,
+           e.first_recorded_at, e.last_recorded_at
+    FROM truthline.step_metric_by_execution(
+        truthline.workspace_id(workspace), name, lists, as_of) AS e
+    ORDER BY e.id
+$$;
+COMMENT ON FUNCTION truthline.step_metric_by_execution(text, text, boolean, timestamptz) IS
+    'Count, mean, minimum, maximum and last value of one step metric per execution.';

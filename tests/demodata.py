@@ -1,0 +1,173 @@
+"""A database as it is after a day of use: two models, runs of training, and a neighbour.
+
+The workspace `default` has a fifth of the demo's six hours as if they had just passed, half of that
+a day before, and executions with step metrics. The workspace NEIGHBOUR has rows of every kind,
+whose texts begin with SECRET and whose numbers are SECRET_NUMBER. On TimescaleDB Community all of
+it is in the columnstore.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace as replaced
+from sqlalchemy import text
+
+from app.auth.keys import Role, create_key
+from app.auth.workspaces import default_workspace, find_or_create_workspace
+from app.config import Settings
+from app.demo.replay import new_start, replay
+from app.demo.timeline import DIABETES, DIGITS, LENGTH, Answer, Event, Trained, timeline
+from app.ingest.executions import ToldOfExecution, tell_execution
+from app.ingest.feedback import Feedback, ingest_feedback
+from app.ingest.metadata import ingest_metadata
+from app.ingest.predictions import Prediction, ingest_predictions
+from app.ingest.steps import append_values, record_value
+from app.rollup.columnstore import enable_columnstore
+from app.rollup.refresh import refresh
+from app.store.database import Database
+from app.store.edition import Edition, server_info
+
+DAY = timedelta(days=1)
+NEIGHBOUR, SECRET, SECRET_NUMBER = "hushed-team", "hushed", 4242.4242
+EXECUTIONS = 3
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A database in use; `start` and `end` bound the demo's six hours, `key` reads `default`."""
+
+    settings: Settings
+    database: Database
+    key: str
+    start: datetime
+    end: datetime
+
+
+def fill(url: str) -> Demo:
+    """Fill a migrated database."""
+    settings = Settings(database_url=url, pool_size=8)
+    database = Database.from_settings(settings)
+    with database.writing() as conn:
+        ours = default_workspace(conn)
+        theirs = find_or_create_workspace(conn, NEIGHBOUR)
+        key = create_key(conn, ours, Role.READ)
+    start = new_start(datetime.now(UTC))
+    replayed = list(replay(database, ours, list(_events(start))))
+    assert replayed
+    _train(database, ours)
+    _keep_secrets(database, theirs)
+    _settle(database)
+    return Demo(settings, database, key, start, start + LENGTH)
+
+
+def _events(start: datetime) -> Iterator[Event]:
+    """Of yesterday, under other request ids, and then of today."""
+    today = [event for event in timeline(MODELS, start) if event.request_id[-1] in "05"]
+    for event in today:
+        if event.request_id[-1] == "0":
+            yield _a_day_before(event)
+    yield from today
+
+
+def _digits(version: str, samples: Sequence[int], noise: Sequence[float]) -> list[Answer]:
+    chance = random.Random(version)
+    answers = []
+    for sample, disturbance in zip(samples, noise, strict=True):
+        missed = chance.random() < 0.05 + disturbance / 8
+        confidence = round(chance.uniform(0.5, 1), 3)
+        shown = CLASSES[(sample + missed) % len(CLASSES)]
+        answers.append({shown: confidence, CLASSES[sample - 1]: round(1 - confidence, 3)})
+    return answers
+
+
+def _diabetes(version: str, samples: Sequence[int], noise: Sequence[float]) -> list[Answer]:
+    chance = random.Random(version)
+    pairs = zip(samples, noise, strict=True)
+    return [round(PROGRESS[sample] + chance.gauss(0, 20 * (1 + far)), 2) for sample, far in pairs]
+
+
+# In place of the demo's own models, which take seconds to be trained.
+CLASSES = list("0123456789")
+PROGRESS = [float(value) for value in range(40, 340, 5)]
+MODELS = [Trained(DIGITS, CLASSES, _digits), Trained(DIABETES, PROGRESS, _diabetes)]
+
+
+def _a_day_before(event: Event) -> Event:
+    renamed = f"yesterday-{event.request_id}"
+    row = replaced(event.row, request_id=renamed)
+    if isinstance(row, Prediction):
+        row = replaced(row, time=row.time - DAY)
+    return replace(event, request_id=renamed, row=row)
+
+
+def _train(database: Database, workspace_id: int) -> None:
+    for number in range(1, EXECUTIONS + 1):
+        name = f"train-{number}"
+        told = ToldOfExecution(pipeline="digits-training")
+        tell_execution(database, workspace_id, name, told)
+        for epoch in range(1, 4):
+            accuracy = 0.8 + 0.02 * number + 0.01 * epoch
+            record_value(database, workspace_id, execution=name, name="accuracy", value=accuracy)
+            losses = [1 / (number + epoch + part) for part in range(3)]
+            append_values(database, workspace_id, execution=name, name="loss", values=losses)
+
+
+def _keep_secrets(database: Database, workspace_id: int) -> None:
+    now = datetime.now(UTC) - timedelta(minutes=5)
+    said = {"namespace": SECRET, "pipeline": SECRET, "time": now, "latency_seconds": SECRET_NUMBER}
+    of_class = {"model": f"{SECRET}-classes", "request_id": f"{SECRET}-1"}
+    of_value = {"model": f"{SECRET}-values", "request_id": f"{SECRET}-2"}
+    named = {name: f"{SECRET}-{name}" for name in ("version", "deployment", "server_version")}
+    predictions = [
+        Prediction(**said | of_class | named, label=f"{SECRET}-yes", confidence=0.42),
+        Prediction(**said | of_value | named, value=SECRET_NUMBER),
+    ]
+    truths = [
+        Feedback(**of_class, namespace=SECRET, pipeline=SECRET, label=f"{SECRET}-no"),
+        Feedback(**of_value, namespace=SECRET, pipeline=SECRET, value=SECRET_NUMBER),
+    ]
+    ingest_predictions(database, workspace_id, predictions)
+    ingest_feedback(database, workspace_id, truths)
+    ingest_metadata(database, workspace_id, {(SECRET, f"{SECRET}-1"): SECRET})
+    execution = {"execution": f"{SECRET}-run", "name": f"{SECRET}-metric"}
+    record_value(database, workspace_id, **execution, value=SECRET_NUMBER)
+    append_values(database, workspace_id, **execution, values=[SECRET_NUMBER] * 3)
+
+
+def _settle(database: Database) -> None:
+    """Let rows have been received when they would have been, and bring levels up to date."""
+    with database.writing() as conn:
+        for table, received in _RECEIVED.items():
+            conn.exec_driver_sql(_REWRITE.format(table=table, received=received))
+        community = server_info(conn).edition is Edition.COMMUNITY
+    refresh(database)
+    with database.outside_transactions() as conn:
+        if community:
+            for table in _RECEIVED:
+                enable_columnstore(conn, table)
+                conn.execute(_COMPRESS, {"table": f"truthline_data.{table}"})
+        conn.exec_driver_sql("ANALYZE")
+
+
+# Truths in ten minutes, their corrections twenty minutes later.
+_RECEIVED = {
+    "prediction": "time + INTERVAL '1 second'",
+    "outcome": """time + INTERVAL '10 minutes' * CASE row_number() OVER (
+        PARTITION BY series_id, request_id, batch_index ORDER BY received_at, weight)
+        WHEN 1 THEN 1 ELSE 3 END""",
+}
+_REWRITE = """
+    CREATE TEMPORARY TABLE settled ON COMMIT DROP AS TABLE truthline_data.{table};
+    TRUNCATE truthline_data.{table};
+    UPDATE settled SET received_at = least(new.at, received_at)
+    FROM (SELECT ctid AS place, {received} AS at FROM settled) AS new
+    WHERE settled.ctid = new.place;
+    INSERT INTO truthline_data.{table} SELECT * FROM settled ORDER BY received_at;
+    DROP TABLE settled;
+"""
+_COMPRESS = text("""
+    SELECT count(public.compress_chunk(chunk))
+    FROM public.show_chunks(CAST(:table AS regclass)) AS chunk
+""")
