@@ -5,9 +5,8 @@ BIN := .venv/bin
 export TRUTHLINE_TEST_EDITION ?= postgres
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-timescale test-apache check lint types format pictures lock clean
-.PHONY: help demo test test-timescale test-apache pictures check lint types format lock clean
-.PHONY: help demo test test-timescale test-apache check lint types format dashboards lock clean
+.PHONY: help demo test test-timescale test-apache check lint types format pictures dashboards \
+	lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -38,9 +37,6 @@ test-timescale: .venv ## the same on a PostgreSQL with TimescaleDB, if this mach
 test-apache: .venv ## the same with the extension's Apache licence
 	TRUTHLINE_TEST_EDITION=apache $(BIN)/python -m pytest
 
-pictures: .venv ## take the pictures of docs/web.md anew; needs Chromium
-	$(BIN)/python -m tests.web.pictures
-
 check: lint types test ## all that must be green before a commit
 
 lint: .venv ## ruff: rules and format
@@ -55,8 +51,10 @@ format: .venv ## let ruff put everything in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-pictures: .venv ## draw the pictures of docs/client.md anew; needs Chromium
+pictures: .venv ## make the pictures of the documents anew; needs Chromium
 	$(BIN)/python -m docs.pictures.draw
+	$(BIN)/python -m tests.web.pictures
+
 dashboards: .venv ## write Grafana's dashboards from grafana/dashboards
 	$(BIN)/python -m grafana.dashboards
 

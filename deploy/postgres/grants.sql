@@ -4,17 +4,10 @@
 -- they read have to be open too. A continuous aggregate is read with the rights of its owner, so
 -- what TimescaleDB keeps it in stays closed.
 -- Why      tables are named one by one, so that a new one is closed until somebody opens it.
---          api_key, signing_secret, refresh_family, refresh_token, prediction_key,
+--          analyst, api_key, signing_secret, refresh_family, refresh_token, prediction_key,
 --          pending_feedback, ingest_batch, event_key, event_pair, event_lookup and event_family stay
 --          closed: they hold digests of keys, what tokens are signed with, and what clients chose
 --          as ids, and no metric. What is told of an inference filters its stats.
-GRANT USAGE ON SCHEMA truthline, truthline_data TO grafana_reader;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA truthline TO grafana_reader;
-GRANT SELECT ON ALL TABLES IN SCHEMA truthline TO grafana_reader;
---          analyst, api_key, signing_secret, refresh_family, refresh_token, prediction_key,
---          pending_feedback and ingest_batch stay closed: they hold digests of keys, what tokens
---          are signed with, and what clients chose as ids, and no metric. What is told of an
---          inference filters its stats.
 GRANT USAGE ON SCHEMA truthline, truthline_data TO truthline_reader;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA truthline TO truthline_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA truthline TO truthline_reader;

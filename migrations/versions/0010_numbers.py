@@ -3,7 +3,6 @@
 from migrations import sqlfile
 
 revision, down_revision = "0010", "0009"
-revision, down_revision = "0010", "0008"
 
 
 def upgrade() -> None:
