@@ -505,7 +505,18 @@ def test_a_forged_token_opens_nothing(app, craft, workspace, forge):
         {"sub": "2147483000"},
         {"sid": "0"},
     ],
-    ids=str,
+    ids=[
+        "expired",
+        "no end",
+        "made later",
+        "begins later",
+        "another issuer",
+        "no issuer",
+        "nobody",
+        "key 0",
+        "no such key",
+        "another session",
+    ],
 )
 def test_a_token_with_our_signature_has_to_be_valid_too(app, craft, database, workspace, changed):
     token = craft(workspace.read_key).json["access_token"]
