@@ -24,8 +24,8 @@ from app.ingest.steps import append_values, record_value
 from app.query.steps import recorded
 from app.store.database import Database
 
-STEP_SIZES = (0.001, 0.003, 0.01, 0.03, 0.1)
-PASSES = 15
+STEP_SIZES = (0.001, 0.003, 0.01, 0.03)
+PASSES = 12
 DEPLOYMENT = "nightly-training"
 
 

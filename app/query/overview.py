@@ -5,7 +5,7 @@ The definitions stand in `sql/views/95_overview.sql`; here they are asked for an
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
@@ -15,6 +15,15 @@ from app.query.window import Window
 from app.store.registry import Kind, ModelName
 
 PARTS = 24
+DAY = timedelta(days=1)
+# From so many days on a part is no shorter than a day, and is counted in cells of days.
+BY_DAYS = 4
+
+
+def parts_of(window: Window) -> int:
+    """Into how many parts a window is cut, where nobody says."""
+    days = window.length // DAY
+    return min(PARTS, days) if days >= BY_DAYS else PARTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,7 @@ def overview(
     *,
     workspace_id: int,
     window: Window,
-    parts: int = PARTS,
+    parts: int | None = None,
     as_of: datetime | None = None,
 ) -> list[ModelOverview]:
     """Every model of a workspace, the busiest first; also those without a prediction.
@@ -58,7 +67,7 @@ def overview(
         InvalidWindow: there is no window of this length before it.
     """
     previous(window)
-    asked = {"start": window.start, "end": window.end, "parts": parts}
+    asked = {"start": window.start, "end": window.end, "parts": parts or parts_of(window)}
     asked |= {"workspace": workspace_id, "as_of": as_of or "infinity"}
     return [_model(row) for row in conn.execute(_OVERVIEW, asked)]
 

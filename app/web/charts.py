@@ -7,7 +7,10 @@ from typing import Any
 import plotly.graph_objects as go
 from dash import dcc, html
 from dash.development.base_component import Component
+from markupsafe import Markup
 
+from app.web import markup
+from app.web.markup import drawn
 from app.web.question import Question, written
 from app.web.tables import labelled
 
@@ -158,13 +161,12 @@ def _drawn(
 ) -> Component:
     figure.update_layout(
         height=HEIGHT,
-        margin={"l": 52, "r": 12, "t": 28 if several else 8, "b": 28},
+        margin={"l": 52, "r": 12, "t": 8, "b": 28},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         hovermode="x unified",
         hoverdistance=-1,  # the nearest bucket, however wide buckets are
-        showlegend=several,
-        legend={"orientation": "h", "x": 0, "y": 1.14, "xanchor": "left"},
+        showlegend=False,
         font={"family": "inherit", "size": 12, "color": "#868e96"},
         template=None,
         dragmode="zoom",
@@ -179,4 +181,18 @@ def _drawn(
         className="chart",
         **named,
     )
-    return html.Figure([graph, html.Figcaption(title, className="hidden")], **labelled(title))
+    caption = html.Figcaption(title, className="hidden")
+    legend = [drawn(_legend(figure), "legend")] if several else []
+    return html.Figure([*legend, graph, caption], **labelled(title))
+
+
+def _legend(figure: go.Figure) -> Markup:
+    """Which colour is what: above the chart, where it wraps on a narrow screen."""
+    return Markup("").join(
+        markup.Span([markup.Span(className="dot", style={"--colour": _colour(line)}), line.name])
+        for line in figure.data
+    )
+
+
+def _colour(line: Any) -> str:
+    return str(line.marker.color if line.type == "bar" else line.line.color)

@@ -22,7 +22,7 @@ def free_port() -> int:
         return taken.getsockname()[1]
 
 
-def await_answer(url: str, patience_s: float = 30) -> bytes:
+def await_answer(url: str, patience_s: float = 60) -> bytes:
     deadline = time.monotonic() + patience_s
     while True:
         try:
