@@ -18,3 +18,5 @@ BEGIN
     END LOOP;
 END
 $$;
+-- they are of no version now
+COMMENT ON SCHEMA truthline IS NULL;

@@ -1,0 +1,128 @@
+"""Functions by name pass on what they are asked: they equal those by id, argument by argument."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from psycopg.errors import AmbiguousAlias
+from psycopg.sql import SQL, Identifier, Literal
+
+from tests.sql.near import near
+
+ASKED = {
+    "width": "3 hours",
+    "origin": datetime(2000, 1, 3, 1, 7, tzinfo=UTC),
+    "zone": "Europe/Paris",
+}
+PARTS = [{}, {"version": "v2"}, {"version": "v9"}, {"deployment": ""}, {"deployment": "other"}]
+
+
+@pytest.fixture
+def window(demo):
+    return {"start_time": demo.start + timedelta(minutes=7), "end_time": demo.end}
+
+
+@pytest.fixture
+def ask(superuser):
+    """The rows of a function, asked with named arguments."""
+
+    def ask(function, columns="*", **arguments):
+        named = [SQL("{} => {}").format(Identifier(n), Literal(v)) for n, v in arguments.items()]
+        query = SQL("SELECT {} FROM truthline.{}({})").format(
+            SQL(columns), Identifier(function), SQL(", ").join(named)
+        )
+        return superuser.execute(query).fetchall()
+
+    return ask
+
+
+@pytest.fixture
+def series(superuser):
+    """The ids of the digits' series, of a version or a deployment."""
+
+    def series(version=None, deployment=None):
+        found = superuser.execute(
+            """SELECT s.id FROM truthline_data.series AS s
+               JOIN truthline_data.model AS m ON m.id = s.model_id
+               WHERE m.name = 'digits' AND s.version = coalesce(%s, s.version)
+                 AND s.deployment = coalesce(%s, s.deployment)""",
+            [version, deployment],
+        )
+        return [id_ for (id_,) in found]
+
+    return series
+
+
+@pytest.mark.parametrize("part", PARTS, ids=str)
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
+def test_classification(ask, series, window, demo, part, average):
+    columns = 'bucket_start, bucket_end, n, accuracy, "precision", recall, specificity, f1'
+    asked = window | ASKED | {"as_of": demo.end - timedelta(hours=1), "average": average}
+    named = {"workspace": "default", "model": "digits"} | part
+
+    by_name = ask("classification_metrics", columns, **named, **asked)
+    by_id = ask("classification_metrics", columns, series=series(**part), **asked)
+    assert len(by_name) == len(by_id) == 3
+    for one, other in zip(by_name, by_id, strict=True):
+        assert one[:3] == other[:3]
+        assert list(one[3:]) == [near(number) for number in other[3:]]
+
+
+@pytest.mark.parametrize("place", [{}, {"namespace": "demo"}, {"pipeline": "diabetes-pipeline"}])
+def test_regression(ask, superuser, window, place):
+    ids = superuser.execute("SELECT truthline.series_of('default', 'diabetes')").fetchone()[0]
+    named = {"workspace": "default", "model": "diabetes"} | place | window | ASKED
+    assert ask("regression_metrics", **named) == ask(
+        "regression_metrics", series=ids, **window, **ASKED
+    )
+
+
+@pytest.mark.parametrize("measure", ["confidence", "latency"])
+def test_quantiles(ask, series, window, measure):
+    asked = {"measure": measure, "fractions": [0.5, 0.95]} | window | ASKED
+    by_name = ask("quantiles", "n, quantiles", workspace="default", model="digits", **asked)
+    by_id = ask("quantiles", "n, quantiles", series=series(), **asked)
+    assert sorted(by_name) == sorted(by_id)
+    assert by_name
+
+
+def test_confusion_and_classes_add_up(ask, window):
+    named = {"workspace": "default", "model": "digits"} | window | ASKED
+    metrics = {row[0]: row[1] for row in ask("classification_metrics", "bucket_start, n", **named)}
+    for function, n in (("confusion_matrix", "n"), ("class_metrics", "support")):
+        counted = ask(function, f"bucket_start, sum({n}) OVER (PARTITION BY bucket_start)", **named)
+        assert dict(counted) == metrics
+
+
+def test_steps(ask):
+    """Each of the optional arguments filters by what its name says."""
+    window = {"start_time": "2000-01-01", "end_time": "2100-01-01"}
+    named = {"workspace": "default", "name": "accuracy"} | window
+    assert ask("step_metric_over_time", "n", **named) == [(9,)]
+    assert ask("step_metric_over_time", "n", execution="train-1", **named) == [(3,)]
+    assert ask("step_metric_over_time", "n", execution="other", **named) == [(0,)]
+    assert ask("step_metric_over_time", "n", pipeline="digits-training", **named) == [(9,)]
+    assert ask("step_metric_over_time", "n", pipeline="other", **named) == [(0,)]
+    assert ask("step_metric_over_time", "n", deployment="", **named) == [(9,)]
+    assert ask("step_metric_over_time", "n", deployment="other", **named) == [(0,)]
+    lists = {"workspace": "default", "name": "loss", "lists": True}
+    assert ask("step_metric_over_time", "n", **lists, **window) == [(27,)]
+    assert [row[0] for row in ask("step_metric_by_execution", "n", **lists)] == [9, 9, 9]
+
+
+def test_a_name_that_two_models_have_needs_a_place(superuser):
+    """A model of the same name elsewhere, in a transaction that is taken back."""
+    with superuser.transaction(force_rollback=True):
+        superuser.execute(
+            """INSERT INTO truthline_data.model (workspace_id, namespace, pipeline, name)
+               SELECT workspace_id, 'elsewhere', pipeline, name FROM truthline_data.model
+               WHERE name = 'digits'"""
+        )
+        found = superuser.execute(
+            "SELECT truthline.series_of('default', 'digits', namespace => 'demo')"
+        ).fetchone()[0]
+        assert len(found) == 2
+        with (
+            pytest.raises(AmbiguousAlias, match="there are 2 models 'digits'"),
+            superuser.transaction(),
+        ):
+            superuser.execute("SELECT truthline.series_of('default', 'digits')")
