@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Servers of tests and demo need no more than this; `make test-timescale` picks another edition.
 export TRUTHLINE_TEST_EDITION ?= postgres
+# Tests run side by side, each process on a server of its own.
+TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-timescale test-apache check lint types format pictures dashboards \
@@ -29,13 +31,13 @@ demo: .venv ## replay two real models and serve them on 127.0.0.1:8000
 	$(BIN)/truthline demo
 
 test: .venv ## the whole suite on the embedded PostgreSQL
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES)
 
 test-timescale: .venv ## the same on a PostgreSQL with TimescaleDB, if this machine has one
-	TRUTHLINE_TEST_EDITION=community $(BIN)/python -m pytest
+	TRUTHLINE_TEST_EDITION=community $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES)
 
 test-apache: .venv ## the same with the extension's Apache licence
-	TRUTHLINE_TEST_EDITION=apache $(BIN)/python -m pytest
+	TRUTHLINE_TEST_EDITION=apache $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES)
 
 check: lint types test ## all that must be green before a commit
 
