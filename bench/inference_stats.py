@@ -10,16 +10,13 @@ TRUTHLINE_DATABASE_URL names a server; without, an embedded one is started.
 """
 
 import sys
-import time
 from collections.abc import Sequence
-from datetime import timedelta
 
 from sqlalchemy import Executable, text
 
-from app.rollup.refresh import refresh
 from app.store.database import Database
 from bench.database import fresh_database
-from bench.levels import compress, empty_levels, pause_policies, settle
+from bench.levels import in_both_stores, load_predictions
 from bench.timing import compared, heading
 
 SERIES = text("""
@@ -71,25 +68,8 @@ DAYS = {
 def main(rows: int = 20_000_000) -> None:
     """Print milliseconds of each way, and how often the whole answer's."""
     with fresh_database() as database:
-        prepare(database, rows)
-        began = time.perf_counter()
-        refresh(database)
-        print(f"levels of {rows:,} detections in {time.perf_counter() - began:.0f} s")
-        settle(database)
-        report("row store", database)
-        if compress(database, "prediction"):
-            report("columnstore", database)
-
-
-def prepare(database: Database, rows: int) -> None:
-    """Two days of detections, received as they were made; the levels are not past them."""
-    pause_policies(database)
-    with database.writing() as conn:
-        conn.execute(SERIES)
-        conn.exec_driver_sql("SET LOCAL session_replication_role = replica")
-        empty_levels(conn)
-        conn.execute(DETECTIONS, {"rows": rows, "step": timedelta(days=2) / rows})
-    settle(database)
+        load_predictions(database, SERIES, DETECTIONS, rows=rows, days=2)
+        in_both_stores(database, rows, report)
 
 
 def report(store: str, database: Database) -> None:

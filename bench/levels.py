@@ -177,6 +177,30 @@ def load(database: Database, *, rows: int, classes: int, start: str, days: float
         conn.execute(TODAY)
 
 
+def load_predictions(
+    database: Database, registries: Executable, predictions: Executable, *, rows: int, days: float
+) -> None:
+    """Predictions of some days, received as they were made; no level holds them."""
+    pause_policies(database)
+    with database.writing() as conn:
+        conn.execute(registries)
+        conn.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        empty_levels(conn)
+        conn.execute(predictions, {"rows": rows, "step": timedelta(days=days) / rows})
+    settle(database)
+
+
+def in_both_stores(database: Database, rows: int, report: Callable[[str, Database], None]) -> None:
+    """Fill the levels, and report over the row store and, where there is one, the columnstore."""
+    began = time.perf_counter()
+    refresh(database)
+    print(f"levels of {rows:,} predictions in {time.perf_counter() - began:.0f} s")
+    settle(database)
+    report("row store", database)
+    if compress(database, "prediction"):
+        report("columnstore", database)
+
+
 def empty_levels(conn: Connection) -> None:
     """Let what is loaded next be in no level yet, however long ago it was received."""
     conn.execute(text("UPDATE level SET learned_until = '-infinity'"))

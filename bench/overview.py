@@ -12,7 +12,6 @@ TRUTHLINE_DATABASE_URL names a server; without, an embedded one is started.
 
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +22,6 @@ from urllib.parse import urlencode
 from flask.testing import FlaskClient
 from playwright.sync_api import expect, sync_playwright
 from sqlalchemy import event, text
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app.config import Settings
 from app.factory import create_app
@@ -32,8 +30,9 @@ from app.query.window import Window
 from app.rollup.refresh import refresh
 from app.store.database import Database
 from bench.database import fresh_database
-from bench.health import fastest
 from bench.levels import describe_levels, pause_policies, settle
+from bench.timing import compared, heading
+from tests.api.live import Keeping, serving
 
 MODELS, FEW = 200, 20
 END = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
@@ -145,7 +144,7 @@ def load(database: Database, name: str, models: int, rows: int) -> Loaded:
 
 def report_sql(database: Database, many: Loaded) -> None:
     """A line per window: the function, and plain SQL over the rows."""
-    print(f"{'milliseconds':34}{'overview':>10}{'rows':>10}{'ratio':>8}")
+    heading()
     for words, length in WINDOWS.items():
         window = Window(END - length, END)
         asked = {"start": window.start, "end": END, "before": window.start - length}
@@ -157,9 +156,11 @@ def report_sql(database: Database, many: Loaded) -> None:
 
             if len(planned()) != many.models:
                 raise AssertionError("models are missing")
-            quick = fastest(planned) * 1000
-            slow = fastest(lambda: conn.execute(RAW, asked).all()) * 1000  # noqa: B023 - at once
-        print(f"{f'{many.models} models, {words}':34}{quick:10.1f}{slow:10.1f}{slow / quick:8.1f}")
+            compared(
+                f"{many.models} models, {words}",
+                planned,
+                lambda: conn.execute(RAW, asked).all(),  # noqa: B023 - at once
+            )
 
 
 def report_page(database: Database, few: Loaded, many: Loaded) -> None:
@@ -175,7 +176,7 @@ def report_page(database: Database, few: Loaded, many: Loaded) -> None:
         print("no Chromium here: nothing was timed in a browser")
         return
     fresh = create_app(replace(settings), database)
-    with listening(fresh) as url:
+    with serving(fresh, Keeping) as url:
         in_browser(chromium, url, many)
 
 
@@ -225,29 +226,6 @@ def ask_for_panels(client: FlaskClient) -> None:
         answer = client.post("/web/_dash-update-component", json=body)
         if answer.status_code != 200 or "refusal" in answer.text:  # noqa: PLR2004 - OK
             raise AssertionError(answer.text[:500])
-
-
-class Quiet(WSGIRequestHandler):
-    """Keeps connections, and no log."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_request(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def listening(app: object) -> Iterator[str]:
-    """The application on a port of its own."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def in_browser(chromium: str, url: str, many: Loaded) -> None:

@@ -9,15 +9,12 @@ TRUTHLINE_DATABASE_URL names a server; without, an embedded one is started.
 """
 
 import sys
-import time
-from datetime import timedelta
 
 from sqlalchemy import Connection, text
 
-from app.rollup.refresh import refresh
 from app.store.database import Database
 from bench.database import fresh_database
-from bench.levels import compress, empty_levels, pause_policies, settle
+from bench.levels import in_both_stores, load_predictions
 from bench.timing import compared, heading
 
 CLOSE = 1e-9
@@ -76,25 +73,8 @@ QUESTIONS = {
 def main(rows: int = 5_000_000) -> None:
     """Print milliseconds of each way, and that both give the same."""
     with fresh_database() as database:
-        prepare(database, rows)
-        began = time.perf_counter()
-        refresh(database)
-        print(f"levels of {rows:,} predictions in {time.perf_counter() - began:.0f} s")
-        settle(database)
-        report("row store", database)
-        if compress(database, "prediction"):
-            report("columnstore", database)
-
-
-def prepare(database: Database, rows: int) -> None:
-    """Thirty days of predictions, received as they were made, in no level yet."""
-    pause_policies(database)
-    with database.writing() as conn:
-        conn.execute(SERIES)
-        conn.exec_driver_sql("SET LOCAL session_replication_role = replica")
-        empty_levels(conn)
-        conn.execute(PREDICTIONS, {"rows": rows, "step": timedelta(days=DAYS) / rows})
-    settle(database)
+        load_predictions(database, SERIES, PREDICTIONS, rows=rows, days=DAYS)
+        in_both_stores(database, rows, report)
 
 
 def report(store: str, database: Database) -> None:

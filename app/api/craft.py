@@ -148,15 +148,20 @@ class MetricPageArgs(StrictArgs):
     page = fields.Integer(load_default=1, validate=validate.Range(1, MAX_PAGE))
 
 
-class SingleMetricSchema(Schema):
-    """A metric of an execution; `deployment_name` is null where it ran for none."""
+class ExecutionMetricSchema(Schema):
+    """Of which execution a metric is; `deployment_name` is null where it ran for none."""
 
     name = fields.String()
-    value = fields.Float()
     created_at = UtcTime()
     execution_id = fields.String()
     deployment_name = fields.String(allow_none=True)
     pipeline_name = fields.String()
+
+
+class SingleMetricSchema(ExecutionMetricSchema):
+    """A metric of an execution."""
+
+    value = fields.Float()
 
 
 class SingleMetricsSchema(Schema):
@@ -166,15 +171,10 @@ class SingleMetricsSchema(Schema):
     total_count = fields.Integer()
 
 
-class ListMetricSchema(Schema):
+class ListMetricSchema(ExecutionMetricSchema):
     """A list of an execution."""
 
-    name = fields.String()
     values = fields.List(fields.Float())
-    created_at = UtcTime()
-    execution_id = fields.String()
-    deployment_name = fields.String(allow_none=True)
-    pipeline_name = fields.String()
 
 
 class ListMetricsSchema(Schema):

@@ -3,7 +3,6 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard, DataTransformerConfig
 
 from grafana.dashboards.parts import (
-    IN_PLACE,
     Panel,
     board,
     buckets,
@@ -11,12 +10,13 @@ from grafana.dashboards.parts import (
     model,
     number,
     of_model,
+    of_versions,
     over_time,
     rows,
+    truths,
     workspace,
 )
 
-OF_VERSION = "version => s.version"
 METRICS = of_model("classification_metrics")
 
 
@@ -30,7 +30,7 @@ def classification() -> Dashboard:
         [
             *_numbers(),
             _over_time(),
-            _known(),
+            truths("classification_metrics"),
             _classes(),
             _matrix(),
             _f1_of_classes(),
@@ -68,20 +68,6 @@ def _over_time() -> Panel:
     FROM {buckets("classification_metrics")}
     ORDER BY 1
     """,
-    )
-
-
-def _known() -> Panel:
-    return over_time(
-        "Predictions and truths",
-        f"""
-    SELECT bucket_start AS "time", m.n AS "with truth",
-           greatest(v.n - m.n, 0) AS "without truth", v.n_failed AS "failed"
-    FROM {buckets("classification_metrics")} AS m
-    JOIN {buckets("prediction_volume")} AS v USING (bucket_start)
-    ORDER BY 1
-    """,
-        bars=True,
     )
 
 
@@ -130,9 +116,7 @@ def _versions() -> Panel:
         "Accuracy of each version",
         f"""
     SELECT m.bucket_start AS "time", s.version AS metric, m.accuracy
-    FROM (SELECT DISTINCT version FROM truthline.series
-          WHERE {IN_PLACE} AND model = ${{model:sqlstring}}) AS s
-    CROSS JOIN LATERAL {buckets("classification_metrics", OF_VERSION, version=False)} AS m
+    FROM {of_versions("classification_metrics")}
     ORDER BY 1, 2
     """,
     )

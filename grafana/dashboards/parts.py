@@ -139,6 +139,28 @@ def over_time(
     return panel
 
 
+def truths(function: str) -> timeseries.Panel:
+    """Answered requests with their truth and without, and failed ones."""
+    return over_time(
+        "Predictions and truths",
+        f"""
+    SELECT bucket_start AS "time", m.n AS "with truth",
+           greatest(v.n - m.n, 0) AS "without truth", v.n_failed AS "failed"
+    FROM {buckets(function)} AS m
+    JOIN {buckets("prediction_volume")} AS v USING (bucket_start)
+    ORDER BY 1
+    """,
+        bars=True,
+    )
+
+
+def of_versions(function: str) -> str:
+    """The FROM clause of a metric `m` of each version `s` of the model, bucket by bucket."""
+    return f"""(SELECT DISTINCT version FROM truthline.series
+          WHERE {IN_PLACE} AND model = ${{model:sqlstring}}) AS s
+    CROSS JOIN LATERAL {buckets(function, "version => s.version", version=False)} AS m"""
+
+
 def number(
     title: str, sql: str, *, unit: str = "short", about: str = "", decimals: int | None = None
 ) -> stat.Panel:

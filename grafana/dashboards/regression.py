@@ -3,7 +3,6 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.dashboards.parts import (
-    IN_PLACE,
     Panel,
     board,
     buckets,
@@ -11,11 +10,12 @@ from grafana.dashboards.parts import (
     model,
     number,
     of_model,
+    of_versions,
     over_time,
+    truths,
     workspace,
 )
 
-OF_VERSION = "version => s.version"
 METRICS = of_model("regression_metrics")
 
 
@@ -27,7 +27,15 @@ def regression() -> Dashboard:
         "A regressor: errors, bias and R2 over time, the values it predicts, versions. Errors and"
         " values are in the model's own unit.",
         [workspace(), *model("regression"), interval()],
-        [*_numbers(), _errors(), _bias(), _share(), _known(), _values(), _versions()],
+        [
+            *_numbers(),
+            _errors(),
+            _bias(),
+            _share(),
+            truths("regression_metrics"),
+            _values(),
+            _versions(),
+        ],
     )
 
 
@@ -75,20 +83,6 @@ def _share() -> Panel:
     )
 
 
-def _known() -> Panel:
-    return over_time(
-        "Predictions and truths",
-        f"""
-    SELECT bucket_start AS "time", m.n AS "with truth",
-           greatest(v.n - m.n, 0) AS "without truth", v.n_failed AS "failed"
-    FROM {buckets("regression_metrics")} AS m
-    JOIN {buckets("prediction_volume")} AS v USING (bucket_start)
-    ORDER BY 1
-    """,
-        bars=True,
-    )
-
-
 def _values() -> Panel:
     return over_time(
         "Predicted values",
@@ -107,9 +101,7 @@ def _versions() -> Panel:
         "Root mean squared error of each version",
         f"""
     SELECT m.bucket_start AS "time", s.version AS metric, m.root_mean_squared_error AS "RMSE"
-    FROM (SELECT DISTINCT version FROM truthline.series
-          WHERE {IN_PLACE} AND model = ${{model:sqlstring}}) AS s
-    CROSS JOIN LATERAL {buckets("regression_metrics", OF_VERSION, version=False)} AS m
+    FROM {of_versions("regression_metrics")}
     ORDER BY 1, 2
     """,
     )

@@ -11,12 +11,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from threading import Thread
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from werkzeug.serving import make_server
 
+from tests.api.live import serving
 from tests.api.roboflow_given import stats
 
 PUBLISHED = Path(sys.prefix) / "published" / "inference" / "core" / "managers"
@@ -41,13 +40,8 @@ class Cache:
 @pytest.fixture
 def url(app):
     """The service on a port."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app) as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,16 +1,15 @@
 """The published example of Seldon's page, value by value, asked for as that page does."""
 
 import json
-import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import requests
-from werkzeug.serving import make_server
 
 from app.config import Settings
 from app.factory import create_app
+from tests.api.live import serving
 
 EXAMPLE = json.loads((Path(__file__).parent / "seldon_example.json").read_text())
 IRIS = {"namespace": "seldon", "pipelineName": "iris-model-pipeline", "modelName": "iris-model"}
@@ -33,13 +32,8 @@ def example_rows():
 def base(fresh_database_url):
     """URL of a server that asks for no key, as the page's does not."""
     app = create_app(Settings(database_url=fresh_database_url, auth=False))
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app) as url:
+        yield url
     app.extensions["database"].dispose()
 
 

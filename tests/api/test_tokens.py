@@ -10,13 +10,13 @@ import h2o_authn
 import jwt
 import pytest
 from sqlalchemy import text
-from werkzeug.serving import make_server
 
 from app.auth import refresh
 from app.auth.keys import Role, create_key
 from app.factory import create_app
 from tests.api.given import SELDON, keyed_client, predict, prediction
 from tests.api.issuers import OTHER_RSA_KEY, encoded, hmac_signed, public_pem
+from tests.api.live import serving
 
 LIST = f"{SELDON}/pipeline/subscriptions"
 CRAFT = "/api/v1/auth/refresh"
@@ -91,13 +91,8 @@ def expire_keys(execute, workspace):
 @pytest.fixture(scope="module")
 def served_url(app):
     """The service on a port, for clients that bring HTTP of their own."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app) as url:
+        yield url
 
 
 def pair(answer):

@@ -5,7 +5,6 @@ Without Chromium the tests that need one are skipped, which the summary says.
 
 import functools
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +13,6 @@ from datetime import UTC, datetime
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app.auth.keys import Role, create_key
 from app.auth.workspaces import default_workspace
@@ -26,6 +24,7 @@ from app.demo.training import record
 from app.factory import create_app
 from app.query.window import Window
 from app.store.database import Database
+from tests.api.live import Keeping, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # A container's root has no user namespaces for a sandbox; and no name leads anywhere.
@@ -73,39 +72,17 @@ def served_to_all(demo: Demo) -> Flask:
     return create_app(replace(demo.settings, auth=False), demo.database)
 
 
-class Quiet(WSGIRequestHandler):
-    """Keeps connections, as gunicorn does, and no log."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_request(self, *_) -> None:
-        """The service keeps its own."""
-
-
-@contextmanager
-def listening(app) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.fixture(scope="session")
 def open_url(demo) -> Iterator[str]:
     """Where the demo is served to everybody."""
-    with listening(served_to_all(demo)) as url:
+    with serving(served_to_all(demo), Keeping) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def guarded_url(demo) -> Iterator[str]:
     """Where it asks for a key."""
-    with listening(create_app(demo.settings, demo.database)) as url:
+    with serving(create_app(demo.settings, demo.database), Keeping) as url:
         yield url
 
 

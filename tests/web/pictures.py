@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 
 from app.config import Settings
 from app.store.migration import upgrade
+from tests.api.live import Keeping, serving
 from tests.servers import server_url
 from tests.web.conftest import (
     CHROMIUM,
@@ -20,7 +21,6 @@ from tests.web.conftest import (
     PATIENCE_MS,
     Visit,
     demo_in,
-    listening,
     served_to_all,
 )
 
@@ -37,7 +37,10 @@ def main(*names: str) -> None:
     with server_url() as server, sync_playwright() as playwright:
         url = make_url(server).render_as_string(hide_password=False)
         upgrade(url)
-        with demo_in(Settings(database_url=url)) as demo, listening(served_to_all(demo)) as base:
+        with (
+            demo_in(Settings(database_url=url)) as demo,
+            serving(served_to_all(demo), Keeping) as base,
+        ):
             expect.set_options(timeout=PATIENCE_MS)
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=LAUNCH)
             middle = demo.window.start + demo.window.length / 2
