@@ -107,26 +107,34 @@ def prepare(database: Database, rows: int) -> None:
 
 
 def report(conn: Connection) -> None:
-    """A line per question."""
+    """A line per question: the parts of an answer, and all of it."""
     heading()
+    grid = tenths(WINDOW)
     for name, kind in (("d1", "classifier"), ("d2", "regressor")):
         series = deployment(conn, workspace_id=1, name=name).model.series
-        grid = tenths(WINDOW)
         raw = bounds(WINDOW, grid, None) | {"series": series}
 
         def counted(series: list[int] = series) -> Load:
-            return load(conn, series=series, window=WINDOW, grid=tenths(WINDOW))
+            return load(conn, series=series, window=WINDOW, grid=grid)
 
         def counted_raw(raw: dict[str, object] = raw) -> object:
             return conn.execute(RAW_LOAD, raw).all()
 
-        compared(f"30 days of a {kind}", counted, counted_raw)
-    same(conn, series, raw)
+        compared(f"30 days of a {kind}: requests", counted, counted_raw)
 
     def boxes() -> list[Spread]:
         return spreads(conn, series=series, window=WINDOW, grid=grid)
 
-    compared("box plot of 30 days", boxes, lambda: conn.execute(RAW_SPREADS, raw).all())
+    def boxes_raw() -> object:
+        return conn.execute(RAW_SPREADS, raw).all()
+
+    same(conn, series, raw)
+    compared("its box plots", boxes, boxes_raw)
+    compared(
+        "both, as health answers",
+        lambda: (counted(), boxes()),
+        lambda: (counted_raw(), boxes_raw()),
+    )
 
 
 def same(conn: Connection, series: list[int], raw: dict[str, object]) -> None:
@@ -137,7 +145,7 @@ def same(conn: Connection, series: list[int], raw: dict[str, object]) -> None:
         raise AssertionError("counts differ")
     boxes = spreads(conn, series=series, window=WINDOW, grid=tenths(WINDOW))
     for box, row in zip(boxes, conn.execute(RAW_SPREADS, raw), strict=True):
-        if any(abs(a - b) > CLOSE for a, b in zip(box.quantiles or (), row[1], strict=True)):
+        if any(abs(a - b) > CLOSE for a, b in zip(box.quantiles, row[1], strict=True)):
             raise AssertionError("boxes differ")
 
 

@@ -26,7 +26,7 @@ from sqlalchemy import event, text
 from app.config import Settings
 from app.factory import create_app
 from app.query.overview import ModelOverview, overview
-from app.query.window import Window
+from app.query.window import Calendar, Grid, Window, fixed_grid
 from app.rollup.refresh import refresh
 from app.store.database import Database
 from bench.database import fresh_database
@@ -37,7 +37,10 @@ from tests.api.live import Keeping, serving
 MODELS, FEW = 200, 20
 END = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
 LOADED = timedelta(days=14)
-WINDOWS = {"24 hours": timedelta(hours=24), "7 days": timedelta(days=7)}
+WINDOWS = {
+    "24 hours": (timedelta(hours=24), fixed_grid(timedelta(hours=1), "UTC")),
+    "7 days": (timedelta(days=7), fixed_grid(Calendar(days=1), "UTC")),
+}
 PATIENCE_MS = 120_000
 SERIES = text("""
     WITH of AS (INSERT INTO workspace (name) VALUES (:workspace) RETURNING id),
@@ -82,19 +85,20 @@ OUTCOMES = text(f"""
     FROM {ROWS}
 """)
 RAW = text("""
-    SELECT model.id, count(p.n), sum(o.n)
+    SELECT model.id, sum(p.n), sum(o.n)
     FROM model JOIN series ON series.model_id = model.id
-    LEFT JOIN LATERAL (
+    CROSS JOIN (VALUES (true), (false)) AS period (latest)
+    LEFT JOIN (
         SELECT series_id, time >= CAST(:start AS timestamptz) AS latest, count(*) AS n,
                avg(latency_seconds)
-        FROM prediction WHERE series_id = series.id AND time >= :before AND time < :end
-        GROUP BY 1, 2) AS p ON true
-    LEFT JOIN LATERAL (
+        FROM prediction WHERE time >= :before AND time < :end AND received_at >= :before
+        GROUP BY 1, 2) AS p ON p.series_id = series.id AND p.latest = period.latest
+    LEFT JOIN (
         SELECT series_id, time >= CAST(:start AS timestamptz) AS latest, sum(weight) AS n,
                sum(weight) FILTER (WHERE predicted_label = actual_label),
                sum(weight * (predicted_value - actual_value) ^ 2)
-        FROM outcome WHERE series_id = series.id AND time >= :before AND time < :end
-        GROUP BY 1, 2) AS o ON o.latest = p.latest
+        FROM outcome WHERE time >= :before AND time < :end AND received_at >= :before
+        GROUP BY 1, 2) AS o ON o.series_id = series.id AND o.latest = period.latest
     WHERE model.workspace_id = :workspace_id
     GROUP BY 1
 """)
@@ -145,14 +149,14 @@ def load(database: Database, name: str, models: int, rows: int) -> Loaded:
 def report_sql(database: Database, many: Loaded) -> None:
     """A line per window: the function, and plain SQL over the rows."""
     heading()
-    for words, length in WINDOWS.items():
+    for words, (length, grid) in WINDOWS.items():
         window = Window(END - length, END)
         asked = {"start": window.start, "end": END, "before": window.start - length}
         asked |= {"workspace_id": many.id}
         with database.reading() as conn:
 
-            def planned(window: Window = window) -> list[ModelOverview]:
-                return overview(conn, workspace_id=many.id, window=window)
+            def planned(window: Window = window, grid: Grid = grid) -> list[ModelOverview]:
+                return overview(conn, workspace_id=many.id, window=window, grid=grid)
 
             if len(planned()) != many.models:
                 raise AssertionError("models are missing")
@@ -205,7 +209,7 @@ def counted(database: Database) -> Iterator[list[str]]:
 
 def query() -> str:
     """A week up to the end of what is loaded."""
-    window = {"startTime": f"{END - WINDOWS['7 days']:%FT%TZ}", "endTime": f"{END:%FT%TZ}"}
+    window = {"startTime": f"{END - WINDOWS['7 days'][0]:%FT%TZ}", "endTime": f"{END:%FT%TZ}"}
     return "?" + urlencode(window)
 
 

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
-TRIES = 5
-ENOUGH_SECONDS = 10
+TRIES = 30
+ENOUGH_SECONDS = 5
 
 
 def fastest(ask: Callable[[], object]) -> float:

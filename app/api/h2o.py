@@ -344,13 +344,13 @@ def _box_plot(values: Iterable[Spread]) -> dict[str, Any]:
         "description": "",
         "x_label": "Time",
         "y_label": "Value",
-        "box": [_box(one) for one in values if one.quantiles],
+        "box": [_box(one) for one in values],
     }
 
 
 def _box(one: Spread) -> dict[str, Any]:
     x = utc_time(one.start)
-    levels = {f"y{n}": repr(y) for n, y in enumerate(one.quantiles or ())}
+    levels = {f"y{n}": repr(y) for n, y in enumerate(one.quantiles)}
     return {"x": x, "x_min": x, "x_max": utc_time(one.end)} | levels
 
 
@@ -401,7 +401,7 @@ def _line(name: str, measure: Measure) -> Callable[[_Asked], Table]:
 def _boxes(asked: _Asked) -> Table:
     names = ("start", "end", "minimum", "quartile1", "median", "quartile3", "maximum")
     found = asked.spreads() or []
-    rows = [(utc_time(s.start), utc_time(s.end), *s.quantiles) for s in found if s.quantiles]
+    rows = [(utc_time(s.start), utc_time(s.end), *s.quantiles) for s in found]
     return [names, *rows]
 
 

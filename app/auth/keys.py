@@ -9,12 +9,12 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, text, update
+from sqlalchemy import Connection, Select, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from app.errors import Forbidden, InvalidInput, TruthlineError, Unauthenticated, Unavailable
 from app.store.database import Database
-from app.store.tables import api_key, refresh_family, workspace
+from app.store.tables import api_key, workspace
 
 PREFIX = "tl_"  # lets secret scanners and people recognise one
 MAX_NAME_LENGTH = 100
@@ -117,41 +117,68 @@ def live_key(conn: Connection, key: str) -> LiveKey:
     Raises:
         Unauthenticated: no such key, or it has expired or was revoked.
     """
-    found = _find(conn, api_key.c.digest == digest(key))
-    if found is None:
+    row = conn.execute(_BY_DIGEST, {"digest": digest(key)}).one_or_none()
+    if row is None:
         raise Unauthenticated(WRONG_KEY)
-    return found
+    return _live(*row)
 
 
-def key_of_token(conn: Connection, key_id: int, family_id: int | None) -> LiveKey:
-    """The key that an access token was given for; the token ends with it, and with its family.
+@dataclass(frozen=True, slots=True)
+class BehindToken:
+    """What an access token is checked against: its signer's secret, and the key it stands for."""
+
+    secret: bytes
+    key: LiveKey | None
+
+
+def behind_token(
+    conn: Connection, *, secret_id: int, key_id: int, family_id: int | None
+) -> BehindToken | None:
+    """What is known of the numbers that a token names; None if there is no such secret.
+
+    The token ends with its key, and with its family: then there is no key.
+
+    Cost: one statement, for it is part of almost every request.
+    """
+    asked = {"secret": secret_id, "key": key_id, "family": family_id}
+    row = conn.execute(_BEHIND_TOKEN, asked).one_or_none()
+    if row is None:
+        return None
+    secret, *key = row
+    return BehindToken(secret, None if key[0] is None else _live(*key))
+
+
+def key_of_token(conn: Connection, key_id: int, family_id: int) -> LiveKey:
+    """The key that a family of tokens was given for; they end with it, and with their family.
 
     Raises:
         Unauthenticated: one of them has ended.
     """
-    condition = api_key.c.id == key_id
-    if family_id is not None:
-        family = select(refresh_family.c.id).where(
-            refresh_family.c.id == family_id, refresh_family.c.ended_at.is_(None)
-        )
-        condition &= family.exists()
-    found = _find(conn, condition)
-    if found is None:
+    row = conn.execute(_OF_FAMILY, {"key": key_id, "family": family_id}).one_or_none()
+    if row is None:
         raise Unauthenticated(WRONG_TOKEN)
-    return found
+    return _live(*row)
+
+
+def _live(id_: int, workspace_id: int, role: str, used_today: bool) -> LiveKey:
+    return LiveKey(id_, workspace_id, Role(role), used_today)
 
 
 _EXPIRED = api_key.c.expires_at <= func.now()
-_LIVE = api_key.c.revoked_at.is_(None) & or_(
-    api_key.c.expires_at.is_(None), api_key.c.expires_at > func.now()
+_COLUMNS = "key.id, key.workspace_id, key.role, coalesce(key.last_used_on = current_date, false)"
+_LIVE = "key.revoked_at IS NULL AND (key.expires_at IS NULL OR key.expires_at > now())"
+_FAMILY = "EXISTS (SELECT FROM refresh_family WHERE id = :family AND ended_at IS NULL)"
+_BY_DIGEST = text(f"SELECT {_COLUMNS} FROM api_key AS key WHERE digest = :digest AND {_LIVE}")
+_OF_FAMILY = text(
+    f"SELECT {_COLUMNS} FROM api_key AS key WHERE id = :key AND {_FAMILY} AND {_LIVE}"
 )
-
-
-def _find(conn: Connection, condition: ColumnElement[bool]) -> LiveKey | None:
-    used_today = func.coalesce(api_key.c.last_used_on == func.current_date(), False)
-    columns = (api_key.c.id, api_key.c.workspace_id, api_key.c.role, used_today)
-    row = conn.execute(select(*columns).where(condition, _LIVE)).one_or_none()
-    return None if row is None else LiveKey(row[0], row[1], Role(row[2]), row[3])
+_BEHIND_TOKEN = text(f"""
+    SELECT signing_secret.secret, {_COLUMNS}
+    FROM signing_secret
+    LEFT JOIN api_key AS key
+        ON key.id = :key AND (CAST(:family AS bigint) IS NULL OR {_FAMILY}) AND {_LIVE}
+    WHERE signing_secret.id = :secret
+""")
 
 
 def note_use(database: Database, key: LiveKey) -> None:

@@ -53,8 +53,7 @@ def resume(database: Database, token: str) -> Session:
     """
     renewed = None
     with database.reading() as conn:
-        claims = tokens.verified(conn, token, AUDIENCE)
-        key = tokens.key_of_claims(conn, claims)
+        claims, key = tokens.opened(conn, token, AUDIENCE)
         if time.time() - claims["iat"] > RENEWED_AFTER_SECONDS:
             renewed = tokens.give(
                 conn,
@@ -71,7 +70,7 @@ def end(database: Database, token: str) -> None:
     """End a session, wherever its token was copied to; what is none ends nothing."""
     try:
         with database.reading() as conn:
-            family_id = int(tokens.verified(conn, token, AUDIENCE)["sid"])
+            family_id = int(tokens.opened(conn, token, AUDIENCE).claims["sid"])
     except Unauthenticated:
         return
     refresh.end_family(database, family_id)

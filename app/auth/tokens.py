@@ -7,13 +7,12 @@ each use, so revoking it takes effect at once.
 import re
 import secrets
 import time
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jwt
 from sqlalchemy import Connection, select
 
-from app.auth.keys import WRONG_TOKEN, LiveKey, key_of_token
+from app.auth.keys import WRONG_TOKEN, LiveKey, behind_token
 from app.errors import Unauthenticated
 from app.store.tables import signing_secret
 
@@ -21,6 +20,7 @@ ISSUER = "truthline"
 ALGORITHM = "HS256"
 LEEWAY_SECONDS = 30  # how far the clocks of two machines may be apart
 NO_KEY = 0  # whom tokens of a server without authentication stand for; no key has this number
+NOBODY = -1  # nor this one
 
 
 class Unverified(NamedTuple):
@@ -31,6 +31,7 @@ class Unverified(NamedTuple):
 
 
 # Nothing that decoding would skip: of each token there is one spelling.
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _SPELLING = re.compile(r"[\w-]*(\.[\w-]*){2}", re.ASCII)
 
 
@@ -77,42 +78,57 @@ def give(
     return jwt.encode(claims, signing.secret, ALGORITHM, headers={"kid": str(signing.id)})
 
 
+class Opened(NamedTuple):
+    """What a verified token says, and the key that it was given for."""
+
+    claims: dict[str, Any]
+    key: LiveKey
+
+
 def key_behind(conn: Connection, token: str) -> LiveKey:
     """The key that an access token of ours was given for.
 
     Raises:
-        Unauthenticated: not signed by us, expired, or its key or family has ended.
+        Unauthenticated: as `opened`.
     """
-    return key_of_claims(conn, verified(conn, token))
+    return opened(conn, token).key
 
 
-def key_of_claims(conn: Connection, claims: Mapping[str, Any]) -> LiveKey:
-    """The same, of what a token says.
+def opened(conn: Connection, token: str, audience: str | None = None) -> Opened:
+    """What an access token of ours says, and the key behind it.
 
     Raises:
-        Unauthenticated: its key or family has ended.
+        Unauthenticated: not signed by us, expired, for another audience, or its key or family has
+            ended.
     """
-    family_id = claims.get("sid")
-    return key_of_token(conn, int(claims["sub"]), None if family_id is None else int(family_id))
+    said = read(token)
+    # nothing said is true yet: these are numbers to look up, the secret among them
+    secret_id, key_id = _number(said.header.get("kid")), _number(said.claims.get("sub"))
+    family_id = None if "sid" not in said.claims else _number(said.claims["sid"])
+    found = behind_token(conn, secret_id=secret_id, key_id=key_id, family_id=family_id)
+    if found is None:
+        raise Unauthenticated(WRONG_TOKEN)
+    claims = _verified(token, found.secret, audience)
+    if found.key is None:
+        raise Unauthenticated(WRONG_TOKEN)
+    return Opened(claims, found.key)
 
 
-def verified(conn: Connection, token: str, audience: str | None = None) -> dict[str, Any]:
-    """What an access token of ours says.
+def _number(said: object) -> int:
+    """A number as tokens of ours have it; anything else is one that nothing has."""
+    return int(said) if isinstance(said, str) and _NUMBER.fullmatch(said) else NOBODY
 
-    Raises:
-        Unauthenticated: not signed by us, expired, or for another audience.
-    """
-    key_id = read(token).header.get("kid")
-    known = {str(row.id): row.secret for row in conn.execute(select(signing_secret))}
+
+def _verified(token: str, secret: bytes, audience: str | None) -> dict[str, Any]:
     try:
         return jwt.decode(
             token,
-            known[str(key_id)],
+            secret,
             algorithms=[ALGORITHM],
             issuer=ISSUER,
             audience=audience,
             leeway=LEEWAY_SECONDS,
             options={"require": ["iss", "sub", "iat", "exp"]},
         )
-    except (KeyError, jwt.PyJWTError):
+    except jwt.PyJWTError:
         raise Unauthenticated(WRONG_TOKEN) from None

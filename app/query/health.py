@@ -38,15 +38,12 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Values of a bucket in the model's own unit: minimum, quartiles and maximum.
-
-    `quantiles` is None where rows that it would take are dropped already.
-    """
+    """Values of a bucket in the model's own unit: minimum, quartiles and maximum."""
 
     start: datetime
     end: datetime
     n: int
-    quantiles: tuple[float, float, float, float, float] | None
+    quantiles: tuple[float, float, float, float, float]
 
 
 def tenths(window: Window) -> Grid:
@@ -82,15 +79,10 @@ def spreads(
 ) -> list[Spread]:
     """Minimum, quartiles and maximum of predicted values, for each bucket that holds any.
 
-    Cost: one statement over cells, and the rows of the bins that hold a quantile.
+    Cost: one statement over cells, and the numbers of the bins that hold a quantile.
     """
     rows = conn.execute(_SPREADS, bounds(window, grid, as_of) | {"series": list(series)})
-    return [Spread(row.bucket_start, row.bucket_end, row.n, _known(row.quantiles)) for row in rows]
-
-
-def _known(found: list[float | None]) -> tuple[float, float, float, float, float] | None:
-    known = tuple(value for value in found if value is not None)
-    return known if len(known) == len(found) else None  # type: ignore[return-value] # five asked
+    return [Spread(row[0], row[1], row[2], tuple(row[3])) for row in rows]
 
 
 _LOAD = text(f"""

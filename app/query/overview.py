@@ -5,25 +5,14 @@ The definitions stand in `sql/views/95_overview.sql`; here they are asked for an
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
 from app.query.inferences import Compared, error_rate, pairs, previous
-from app.query.window import Window
+from app.query.window import BOUNDS, Grid, Window, bounds
 from app.store.registry import Kind, ModelName
-
-PARTS = 24
-DAY = timedelta(days=1)
-# From so many days on a part is no shorter than a day, and is counted in cells of days.
-BY_DAYS = 4
-
-
-def parts_of(window: Window) -> int:
-    """Into how many parts a window is cut, where nobody says."""
-    days = window.length // DAY
-    return min(PARTS, days) if days >= BY_DAYS else PARTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +20,9 @@ class ModelOverview:
     """One model: inferences that were answered or failed, seconds each, and how good they were.
 
     `headline` is the accuracy of a classifier (a fraction of 1), the root mean squared error of a
-    regressor (in its own unit), None of other kinds and without truths. `volumes` and `headlines`
-    have one element per part of the window. `kind` is None while nothing but feedback came.
+    regressor (in its own unit), None of other kinds and without truths. `starts`, `volumes` and
+    `headlines` have one element per bucket of the window: its first instant, inferences and
+    headline. `kind` is None while nothing but feedback came.
     """
 
     name: ModelName
@@ -42,6 +32,7 @@ class ModelOverview:
     latency: Compared[float | None]
     truths: Compared[int]
     headline: Compared[float | None]
+    starts: Sequence[datetime]
     volumes: Sequence[int]
     headlines: Sequence[float | None]
 
@@ -56,19 +47,19 @@ def overview(
     *,
     workspace_id: int,
     window: Window,
-    parts: int | None = None,
+    grid: Grid,
     as_of: datetime | None = None,
 ) -> list[ModelOverview]:
     """Every model of a workspace, the busiest first; also those without a prediction.
 
-    Cost: one statement over the cells of both periods, however many models there are.
+    Cost: one statement over the cells of both periods, however many models there are. A grid of
+    hours or days, as `fixed_grid` makes it, cuts few cells.
 
     Raises:
         InvalidWindow: there is no window of this length before it.
     """
     previous(window)
-    asked = {"start": window.start, "end": window.end, "parts": parts or parts_of(window)}
-    asked |= {"workspace": workspace_id, "as_of": as_of or "infinity"}
+    asked = {"workspace": workspace_id, **bounds(window, grid, as_of)}
     return [_model(row) for row in conn.execute(_OVERVIEW, asked)]
 
 
@@ -83,13 +74,10 @@ def _model(row: Row[Any]) -> ModelOverview:
         latency,
         truths,
         headline,
+        row.starts,
         row.volumes,
         row.headlines,
     )
 
 
-_OVERVIEW = text("""
-    SELECT * FROM truthline.overview(
-        :workspace, CAST(:start AS timestamptz), CAST(:end AS timestamptz), :parts,
-        CAST(:as_of AS timestamptz))
-""")
+_OVERVIEW = text(f"SELECT * FROM truthline.overview(:workspace, {BOUNDS})")

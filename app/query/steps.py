@@ -256,16 +256,22 @@ def _nothing(asked: dict[str, Any]) -> str:
     return f"no {'list' if asked['is_list'] else 'scalar'} {asked['name']}{named}"
 
 
-# There is one row at least, which tells the total.
+# There is one row at least, which tells the total. A last page tells it by itself.
 _PAGE = """
+    WITH page AS MATERIALIZED (
+        SELECT id, execution, pipeline, deployment, name, n_values, value, created_at, recorded_at
+        FROM truthline.step_metrics(:workspace)
+        WHERE is_list = :is_list {matching}
+        ORDER BY id LIMIT :size OFFSET :offset
+    )
     SELECT counted.total, page.*
-    FROM (SELECT count(*) AS total FROM truthline.step_metrics(:workspace)
-          WHERE is_list = :is_list {matching}) AS counted
-    LEFT JOIN (SELECT id, execution, pipeline, deployment, name, n_values, value, created_at,
-                      recorded_at
-               FROM truthline.step_metrics(:workspace)
-               WHERE is_list = :is_list {matching}
-               ORDER BY id LIMIT :size OFFSET :offset) AS page ON true
+    FROM (
+        SELECT CASE WHEN n_rows BETWEEN 1 AND :size - 1 THEN :offset + n_rows
+                    ELSE (SELECT count(*) FROM truthline.step_metrics(:workspace)
+                          WHERE is_list = :is_list {matching}) END AS total
+        FROM (SELECT count(*) AS n_rows FROM page) AS on_page
+    ) AS counted
+    LEFT JOIN page ON true
     ORDER BY page.id
 """
 _VALUES = text("""

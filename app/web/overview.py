@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -10,10 +12,11 @@ from markupsafe import Markup
 from app.errors import InvalidInput
 from app.query.inferences import Totals, inference_totals
 from app.query.overview import ModelOverview, overview
+from app.query.window import Grid
 from app.store.registry import Kind, ModelName
 from app.web import markup as html
 from app.web.panels import Look, Page, Panel, Part, Rows
-from app.web.question import Question, common, query
+from app.web.question import DAY, Question, automatic_interval, common, grid_of, query
 from app.web.tables import change, compared, labelled, nothing, sparkline, table, tile
 from app.web.units import Good, Unit, delta, said
 
@@ -21,6 +24,11 @@ HEADLINES = {
     Kind.CLASSIFICATION: ("accuracy", Unit.SHARE, Good.UP),
     Kind.REGRESSION: ("RMSE", Unit.OWN, Good.DOWN),
 }
+# As many points as a sparkline has room for. From some days on they are days, of which there are
+# cells.
+POINTS, BY_DAYS = 31, 4 * DAY
+# What is shorter than this share of its neighbour was clipped by the window.
+WHOLE = 0.9
 NO_HEADLINE = ("", Unit.OWN, Good.NEITHER)
 NO_MODELS = (
     "No model has sent anything yet. Send predictions to /api/v1/predictions, or to an endpoint of"
@@ -48,8 +56,31 @@ def find_models(look: Look) -> list[ModelOverview]:
     """All models of the workspace."""
     asked = look.question
     return overview(
-        look.conn, workspace_id=look.workspace_id, window=asked.window, as_of=asked.as_of
+        look.conn,
+        workspace_id=look.workspace_id,
+        window=asked.window,
+        grid=sparks(asked),
+        as_of=asked.as_of,
     )
+
+
+def sparks(asked: Question) -> Grid:
+    """The buckets of sparklines, on bounds of the clock: between them no rows are cut."""
+    interval = automatic_interval(asked.window, POINTS)
+    if asked.window.length >= BY_DAYS and interval.endswith("h"):
+        interval = "1d"
+    return grid_of(interval, asked.window, asked.zone)
+
+
+def unclipped(one: ModelOverview, end: datetime) -> Sequence[int]:
+    """Volumes without those of a first or last bucket that the window clips: it would look idle."""
+    edges = [*one.starts, end]
+    lengths = [after - before for before, after in pairwise(edges)]
+    if len(lengths) < 3:  # noqa: PLR2004 - without a middle one there is nothing to compare with
+        return one.volumes
+    first = lengths[0] < WHOLE * lengths[1]
+    last = lengths[-1] < WHOLE * lengths[-2]
+    return one.volumes[first : len(lengths) - last]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +167,12 @@ def _model(question: Question, one: ModelOverview) -> list[Any]:
     headline = html.Span([html.Span(title, className="metric"), said(one.headline.now, unit)])
     return [
         named(question, one),
-        _drawn(one.volumes, "inferences", compared(one.inferences, Unit.COUNT), from_zero=True),
+        _drawn(
+            unclipped(one, question.window.end),
+            "inferences",
+            compared(one.inferences, Unit.COUNT),
+            from_zero=True,
+        ),
         compared(one.error_rate, Unit.SHARE, Good.DOWN),
         compared(one.latency, Unit.SECONDS, Good.DOWN),
         compared(one.truths, Unit.COUNT),

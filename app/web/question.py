@@ -75,7 +75,7 @@ class Question:
         zone = _zone(members)
         window = _window(members, ZoneInfo(zone), now)
         interval = _interval(members, window)
-        grid = fixed_grid(INTERVALS[interval], zone) if window.length >= SECOND else Grid()
+        grid = grid_of(interval, window, zone)
         grid.check(window, MAX_BUCKETS)
         return cls(
             members,
@@ -168,11 +168,16 @@ def _interval(members: Mapping[str, str], window: Window) -> str:
     return name
 
 
-def automatic_interval(window: Window) -> str:
+def automatic_interval(window: Window, buckets: int = AUTOMATIC_BUCKETS) -> str:
     """The narrowest interval that cuts a window into a chart's worth of buckets."""
-    narrowest = window.length / AUTOMATIC_BUCKETS
+    narrowest = window.length / buckets
     fits = (name for name, width in INTERVALS.items() if average_length(width) >= narrowest)
     return next(fits, "1mo")
+
+
+def grid_of(interval: str, window: Window, zone: str) -> Grid:
+    """The grid of an interval; a window shorter than any is one bucket."""
+    return fixed_grid(INTERVALS[interval], zone) if window.length >= SECOND else Grid()
 
 
 def _instant(members: Mapping[str, str], name: str, zone: ZoneInfo) -> datetime | None:

@@ -257,7 +257,7 @@ def value_rows(_: Question, found: Sequence[Spread]) -> Rows:
     """A line per bucket that holds a value."""
     yield ["startTime", "endTime", "n", "min", "q1", "median", "q3", "max"]
     for one in found:
-        yield [written(one.start), written(one.end), one.n, *(one.quantiles or NOT_KNOWN)]
+        yield [written(one.start), written(one.end), one.n, *one.quantiles]
 
 
 VOLUME = Panel("volume", "Predictions over time", find_load, show_volume, load_rows)

@@ -13,23 +13,21 @@
 --          little lies within a cut, would often choose to. Numbers of raw rows are read with as
 --          many digits as those in the levels were, whatever the session says.
 CREATE OR REPLACE FUNCTION truthline.cells(
-    subject_name text, columns text[], series integer[], start_time timestamptz,
-    end_time timestamptz, width interval, origin timestamptz, zone text, as_of timestamptz
+    subject_name text, columns text[], series integer[], edges timestamptz[], as_of timestamptz
 ) RETURNS SETOF record LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET jit = off SET extra_float_digits = 1 AS $function$
 DECLARE
     reach record;
 BEGIN
-    SELECT * INTO STRICT reach FROM truthline.reach(
-        subject_name, series, truthline.edges(start_time, end_time, width, origin, zone), as_of);
+    SELECT * INTO STRICT reach FROM truthline.reach(subject_name, series, edges, as_of);
     RETURN QUERY EXECUTE
         truthline.cells_query(
             subject_name, columns, series, reach.reached_edges, reach.reached_as_of)
         USING series, reach.reached_edges;
 END
 $function$;
-COMMENT ON FUNCTION truthline.cells(text, text[], integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
-    'Additive cells of a subject, per bucket of a window.';
+COMMENT ON FUNCTION truthline.cells(text, text[], integer[], timestamptz[], timestamptz) IS
+    'Additive cells of a subject, per bucket between edges.';
 
 -- outcome_cells: predictions beside their truths; `n` counts truths. Of regression, one per bucket.
 CREATE OR REPLACE FUNCTION truthline.outcome_cells(
@@ -39,7 +37,7 @@ CREATE OR REPLACE FUNCTION truthline.outcome_cells(
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT * FROM truthline.cells(
         'outcome', '{predicted_label,actual_label,n}',
-        series, start_time, end_time, width, origin, zone, as_of
+        series, truthline.edges(start_time, end_time, width, origin, zone), as_of
     ) AS cell (place integer, predicted_label integer, actual_label integer, n bigint)
 $$;
 COMMENT ON FUNCTION truthline.outcome_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
@@ -61,7 +59,7 @@ CREATE OR REPLACE FUNCTION truthline.error_cells(
     SELECT * FROM truthline.cells(
         'outcome', '{n,sum_error,sum_absolute_error,sum_squared_error,sum_actual,'
                    'sum_squared_actual,n_percentage,sum_percentage_error}',
-        series, start_time, end_time, width, origin, zone, as_of
+        series, truthline.edges(start_time, end_time, width, origin, zone), as_of
     ) AS cell (
         place integer, n bigint, sum_error numeric, sum_absolute_error numeric,
         sum_squared_error numeric, sum_actual numeric, sum_squared_actual numeric,
@@ -89,7 +87,7 @@ CREATE OR REPLACE FUNCTION truthline.prediction_cells(
     SELECT * FROM truthline.cells(
         'prediction', '{label_id,n_requests,n_failed,n_label_requests,n,n_confidence,sum_confidence,'
                       'n_value,sum_value,n_latency,sum_latency,n_output_latency,sum_output_latency}',
-        series, start_time, end_time, width, origin, zone, as_of
+        series, truthline.edges(start_time, end_time, width, origin, zone), as_of
     ) AS cell (
         place integer, label_id integer, n_requests bigint, n_failed bigint,
         n_label_requests bigint, n bigint, n_confidence bigint, sum_confidence numeric,
@@ -109,7 +107,7 @@ CREATE OR REPLACE FUNCTION truthline.score_cells(
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT * FROM truthline.cells(
         'score', '{label_id,bin,n}',
-        series, start_time, end_time, width, origin, zone, as_of
+        series, truthline.edges(start_time, end_time, width, origin, zone), as_of
     ) AS cell (
         place integer, label_id integer, bin integer, n bigint
     )
@@ -126,7 +124,7 @@ CREATE OR REPLACE FUNCTION truthline.latency_cells(
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT * FROM truthline.cells(
         'latency', '{bin,n}',
-        series, start_time, end_time, width, origin, zone, as_of
+        series, truthline.edges(start_time, end_time, width, origin, zone), as_of
     ) AS cell (
         place integer, bin integer, n bigint
     )

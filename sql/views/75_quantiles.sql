@@ -1,44 +1,7 @@
 -- Exact quantiles of confidences, values and latencies.
 --
--- Cells count numbers per bin, and say in which bin a rank lies. The numbers of those bins alone are
--- then looked up and sorted: levels keep them, and what edges cut off is added or taken away.
-
--- binned: how many numbers are in each bin, and how many are below it.
---
--- Grain    one row per (bucket, model, class, bin); values and latencies have no class.
--- Units    `measure` is 'confidence' (a fraction of 1), 'value' (the model's own unit) or 'latency'
---          (seconds). `total` counts all numbers of a (bucket, model, class).
-CREATE OR REPLACE FUNCTION truthline.binned(
-    measure text, series integer[], start_time timestamptz, end_time timestamptz,
-    width interval DEFAULT NULL, origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC',
-    as_of timestamptz DEFAULT 'infinity'
-) RETURNS TABLE (place integer, model_id integer, label_id integer, bin integer, n bigint,
-                 below bigint, total bigint)
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    WITH cell AS (
-        SELECT * FROM truthline.cells(
-            'score', '{series_id,label_id,bin,n}', series, start_time, end_time, width, origin,
-            zone, as_of
-        ) AS cell (place integer, series_id integer, label_id integer, bin integer, n bigint)
-        WHERE measure <> 'latency' AND (label_id IS NULL) = (measure = 'value')
-        UNION ALL
-        SELECT place, series_id, NULL, bin, n FROM truthline.cells(
-            'latency', '{series_id,bin,n}', series, start_time, end_time, width, origin, zone, as_of
-        ) AS cell (place integer, series_id integer, bin integer, n bigint)
-        WHERE measure = 'latency'
-    ),
-    bin AS (
-        SELECT cell.place, s.model_id, cell.label_id, cell.bin, sum(cell.n)::bigint AS n
-        FROM cell JOIN truthline_data.series AS s ON s.id = cell.series_id
-        GROUP BY 1, 2, 3, 4
-    )
-    SELECT bin.*,
-           (sum(n) OVER (PARTITION BY place, model_id, label_id ORDER BY bin) - n)::bigint,
-           sum(n) OVER (PARTITION BY place, model_id, label_id)::bigint
-    FROM bin
-$$;
-COMMENT ON FUNCTION truthline.binned(text, integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
-    'Confidences, values or latencies per bin, and how many are below.';
+-- Cells count numbers per bin and keep them in order. The counts say in which bin a rank lies; of that
+-- bin's numbers those near the rank are found by binary search, and they alone are sorted.
 
 -- interpolated: between two neighbours in order, as numpy and percentile_cont do it.
 CREATE OR REPLACE FUNCTION truthline.interpolated(lower float8, upper float8, share float8)
@@ -49,184 +12,194 @@ $$;
 COMMENT ON FUNCTION truthline.interpolated(float8, float8, float8) IS
     'The number that lies a share of the way from one to the other.';
 
--- numbers_query: the text of a query for the numbers of some bins.
+-- numbered_cells: the text of a query for the cells of a measure with their numbers.
 --
--- Grain    one row per cell, or per raw row; its numbers count as often as `n` has the sign.
--- Units    $1 stands for the series, $2 for the edges; $3, $4 and $5 name series, class and bin of
---          what is looked for. No class is -1.
-CREATE OR REPLACE FUNCTION truthline.numbers_query(
+-- Grain    one row per cell, or per raw row; where `n` is less than 0 its numbers are taken away.
+-- Units    $1 stands for the series, $2 for the edges. No class is -1.
+CREATE OR REPLACE FUNCTION truthline.numbered_cells(
     measure text, series integer[], edges timestamptz[], as_of timestamptz
 ) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT string_agg(
-        format('SELECT place, series_id, %s AS label_id, bin, sign(n)::integer AS n, numbers'
-               ' FROM (%s) AS piece', asked.label, query), ' UNION ALL ')
+    SELECT string_agg(format('SELECT place, series_id, %s AS label_id, bin, n, numbers FROM (%s) AS piece',
+                             asked.label, query), ' UNION ALL ')
     FROM (VALUES
         ('confidence', 'score', '{series_id,label_id,bin,n,numbers}'::text[], 'label_id',
-         '(series_id, label_id, bin) IN (SELECT * FROM unnest($3, $4, $5))'),
-        ('value', 'score', '{series_id,label_id,bin,n,numbers}', '-1',
-         'label_id IS NULL AND (series_id, bin) IN (SELECT * FROM unnest($3, $5))'),
-        ('latency', 'latency', '{series_id,bin,n,numbers}', '-1',
-         '(series_id, bin) IN (SELECT * FROM unnest($3, $5))')
+         'label_id IS NOT NULL'),
+        ('value', 'score', '{series_id,label_id,bin,n,numbers}', '-1', 'label_id IS NULL'),
+        ('latency', 'latency', '{series_id,bin,n,numbers}', '-1', 'true')
     ) AS asked (name, subject, columns, label, picked)
     CROSS JOIN LATERAL truthline.plan(
         asked.subject, asked.columns, series, edges, as_of, asked.picked)
     WHERE asked.name = measure
 $$;
-COMMENT ON FUNCTION truthline.numbers_query(text, integer[], timestamptz[], timestamptz) IS
-    'The text of a query for the numbers of some bins.';
+COMMENT ON FUNCTION truthline.numbered_cells(text, integer[], timestamptz[], timestamptz) IS
+    'The text of a query for cells of bins with their numbers.';
 
--- ranked_query: the text of a query that finds which numbers have the ranks that quantiles lie
--- between. $6 to $12 are the bins that hold a rank, $13 the fractions.
+-- quantiles_query: the text of a query that reads quantiles off such cells. $3 are the fractions.
 --
--- Cost     numbers of a cell are in order, so how many are below a pivot is a binary search. Pivots
---          spread over a bin, as many as half the root of its numbers, leave few to be sorted.
--- Why      what edges cut off has n = -1 and is taken away number by number. A bin that lost
---          numbers, or all, can't tell its ranks any more: those are NULL. Numbers are joined with
---          an empty array to be unpacked once, and aren't carried through a sort (OFFSET 0).
---          There is one key to join by: of several the database would expect one row, and go
---          through all cells again for each rank.
-CREATE OR REPLACE FUNCTION truthline.ranked_query(numbers text) RETURNS text
+-- Cost     the cells once. How many numbers of a cell are below a pivot is a binary search. The longest
+--          cell of a bin tells between which of its own numbers a rank lies, and how many of the
+--          bin's are below those, where between them: of the few that are left in the end, all are
+--          sorted. Where a guess misleads, a bound before it stands, or none.
+-- Why      what edges cut off is taken away number by number. Numbers are joined with an empty array
+--          to be unpacked once. There is one key to join by: of several the database would expect
+--          one row. Counts are doubles, which are added up faster, and exactly.
+CREATE OR REPLACE FUNCTION truthline.quantiles_query(cells text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT format($query$
-        WITH bin AS MATERIALIZED (
-            SELECT row_number() OVER ()::integer AS id, ARRAY[place, model_id, label_id] AS key, bin.*
-            FROM unnest($6, $7, $8, $9, $10, $11, $12)
-                AS bin (place, model_id, label_id, bin, n, below, total)
-        ),
-        rank AS MATERIALIZED (
-            SELECT key, total, nth, position - floor(position) AS beyond,
-                   floor(position)::bigint AS low, ceil(position)::bigint AS high
-            FROM (SELECT DISTINCT key, total FROM bin) AS asked
-            CROSS JOIN unnest($13) WITH ORDINALITY AS f (fraction, nth)
-            CROSS JOIN LATERAL (SELECT fraction * (total - 1)) AS exact (position)
-        ),
-        cell AS MATERIALIZED (
-            SELECT bin.id, piece.n, piece.numbers || '{}'::float8[] AS numbers,
-                   min(piece.n) OVER (PARTITION BY bin.id) < 0 AS cut
+        WITH cell AS MATERIALIZED (
+            SELECT piece.place, s.model_id, piece.label_id, piece.bin, piece.n, piece.numbers
             FROM (%s) AS piece
             JOIN truthline_data.series AS s ON s.id = piece.series_id
-            JOIN bin ON key || bin.bin = ARRAY[piece.place, s.model_id, piece.label_id, piece.bin]
         ),
-        pivot AS MATERIALIZED (
-            SELECT span.id, k, n_steps, lowest + k * ((highest - lowest) / n_steps) AS pivot
-            FROM (SELECT id, min(first), max(last)
-                  FROM (SELECT id, numbers[1], numbers[cardinality(numbers)] FROM cell OFFSET 0)
-                      AS ends (id, first, last)
-                  GROUP BY 1) AS span (id, lowest, highest)
-            JOIN bin USING (id)
+        bin AS MATERIALIZED (
+            SELECT row_number() OVER ()::integer AS id, ARRAY[place, model_id, label_id, bin] AS key,
+                   place, model_id, label_id, n, is_cut, below, total
+            FROM (
+                SELECT place, model_id, label_id, bin, sum(n::float8) AS n, min(n) < 0 AS is_cut,
+                       sum(sum(n::float8)) OVER (class ORDER BY bin) - sum(n::float8) AS below,
+                       sum(sum(n::float8)) OVER class AS total
+                FROM cell GROUP BY place, model_id, label_id, bin
+                WINDOW class AS (PARTITION BY place, model_id, label_id)
+            ) AS counted
+            WHERE n > 0 AND EXISTS (
+                SELECT FROM unnest($3) AS fraction
+                WHERE ceil(fraction * (total - 1)) >= below
+                  AND floor(fraction * (total - 1)) < below + n)
+        ),
+        held AS MATERIALIZED (
+            SELECT id, sign(n)::integer AS n, numbers, cardinality(numbers) AS length
+            FROM (SELECT bin.id, cell.n, cell.numbers || '{}'::float8[] AS numbers
+                  FROM cell JOIN bin
+                      ON bin.key = ARRAY[cell.place, cell.model_id, cell.label_id, cell.bin]
+                  OFFSET 0) AS unpacked
+        ),
+        sought AS MATERIALIZED (
+            SELECT row_number() OVER ()::integer AS sought_id, bin.*, nth, low, high,
+                   position - floor(position) AS beyond,
+                   greatest(low, 0) AS lowest, least(high, n - 1) AS highest
+            FROM bin
+            CROSS JOIN unnest($3) WITH ORDINALITY AS f (fraction, nth)
+            CROSS JOIN LATERAL (SELECT fraction * (total - 1)) AS exact (position)
+            CROSS JOIN LATERAL (SELECT floor(position) - below, ceil(position) - below) AS side (low, high)
+            WHERE high >= 0 AND low < n
+        ),
+        guess AS (
+            SELECT sought_id, id, numbers[nth_number] AS pivot
+            FROM sought
+            JOIN (SELECT DISTINCT ON (id) id, numbers, length, 2 + 1.5 * sqrt(length) AS margin
+                  FROM held WHERE n > 0 ORDER BY id, length DESC) AS longest USING (id)
             CROSS JOIN LATERAL (
-                SELECT CASE WHEN lowest > -1e300 AND highest < 1e300
-                            THEN greatest(1, least(128, sqrt(bin.n) / 2))::integer ELSE 1 END
-            ) AS steps (n_steps)
-            CROSS JOIN generate_series(1, n_steps - 1) AS k
+                VALUES (ceil(lowest / n * length - margin)::integer),
+                       (floor(highest / n * length + margin)::integer + 2)) AS side (nth_number)
         ),
         counted AS MATERIALIZED (
-            SELECT id, k, sum(up_to)::bigint AS up_to
-            FROM (
-                SELECT id, k, n * width_bucket(pivot, numbers) FROM cell JOIN pivot USING (id)
-                UNION ALL
-                SELECT id, 129, n * cardinality(numbers) FROM cell
-                UNION ALL
-                SELECT id, 0, 0 FROM bin
-                OFFSET 0
-            ) AS searched (id, k, up_to)
-            GROUP BY 1, 2
+            SELECT sought_id, pivot, sum(held.n * width_bucket(pivot, numbers)) AS up_to
+            FROM guess JOIN held USING (id) GROUP BY sought_id, pivot
         ),
-        around AS MATERIALIZED (
-            SELECT sought.*, max(k) FILTER (WHERE up_to <= rank - below) AS from_k,
-                   min(k) FILTER (WHERE up_to > rank - below) AS until_k,
-                   below + max(up_to) FILTER (WHERE up_to <= rank - below) AS n_before,
-                   max(up_to) = n AS whole
+        closer AS (
+            SELECT sought_id, id, pivot
             FROM (
-                SELECT DISTINCT id, key, below, bin.n, side.rank
-                FROM rank JOIN bin USING (key)
-                CROSS JOIN LATERAL (VALUES (low), (high)) AS side (rank)
-                WHERE side.rank >= below AND side.rank < below + bin.n
-            ) AS sought
-            JOIN counted USING (id)
-            GROUP BY id, key, below, n, rank
+                SELECT sought_id, id, lowest, highest,
+                       max(pivot) FILTER (WHERE up_to <= lowest) AS above,
+                       min(pivot) FILTER (WHERE up_to > highest) AS until,
+                       max(up_to) FILTER (WHERE up_to <= lowest) AS n_above,
+                       min(up_to) FILTER (WHERE up_to > highest) AS n_until
+                FROM sought JOIN counted USING (sought_id) GROUP BY sought_id, id, lowest, highest
+            ) AS bracket
+            CROSS JOIN LATERAL (SELECT (until - above) / (n_until - n_above),
+                                       2 + 1.5 * sqrt(n_until - n_above)) AS step (width, margin)
+            CROSS JOIN LATERAL (VALUES (above + (lowest - n_above - margin) * width),
+                                       (above + (highest + 1 - n_above + margin) * width))
+                AS side (pivot)
+            WHERE pivot > above AND pivot < until
         ),
         near AS MATERIALIZED (
-            SELECT around.id, around.rank, cell.n, cut, numbers[
-                1 + coalesce(width_bucket(a.pivot, numbers), 0)
-                : coalesce(width_bucket(b.pivot, numbers), cardinality(numbers))] AS numbers
-            FROM around JOIN cell USING (id)
-            LEFT JOIN pivot AS a ON a.id = around.id AND a.k = from_k
-            LEFT JOIN pivot AS b ON b.id = around.id AND b.k = until_k
+            SELECT sought_id, id, is_cut, max(pivot) FILTER (WHERE up_to <= lowest) AS above,
+                   min(pivot) FILTER (WHERE up_to > highest) AS until,
+                   coalesce(max(up_to) FILTER (WHERE up_to <= lowest), 0) AS n_before
+            FROM sought
+            LEFT JOIN (
+                SELECT * FROM counted
+                UNION ALL
+                SELECT sought_id, pivot, sum(held.n * width_bucket(pivot, numbers))
+                FROM closer JOIN held USING (id) GROUP BY sought_id, pivot
+            ) AS tried USING (sought_id)
+            GROUP BY sought_id, id, is_cut
         ),
-        held AS (
-            SELECT id, rank, number FROM near CROSS JOIN unnest(numbers) AS number WHERE NOT cut
+        slice AS MATERIALIZED (
+            SELECT sought_id, is_cut, held.n, numbers[
+                1 + coalesce(width_bucket(above, numbers), 0)
+                : coalesce(width_bucket(until, numbers), length)] AS numbers
+            FROM near JOIN held USING (id)
+        ),
+        number AS (
+            SELECT sought_id, number FROM slice CROSS JOIN unnest(numbers) AS number WHERE NOT is_cut
             UNION ALL (
-                SELECT id, rank, number FROM near CROSS JOIN unnest(numbers) AS number
-                WHERE cut AND n > 0
+                SELECT sought_id, number FROM slice CROSS JOIN unnest(numbers) AS number
+                WHERE is_cut AND n > 0
                 EXCEPT ALL
-                SELECT id, rank, number FROM near CROSS JOIN unnest(numbers) AS number
-                WHERE cut AND n < 0
+                SELECT sought_id, number FROM slice CROSS JOIN unnest(numbers) AS number
+                WHERE is_cut AND n < 0
             )
         ),
-        found AS MATERIALIZED (
-            SELECT key, rank, CASE WHEN whole THEN numbers[rank - n_before + 1] END AS number
-            FROM (SELECT id, rank, array_agg(number ORDER BY number) AS numbers
-                  FROM held GROUP BY 1, 2) AS ordered
-            JOIN around USING (id, rank)
+        found AS (
+            SELECT place, model_id, label_id, total, nth, beyond,
+                   CASE WHEN low >= 0 THEN numbers[(low - n_before)::integer + 1] END AS lower,
+                   CASE WHEN high < n THEN numbers[(high - n_before)::integer + 1] END AS upper
+            FROM sought
+            JOIN near USING (sought_id)
+            JOIN (SELECT sought_id, array_agg(number ORDER BY number) AS numbers
+                  FROM number GROUP BY 1) AS ordered USING (sought_id)
         )
-        SELECT rank.key[1], rank.key[2], nullif(rank.key[3], -1), rank.total,
-               array_agg(truthline.interpolated(a.number, b.number, beyond) ORDER BY nth)
-        FROM rank
-        LEFT JOIN found AS a ON a.key = rank.key AND a.rank = low
-        LEFT JOIN found AS b ON b.key = rank.key AND b.rank = high
-        GROUP BY rank.key, rank.total
-    $query$, numbers)
+        SELECT place, model_id, nullif(label_id, -1), total::bigint, array_agg(quantile ORDER BY nth)
+        FROM (
+            SELECT place, model_id, label_id, total, nth,
+                   truthline.interpolated(max(lower), max(upper), beyond) AS quantile
+            FROM found GROUP BY place, model_id, label_id, total, nth, beyond
+        ) AS of_class
+        GROUP BY place, model_id, label_id, total
+    $query$, cells)
 $$;
-COMMENT ON FUNCTION truthline.ranked_query(text) IS
-    'The text of a query that reads quantiles off the numbers of some bins.';
+COMMENT ON FUNCTION truthline.quantiles_query(text) IS
+    'The text of a query that reads quantiles off cells of bins.';
+
+-- quantiles_of: what that query reads off cells.
+-- Why      of cells, bins and ranks the database expects one each, and would go through all of them
+--          for each of the others. Compiling takes longer than the query.
+CREATE OR REPLACE FUNCTION truthline.quantiles_of(
+    cells text, series integer[], edges timestamptz[], fractions float8[]
+) RETURNS TABLE (place integer, model_id integer, label_id integer, n bigint, quantiles float8[])
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off SET enable_nestloop = off AS $function$
+BEGIN
+    RETURN QUERY EXECUTE truthline.quantiles_query(cells) USING series, edges, fractions;
+END
+$function$;
+COMMENT ON FUNCTION truthline.quantiles_of(text, integer[], timestamptz[], float8[]) IS
+    'Quantiles of the cells that a query yields.';
 
 -- quantiles: interpolated quantiles per bucket.
 --
 -- Grain    one row per (bucket, model, class) that has any number; `place` is the bucket's number
 --          from truthline.buckets. Values and latencies have no class; a latency is a request's.
--- Units    as those of binned; quantiles stand in the order of `fractions`, interpolated between
---          the two numbers beside them as percentile_cont does. NULL where numbers that it would
---          take are dropped already.
+-- Units    `measure` is 'confidence' (a fraction of 1), 'value' (the model's own unit) or 'latency'
+--          (seconds). Quantiles stand in the order of `fractions`, interpolated between the two
+--          numbers beside them as percentile_cont does.
 -- Cost     the cells of the window, and the numbers of one or two bins per quantile.
 CREATE OR REPLACE FUNCTION truthline.quantiles(
     measure text, series integer[], start_time timestamptz, end_time timestamptz,
     fractions float8[], width interval DEFAULT NULL, origin timestamptz DEFAULT NULL,
     zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (place integer, model_id integer, label_id integer, n bigint, quantiles float8[])
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off AS $function$
-#variable_conflict use_column
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
 DECLARE
     reach record;
-    held record;     -- the bins that hold a rank
-    sought record;   -- the same by series
 BEGIN
-    SELECT array_agg(b.place) AS places, array_agg(b.model_id) AS models,
-           array_agg(coalesce(b.label_id, -1)) AS labels, array_agg(b.bin) AS bins,
-           array_agg(b.n) AS n, array_agg(b.below) AS below, array_agg(b.total) AS totals
-    INTO held
-    FROM (
-        SELECT DISTINCT bin.*
-        FROM truthline.binned(
-            measure, series, start_time, end_time, width, origin, zone, as_of) AS bin
-        JOIN unnest(fractions) AS fraction
-            ON ceil(fraction * (total - 1)) >= below AND floor(fraction * (total - 1)) < below + n
-    ) AS b;
-    IF held.bins IS NULL THEN
-        RETURN;
-    END IF;
-    SELECT array_agg(s.id) AS series, array_agg(b.label_id) AS labels, array_agg(b.bin) AS bins
-    INTO sought
-    FROM (SELECT DISTINCT * FROM unnest(held.models, held.labels, held.bins)) AS b (
-        model_id, label_id, bin)
-    JOIN truthline_data.series AS s ON s.model_id = b.model_id AND s.id = ANY (series);
     SELECT * INTO STRICT reach FROM truthline.reach(
         CASE measure WHEN 'latency' THEN 'latency' ELSE 'score' END, series,
         truthline.edges(start_time, end_time, width, origin, zone), as_of);
-    RETURN QUERY EXECUTE truthline.ranked_query(
-        truthline.numbers_query(measure, series, reach.reached_edges, reach.reached_as_of))
-    USING series, reach.reached_edges, sought.series, sought.labels, sought.bins, held.places,
-          held.models, held.labels, held.bins, held.n, held.below, held.totals, fractions;
+    RETURN QUERY SELECT * FROM truthline.quantiles_of(
+        truthline.numbered_cells(measure, series, reach.reached_edges, reach.reached_as_of),
+        series, reach.reached_edges, fractions);
 END
 $function$;
 COMMENT ON FUNCTION truthline.quantiles(text, integer[], timestamptz, timestamptz, float8[], interval, timestamptz, text, timestamptz) IS

@@ -53,7 +53,7 @@ BEGIN
             'prediction', '{series_id,label_id,n_requests,n_failed,n_label_requests,n,n_confidence,'
                           'sum_confidence,n_value,n_latency,sum_latency,n_output_latency,'
                           'sum_output_latency}',
-            series, start_time - span, end_time, span, NULL, 'UTC', 'infinity'
+            series, ARRAY[start_time - span, start_time, end_time], 'infinity'
         ) AS cell (
             place integer, series_id integer, label_id integer, n_requests bigint, n_failed bigint,
             n_label_requests bigint, n bigint, n_confidence bigint, sum_confidence numeric,
@@ -277,7 +277,7 @@ CREATE OR REPLACE FUNCTION truthline.models(
         SELECT s.model_id, sum(n_requests - n_failed) AS n, sum(n_failed) AS n_failed
         FROM truthline.cells(
             'prediction', '{series_id,n_requests,n_failed,n}', truthline.workspace_series(workspace),
-            start_time, end_time, NULL, NULL, 'UTC', 'infinity'
+            ARRAY[start_time, end_time], 'infinity'
         ) AS cell (place integer, series_id integer, n_requests bigint, n_failed bigint, n bigint)
         JOIN truthline_data.series AS s ON s.id = cell.series_id
         GROUP BY 1

@@ -28,7 +28,7 @@ CREATE OR REPLACE FUNCTION truthline.prediction_volume(
     FROM truthline.buckets(start_time, end_time, width, origin, zone) AS grid
     LEFT JOIN truthline.cells(
         'prediction', '{n_requests,n_failed,n,n_latency,sum_latency}',
-        series, start_time, end_time, width, origin, zone, as_of
+        series, truthline.edges(start_time, end_time, width, origin, zone), as_of
     ) AS cell (
         place integer, n_requests bigint, n_failed bigint, n bigint, n_latency bigint,
         sum_latency numeric

@@ -19,29 +19,34 @@ COMMENT ON FUNCTION truthline.headline(text, bigint, bigint, numeric) IS
 -- Grain    one row per model, also those without a prediction: the busiest of both periods first.
 -- Units    `prev_` is the window of equal length that ends at start_time. n_inferences were
 --          answered, n_errors failed; latency in seconds per inference, as in model_stats; n_truths
---          counts predictions whose truth is known. `volumes` and `headlines` cut the window into
---          `parts` of equal length: inferences and headline of each, 0 and NULL where there is none.
--- Cost     cells of predictions and outcomes, per series and part of both periods, in one statement
---          however many models there are. Rows are read where a part's bound lies within a cell: a
---          window of whole multiples of `parts` cells, on their grid, has none.
+--          counts predictions whose truth is known. `volumes` and `headlines` are inferences and
+--          headline of each bucket of the window, which begin at `starts`: 0 and NULL where there is
+--          none.
+-- Cost     cells of predictions and outcomes, added up per series and bucket of both periods, in one
+--          statement however many models there are. Edges that lie within cells cost most: buckets
+--          on a grid of hours or days have two of them.
 CREATE OR REPLACE FUNCTION truthline.overview(
-    workspace integer, start_time timestamptz, end_time timestamptz, parts integer DEFAULT 24,
-    as_of timestamptz DEFAULT 'infinity'
+    workspace integer, start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
+    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
     namespace text, pipeline text, model text, kind text, n_inferences bigint,
     prev_n_inferences bigint, n_errors bigint, prev_n_errors bigint, latency float8,
     prev_latency float8, n_truths bigint, prev_n_truths bigint, headline float8,
-    prev_headline float8, volumes bigint[], headlines float8[]
+    prev_headline float8, starts timestamptz[], volumes bigint[], headlines float8[]
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    WITH asked AS MATERIALIZED (
-        SELECT truthline.workspace_series(workspace) AS series, start_time - span AS since,
-               ceil(extract(epoch FROM span) * 1000000 / parts)::float8 * INTERVAL '1 microsecond'
-                   AS width
+    WITH bounds AS (
+        SELECT truthline.edges(start_time - span, start_time, width, origin, zone) AS earlier,
+               truthline.edges(start_time, end_time, width, origin, zone) AS later
         FROM truthline.bucket_width(start_time, end_time, NULL) AS span
     ),
-    part AS MATERIALIZED (
-        SELECT place, bucket_start >= start_time AS latest
-        FROM asked CROSS JOIN LATERAL truthline.buckets(since, end_time, width, start_time, 'UTC')
+    asked AS MATERIALIZED (
+        SELECT truthline.workspace_series(workspace) AS series,
+               trim_array(earlier, 1) || later AS edges, cardinality(earlier) AS first_place
+        FROM bounds
+    ),
+    bucket AS MATERIALIZED (
+        SELECT place, place >= first_place AS latest, edges[place] AS start
+        FROM asked CROSS JOIN generate_series(1, cardinality(edges) - 1) AS place
     ),
     answered AS (
         SELECT s.model_id, place, sum(n_requests - n_failed)::bigint AS n,
@@ -49,7 +54,7 @@ CREATE OR REPLACE FUNCTION truthline.overview(
                sum(sum_latency) AS sum_latency
         FROM asked CROSS JOIN LATERAL truthline.cells(
             'prediction', '{series_id,n_requests,n_failed,n,n_latency,sum_latency}',
-            series, since, end_time, width, start_time, 'UTC', as_of
+            series, edges, as_of
         ) AS cell (
             place integer, series_id integer, n_requests bigint, n_failed bigint, n bigint,
             n_latency bigint, sum_latency numeric
@@ -58,40 +63,37 @@ CREATE OR REPLACE FUNCTION truthline.overview(
         GROUP BY 1, 2
     ),
     judged AS (
-        SELECT s.model_id, place, sum(n)::bigint AS n,
-               coalesce(sum(n) FILTER (WHERE predicted_label = actual_label), 0)::bigint
-                   AS n_correct,
+        SELECT s.model_id, place, sum(n)::bigint AS n, sum(n_correct)::bigint AS n_correct,
                sum(sum_squared_error) AS sum_squared_error
         FROM asked CROSS JOIN LATERAL truthline.cells(
-            'outcome', '{series_id,predicted_label,actual_label,n,sum_squared_error}',
-            series, since, end_time, width, start_time, 'UTC', as_of
+            'outcome', '{series_id,n,sum_squared_error,n_correct}', series, edges, as_of
         ) AS cell (
-            place integer, series_id integer, predicted_label integer, actual_label integer,
-            n bigint, sum_squared_error numeric
+            place integer, series_id integer, n bigint, sum_squared_error numeric, n_correct bigint
         )
         JOIN truthline_data.series AS s ON s.id = series_id
         GROUP BY 1, 2
     ),
     summed AS (
-        SELECT model.id, part.latest, coalesce(sum(a.n), 0)::bigint AS n,
+        SELECT model.id, bucket.latest, coalesce(sum(a.n), 0)::bigint AS n,
                coalesce(sum(a.n_failed), 0)::bigint AS n_failed,
                truthline.mean(sum(a.sum_latency), sum(a.n_latency)) AS latency,
                coalesce(sum(j.n), 0)::bigint AS n_truths,
                truthline.headline(model.kind, sum(j.n)::bigint, sum(j.n_correct)::bigint,
                                   sum(j.sum_squared_error)) AS headline,
-               array_agg(coalesce(a.n, 0) ORDER BY part.place) AS volumes,
+               array_agg(bucket.start ORDER BY bucket.place) AS starts,
+               array_agg(coalesce(a.n, 0) ORDER BY bucket.place) AS volumes,
                array_agg(truthline.headline(model.kind, j.n, j.n_correct, j.sum_squared_error)
-                         ORDER BY part.place) AS headlines
+                         ORDER BY bucket.place) AS headlines
         FROM truthline_data.model
-        CROSS JOIN part
-        LEFT JOIN answered AS a ON a.model_id = model.id AND a.place = part.place
-        LEFT JOIN judged AS j ON j.model_id = model.id AND j.place = part.place
+        CROSS JOIN bucket
+        LEFT JOIN answered AS a ON a.model_id = model.id AND a.place = bucket.place
+        LEFT JOIN judged AS j ON j.model_id = model.id AND j.place = bucket.place
         WHERE model.workspace_id = workspace
         GROUP BY 1, 2
     )
     SELECT model.namespace, model.pipeline, model.name, model.kind, now.n, before.n, now.n_failed,
            before.n_failed, now.latency, before.latency, now.n_truths, before.n_truths,
-           now.headline, before.headline, now.volumes, now.headlines
+           now.headline, before.headline, now.starts, now.volumes, now.headlines
     FROM summed AS now
     JOIN summed AS before ON before.id = now.id AND NOT before.latest
     JOIN truthline_data.model ON model.id = now.id
@@ -99,5 +101,5 @@ CREATE OR REPLACE FUNCTION truthline.overview(
     ORDER BY now.n + before.n DESC, model.name COLLATE "C", model.namespace COLLATE "C",
              model.pipeline COLLATE "C"
 $$;
-COMMENT ON FUNCTION truthline.overview(integer, timestamptz, timestamptz, integer, timestamptz) IS
+COMMENT ON FUNCTION truthline.overview(integer, timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
     'All models of a workspace: volume, errors, latency and headline metric beside the period before.';

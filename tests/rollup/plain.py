@@ -1,5 +1,6 @@
 """What cells must be, by plain Python over the raw rows."""
 
+import math
 from bisect import bisect_right
 from collections import defaultdict
 from fractions import Fraction
@@ -20,9 +21,21 @@ CELLS = {
 }
 # How many columns after the place are keys.
 KEYS = {"outcome": 2, "error": 0, "prediction": 1, "score": 2, "latency": 1}
-MANTISSAS = ["1", "1.25", "1.6", "2", "2.5", "3.2", "4", "5", "6.3", "8"]
-SCALE = [float(f"{m}e{e}") for e in range(-6, 12) for m in MANTISSAS]
-BOUNDS = sorted([-bound for bound in SCALE] + SCALE)
+# Into how many equal parts a power of two is cut.
+VALUE_PARTS, LATENCY_PARTS = 16, 8
+SMALLEST_NORMAL = 2.0**-1022
+
+
+def bin_of(number, parts):
+    """Which part of which power of two it lies in, by the mathematics of it."""
+    size = abs(number)
+    if size < SMALLEST_NORMAL:
+        octave, within = 0, size / SMALLEST_NORMAL
+    else:
+        mantissa, exponent = math.frexp(size)  # mantissa * 2 ** exponent, from 0.5 to 1
+        octave, within = exponent + 1022, 2 * mantissa - 1
+    place = 1 + octave * parts + math.floor(within * parts)
+    return -place if number < 0 else place
 
 
 def edges_of(start, end, width, origin):
@@ -111,12 +124,12 @@ def score(row):
     if row.confidence is not None:
         yield (row.label_id, int(row.confidence * 64)), [1]
     elif row.value is not None:
-        yield (row.label_id, bisect_right(BOUNDS, row.value)), [1]
+        yield (row.label_id, bin_of(row.value, VALUE_PARTS)), [1]
 
 
 def latency(row):
     if row.starts_request and row.latency_seconds is not None:
-        yield (bisect_right(BOUNDS, row.latency_seconds),), [1]
+        yield (bin_of(row.latency_seconds, LATENCY_PARTS),), [1]
 
 
 MEASURES = {

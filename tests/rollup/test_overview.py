@@ -16,16 +16,19 @@ from app.errors import InvalidWindow
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.predictions import Prediction, ingest_predictions
 from app.query.overview import overview
-from app.query.window import Window
+from app.query.window import Grid, Window, fixed_grid
 from app.rollup.refresh import refresh
 
 START = datetime(2026, 3, 1, 11, 37, 22, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+HOURLY = fixed_grid(timedelta(hours=1), "UTC")
 MODELS = {"cards": ("a", "b"), "hats": ("a",), "price": (1.0, 2.5, -3.0)}
 lengths = st.sampled_from(
     [timedelta(hours=5, seconds=3, microseconds=5), timedelta(hours=2), 7 * MICROSECOND]
 )
-parts = st.sampled_from([1, 2, 3, 24])
+grids = st.tuples(
+    st.sampled_from([1, 2, 3, 24]), st.sampled_from([None, START - timedelta(hours=9)])
+)
 
 
 @st.composite
@@ -94,8 +97,23 @@ def agree(found, expected):
     return math.isclose(found, expected, rel_tol=1e-12)
 
 
-def check(found, told, length, n_parts):
-    width = -(-length // MICROSECOND // n_parts) * MICROSECOND
+def grid_of(length, n_parts, origin):
+    """Buckets of an n-th of the window."""
+    return Grid(-(-length // MICROSECOND // n_parts) * MICROSECOND, origin)
+
+
+def edges_of(length, grid):
+    """Where its buckets begin, and the end of the last."""
+    place = grid.origin or START
+    place += (START - place) // grid.width * grid.width
+    yield START
+    while (place := place + grid.width) < START + length:
+        yield place
+    yield START + length
+
+
+def check(found, told, length, grid):
+    edges = list(edges_of(length, grid))
     for one in found:
         own = [row for row in told if row[0] == one.name.name]
         now = Part(one.name.name, within(own, length, START, START + length))
@@ -104,12 +122,8 @@ def check(found, told, length, n_parts):
             pair = getattr(one, name)
             assert agree(pair.now, getattr(now, name)), name
             assert agree(pair.before, getattr(before, name)), name
-        edges = [min(START + n * width, START + length) for n in range(n_parts + 1)]
-        cut = [
-            Part(one.name.name, within(own, length, start, end))
-            for start, end in pairwise(edges)
-            if start < end
-        ]
+        assert list(one.starts) == edges[:-1]
+        cut = [Part(one.name.name, within(own, length, *pair)) for pair in pairwise(edges)]
         assert list(one.volumes) == [part.inferences for part in cut]
         assert all(map(agree, one.headlines, [part.headline for part in cut]))
     assert {one.name.name for one in found} == {row[0] for row in told}
@@ -129,29 +143,31 @@ def new_workspace(database):
         return find_or_create_workspace(conn, uuid4().hex)
 
 
-def ask(database, workspace_id, length, n_parts):
+def ask(database, workspace_id, length, grid=HOURLY):
     window = Window(START, START + length)
     with database.reading() as conn:
-        return overview(conn, workspace_id=workspace_id, window=window, parts=n_parts)
+        return overview(conn, workspace_id=workspace_id, window=window, grid=grid)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(rows(), lengths, parts)
-def test_every_number_is_that_of_plain_python(database, told, length, n_parts):
+@given(rows(), lengths, grids)
+def test_every_number_is_that_of_plain_python(database, told, length, cut):
+    grid = grid_of(length, *cut)
     workspace_id = new_workspace(database)
     tell(database, workspace_id, told, length)
 
-    check(ask(database, workspace_id, length, n_parts), told, length, n_parts)
+    check(ask(database, workspace_id, length, grid), told, length, grid)
 
 
 def test_so_is_what_levels_hold(brisk):
     @settings(max_examples=2, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(rows(min_size=25), lengths)
-    def hold(told, length):
+    @given(rows(min_size=25), lengths, grids)
+    def hold(told, length, cut):
+        grid = grid_of(length, *cut)
         workspace_id = new_workspace(brisk)
         tell(brisk, workspace_id, told, length)
         refresh(brisk)
-        check(ask(brisk, workspace_id, length, 24), told, length, 24)
+        check(ask(brisk, workspace_id, length, grid), told, length, grid)
 
     hold()
 
@@ -167,7 +183,7 @@ def test_it_is_one_statement_however_many_models_there_are(database):
 
     event.listen(database.engine, "before_cursor_execute", note)
     try:
-        found = ask(database, workspace_id, timedelta(hours=1), 24)
+        found = ask(database, workspace_id, timedelta(hours=1))
     finally:
         event.remove(database.engine, "before_cursor_execute", note)
     assert len(found) == 30
@@ -178,10 +194,10 @@ def test_a_neighbours_models_are_not_in_it(database):
     mine, other = new_workspace(database), new_workspace(database)
     ingest_predictions(database, mine, [Prediction(model="m", time=START, label="a")])
 
-    assert ask(database, other, timedelta(hours=1), 24) == []
+    assert ask(database, other, timedelta(hours=1)) == []
 
 
 def test_a_window_without_one_before_it_is_refused(database):
     window = Window(datetime(1, 1, 2, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC))
     with database.reading() as conn, pytest.raises(InvalidWindow):
-        overview(conn, workspace_id=1, window=window)
+        overview(conn, workspace_id=1, window=window, grid=HOURLY)

@@ -1,6 +1,7 @@
 """Quantiles of crowded bins equal numpy's, whatever of them is in levels and wherever edges cut."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tests.rollup.conftest import new_series
 START = datetime(2026, 3, 1, tzinfo=UTC)
 SPAN_SECONDS = 4 * 86_400
 FRACTIONS = [0.0, 0.005, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0]
+EVERY_RANK = [n / 1000 for n in range(1001)]
 ROUNDED_TO = {"ties": 0, "some ties": 2, "no ties": 17}
 
 INSERT = text("""
@@ -56,17 +58,17 @@ def crowd(rng, series, count, digits):
     }
 
 
-def expected(rows, measure, start, end):
+def expected(rows, measure, start, end, fractions):
     """Quantiles per class (0: none), by numpy."""
     of = {"value": "values", "confidence": "confidences", "latency": "latencies"}[measure]
     found = {}
     for time, label, number in zip(rows["times"], rows["labels"], rows[of], strict=True):
         if number is not None and start <= time < end:
             found.setdefault(label if measure == "confidence" else 0, []).append(number)
-    return {key: (len(n), list(np.quantile(n, FRACTIONS))) for key, n in found.items()}
+    return {key: (len(n), list(np.quantile(n, fractions))) for key, n in found.items()}
 
 
-def check(database, rows, series, window, measure):
+def check(database, rows, series, window, measure, fractions=FRACTIONS):
     offset, length, width = window
     start = START + timedelta(seconds=offset)
     asked = {
@@ -74,7 +76,7 @@ def check(database, rows, series, window, measure):
         "series": series,
         "start": start,
         "end": start + timedelta(seconds=length),
-        "fractions": FRACTIONS,
+        "fractions": fractions,
         "width": width and timedelta(seconds=width),
     }
     with database.reading() as conn:
@@ -82,13 +84,12 @@ def check(database, rows, series, window, measure):
     buckets = {(row[0], row[1]) for row in answers}
     for begin, end in buckets:
         told = {row[2]: (row[3], row[4]) for row in answers if row[0] == begin}
-        wanted = expected(rows, measure, begin, end)
+        wanted = expected(rows, measure, begin, end, fractions)
         assert {key: n for key, (n, _) in told.items()} == {k: n for k, (n, _) in wanted.items()}
         for key, (_, numbers) in wanted.items():
             assert told[key][1] == pytest.approx(numbers, rel=1e-15, abs=0)
-    assert sum(row[3] for row in answers) == sum(
-        n for n, _ in expected(rows, measure, start, asked["end"]).values()
-    )
+    wanted = expected(rows, measure, start, asked["end"], fractions)
+    assert sum(row[3] for row in answers) == sum(n for n, _ in wanted.values())
 
 
 @pytest.mark.parametrize("digits", ROUNDED_TO.values(), ids=ROUNDED_TO)
@@ -107,6 +108,41 @@ def test_equal_numpys(brisk, digits):
         check(brisk, rows, series, window, measure)
 
     asked()
+
+
+@pytest.mark.parametrize("high_first", [True, False])
+def test_a_longest_cell_that_is_unlike_the_others_misleads_nobody(brisk, high_first):
+    """Each of two days has its own end of the bin, and only one of them is looked at for pivots."""
+    rng = np.random.default_rng(7)
+    series = new_series(brisk)
+    low, high = 128.0 + rng.random(900), 131.0 + rng.random(900)
+    days = [high, low] if high_first else [low, high]
+    rows = {key: [] for key in ("times", "series", "labels", "confidences", "values", "latencies")}
+    for day, values in enumerate(days):
+        for n, value in enumerate(values[: 900 - 200 * day]):
+            one = (START + timedelta(days=day, seconds=60 * n), series[0], None, None, value, None)
+            for key, told in zip(rows, one, strict=True):
+                rows[key].append(told if told is None or key != "values" else float(told))
+    tell(brisk, rows)
+    refresh(brisk)
+
+    for window in ((0, 2 * 86_400, None), (3_601, 86_400 + 11_111, None)):
+        check(brisk, rows, series, window, "value", EVERY_RANK)
+
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@settings(max_examples=50, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.one_of(FINITE, st.floats(-300, 300)), min_size=2, max_size=200))
+def test_bins_ascend_with_their_numbers_and_are_narrow(database, numbers):
+    asked = text("SELECT truthline_data.value_bin(n), n FROM unnest(CAST(:n AS float8[])) AS n")
+    with database.reading() as conn:
+        rows = sorted(tuple(row) for row in conn.execute(asked, {"n": sorted(numbers)}))
+    assert [number for _, number in rows] == sorted(numbers)
+    for (one, smaller), (other, larger) in pairwise(rows):
+        if one == other and abs(smaller) > 1e-307:
+            assert larger - smaller <= max(abs(smaller), abs(larger)) / 16
 
 
 def tell(database, rows):
