@@ -148,6 +148,9 @@ class MetricPageArgs(StrictArgs):
     page = fields.Integer(load_default=1, validate=validate.Range(1, MAX_PAGE))
 
 
+METRIC_PAGE = MetricPageArgs()  # of a class, one would be made for each request
+
+
 class ExecutionMetricSchema(Schema):
     """Of which execution a metric is; `deployment_name` is null where it ran for none."""
 
@@ -186,7 +189,7 @@ class ListMetricsSchema(Schema):
 
 @blp.route("/metrics/single-value")
 @needs(Role.READ)
-@blp.arguments(MetricPageArgs, location="query", unknown=RAISE)
+@blp.arguments(METRIC_PAGE, location="query", unknown=RAISE)
 @blp.response(200, SingleMetricsSchema)
 def get_single_values(args: dict[str, Any], workspace_id: int) -> Response:
     """The values of metrics, in the order in which they were first recorded"""
@@ -199,7 +202,7 @@ def get_single_values(args: dict[str, Any], workspace_id: int) -> Response:
 
 @blp.route("/metrics/list-values")
 @needs(Role.READ)
-@blp.arguments(MetricPageArgs, location="query", unknown=RAISE)
+@blp.arguments(METRIC_PAGE, location="query", unknown=RAISE)
 @blp.response(200, ListMetricsSchema)
 def get_list_values(args: dict[str, Any], workspace_id: int) -> Response:
     """The lists of metrics, in the order in which they were first recorded"""

@@ -7,6 +7,9 @@ each use, so revoking it takes effect at once.
 import re
 import secrets
 import time
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jwt
@@ -81,7 +84,7 @@ def give(
 class Opened(NamedTuple):
     """What a verified token says, and the key that it was given for."""
 
-    claims: dict[str, Any]
+    claims: Mapping[str, Any]
     key: LiveKey
 
 
@@ -119,16 +122,27 @@ def _number(said: object) -> int:
     return int(said) if isinstance(said, str) and _NUMBER.fullmatch(said) else NOBODY
 
 
-def _verified(token: str, secret: bytes, audience: str | None) -> dict[str, Any]:
+def _verified(token: str, secret: bytes, audience: str | None) -> Mapping[str, Any]:
+    claims = _signed(token, secret, audience)
+    if claims["exp"] + LEEWAY_SECONDS <= time.time():
+        raise Unauthenticated(WRONG_TOKEN)
+    return claims
+
+
+# A token comes with each request of a client: signature, issuer and audience don't change.
+@lru_cache(maxsize=1_024)
+def _signed(token: str, secret: bytes, audience: str | None) -> Mapping[str, Any]:
     try:
-        return jwt.decode(
-            token,
-            secret,
-            algorithms=[ALGORITHM],
-            issuer=ISSUER,
-            audience=audience,
-            leeway=LEEWAY_SECONDS,
-            options={"require": ["iss", "sub", "iat", "exp"]},
+        return MappingProxyType(
+            jwt.decode(
+                token,
+                secret,
+                algorithms=[ALGORITHM],
+                issuer=ISSUER,
+                audience=audience,
+                leeway=LEEWAY_SECONDS,
+                options={"require": ["iss", "sub", "iat", "exp"]},
+            )
         )
     except jwt.PyJWTError:
         raise Unauthenticated(WRONG_TOKEN) from None

@@ -11,7 +11,7 @@ import jwt
 import pytest
 from sqlalchemy import text
 
-from app.auth import refresh
+from app.auth import refresh, tokens
 from app.auth.keys import Role, create_key
 from app.factory import create_app
 from tests.api.given import SELDON, keyed_client, predict, prediction
@@ -398,6 +398,19 @@ def test_expired_tokens_are_forgotten_and_others_kept(database, oidc, execute, w
     assert families == 1
     assert refused(oidc(old))
     assert oidc(young).status_code == 200
+
+
+def test_an_access_token_that_opened_the_door_expires_all_the_same(
+    craft, opens, workspace, monkeypatch
+):
+    token = craft(workspace.read_key).json["access_token"]
+    ends = jwt.decode(token, options={"verify_signature": False})["exp"]
+    assert opens(token)
+
+    monkeypatch.setattr(tokens.time, "time", lambda: ends + tokens.LEEWAY_SECONDS - 1)
+    assert opens(token)
+    monkeypatch.setattr(tokens.time, "time", lambda: ends + tokens.LEEWAY_SECONDS)
+    assert not opens(token)
 
 
 # --- revocation -----------------------------------------------------------------------------
