@@ -277,6 +277,15 @@ $$;
 COMMENT ON FUNCTION truthline.within(text, timestamptz[], timestamptz[]) IS
     'The text of a condition that an instant lies in one of some spans.';
 
+-- by_cut: the text of a number that goes with one cut or the other; the first one ends at `first_end`.
+CREATE OR REPLACE FUNCTION truthline.by_cut(first_end timestamptz, numbers integer[])
+RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN array_length(numbers, 1) = 1 THEN format('%s', numbers[1]) ELSE format(
+        'CASE WHEN at < %L THEN %s ELSE %s END', first_end, numbers[1], numbers[2]) END
+$$;
+COMMENT ON FUNCTION truthline.by_cut(timestamptz, integer[]) IS
+    'The text of a number that goes with one cut of two.';
+
 -- outer_query: the text of a query that adds what one or both ends of a window cut off to the first
 -- bucket, and to the last; `first_end` is the end of the first cut.
 -- Why      buckets of whole cells are cut there alone, and with bounds that are literals the query is
@@ -285,21 +294,16 @@ CREATE OR REPLACE FUNCTION truthline.outer_query(
     subject_name text, columns text[], cells text, places integer[], signs integer[],
     first_end timestamptz
 ) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT format('SELECT %s AS place, %s FROM (%s) AS cell', side.place, (
+    SELECT format('SELECT %s AS place, %s FROM (%s) AS cell', truthline.by_cut(first_end, own), (
         SELECT string_agg(
-            CASE WHEN summed THEN format('%s * %2$I AS %2$I', side.sign, name)
+            CASE WHEN summed THEN format('%s * %I AS %I', truthline.by_cut(first_end, own_signs), name, name)
                  ELSE format('%I', name) END, ', ' ORDER BY place)
         FROM truthline.cell_columns(subject_name, columns)), cells)
     FROM (
-        SELECT CASE WHEN array_length(places, 1) = 1 THEN format('%s', own[1])
-                    ELSE format('CASE WHEN at < %L THEN %s ELSE %s END', first_end, own[1], own[2]) END,
-               CASE WHEN array_length(places, 1) = 1 THEN format('%s', own_sign[1])
-                    ELSE format('CASE WHEN at < %L THEN %s ELSE %s END', first_end, own_sign[1],
-                                own_sign[2]) END
-        FROM (SELECT array_agg(greatest(cut.place, 1)),
-                     array_agg(CASE cut.place WHEN 0 THEN -sign ELSE sign END)
-              FROM unnest(places, signs) AS cut (place, sign)) AS of_bucket (own, own_sign)
-    ) AS side (place, sign)
+        SELECT array_agg(greatest(cut.place, 1)),
+               array_agg(CASE cut.place WHEN 0 THEN -sign ELSE sign END)
+        FROM unnest(places, signs) AS cut (place, sign)
+    ) AS of_bucket (own, own_signs)
 $$;
 COMMENT ON FUNCTION truthline.outer_query(text, text[], text, integer[], integer[], timestamptz) IS
     'The text of a query that counts what the ends of a window cut off.';
