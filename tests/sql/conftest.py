@@ -1,17 +1,25 @@
-"""Analysts: database roles that see one workspace."""
+"""Analysts: database roles that see one workspace. And whoever looks at dashboards."""
 
 import os
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 from sqlalchemy import make_url
 
+from app.factory import create_app
+from tests.api.given import keyed_client
 from tests.demodata import Demo
+from tests.sql.boards import BOARDS, CHOSEN
+from tests.sql.macros import Range
 
 Connect = Callable[..., psycopg.Connection]
+GRANTS = (Path(__file__).parents[2] / "deploy/postgres/grants.sql").read_text()
 ANALYST = f"analyst_{os.getpid()}"
 
 
@@ -66,3 +74,56 @@ def analyst(connect: Connect, analyst_role: str) -> Iterator[psycopg.Connection]
     """A session of that role."""
     with connect(analyst_role) as connection:
         yield connection
+
+
+# --- dashboards ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def reader(make_role, superuser, connect, analyst_role):
+    """A session with the rights that Grafana's role has."""
+    role = make_role(f"{analyst_role}_grafana")
+    superuser.execute(GRANTS.replace("truthline_reader", role))
+    superuser.execute(f"ALTER ROLE {role} SET default_transaction_read_only = on")
+    with connect(role) as connection:
+        connection.row_factory = dict_row
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def period(demo):
+    """A day with the demo's hours; the day before it has rows too."""
+    end = demo.end + timedelta(minutes=7)
+    return Range(end - timedelta(days=1), end, "30m")
+
+
+@pytest.fixture(scope="session")
+def api(demo):
+    """A client of the service over the same database."""
+    return keyed_client(create_app(demo.settings, demo.database), demo.key)
+
+
+@pytest.fixture
+def ask(reader, period):
+    """The rows of a panel, by its dashboard and title."""
+
+    def ask(name, title, **variables):
+        (panel,) = [one for one in BOARDS[name]["panels"] if one["title"] == title]
+        (target,) = panel["targets"]
+        asked = period.expand(target["rawSql"], CHOSEN[name] | variables)
+        return reader.execute(asked).fetchall()
+
+    return ask
+
+
+@pytest.fixture
+def answer(api, period):
+    """What the API answers about the same range."""
+
+    def answer(path, **parameters):
+        named = {"startTime": period.start.isoformat(), "endTime": period.end.isoformat()}
+        found = api.get(f"/api/v1/{path}", query_string=named | parameters)
+        assert found.status_code == 200, found.text
+        return found.json
+
+    return answer
