@@ -2,7 +2,7 @@
 
 from app.auth.issuer import Issuer
 from app.auth.keys import Access, live_key, note_use
-from app.auth.tokens import is_jwt, key_behind
+from app.auth.tokens import is_jwt, opened
 from app.auth.workspaces import find_workspace
 from app.errors import Forbidden
 from app.store.database import Database
@@ -19,7 +19,7 @@ def access_of(database: Database, issuer: Issuer | None, credential: str) -> Acc
     if issuer and issuer.signs(credential):
         return _access_by_issuer(database, issuer, credential)
     with database.glancing() as conn:
-        key = key_behind(conn, credential) if is_jwt(credential) else live_key(conn, credential)
+        key = opened(conn, credential).key if is_jwt(credential) else live_key(conn, credential)
     note_use(database, key)
     return key.access
 

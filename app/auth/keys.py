@@ -128,24 +128,22 @@ class BehindToken:
     """What an access token is checked against: its signer's secret, and the key it stands for."""
 
     secret: bytes
-    key: LiveKey | None
+    key: LiveKey
 
 
 def behind_token(
     conn: Connection, *, secret_id: int, key_id: int, family_id: int | None
 ) -> BehindToken | None:
-    """What is known of the numbers that a token names; None if there is no such secret.
-
-    The token ends with its key, and with its family: then there is no key.
+    """What is known of the numbers that a token names; it ends with its key, and with its family.
 
     Cost: one statement, for it is part of almost every request.
+
+    Returns:
+        None if there is no such secret, no such key, or one of those has ended.
     """
     asked = {"secret": secret_id, "key": key_id, "family": family_id}
     row = conn.execute(_BEHIND_TOKEN, asked).one_or_none()
-    if row is None:
-        return None
-    secret, *key = row
-    return BehindToken(secret, None if key[0] is None else _live(*key))
+    return None if row is None else BehindToken(row[0], _live(*row[1:]))
 
 
 def key_of_token(conn: Connection, key_id: int, family_id: int) -> LiveKey:
@@ -175,7 +173,7 @@ _OF_FAMILY = text(
 _BEHIND_TOKEN = text(f"""
     SELECT signing_secret.secret, {_COLUMNS}
     FROM signing_secret
-    LEFT JOIN api_key AS key
+    JOIN api_key AS key
         ON key.id = :key AND (CAST(:family AS bigint) IS NULL OR {_FAMILY}) AND {_LIVE}
     WHERE signing_secret.id = :secret
 """)

@@ -33,8 +33,8 @@ class Unverified(NamedTuple):
     claims: dict[str, Any]
 
 
-# Nothing that decoding would skip: of each token there is one spelling.
 _NUMBER = re.compile(r"[0-9]{1,18}")
+# Nothing that decoding would skip: of each token there is one spelling.
 _SPELLING = re.compile(r"[\w-]*(\.[\w-]*){2}", re.ASCII)
 
 
@@ -88,15 +88,6 @@ class Opened(NamedTuple):
     key: LiveKey
 
 
-def key_behind(conn: Connection, token: str) -> LiveKey:
-    """The key that an access token of ours was given for.
-
-    Raises:
-        Unauthenticated: as `opened`.
-    """
-    return opened(conn, token).key
-
-
 def opened(conn: Connection, token: str, audience: str | None = None) -> Opened:
     """What an access token of ours says, and the key behind it.
 
@@ -111,10 +102,7 @@ def opened(conn: Connection, token: str, audience: str | None = None) -> Opened:
     found = behind_token(conn, secret_id=secret_id, key_id=key_id, family_id=family_id)
     if found is None:
         raise Unauthenticated(WRONG_TOKEN)
-    claims = _verified(token, found.secret, audience)
-    if found.key is None:
-        raise Unauthenticated(WRONG_TOKEN)
-    return Opened(claims, found.key)
+    return Opened(_verified(token, found.secret, audience), found.key)
 
 
 def _number(said: object) -> int:

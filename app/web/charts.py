@@ -68,14 +68,14 @@ def spread(
     title: str,
     question: Question,
     starts: Sequence[datetime],
-    quantiles: Sequence[Sequence[float] | None],
+    quantiles: Sequence[Sequence[float]],
 ) -> Component:
     """The middle as a line, the middle half as a band, the extremes as thin lines."""
     figure = go.Figure()
     for name, place, width, fill in PARTS:
         figure.add_scatter(
             x=[question.clock(start) for start in starts],
-            y=[one[place] if one else None for one in quantiles],
+            y=[one[place] for one in quantiles],
             name=name,
             connectgaps=False,
             mode="lines",
