@@ -5,7 +5,7 @@ the next one, asks for pages until it holds `total_count` rows, puts names into 
 and expects every error as a JSON object and every empty answer as 204.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -28,7 +28,7 @@ from app.ingest.fields import RequiredName
 from app.ingest.steps import append_values, record_value
 from app.logs import request_id
 from app.query.steps import Page, StepMetric, Which, list_values, portions, step_metrics
-from app.store.database import Database
+from app.store.database import Database, driver
 
 PATHS = r"/api/v1/(?:auth/.*|metrics/(?:single-value|list-values)(?:[/?].*)?)"
 MAX_BYTES = 64 * 1024  # of what anybody may send
@@ -83,7 +83,7 @@ def post_refresh() -> tuple[dict[str, str], dict[str, str]]:
     """Exchange an API key for an access token"""
     presented = read_message(RefreshRequest, MAX_BYTES).refresh_token
     with database().reading() as conn:
-        key_id = live_key(conn, presented).id if settings().auth else tokens.NO_KEY
+        key_id = live_key(driver(conn), presented).id if settings().auth else tokens.NO_KEY
         token = tokens.give(conn, key_id=key_id, seconds=settings().access_token_seconds)
     return {"access_token": token}, {"Cache-Control": "no-store"}
 
@@ -187,6 +187,28 @@ class ListMetricsSchema(Schema):
     total_count = fields.Integer()
 
 
+class SingleRow(msgspec.Struct, gc=False):
+    """A row of `SingleMetricSchema` as it leaves; no schema looks at the 5000 of a page."""
+
+    name: str
+    value: float
+    created_at: datetime
+    execution_id: str
+    deployment_name: str | None
+    pipeline_name: str
+
+
+class ListRow(msgspec.Struct, gc=False):
+    """A row of `ListMetricSchema`; the database has written its values."""
+
+    name: str
+    values: msgspec.Raw
+    created_at: datetime
+    execution_id: str
+    deployment_name: str | None
+    pipeline_name: str
+
+
 @blp.route("/metrics/single-value")
 @needs(Role.READ)
 @blp.arguments(METRIC_PAGE, location="query", unknown=RAISE)
@@ -196,8 +218,9 @@ def get_single_values(args: dict[str, Any], workspace_id: int) -> Response:
     asked = _question(args, workspace_id)
     with database().glancing() as conn:
         page = step_metrics(conn, is_list=False, **asked)
-    rows = [_row(metric, metric.recorded_at, value=metric.value) for metric in page.metrics]
-    return _answer(page, rows)
+    return _answer(
+        page, [SingleRow(m.name, m.value, m.recorded_at, *_run(m)) for m in page.metrics]
+    )
 
 
 @blp.route("/metrics/list-values")
@@ -215,18 +238,18 @@ def get_list_values(args: dict[str, Any], workspace_id: int) -> Response:
     return Response(_in_pieces(chain([first], rows), page.total), mimetype="application/json")
 
 
-def _list_rows(database: Database, page: Page) -> Iterator[list[dict[str, Any]]]:
+def _list_rows(database: Database, page: Page) -> Iterator[list[ListRow]]:
     """The rows of a page, a portion at a time: 5000 lists of 50,000 values fit into no memory."""
     for portion in portions(page.metrics):
         with database.glancing() as conn:
             lists = list_values(conn, portion)
         yield [
-            _row(metric, metric.created_at, values=msgspec.Raw(values))
+            ListRow(metric.name, msgspec.Raw(values), metric.created_at, *_run(metric))
             for metric, values in zip(portion, lists, strict=True)
         ]
 
 
-def _in_pieces(portions_of_rows: Iterable[list[dict[str, Any]]], total: int) -> Iterator[bytes]:
+def _in_pieces(portions_of_rows: Iterable[list[ListRow]], total: int) -> Iterator[bytes]:
     """An answer as it is made; should the database fail, it breaks off and is no JSON."""
     yield b'{"metrics":['
     for place, rows in enumerate(portions_of_rows):
@@ -252,18 +275,11 @@ def _question(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     }
 
 
-def _row(metric: StepMetric, time: datetime, **values: Any) -> dict[str, Any]:
-    return {
-        "name": metric.name,
-        **values,
-        "created_at": time,
-        "execution_id": metric.execution,
-        "deployment_name": metric.deployment or None,
-        "pipeline_name": metric.pipeline,
-    }
+def _run(metric: StepMetric) -> tuple[str, str | None, str]:
+    return metric.execution, metric.deployment or None, metric.pipeline
 
 
-def _answer(page: Page, rows: list[dict[str, Any]]) -> Response:
+def _answer(page: Page, rows: Sequence[SingleRow | ListRow]) -> Response:
     """As the schemas say; half a million numbers are too many to be looked at one by one."""
     body = msgspec.json.encode({"metrics": rows, "total_count": page.total})
     return Response(body, mimetype="application/json")

@@ -3,12 +3,14 @@
 import hashlib
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+import psycopg
+from psycopg.rows import TupleRow
 from sqlalchemy import Connection, Select, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
@@ -111,13 +113,13 @@ def create_key(
     return key
 
 
-def live_key(conn: Connection, key: str) -> LiveKey:
+def live_key(conn: psycopg.Connection, key: str) -> LiveKey:
     """The key that reads like this.
 
     Raises:
         Unauthenticated: no such key, or it has expired or was revoked.
     """
-    row = conn.execute(_BY_DIGEST, {"digest": digest(key)}).one_or_none()
+    row = _one(conn, _BY_DIGEST, {"digest": digest(key)})
     if row is None:
         raise Unauthenticated(WRONG_KEY)
     return _live(*row)
@@ -132,7 +134,7 @@ class BehindToken:
 
 
 def behind_token(
-    conn: Connection, *, secret_id: int, key_id: int, family_id: int | None
+    conn: psycopg.Connection, *, secret_id: int, key_id: int, family_id: int | None
 ) -> BehindToken | None:
     """What is known of the numbers that a token names; it ends with its key, and with its family.
 
@@ -142,20 +144,24 @@ def behind_token(
         None if there is no such secret, no such key, or one of those has ended.
     """
     asked = {"secret": secret_id, "key": key_id, "family": family_id}
-    row = conn.execute(_BEHIND_TOKEN, asked).one_or_none()
+    row = _one(conn, _BEHIND_TOKEN, asked)
     return None if row is None else BehindToken(row[0], _live(*row[1:]))
 
 
-def key_of_token(conn: Connection, key_id: int, family_id: int) -> LiveKey:
+def key_of_token(conn: psycopg.Connection, key_id: int, family_id: int) -> LiveKey:
     """The key that a family of tokens was given for; they end with it, and with their family.
 
     Raises:
         Unauthenticated: one of them has ended.
     """
-    row = conn.execute(_OF_FAMILY, {"key": key_id, "family": family_id}).one_or_none()
+    row = _one(conn, _OF_FAMILY, {"key": key_id, "family": family_id})
     if row is None:
         raise Unauthenticated(WRONG_TOKEN)
     return _live(*row)
+
+
+def _one(conn: psycopg.Connection, query: str, asked: Mapping[str, object]) -> TupleRow | None:
+    return conn.execute(query.encode(), asked, prepare=True, binary=True).fetchone()
 
 
 def _live(id_: int, workspace_id: int, role: str, used_today: bool) -> LiveKey:
@@ -165,18 +171,16 @@ def _live(id_: int, workspace_id: int, role: str, used_today: bool) -> LiveKey:
 _EXPIRED = api_key.c.expires_at <= func.now()
 _COLUMNS = "key.id, key.workspace_id, key.role, coalesce(key.last_used_on = current_date, false)"
 _LIVE = "key.revoked_at IS NULL AND (key.expires_at IS NULL OR key.expires_at > now())"
-_FAMILY = "EXISTS (SELECT FROM refresh_family WHERE id = :family AND ended_at IS NULL)"
-_BY_DIGEST = text(f"SELECT {_COLUMNS} FROM api_key AS key WHERE digest = :digest AND {_LIVE}")
-_OF_FAMILY = text(
-    f"SELECT {_COLUMNS} FROM api_key AS key WHERE id = :key AND {_FAMILY} AND {_LIVE}"
-)
-_BEHIND_TOKEN = text(f"""
+_FAMILY = "EXISTS (SELECT FROM refresh_family WHERE id = %(family)s AND ended_at IS NULL)"
+_BY_DIGEST = f"SELECT {_COLUMNS} FROM api_key AS key WHERE digest = %(digest)s AND {_LIVE}"
+_OF_FAMILY = f"SELECT {_COLUMNS} FROM api_key AS key WHERE id = %(key)s AND {_FAMILY} AND {_LIVE}"
+_BEHIND_TOKEN = f"""
     SELECT signing_secret.secret, {_COLUMNS}
     FROM signing_secret
     JOIN api_key AS key
-        ON key.id = :key AND (CAST(:family AS bigint) IS NULL OR {_FAMILY}) AND {_LIVE}
-    WHERE signing_secret.id = :secret
-""")
+        ON key.id = %(key)s AND (CAST(%(family)s AS bigint) IS NULL OR {_FAMILY}) AND {_LIVE}
+    WHERE signing_secret.id = %(secret)s
+"""
 
 
 def note_use(database: Database, key: LiveKey) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, func, insert, select, text, update
 
 from app.auth import keys, tokens
 from app.errors import InvalidGrant, Unauthenticated
-from app.store.database import Database
+from app.store.database import Database, driver
 from app.store.tables import refresh_family, refresh_token
 
 PREFIX = "tlr_"
@@ -77,7 +77,7 @@ _FORGET_FAMILIES = text("""
 def _begun(conn: Connection, presented: str) -> tuple[int, int] | None:
     """Key and family, new, if what is presented is a key."""
     try:
-        key = keys.live_key(conn, presented)
+        key = keys.live_key(driver(conn), presented)
     except Unauthenticated:
         return None
     new = insert(refresh_family).values(api_key_id=key.id).returning(refresh_family.c.id)
@@ -115,7 +115,7 @@ def _use(
     conn: Connection, presented: str, found: Row[tuple[int, int, bool, bool]]
 ) -> tuple[int, int] | None:
     try:
-        key = keys.key_of_token(conn, found.api_key_id, found.family_id)
+        key = keys.key_of_token(driver(conn), found.api_key_id, found.family_id)
     except Unauthenticated:
         return None
     used = refresh_token.update().values(used_at=func.coalesce(refresh_token.c.used_at, func.now()))

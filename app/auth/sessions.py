@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 
 from app.auth import keys, refresh, tokens
-from app.auth.keys import Access, Role
+from app.auth.keys import Access, LiveKey, Role
 from app.errors import Unauthenticated
 from app.store.database import Database
 
@@ -33,15 +33,19 @@ def begin(database: Database, key: str) -> str:
         Unauthenticated: no such key, or it has expired or was revoked.
         Forbidden: the key may not read.
     """
-    with database.reading() as conn:
+    with database.glancing() as conn:
         found = keys.live_key(conn, key)
     found.access.require(Role.READ)
     keys.note_use(database, found)
     pair = refresh.exchange(database, key, SECONDS)
     family_id = int(tokens.read(pair.access_token).claims["sid"])
+    return _token(database, found, family_id)
+
+
+def _token(database: Database, key: LiveKey, family_id: int) -> str:
     with database.reading() as conn:
         return tokens.give(
-            conn, key_id=found.id, seconds=SECONDS, family_id=family_id, audience=AUDIENCE
+            conn, key_id=key.id, seconds=SECONDS, family_id=family_id, audience=AUDIENCE
         )
 
 
@@ -51,17 +55,10 @@ def resume(database: Database, token: str) -> Session:
     Raises:
         Unauthenticated: it is none, it has ended, or its key has.
     """
-    renewed = None
-    with database.reading() as conn:
+    with database.glancing() as conn:
         claims, key = tokens.opened(conn, token, AUDIENCE)
-        if time.time() - claims["iat"] > RENEWED_AFTER_SECONDS:
-            renewed = tokens.give(
-                conn,
-                key_id=key.id,
-                seconds=SECONDS,
-                family_id=int(claims["sid"]),
-                audience=AUDIENCE,
-            )
+    aged = time.time() - claims["iat"] > RENEWED_AFTER_SECONDS
+    renewed = _token(database, key, int(claims["sid"])) if aged else None
     keys.note_use(database, key)
     return Session(key.access, renewed)
 
@@ -69,7 +66,7 @@ def resume(database: Database, token: str) -> Session:
 def end(database: Database, token: str) -> None:
     """End a session, wherever its token was copied to; what is none ends nothing."""
     try:
-        with database.reading() as conn:
+        with database.glancing() as conn:
             family_id = int(tokens.opened(conn, token, AUDIENCE).claims["sid"])
     except Unauthenticated:
         return

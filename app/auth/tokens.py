@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jwt
+import psycopg
 from sqlalchemy import Connection, select
 
 from app.auth.keys import WRONG_TOKEN, LiveKey, behind_token
@@ -88,21 +89,34 @@ class Opened(NamedTuple):
     key: LiveKey
 
 
-def opened(conn: Connection, token: str, audience: str | None = None) -> Opened:
+class _Named(NamedTuple):
+    """The numbers to look up that a token names."""
+
+    secret_id: int
+    key_id: int
+    family_id: int | None
+
+
+def opened(conn: psycopg.Connection, token: str, audience: str | None = None) -> Opened:
     """What an access token of ours says, and the key behind it.
 
     Raises:
         Unauthenticated: not signed by us, expired, for another audience, or its key or family has
             ended.
     """
-    said = read(token)
-    # nothing said is true yet: these are numbers to look up, the secret among them
-    secret_id, key_id = _number(said.header.get("kid")), _number(said.claims.get("sub"))
-    family_id = None if "sid" not in said.claims else _number(said.claims["sid"])
-    found = behind_token(conn, secret_id=secret_id, key_id=key_id, family_id=family_id)
+    found = behind_token(conn, **_named(token)._asdict())
     if found is None:
         raise Unauthenticated(WRONG_TOKEN)
     return Opened(_verified(token, found.secret, audience), found.key)
+
+
+# A token comes with each request of a client, and says the same each time.
+@lru_cache(maxsize=1_024)
+def _named(token: str) -> _Named:
+    """What to look up: nothing that is said is true yet, not even by whose secret it was signed."""
+    said = read(token)
+    family_id = _number(said.claims["sid"]) if "sid" in said.claims else None
+    return _Named(_number(said.header.get("kid")), _number(said.claims.get("sub")), family_id)
 
 
 def _number(said: object) -> int:
@@ -117,7 +131,7 @@ def _verified(token: str, secret: bytes, audience: str | None) -> Mapping[str, A
     return claims
 
 
-# A token comes with each request of a client: signature, issuer and audience don't change.
+# As above: signature, issuer and audience don't change.
 @lru_cache(maxsize=1_024)
 def _signed(token: str, secret: bytes, audience: str | None) -> Mapping[str, Any]:
     try:

@@ -107,8 +107,8 @@ def _train(console: Console) -> list[Trained]:
 
 def _demonstrate(console: Console, database: Database, models: Sequence[Trained]) -> Window:
     """Replay what isn't stored yet and print the metrics. Returns the six hours."""
+    workspace_id = default_workspace(database)
     with database.reading() as conn:
-        workspace_id = default_workspace(conn)
         before = past(conn, workspace_id)
     _record_training(database, workspace_id)
     start = before.start if before else new_start(datetime.now(UTC))

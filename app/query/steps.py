@@ -9,7 +9,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, TextClause, text
+import psycopg
+from sqlalchemy import Connection, text
 
 from app.errors import UnknownStepMetric
 from app.query.window import Grid, Window, bounds
@@ -58,7 +59,13 @@ class Page:
 
 
 def step_metrics(
-    conn: Connection, *, workspace_id: int, is_list: bool, which: Which, size: int, offset: int
+    conn: psycopg.Connection,
+    *,
+    workspace_id: int,
+    is_list: bool,
+    which: Which,
+    size: int,
+    offset: int,
 ) -> Page:
     """Scalars or lists of a workspace, `size` of them from `offset` on.
 
@@ -67,9 +74,10 @@ def step_metrics(
     conditions = which.conditions()
     asked = conditions | {"workspace": workspace_id, "is_list": is_list}
     asked |= {"size": size, "offset": offset}
-    rows = conn.execute(_page_of(tuple(conditions)), asked).all()
-    metrics = [StepMetric._make(row[1:]) for row in rows if row.id is not None]
-    return Page(metrics, rows[0].total)
+    query = _page_of(tuple(conditions))
+    rows = conn.execute(query, asked, prepare=True, binary=True).fetchall()
+    metrics = [StepMetric._make(row[1:]) for row in rows if row[1] is not None]
+    return Page(metrics, rows[0][0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +110,10 @@ _RECORDED = text("""
 
 
 @cache
-def _page_of(columns: tuple[str, ...]) -> TextClause:
+def _page_of(columns: tuple[str, ...]) -> bytes:
     """The statement of a page, with conditions on some columns: each has an index of its own."""
-    matching = "".join(f" AND {column} = :{column}" for column in columns)
-    return text(_PAGE.format(matching=matching))
+    matching = "".join(f" AND {column} = %({column})s" for column in columns)
+    return _PAGE.format(matching=matching).encode()
 
 
 def portions(metrics: Iterable[StepMetric]) -> Iterator[list[StepMetric]]:
@@ -122,7 +130,7 @@ def portions(metrics: Iterable[StepMetric]) -> Iterator[list[StepMetric]]:
         yield portion
 
 
-def list_values(conn: Connection, metrics: Sequence[StepMetric]) -> list[bytes]:
+def list_values(conn: psycopg.Connection, metrics: Sequence[StepMetric]) -> list[bytes]:
     """The values of each of these lists as a JSON array, as many as it had when it was looked up.
 
     What was appended since is left out, so that these may be asked for in another snapshot.
@@ -136,7 +144,7 @@ def list_values(conn: Connection, metrics: Sequence[StepMetric]) -> list[bytes]:
         "since": min((metric.created_at for metric in metrics), default=None),
         "until": max((metric.recorded_at for metric in metrics), default=None),
     }
-    found = {row.metric_id: row.values for row in conn.execute(_VALUES, asked)}
+    found: dict[int, str] = dict(conn.execute(_VALUES, asked).fetchall())
     return [b"[%s]" % found[metric.id].encode() for metric in metrics]
 
 
@@ -260,28 +268,29 @@ def _nothing(asked: dict[str, Any]) -> str:
 _PAGE = """
     WITH page AS MATERIALIZED (
         SELECT id, execution, pipeline, deployment, name, n_values, value, created_at, recorded_at
-        FROM truthline.step_metrics(:workspace)
-        WHERE is_list = :is_list {matching}
-        ORDER BY id LIMIT :size OFFSET :offset
+        FROM truthline.step_metrics(%(workspace)s)
+        WHERE is_list = %(is_list)s {matching}
+        ORDER BY id LIMIT %(size)s OFFSET %(offset)s
     )
     SELECT counted.total, page.*
     FROM (
-        SELECT CASE WHEN n_rows BETWEEN 1 AND :size - 1 THEN :offset + n_rows
-                    ELSE (SELECT count(*) FROM truthline.step_metrics(:workspace)
-                          WHERE is_list = :is_list {matching}) END AS total
+        SELECT CASE WHEN n_rows BETWEEN 1 AND %(size)s - 1 THEN %(offset)s + n_rows
+                    ELSE (SELECT count(*) FROM truthline.step_metrics(%(workspace)s)
+                          WHERE is_list = %(is_list)s {matching}) END AS total
         FROM (SELECT count(*) AS n_rows FROM page) AS on_page
     ) AS counted
     LEFT JOIN page ON true
     ORDER BY page.id
 """
-_VALUES = text("""
+_VALUES = """
     SELECT metric_id,
            string_agg(btrim(array_to_json(values)::text, '[]'), ',' ORDER BY received_at) AS values
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:lengths AS bigint[])) AS metric (metric_id, n_values)
+    FROM unnest(CAST(%(ids)s AS bigint[]), CAST(%(lengths)s AS bigint[]))
+        AS metric (metric_id, n_values)
     JOIN step_batch USING (metric_id)
-    WHERE place <= n_values AND received_at BETWEEN :since AND :until
+    WHERE place <= n_values AND received_at BETWEEN %(since)s AND %(until)s
     GROUP BY metric_id
-""")
+"""
 _MATCHING = """
     name = :name AND is_list = :is_list
     AND pipeline = coalesce(CAST(:pipeline AS text), pipeline)

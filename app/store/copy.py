@@ -5,6 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from app.store.database import driver
+
 
 def copy_rows(
     conn: Connection, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]
@@ -15,8 +17,10 @@ def copy_rows(
     have to be those of the table. Values stand in the order of `columns`.
     """
     names = ", ".join(columns)
-    cursor = conn.connection.driver_connection.cursor()  # type: ignore[union-attr] # psycopg is there
-    with cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)") as copy:
+    with (
+        driver(conn).cursor() as cursor,
+        cursor.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)") as copy,
+    ):
         copy.set_types(list(columns.values()))
         for row in rows:
             copy.write_row(row)

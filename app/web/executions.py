@@ -11,6 +11,7 @@ from markupsafe import Markup
 from app.errors import InvalidInput
 from app.query.executions import Execution, execution, executions
 from app.query.steps import StepMetric, list_values, recorded
+from app.store.database import driver
 from app.web import charts
 from app.web import markup as html
 from app.web.panels import Look, Page, Panel, Part, Rows
@@ -193,7 +194,7 @@ def find_curves(look: Look) -> Curves:
     names = [one.execution for one in shown.executions]
     drawn = set(names[:CURVES])
     lists = [metric for metric in shown.lists if metric.execution in drawn]
-    values = dict(zip(lists, map(json.loads, list_values(look.conn, lists)), strict=True))
+    values = dict(zip(lists, map(json.loads, list_values(driver(look.conn), lists)), strict=True))
     by_name: dict[str, dict[str, list[float]]] = {}
     for metric in sorted(lists, key=lambda one: names.index(one.execution)):
         by_name.setdefault(metric.name, {})[metric.execution] = values[metric]

@@ -3,8 +3,11 @@
 import ast
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 import truthline
 import truthline.errors
@@ -15,6 +18,8 @@ from app.auth.workspaces import find_or_create_workspace
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "client.md").read_text()
 ROOT = DOCS.parent
+READMES = ("README.md", "client/README.md")
+OLDEST = "3.10"
 
 
 def code_of(page):
@@ -48,7 +53,7 @@ def test_the_page_says_what_comes_out(compared):
         assert value.replace("np.int64(1)", "1") == said, expression
 
 
-@pytest.mark.parametrize("page", ["README.md", "client/README.md"])
+@pytest.mark.parametrize("page", READMES)
 def test_the_readmes_run(url, workspace, page, monkeypatch):
     monkeypatch.setenv("TRUTHLINE_URL", url)
     monkeypatch.setenv("TRUTHLINE_KEY", workspace.admin_key)
@@ -58,6 +63,27 @@ def test_the_readmes_run(url, workspace, page, monkeypatch):
     with names["client"] as client:
         assert client.flush(10)
         assert client.stats().total.sent == 2
+
+
+def test_they_run_on_the_oldest_python(tmp_path):
+    """By mypy: what isn't in the library of that version is an error."""
+    notebook = nbformat.read(DOCS / "notebooks/metrics.ipynb", as_version=4)
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    pages = [code_of((ROOT / page).read_text()) for page in (*READMES, "docs/client.md")]
+    for number, code in enumerate(["\n".join(cells), *pages]):
+        (tmp_path / f"page{number}.py").write_text(code)
+    command = [sys.executable, "-m", "mypy", "--python-version", OLDEST, "--cache-dir", tmp_path]
+    command += ["--config-file=", "--ignore-missing-imports", "--follow-imports=skip"]
+    found = subprocess.run(
+        [*command, *sorted(tmp_path.glob("*.py"))],
+        cwd=ROOT / "client",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert found.returncode == 0, found.stdout
 
 
 def test_the_page_has_each_picture_and_no_other():

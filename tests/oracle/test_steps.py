@@ -133,7 +133,7 @@ class Steps(RuleBasedStateMachine):
                 kept = {
                     k[1]: b for k, b in self.recorded.items() if b and k[::2] == (is_list, name)
                 }
-                with self.database.reading() as conn:
+                with self.database.glancing() as conn:
                     which = Which(name=self._named(name))
                     page = self._ask(step_metrics, conn, is_list, which, **ALL)
                     lists = list_values(conn, page.metrics)

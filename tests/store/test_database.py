@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from app.config import Settings
+from app.errors import Unavailable
 from app.store.database import Database
 
 END_OTHERS = text("""
@@ -52,32 +53,64 @@ def test_connections_that_the_server_ended_are_replaced(fresh_database_url, data
 
     for _ in range(3):
         with database.reading() as one, database.glancing() as other:
-            for conn in (one, other):
-                assert conn.execute(text("SELECT 1")).scalar_one() == 1
+            assert one.execute(text("SELECT 1")).scalar_one() == 1
+            assert other.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_glances_see_each_what_was_committed_before(database_of_its_own):
     database = database_of_its_own
-    names = text("SELECT count(*) FROM workspace")
+    names = "SELECT count(*) FROM workspace"
     add = text("INSERT INTO workspace (name) VALUES (:name)")
     with database.glancing() as conn:
-        before = conn.execute(names).scalar_one()
+        (before,) = conn.execute(names).fetchone()
         with database.writing() as writer:
             writer.execute(add, {"name": "another"})
-            assert conn.execute(names).scalar_one() == before
-        assert conn.execute(names).scalar_one() == before + 1
+            assert conn.execute(names).fetchone() == (before,)
+        assert conn.execute(names).fetchone() == (before + 1,)
 
 
 def test_a_transaction_after_a_glance_is_one(database_of_its_own):
     """The connection that goes back to the pool takes nothing along."""
     database = database_of_its_own
-    which = text("SELECT pg_backend_pid()")
+    which = "SELECT pg_backend_pid()"
     with database.glancing() as conn:
-        pid = conn.execute(which).scalar_one()
+        (pid,) = conn.execute(which).fetchone()
     with database.writing() as conn:
-        assert conn.execute(which).scalar_one() == pid
+        assert conn.exec_driver_sql(which).scalar_one() == pid
         conn.execute(text("INSERT INTO workspace (name) VALUES ('undone')"))
         conn.rollback()
     with database.glancing() as conn:
-        found = conn.execute(text("SELECT count(*) FROM workspace WHERE name = 'undone'"))
-        assert found.scalar_one() == 0
+        found = conn.execute("SELECT count(*) FROM workspace WHERE name = 'undone'")
+        assert found.fetchone() == (0,)
+
+
+def test_a_glance_of_a_lost_connection_is_an_outage_and_the_next_has_another(
+    database_of_its_own,
+):
+    database = database_of_its_own
+    with pytest.raises(Unavailable, match="can't be reached"):
+        _lose_in_a_glance(database)
+    with database.glancing() as conn:
+        assert conn.execute("SELECT 1").fetchone() == (1,)
+
+
+def _lose_in_a_glance(database):
+    with database.glancing() as conn, database.writing() as other:
+        other.execute(END_OTHERS)
+        conn.execute("SELECT 1")
+
+
+def test_a_glance_that_ends_within_a_transaction_gives_no_connection_back(database_of_its_own):
+    database = database_of_its_own
+    pids = []
+    with pytest.raises(KeyError):
+        _begin_and_raise(database, pids)
+    with database.writing() as conn:
+        assert conn.exec_driver_sql("SELECT pg_backend_pid()").scalar_one() not in pids
+
+
+def _begin_and_raise(database, pids):
+    with database.glancing() as conn:
+        pids += conn.execute("SELECT pg_backend_pid()").fetchone()
+        conn.execute("BEGIN")
+        raise KeyError
