@@ -17,6 +17,7 @@ from marshmallow import RAISE, Schema, fields, validate
 
 from app.api.access import database, needs, settings
 from app.api.body import read_message
+from app.api.idempotency import IDEMPOTENCY_KEY, batch_key
 from app.api.numbers import UtcTime
 from app.api.parameters import StrictArgs, Text, check_name
 from app.api.problems import ErrorForm, Problem, use_error_form_where
@@ -24,6 +25,7 @@ from app.api.reference import takes_body
 from app.auth import tokens
 from app.auth.keys import Role, live_key
 from app.errors import InvalidInput
+from app.ingest.batch import BatchKey
 from app.ingest.fields import RequiredName
 from app.ingest.steps import append_values, record_value
 from app.logs import request_id
@@ -107,18 +109,25 @@ class ListValues(msgspec.Struct):
 
 @blp.route("/metrics/single-value/<name:name>", methods=["PUT"])
 @needs(Role.INGEST)
-@takes_body(blp, SingleValue)
+@takes_body(blp, SingleValue, parameters=[IDEMPOTENCY_KEY])
 @blp.response(204)
 def put_single_value(workspace_id: int, name: str) -> None:
     """Record the value of a metric; the last one stands"""
     told = read_message(SingleValue)
     check_name("a metric's name", name)
-    record_value(database(), workspace_id, execution=told.execution_id, name=name, value=told.value)
+    record_value(
+        database(),
+        workspace_id,
+        execution=told.execution_id,
+        name=name,
+        value=told.value,
+        batch=_batch_key("single-value", name, told),
+    )
 
 
 @blp.route("/metrics/list-values/<name:name>", methods=["POST"])
 @needs(Role.INGEST)
-@takes_body(blp, ListValues)
+@takes_body(blp, ListValues, parameters=[IDEMPOTENCY_KEY])
 @blp.response(204)
 def post_list_values(workspace_id: int, name: str) -> None:
     """Append values to the list of a metric, all of them or none
@@ -128,8 +137,17 @@ def post_list_values(workspace_id: int, name: str) -> None:
     told = read_message(ListValues)
     check_name("a metric's name", name)
     append_values(
-        database(), workspace_id, execution=told.execution_id, name=name, values=told.values
+        database(),
+        workspace_id,
+        execution=told.execution_id,
+        name=name,
+        values=told.values,
+        batch=_batch_key("list-values", name, told),
     )
+
+
+def _batch_key(endpoint: str, name: str, told: SingleValue | ListValues) -> BatchKey | None:
+    return batch_key(endpoint, msgspec.json.encode((name, told)))
 
 
 # --- out ----------------------------------------------------------------------------------

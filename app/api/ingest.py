@@ -5,18 +5,17 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from flask import request
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
 from app.api.access import database, needs, settings
 from app.api.body import media_type, read_body
+from app.api.idempotency import IDEMPOTENCY_KEY, batch_key
 from app.api.observe import count_rows
 from app.api.reference import Reference, View, takes_body
 from app.auth.keys import Role
-from app.errors import InvalidInput
 from app.ingest import feedback, inferences
-from app.ingest.batch import BatchKey, Verdict
+from app.ingest.batch import Verdict
 from app.ingest.feedback import Feedback
 from app.ingest.inferences import Prediction
 from app.ingest.predictions import ingest_predictions
@@ -24,7 +23,6 @@ from app.ingest.rows import Check, read_json, read_ndjson
 
 blp = Blueprint("ingest", __name__, url_prefix="/api/v1", description="Predictions and truths in")
 
-MAX_KEY_LENGTH = 255
 Row = TypeVar("Row", bound=msgspec.Struct)
 
 
@@ -50,14 +48,6 @@ class VerdictSchema(Schema):
     pending = fields.Integer(
         metadata={"description": "Those among the accepted that wait for their prediction"}
     )
-
-
-IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "Names this batch: sent again with the same key it changes nothing",
-    "schema": {"type": "string", "maxLength": MAX_KEY_LENGTH},
-}
 
 
 def _takes(intake: Intake[Any]) -> Callable[[View], View]:
@@ -103,7 +93,7 @@ def post_feedback(workspace_id: int) -> Verdict:
 def _ingest(intake: Intake[Row], workspace_id: int) -> Verdict:
     kind = media_type("application/json", "application/x-ndjson")
     body = read_body(settings().max_body_bytes)
-    key = _batch_key(intake.member, body)
+    key = batch_key(intake.member, body)
     limit = settings().max_batch_rows
     if kind == "application/json":
         rows = read_json(body, intake.member, intake.row_type, intake.check, limit)
@@ -112,12 +102,3 @@ def _ingest(intake: Intake[Row], workspace_id: int) -> Verdict:
     verdict = intake.store(database(), workspace_id, rows, batch=key)
     count_rows(intake.member, verdict)
     return verdict
-
-
-def _batch_key(endpoint: str, body: bytes) -> BatchKey | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
-        return None
-    if not 0 < len(key) <= MAX_KEY_LENGTH or not key.isprintable():
-        raise InvalidInput(f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} printable characters")
-    return BatchKey.of(endpoint, key, body)

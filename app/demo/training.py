@@ -86,8 +86,7 @@ def _is_known(conn: Connection, workspace_id: int, run: Run) -> bool:
 def _record(database: Database, workspace_id: int, run: Run) -> None:
     told = ToldOfExecution(pipeline=DIGITS.pipeline, deployment=DEPLOYMENT)
     tell_execution(database, workspace_id, run.execution, told)
-    named = {"execution": run.execution}
     for name, value in run.scalars.items():
-        record_value(database, workspace_id, **named, name=name, value=value)
+        record_value(database, workspace_id, execution=run.execution, name=name, value=value)
     for name, values in run.lists.items():
-        append_values(database, workspace_id, **named, name=name, values=values)
+        append_values(database, workspace_id, execution=run.execution, name=name, values=values)

@@ -6,33 +6,54 @@ import msgspec
 from sqlalchemy import text
 
 from app.errors import ListFull, TooLarge
+from app.ingest.batch import BatchKey, claim, refuse_reused
 from app.store.database import Database
 
 MAX_LIST_LENGTH = 50_000
 
 
 def record_value(
-    database: Database, workspace_id: int, *, execution: str, name: str, value: float
+    database: Database,
+    workspace_id: int,
+    *,
+    execution: str,
+    name: str,
+    value: float,
+    batch: BatchKey | None = None,
 ) -> None:
-    """Record a scalar of an execution: the last value stands, the others are its history."""
-    _record(database, workspace_id, execution, name, [value], is_list=False)
+    """Record a scalar of an execution: the last value stands, the others are its history.
+
+    What comes again under the key of a `batch` was recorded, and changes nothing.
+
+    Raises:
+        IdempotencyKeyReused: the key was used for other content.
+    """
+    _record(database, workspace_id, execution, name, [value], batch, is_list=False)
 
 
 def append_values(
-    database: Database, workspace_id: int, *, execution: str, name: str, values: Sequence[float]
+    database: Database,
+    workspace_id: int,
+    *,
+    execution: str,
+    name: str,
+    values: Sequence[float],
+    batch: BatchKey | None = None,
 ) -> None:
     """Append to a list of an execution, all values or none, beside each other.
 
-    Lists grow in the order in which their appends are decided, one after the other.
+    Lists grow in the order in which their appends are decided, one after the other. What comes
+    again under the key of a `batch` was appended, and changes nothing.
 
     Raises:
         TooLarge: more values than a list may have.
         ListFull: too many beside those that are stored; none was.
+        IdempotencyKeyReused: the key was used for other content.
     """
     if len(values) > MAX_LIST_LENGTH:
         raise TooLarge(f"a list may hold at most {MAX_LIST_LENGTH} values per execution")
     if values:
-        _record(database, workspace_id, execution, name, values, is_list=True)
+        _record(database, workspace_id, execution, name, values, batch, is_list=True)
 
 
 def _record(
@@ -41,9 +62,11 @@ def _record(
     execution: str,
     name: str,
     values: Sequence[float],
+    batch: BatchKey | None,
     *,
     is_list: bool,
 ) -> None:
+    refuse_reused(database, workspace_id, batch)
     row = {
         "workspace_id": workspace_id,
         "execution_id": database.steps.register_execution(workspace_id, execution),
@@ -55,6 +78,8 @@ def _record(
         "limit": MAX_LIST_LENGTH if is_list else None,
     }
     with database.writing() as conn:
+        if batch and claim(conn, workspace_id, batch, len(values)):
+            return
         if conn.execute(_RECORD, row).first() is None:
             stored = conn.execute(_STORED, row).scalar_one()
             raise ListFull(

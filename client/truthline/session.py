@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from truthline.answers import read
-from truthline.errors import TruthlineError, Unavailable, Unreachable
+from truthline.errors import Unavailable, Unreachable
 from truthline.forks import watch
 from truthline.version import __version__
 
@@ -82,10 +82,10 @@ class Session:
         given = {name: value for name, value in (parameters or {}).items() if value is not None}
         return self.patiently(lambda: self.once("GET", path, params=given))
 
-    def patiently(self, ask: Callable[[], Any], *, repeatable: bool = True) -> Any:
+    def patiently(self, ask: Callable[[], Any]) -> Any:
         """Ask until there is an answer, or one that no repetition will change.
 
-        What isn't `repeatable` is asked again only if the server can't have done it.
+        What is asked may be done more than once: it has to say so, or come to the same.
 
         Raises:
             TruthlineError: that of the last attempt.
@@ -94,8 +94,6 @@ class Session:
             try:
                 return ask()
             except (Unreachable, Unavailable) as error:  # noqa: PERF203 - each attempt its own
-                if not (repeatable or _left_undone(error)):
-                    raise
                 self._sleep(self._backoff.seconds(attempt, error.retry_after))
         return ask()
 
@@ -111,16 +109,6 @@ class Session:
             delivered = not isinstance(error, _NOT_SENT)
             raise Unreachable(_in_words(self.url, error), delivered=delivered) from error
         return read(answer)
-
-
-def _left_undone(error: TruthlineError) -> bool:
-    """Whether the server can't have done what it was asked."""
-    if isinstance(error, Unreachable):
-        return not error.delivered
-    return isinstance(error, Unavailable) and error.status in _NOT_BEGUN
-
-
-_NOT_BEGUN = (429, 503)
 
 
 def _in_words(url: str, error: httpx.RequestError) -> str:

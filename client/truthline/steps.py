@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypedDict, cast
 from urllib.parse import quote
+from uuid import uuid4
 
 from truthline.session import Session
 
@@ -62,7 +63,8 @@ class Steps:
         about = {"pipeline": pipeline, "deployment": deployment}
         given = {name: value for name, value in about.items() if value is not None}
         if given:
-            self._put(f"/api/v1/executions/{_in_path(execution_id)}", given)
+            path = f"/api/v1/executions/{_in_path(execution_id)}"
+            self._session.patiently(lambda: self._session.once("PUT", path, json=given))
         token = self._execution.set(execution_id)
         try:
             yield execution_id
@@ -83,7 +85,7 @@ class Steps:
         if execution is None:
             return False
         body = {"value": number, "execution_id": execution}
-        self._put(f"/api/v1/metrics/single-value/{_in_path(name)}", body)
+        self._once_stored("PUT", f"/api/v1/metrics/single-value/{_in_path(name)}", body)
         return True
 
     def record_list_metric_values(self, name: str, values: Iterable[float] | float) -> bool:
@@ -94,8 +96,6 @@ class Steps:
 
         Raises:
             ValueError: a value is not a finite number; nothing is sent.
-            Unreachable: no answer came; where it was `delivered`, a batch may be stored all the
-                same, so it isn't sent again.
             TruthlineError: the server doesn't take them, and which error says why.
         """
         numbers = _numbers(values if isinstance(values, Iterable) else [values])
@@ -104,12 +104,8 @@ class Steps:
             return False
         path = f"/api/v1/metrics/list-values/{_in_path(name)}"
         for start in range(0, len(numbers), LIST_BATCH):
-            batch = numbers[start : start + LIST_BATCH]
-            body = {"values": batch, "execution_id": execution}
-            self._session.patiently(
-                lambda: self._session.once("POST", path, json=body),  # noqa: B023 - asked at once
-                repeatable=False,
-            )
+            body = {"values": numbers[start : start + LIST_BATCH], "execution_id": execution}
+            self._once_stored("POST", path, body)
         return True
 
     def get_metrics(
@@ -155,8 +151,10 @@ class Steps:
             page, total = page + 1, answer["total_count"]
         return found
 
-    def _put(self, path: str, body: Mapping[str, Any]) -> None:
-        self._session.patiently(lambda: self._session.once("PUT", path, json=body))
+    def _once_stored(self, method: str, path: str, body: Mapping[str, Any]) -> None:
+        """Send until it is answered; the key tells the server which tries are the same."""
+        key = {"Idempotency-Key": uuid4().hex}
+        self._session.patiently(lambda: self._session.once(method, path, json=body, headers=key))
 
     def _running(self, function: str) -> str | None:
         """The execution that this is, if it is one."""

@@ -170,16 +170,20 @@ def feed_back(client, request_id, feedback, **more):
 SINGLE, LIST = "/api/v1/metrics/single-value", "/api/v1/metrics/list-values"
 
 
-def record(client, name, value, execution="x", **more):
+def record(client, name, value, execution="x", key=None, **more):
     """Record a scalar; the name goes into the path as it is."""
     body = {"value": value, "execution_id": execution} | more
-    return client.put(f"{SINGLE}/{name}", json=body)
+    return client.put(f"{SINGLE}/{name}", json=body, headers=_named(key))
 
 
-def append(client, name, values, execution="x", **more):
+def append(client, name, values, execution="x", key=None, **more):
     """Append to a list."""
     body = {"values": values, "execution_id": execution} | more
-    return client.post(f"{LIST}/{name}", json=body)
+    return client.post(f"{LIST}/{name}", json=body, headers=_named(key))
+
+
+def _named(key):
+    return {} if key is None else {"Idempotency-Key": key}
 
 
 def recorded(answer):

@@ -7,6 +7,7 @@ import pytest
 
 from app.query import steps
 from tests.api.given import LIST, NOTHING, SINGLE, append, keyed_client, record, recorded
+from tests.ingest.crowd import at_once
 
 BOTH = [SINGLE, LIST]
 
@@ -236,4 +237,74 @@ def test_a_refused_append_changes_nothing(client, stored):
 
 def test_an_empty_append_is_nothing(client, stored):
     recorded(append(client, "loss", []))
+    assert stored() == NOTHING
+
+
+# --- retries --------------------------------------------------------------------------------
+
+
+def history(client, kind, **named):
+    asked = {"name": "loss", "execution": "x", "kind": kind} | named
+    return client.get("/api/v1/metrics/steps/values", query_string=asked).json["values"]
+
+
+def test_what_comes_again_under_its_key_is_recorded_once(client):
+    for _ in range(3):
+        recorded(append(client, "loss", [1, 2], key="k"))
+        recorded(record(client, "loss", 0.5, key="k"))
+    recorded(record(client, "loss", 0.25))
+    recorded(record(client, "loss", 0.5, key="k"))
+
+    assert history(client, "list") == [1, 2]
+    assert history(client, "scalar") == [0.5, 0.25]
+    assert page(client)["metrics"][0]["value"] == 0.25
+
+
+def test_the_same_without_a_key_or_under_another_is_more(client):
+    for key in (None, None, "a", "b"):
+        recorded(append(client, "loss", [1], key=key))
+
+    assert history(client, "list") == [1] * 4
+
+
+def test_tries_at_once_under_one_key_append_once(app, workspace):
+    def attempt():
+        recorded(append(keyed_client(app, workspace.ingest_key), "loss", [1, 2], key="k"))
+
+    at_once(*[attempt] * 8)
+
+    assert history(keyed_client(app, workspace.admin_key), "list") == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "another",
+    [
+        lambda client: append(client, "loss", [1, 3], key="k"),
+        lambda client: append(client, "los", [1, 2], key="k"),
+        lambda client: append(client, "loss", [1, 2], execution="y", key="k"),
+    ],
+)
+def test_a_key_used_for_other_values_is_refused(client, stored, another):
+    recorded(append(client, "loss", [1, 2], key="k"))
+    before = stored()
+
+    message = refused(another(client), 422, "IdempotencyKeyReused")
+
+    assert message == "this Idempotency-Key was used for a different batch"
+    assert stored() == before
+
+
+def test_the_key_of_a_refused_append_is_free_again(client):
+    recorded(append(client, "loss", [1] * 49_999))
+    refused(append(client, "loss", [2, 3], key="k"), 409, "ListFull")
+    recorded(append(client, "loss", [2], key="k"))
+
+    assert page(client, LIST)["metrics"][0]["values"][-2:] == [1, 2]
+
+
+@pytest.mark.parametrize("key", ["", "a" * 256, "a\tb"])
+def test_a_key_that_is_none_is_refused(client, stored, key):
+    for send in (record, append):
+        answer = send(client, "loss", [1] if send is append else 1, key=key)
+        assert "Idempotency-Key must be 1 to 255" in refused(answer, 400, "InvalidInput")
     assert stored() == NOTHING

@@ -13,11 +13,18 @@ from functools import partial
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import text
 
 from app.errors import ListFull, UnknownStepMetric
 from app.ingest import steps as ingest
+from app.ingest.batch import BatchKey
 from app.ingest.executions import ToldOfExecution, tell_execution
 from app.query.steps import Which, list_values, over_executions, over_time, step_metrics, values_of
 from app.query.window import Grid, Window
@@ -43,6 +50,7 @@ class Steps(RuleBasedStateMachine):
         self.prefix = str(new_name())  # names of this run's own, in a workspace shared by all runs
         self.recorded = {}  # (is_list, execution, name) -> batches, in order
         self.pipelines = {}
+        self.keys = []  # of appends that are stored
         self.moments = [(self._now(), {})]  # a moment, and what was recorded before it
 
     def _named(self, name):
@@ -81,6 +89,24 @@ class Steps(RuleBasedStateMachine):
         assert all(len(batch) > room for batch, ok in zip(crowd, told, strict=True) if not ok)
         kept.extend(new)
 
+    @rule(execution=executions, name=names, batch=batches, tries=st.integers(2, 4))
+    def append_under_one_key(self, execution, name, batch, tries):
+        """A client that tries again while its first try is still at work."""
+        kept = self.recorded.setdefault((True, execution, name), [])
+        fits = sum(map(len, kept)) + len(batch) <= LIMIT
+        key = BatchKey("list-values", str(new_name()), b"")
+        told = at_once(*[partial(self._tried, execution, name, batch, key)] * tries)
+        assert told == [batch if fits else None] * tries
+        if fits:
+            self.keys.append((key, execution, name, batch))
+            kept.append(batch)
+
+    @precondition(lambda self: self.keys)
+    @rule(data=st.data())
+    def append_again_later(self, data):
+        key, execution, name, batch = data.draw(st.sampled_from(self.keys))
+        assert self._tried(execution, name, batch, key) == batch
+
     @rule(execution=executions, name=names, crowd=st.lists(values, min_size=2, max_size=4))
     def record_at_once(self, execution, name, crowd):
         kept = self.recorded.setdefault((False, execution, name), [])
@@ -104,14 +130,14 @@ class Steps(RuleBasedStateMachine):
         named = {"execution": self._named(execution), "name": self._named(name)}
         ingest.record_value(self.database, self.workspace_id, value=value, **named)
 
-    def _append(self, execution, name, batch):
+    def _append(self, execution, name, batch, key=None):
         named = {"execution": self._named(execution), "name": self._named(name)}
-        ingest.append_values(self.database, self.workspace_id, values=batch, **named)
+        ingest.append_values(self.database, self.workspace_id, values=batch, batch=key, **named)
 
-    def _tried(self, execution, name, batch):
+    def _tried(self, execution, name, batch, key=None):
         """The batch if it was stored, None if it was refused."""
         try:
-            self._append(execution, name, batch)
+            self._append(execution, name, batch, key)
         except ListFull:
             return None
         return batch
