@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -67,11 +68,15 @@ def workspace_name(conn: Connection, workspace_id: int) -> str:
 
 
 def default_workspace(database: Database) -> int:
-    """The workspace of a server without authentication."""
-    with database.glancing() as conn:
-        found: tuple[int] | None = conn.execute(_DEFAULT, prepare=True, binary=True).fetchone()
-    assert found is not None  # noqa: S101 - a migration makes it, and nothing removes any
-    return found[0]
+    """The workspace of a server without authentication: a migration made it, and it stays."""
+    known = _DEFAULTS.get(database)
+    if known is None:
+        with database.reading() as conn:
+            known = _DEFAULTS[database] = _id_of(conn, DEFAULT_WORKSPACE)
+    return known
+
+
+_DEFAULTS: WeakKeyDictionary[Database, int] = WeakKeyDictionary()
 
 
 def list_workspaces(conn: Connection) -> Sequence[Workspace]:
@@ -79,7 +84,6 @@ def list_workspaces(conn: Connection) -> Sequence[Workspace]:
     return [Workspace(*row) for row in conn.execute(_LIST)]
 
 
-_DEFAULT = f"SELECT id FROM workspace WHERE name = '{DEFAULT_WORKSPACE}'".encode()
 _LIST = text("""
     SELECT name, created_at,
            (SELECT count(*) FROM model WHERE workspace_id = w.id),
