@@ -39,6 +39,7 @@ class Settings:
     keep_fine_days: int = 0
     keep_asof_days: int = 0
     keep_keys_days: int = 0
+    keep_executions_days: int = 0
     columnstore_after_days: int = 0  # 0: never
     log_format: str = "text"
 

@@ -118,6 +118,35 @@ def forget_keys(conn: Connection, settings: Settings) -> int:
     )
 
 
+def drop_idle_executions(database: Database, settings: Settings) -> int:
+    """Drop all metrics of executions that recorded nothing for too long; returns how many metrics.
+
+    What an execution is of stays known, and it may begin anew.
+    """
+    if not settings.keep_executions_days:
+        return 0
+    with database.writing() as conn:
+        conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        bound = {"days": settings.keep_executions_days}
+        dropped: int = conn.execute(_DROP_IDLE, bound).scalar_one()
+    return dropped
+
+
+# A recording that is at work holds its metric, and has moved its clock once the row is free.
+_DROP_IDLE = text("""
+    WITH bound (old) AS (SELECT now() - make_interval(days => :days)),
+    idle AS (
+        SELECT execution_id FROM step_metric GROUP BY execution_id
+        HAVING max(received_at) < (SELECT old FROM bound)
+    ), metric AS (
+        DELETE FROM step_metric USING idle, bound
+        WHERE step_metric.execution_id = idle.execution_id AND step_metric.received_at < bound.old
+        RETURNING id
+    ), batch AS (
+        DELETE FROM step_batch USING metric WHERE step_batch.metric_id = metric.id
+    )
+    SELECT count(*) FROM metric
+""")
 # The day to drop until: not past what the learned hours and days of its subjects hold. (Months are
 # made from days, which stay.) No row where less is kept already.
 _BOUND = text("""

@@ -1,8 +1,10 @@
 """What is dropped is counted; what can't be told any more is said, and nothing else changes."""
 
 import random
+import time
 from bisect import bisect_right
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,10 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from app.cli.housekeeping import do_round
 from app.config import Settings
+from app.ingest.steps import append_values
+from app.query.steps import Which, list_values, step_metrics
 from app.rollup.columnstore import arrange_columnstore
 from app.rollup.refresh import refresh
-from app.rollup.retention import enforce, forget_keys
+from app.rollup.retention import drop_idle_executions, enforce, forget_keys
 from app.store.copy import copy_rows
 from app.store.database import Database
 from tests.rollup.conftest import new_series
@@ -216,6 +221,104 @@ def test_old_keys_are_forgotten(own):
         conn.execute(insert, [{"days": 1}, {"days": 9}, {"days": 11}])
         assert forget_keys(conn, Settings()) == 0
         assert forget_keys(conn, Settings(keep_keys_days=10)) == 1
+
+
+AGED = text("""
+    UPDATE step_metric SET received_at = received_at - make_interval(days => :days)
+    FROM execution AS e, step_name AS n
+    WHERE e.id = execution_id AND n.id = name_id AND (e.name, n.name) = (:execution, :name)
+""")
+LEFT = text("""
+    SELECT e.name, n.name FROM step_metric AS m
+    JOIN execution AS e ON e.id = execution_id JOIN step_name AS n ON n.id = name_id
+    ORDER BY 1, 2
+""")
+BATCHES = text("SELECT count(*), count(DISTINCT metric_id) FROM step_batch")
+
+
+@pytest.fixture
+def recorded(own):
+    """Executions by the age of their metrics in days; each was recorded twice."""
+    ages = {"old": {"a": 12, "b": 11}, "long": {"a": 99, "b": 9}, "new": {"a": 0}}
+    for execution, metrics in ages.items():
+        for name, days in metrics.items():
+            for values in ([1.0, 2.0], [3.0]):
+                append_values(own, 1, execution=execution, name=name, values=values)
+            with own.writing() as conn:
+                conn.execute(AGED, {"days": days, "execution": execution, "name": name})
+    return own
+
+
+def left(database):
+    with database.reading() as conn:
+        return [tuple(row) for row in conn.execute(LEFT)]
+
+
+KEPT = [("long", "a"), ("long", "b"), ("new", "a")]
+
+
+def test_executions_go_whole_once_the_last_of_their_metrics_is_old(recorded):
+    assert drop_idle_executions(recorded, Settings()) == 0
+    assert drop_idle_executions(recorded, Settings(keep_executions_days=10)) == 2
+    assert drop_idle_executions(recorded, Settings(keep_executions_days=10)) == 0
+
+    assert left(recorded) == KEPT
+    with recorded.reading() as conn:
+        assert tuple(conn.execute(BATCHES).one()) == (6, 3)
+
+
+def test_a_dropped_execution_may_begin_anew(recorded):
+    do_round(recorded, Settings(keep_executions_days=10))
+    assert left(recorded) == KEPT
+    append_values(recorded, 1, execution="old", name="a", values=[7.0])
+
+    with recorded.glancing() as conn:
+        page = step_metrics(
+            conn, workspace_id=1, is_list=True, which=Which(execution="old"), size=9, offset=0
+        )
+        assert [(m.name, m.n_values, m.value) for m in page.metrics] == [("a", 1, 7)]
+        assert list_values(conn, page.metrics) == [b"[7]"]
+
+
+def test_a_list_that_was_dropped_after_its_page_was_made_is_empty(recorded):
+    with recorded.glancing() as conn:
+        page = step_metrics(conn, workspace_id=1, is_list=True, which=Which(), size=9, offset=0)
+    drop_idle_executions(recorded, Settings(keep_executions_days=10))
+    with recorded.glancing() as conn:
+        lists = dict(zip(page.metrics, list_values(conn, page.metrics), strict=True))
+
+    assert {m.execution for m, values in lists.items() if values == b"[]"} == {"old"}
+
+
+def test_an_execution_that_is_recording_stays(recorded):
+    """The recording holds its metric; the drop waits for it, and finds it new."""
+    update = text("""
+        UPDATE step_metric SET received_at = clock_timestamp()
+        WHERE (SELECT name FROM execution WHERE id = execution_id) = 'old'
+    """)
+    with ThreadPoolExecutor(1) as pool:
+        with recorded.writing() as conn:
+            conn.execute(update)
+            keep = Settings(keep_executions_days=10)
+            dropping = pool.submit(drop_idle_executions, recorded, keep)
+            await_waiting(recorded)
+        assert dropping.result(30) == 0
+
+    assert left(recorded) == [*KEPT, ("old", "a"), ("old", "b")]
+
+
+def await_waiting(database):
+    """Until a statement waits for a lock of another."""
+    waiting = text("""
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'
+    """)
+    for _ in range(1000):
+        with database.reading() as conn:
+            if conn.execute(waiting).scalar_one():
+                return
+        time.sleep(0.01)
+    raise AssertionError("nothing waits")
 
 
 def test_the_columnstore_changes_no_answer(own):
