@@ -1,6 +1,6 @@
 """A server that has its answer ready: what HTTP and Craft's SDK take of bench/steps.py.
 
-Under gunicorn as `truthline serve` sets it up, without Flask, keys or a database.
+Under gunicorn with the options of `truthline serve`, without Flask, keys or a database.
 """
 
 import argparse
@@ -13,10 +13,10 @@ import jwt
 import msgspec
 
 from app.api.craft import SingleRow
-from app.cli.serve import Server, address
+from app.cli.serve import Server, address, calm_collector
 from app.config import Settings
+from bench.steps import NAMES
 
-NAMES = 100
 Environ, Start = dict[str, Any], Callable[[str, list[tuple[str, str]]], Any]
 
 
@@ -25,6 +25,7 @@ class Ready(Server):
 
     def load(self) -> Callable[[Environ, Start], list[bytes]]:  # type: ignore[override]
         """An application that looks at nothing but whether a token is asked for."""
+        calm_collector()
         now = datetime.now(UTC)
         names = [f"metric-{number}" for number in range(NAMES)]
         rows = [SingleRow(name, 0.5, now, "named", None, "") for name in names]

@@ -4,8 +4,8 @@ Both are asked through their published client and answer over HTTP from a server
 start it: log 100,000 values in the largest batches each takes, read one list of 50,000, read the
 last values of 100 names. So Truthline asks for a key, and MLflow for nothing: the last question,
 which is small enough for that to count, is asked again with both doors open (`--no-auth`) and with
-both locked (MLflow's accounts). The floor is the SDK at a server that has its answer ready: no
-ratio can go beyond it.
+both locked (MLflow's accounts). The floor is the SDK at a server that has the answer to it ready:
+what no server could do without.
 
 Rounds go back and forth, so that what disturbs the machine disturbs both; the fastest counts.
 MLflow lives in an environment of its own:

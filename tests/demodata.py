@@ -49,8 +49,8 @@ def fill(url: str) -> Demo:
     """Fill a migrated database."""
     settings = Settings(database_url=url, pool_size=8)
     database = Database.from_settings(settings)
+    ours = default_workspace(database)
     with database.writing() as conn:
-        ours = default_workspace(conn)
         theirs = find_or_create_workspace(conn, NEIGHBOUR)
         key = create_key(conn, ours, Role.READ)
     start = new_start(datetime.now(UTC))

@@ -147,7 +147,7 @@ def post_list_values(workspace_id: int, name: str) -> None:
 
 
 def _batch_key(endpoint: str, name: str, told: SingleValue | ListValues) -> BatchKey | None:
-    return batch_key(endpoint, msgspec.json.encode((name, told)))
+    return batch_key(endpoint, lambda: msgspec.json.encode((name, told)))
 
 
 # --- out ----------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """The `Idempotency-Key` header: how a retry says which request it repeats."""
 
+from collections.abc import Callable
+
 from flask import request
 
 from app.errors import InvalidInput
@@ -14,8 +16,8 @@ IDEMPOTENCY_KEY = {
 }
 
 
-def batch_key(endpoint: str, content: bytes) -> BatchKey | None:
-    """The key of the current request, if it has one; of `content` all of its tries are the same.
+def batch_key(endpoint: str, content: Callable[[], bytes]) -> BatchKey | None:
+    """The key of the current request, if it has one; `content` is the same in all of its tries.
 
     Raises:
         InvalidInput: it is too long, or can't be printed.
@@ -25,4 +27,4 @@ def batch_key(endpoint: str, content: bytes) -> BatchKey | None:
         return None
     if not 0 < len(key) <= MAX_KEY_LENGTH or not key.isprintable():
         raise InvalidInput(f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} printable characters")
-    return BatchKey.of(endpoint, key, content)
+    return BatchKey.of(endpoint, key, content())

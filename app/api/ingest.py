@@ -93,7 +93,7 @@ def post_feedback(workspace_id: int) -> Verdict:
 def _ingest(intake: Intake[Row], workspace_id: int) -> Verdict:
     kind = media_type("application/json", "application/x-ndjson")
     body = read_body(settings().max_body_bytes)
-    key = batch_key(intake.member, body)
+    key = batch_key(intake.member, lambda: body)
     limit = settings().max_batch_rows
     if kind == "application/json":
         rows = read_json(body, intake.member, intake.row_type, intake.check, limit)

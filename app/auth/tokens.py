@@ -22,6 +22,7 @@ from app.store.tables import signing_secret
 
 ISSUER = "truthline"
 ALGORITHM = "HS256"
+MAX_LENGTH = 16_384  # of a token; what says more than a few claims is none
 LEEWAY_SECONDS = 30  # how far the clocks of two machines may be apart
 NO_KEY = 0  # whom tokens of a server without authentication stand for; no key has this number
 NOBODY = -1  # nor this one
@@ -48,8 +49,10 @@ def read(token: str) -> Unverified:
     """Take a token apart.
 
     Raises:
-        Unauthenticated: it is none.
+        Unauthenticated: it is none, or longer than any is.
     """
+    if len(token) > MAX_LENGTH:  # one in a body may be as long as that
+        raise Unauthenticated(WRONG_TOKEN)
     try:
         parts = jwt.decode_complete(token, options={"verify_signature": False})
     # whatever a stranger sends: also deep nesting, and text that is no UTF-8
@@ -89,14 +92,6 @@ class Opened(NamedTuple):
     key: LiveKey
 
 
-class _Named(NamedTuple):
-    """The numbers to look up that a token names."""
-
-    secret_id: int
-    key_id: int
-    family_id: int | None
-
-
 def opened(conn: psycopg.Connection, token: str, audience: str | None = None) -> Opened:
     """What an access token of ours says, and the key behind it.
 
@@ -104,19 +99,14 @@ def opened(conn: psycopg.Connection, token: str, audience: str | None = None) ->
         Unauthenticated: not signed by us, expired, for another audience, or its key or family has
             ended.
     """
-    found = behind_token(conn, **_named(token)._asdict())
+    said = read(token)
+    # nothing said is true yet: these are numbers to look up, the secret among them
+    secret_id, key_id = _number(said.header.get("kid")), _number(said.claims.get("sub"))
+    family_id = _number(said.claims["sid"]) if "sid" in said.claims else None
+    found = behind_token(conn, secret_id=secret_id, key_id=key_id, family_id=family_id)
     if found is None:
         raise Unauthenticated(WRONG_TOKEN)
     return Opened(_verified(token, found.secret, audience), found.key)
-
-
-# A token comes with each request of a client, and says the same each time.
-@lru_cache(maxsize=1_024)
-def _named(token: str) -> _Named:
-    """What to look up: nothing that is said is true yet, not even by whose secret it was signed."""
-    said = read(token)
-    family_id = _number(said.claims["sid"]) if "sid" in said.claims else None
-    return _Named(_number(said.header.get("kid")), _number(said.claims.get("sub")), family_id)
 
 
 def _number(said: object) -> int:
@@ -131,7 +121,8 @@ def _verified(token: str, secret: bytes, audience: str | None) -> Mapping[str, A
     return claims
 
 
-# As above: signature, issuer and audience don't change.
+# A token comes with each request of a client: signature, issuer and audience don't change. What is
+# kept was signed by us, so that no stranger can fill the memory.
 @lru_cache(maxsize=1_024)
 def _signed(token: str, secret: bytes, audience: str | None) -> Mapping[str, Any]:
     try:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -69,14 +68,10 @@ def workspace_name(conn: Connection, workspace_id: int) -> str:
 
 def default_workspace(database: Database) -> int:
     """The workspace of a server without authentication: a migration made it, and it stays."""
-    known = _DEFAULTS.get(database)
-    if known is None:
+    if database.default_workspace_id is None:
         with database.reading() as conn:
-            known = _DEFAULTS[database] = _id_of(conn, DEFAULT_WORKSPACE)
-    return known
-
-
-_DEFAULTS: WeakKeyDictionary[Database, int] = WeakKeyDictionary()
+            database.default_workspace_id = _id_of(conn, DEFAULT_WORKSPACE)
+    return database.default_workspace_id
 
 
 def list_workspaces(conn: Connection) -> Sequence[Workspace]:

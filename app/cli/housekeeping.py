@@ -18,7 +18,7 @@ from app.ingest.feedback import forget_stray_feedback
 from app.rollup.columnstore import arrange_columnstore
 from app.rollup.event_totals import fold_event_counts
 from app.rollup.fold import fold
-from app.rollup.retention import drop_idle_executions, enforce, forget_keys
+from app.rollup.retention import enforce, forget_keys
 from app.store.database import Database
 
 PAUSE_SECONDS = 60.0
@@ -58,6 +58,7 @@ def _leading(database: Database) -> Iterator[bool]:
 def do_round(database: Database, settings: Settings) -> None:
     """Forget what is too old, fold what was learned, drop what is counted and not kept."""
     with database.writing() as conn:
+        conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
         forget(conn, settings)
         for table in arrange_columnstore(conn, settings):
             _log.info("columnstore of %s: %d days", table, settings.columnstore_after_days)
@@ -68,8 +69,6 @@ def do_round(database: Database, settings: Settings) -> None:
         _log.info("folded %s: %d cells until %s", *astuple(folded))
     for dropped in enforce(database, settings, datetime.now(UTC)):
         _log.info("dropped %s before %s", *astuple(dropped))
-    if idle := drop_idle_executions(database, settings):
-        _log.info("dropped %d metrics of executions that ended long ago", idle)
 
 
 def forget(conn: Connection, settings: Settings) -> None:

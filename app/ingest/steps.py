@@ -43,7 +43,8 @@ def append_values(
     """Append to a list of an execution, all values or none, beside each other.
 
     Lists grow in the order in which their appends are decided, one after the other. What comes
-    again under the key of a `batch` was appended, and changes nothing.
+    again under the key of a `batch` was appended, and changes nothing. Nothing to append is nothing
+    done, and uses up no key.
 
     Raises:
         TooLarge: more values than a list may have.

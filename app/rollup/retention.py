@@ -1,7 +1,8 @@
 """Retention: drop what is older than the operator wants to keep, and only what is counted.
 
 Raw rows go once the levels made from them hold them; five-minute cells once the hours and days
-made from them do; learned hours once the learned days do. `retention` says from when on each table
+made from them do; learned hours once the learned days do. Step metrics go by whole executions, once
+these have recorded nothing for so long. `retention` says from when on each table
 still has its rows: the planner goes by it, and says so where an answer can no longer be exact.
 
 TimescaleDB refreshes a level by looking at its source again, so what was dropped there would
@@ -21,6 +22,7 @@ from app.store.database import Database
 from app.store.edition import server_info
 
 RAW = ("outcome", "prediction")
+STEPS = "step_batch"
 # Learned hours that learned days hold too.
 HOURS_OF_DAYS = ("outcome_5m_1h", "outcome_1h_1h")
 
@@ -54,7 +56,10 @@ def enforce(database: Database, settings: Settings, now: datetime) -> list[Dropp
     with database.writing() as conn:
         if _hold_policies(conn, days):
             return []
-    return [dropped for relation in days if (dropped := _drop(database, relation, days, now))]
+    done = [_drop(database, relation, days, now) for relation in days]
+    if settings.keep_executions_days:
+        done.append(_drop_idle_executions(database, settings.keep_executions_days, now))
+    return [dropped for dropped in done if dropped]
 
 
 def _drop(database: Database, relation: str, days: dict[str, int], now: datetime) -> Dropped | None:
@@ -78,6 +83,10 @@ def _in_chunks(conn: Connection, relation: str) -> bool:
     """Whether whole chunks can be dropped; elsewhere rows are deleted."""
     if relation not in RAW:
         return bool(conn.execute(_IS_AGGREGATE, {"relation": relation}).scalar_one())
+    return _is_hypertable(conn, relation)
+
+
+def _is_hypertable(conn: Connection, relation: str) -> bool:
     if server_info(conn).timescaledb is None:
         return False
     return bool(conn.execute(_IS_HYPERTABLE, {"relation": relation}).scalar_one())
@@ -118,35 +127,42 @@ def forget_keys(conn: Connection, settings: Settings) -> int:
     )
 
 
-def drop_idle_executions(database: Database, settings: Settings) -> int:
-    """Drop all metrics of executions that recorded nothing for too long; returns how many metrics.
+def _drop_idle_executions(database: Database, days: int, now: datetime) -> Dropped | None:
+    """All metrics of executions that recorded nothing for so long; once a day, as the others.
 
     What an execution is of stays known, and it may begin anew.
     """
-    if not settings.keep_executions_days:
-        return 0
+    since = (now - timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
+    bound = {"relation": STEPS, "since": since}
     with database.writing() as conn:
         conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
-        bound = {"days": settings.keep_executions_days}
-        dropped: int = conn.execute(_DROP_IDLE, bound).scalar_one()
-    return dropped
+        if conn.execute(_IS_NOTED, bound).scalar_one():
+            return None
+        # whoever records now is waited for, and whoever comes later waits: what is idle stays so
+        for statement in (_HOLD_EXECUTIONS, _HOLD_METRICS, _DROP_METRICS, _NOTE):
+            conn.execute(statement, bound)
+        oldest = conn.execute(_OLDEST_BATCH).scalar_one()
+        if oldest and _is_hypertable(conn, STEPS):
+            chunks = {"relation": f"truthline_data.{STEPS}", "since": oldest}
+            conn.execute(_DROP_CHUNKS, chunks)
+    return Dropped(STEPS, since)
 
 
-# A recording that is at work holds its metric, and has moved its clock once the row is free.
-_DROP_IDLE = text("""
-    WITH bound (old) AS (SELECT now() - make_interval(days => :days)),
-    idle AS (
-        SELECT execution_id FROM step_metric GROUP BY execution_id
-        HAVING max(received_at) < (SELECT old FROM bound)
-    ), metric AS (
-        DELETE FROM step_metric USING idle, bound
-        WHERE step_metric.execution_id = idle.execution_id AND step_metric.received_at < bound.old
-        RETURNING id
-    ), batch AS (
-        DELETE FROM step_batch USING metric WHERE step_batch.metric_id = metric.id
-    )
-    SELECT count(*) FROM metric
+_IDLE = """
+    SELECT execution_id FROM step_metric GROUP BY execution_id HAVING max(received_at) < :since
+"""
+_HOLD_EXECUTIONS = text(f"SELECT FROM execution WHERE id IN ({_IDLE}) ORDER BY id FOR UPDATE")
+_HOLD_METRICS = text(f"""
+    SELECT FROM step_metric WHERE execution_id IN ({_IDLE}) ORDER BY id FOR UPDATE
 """)
+_DROP_METRICS = text(f"""
+    WITH metric AS (DELETE FROM step_metric WHERE execution_id IN ({_IDLE}) RETURNING id)
+    DELETE FROM step_batch USING metric WHERE metric_id = metric.id AND received_at < :since
+""")
+_IS_NOTED = text("""
+    SELECT EXISTS (SELECT FROM retention WHERE relation = :relation AND since >= :since)
+""")
+_OLDEST_BATCH = text("SELECT min(received_at) FROM step_batch")
 # The day to drop until: not past what the learned hours and days of its subjects hold. (Months are
 # made from days, which stay.) No row where less is kept already.
 _BOUND = text("""

@@ -1,6 +1,7 @@
 """Connections: one engine per process, transactions for reading and for writing."""
 
 import select
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -18,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import InvalidatePoolError
 
 from app.config import Settings
+from app.errors import Unavailable
 from app.store.executions import StepRegistry
 from app.store.metrics import MetricRegistry
 from app.store.outages import naming_outages
@@ -39,7 +41,8 @@ class Database:
     """The engine, and what this process remembers of the registries.
 
     Every connection speaks UTC and gives up a statement after
-    `Settings.statement_timeout_ms`.
+    `Settings.statement_timeout_ms`. Plans are kept for statements that ask for it: the best plan
+    of most depends on their parameters.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -47,6 +50,7 @@ class Database:
         self.registry = Registry(engine)
         self.steps = StepRegistry(engine)
         self.metrics = MetricRegistry(engine)
+        self.default_workspace_id: int | None = None  # once somebody has looked it up
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Database":
@@ -64,7 +68,7 @@ class Database:
             pool_recycle=POOL_RECYCLE_SECONDS,
             # locks taken in one statement must be followed by a new snapshot in the next
             isolation_level="READ COMMITTED",
-            connect_args={"options": options, **PATIENCE},
+            connect_args={"options": options, "prepare_threshold": sys.maxsize, **PATIENCE},
         )
         event.listen(engine, "checkout", _refuse_ended)
         return cls(engine)
@@ -80,6 +84,7 @@ class Database:
             yield conn.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
+            conn.commit()  # after a rollback psycopg forgets all plans, and tells the server so
 
     @contextmanager
     def glancing(self) -> Iterator[psycopg.Connection]:
@@ -89,17 +94,22 @@ class Database:
         round trips that begin and end a transaction (bench/steps.py).
 
         Raises:
-            Unavailable: the database is away, busy, or too slow.
+            Unavailable: the database is away, busy, or too slow, or a plan that was kept is stale.
         """
         with naming_outages(), closing(self.engine.raw_connection()) as pooled:
             conn = _driver(pooled)
             conn.autocommit = True
             try:
                 yield conn
+            except psycopg.Error as error:
+                conn.close()  # it may be broken, or hold a plan that would fail again
+                if isinstance(error, psycopg.errors.FeatureNotSupported):
+                    raise Unavailable("the database's schema has changed; try again") from error
+                raise
             finally:
                 if conn.info.transaction_status == TransactionStatus.IDLE:
                     conn.autocommit = False
-                else:  # broken, or in the middle of something
+                else:  # closed, or in the middle of something
                     pooled.invalidate()
 
     @contextmanager
@@ -136,7 +146,7 @@ class Database:
 
 
 def driver(conn: Connection) -> psycopg.Connection:
-    """The connection below, for a statement of `Database.glancing` inside a transaction."""
+    """The connection below, for what goes past SQLAlchemy inside a transaction."""
     return _driver(conn.connection)
 
 

@@ -31,7 +31,7 @@ def naming_outages() -> Iterator[None]:
         lost = error.connection_invalidated or isinstance(error, OperationalError)
         _raise_if_outage(error.orig, error, lost=lost)
         raise
-    except psycopg.Error as error:  # COPY goes past SQLAlchemy
+    except psycopg.Error as error:  # COPY and glances go past SQLAlchemy
         _raise_if_outage(error, error, lost=isinstance(error, psycopg.OperationalError))
         raise
 

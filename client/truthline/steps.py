@@ -96,7 +96,8 @@ class Steps:
 
         Raises:
             ValueError: a value is not a finite number; nothing is sent.
-            TruthlineError: the server doesn't take them, and which error says why.
+            TruthlineError: the server doesn't take them, and which error says why. Batches before
+                are stored, and this one may be, if no answer came: another call appends again.
         """
         numbers = _numbers(values if isinstance(values, Iterable) else [values])
         execution = self._running("record_list_metric_values")

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from app.auth import tokens
+from app.errors import Unauthenticated
 from app.factory import create_app
 from tests.api.given import SELDON, keyed_client
-from tests.api.issuers import AUDIENCE, encoded, serving
+from tests.api.issuers import AUDIENCE, encoded, hmac_signed, serving
 
 LIST = f"{SELDON}/pipeline/subscriptions"
 TOKEN = "/auth/realms/any/protocol/openid-connect/token"
@@ -106,3 +108,19 @@ def test_what_only_looks_like_a_token_opens_nothing(trusting, issuer, data, head
 
     answer = trusting.test_client().get(LIST, headers={"X-API-Key": token})
     assert (answer.status_code, answer.json["code"]) == (401, 16)
+
+
+def test_what_is_longer_than_any_token_is_not_even_taken_apart():
+    head = {"alg": "HS256", "kid": "1"}
+    assert tokens.read(hmac_signed(head, {"sub": "1", "x": "x" * 9_000}, b"-")).claims["sub"] == "1"
+    with pytest.raises(Unauthenticated):
+        tokens.read(hmac_signed(head, {"sub": "1", "x": "x" * 20_000}, b"-"))
+
+
+def test_what_is_no_token_of_ours_is_not_remembered(trusting, secrets):
+    kept = tokens._signed.cache_info().currsize
+    stranger = hmac_signed({"alg": "HS256", "kid": "1"}, {"sub": "1", "exp": 9e9}, b"a guess")
+
+    answer = trusting.test_client().get(LIST, headers={"X-API-Key": stranger})
+    assert answer.status_code == 401
+    assert tokens._signed.cache_info().currsize == kept

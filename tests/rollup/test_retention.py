@@ -15,10 +15,17 @@ from sqlalchemy import text
 from app.cli.housekeeping import do_round
 from app.config import Settings
 from app.ingest.steps import append_values
+from app.query.status import service_status
 from app.query.steps import Which, list_values, step_metrics
 from app.rollup.columnstore import arrange_columnstore
 from app.rollup.refresh import refresh
-from app.rollup.retention import drop_idle_executions, enforce, forget_keys
+from app.rollup.retention import (
+    _DROP_METRICS,
+    _HOLD_EXECUTIONS,
+    _HOLD_METRICS,
+    enforce,
+    forget_keys,
+)
 from app.store.copy import copy_rows
 from app.store.database import Database
 from tests.rollup.conftest import new_series
@@ -224,9 +231,17 @@ def test_old_keys_are_forgotten(own):
 
 
 AGED = text("""
-    UPDATE step_metric SET received_at = received_at - make_interval(days => :days)
-    FROM execution AS e, step_name AS n
-    WHERE e.id = execution_id AND n.id = name_id AND (e.name, n.name) = (:execution, :name)
+    WITH metric AS (
+        UPDATE step_metric SET created_at = step_metric.created_at - make_interval(days => :days),
+                               received_at = received_at - make_interval(days => :days)
+        FROM execution AS e, step_name AS n
+        WHERE e.id = execution_id AND n.id = name_id AND (e.name, n.name) = (:execution, :name)
+        RETURNING step_metric.id
+    ), batch AS (  -- a row can't be updated into another chunk
+        DELETE FROM step_batch WHERE metric_id IN (TABLE metric) RETURNING *
+    )
+    INSERT INTO step_batch (received_at, metric_id, place, values)
+    SELECT received_at - make_interval(days => :days), metric_id, place, values FROM batch
 """)
 LEFT = text("""
     SELECT e.name, n.name FROM step_metric AS m
@@ -255,20 +270,45 @@ def left(database):
 
 
 KEPT = [("long", "a"), ("long", "b"), ("new", "a")]
+OLD = [("old", "a"), ("old", "b")]
+IDLE_10 = Settings(keep_executions_days=10)
+
+
+def dropped_since(database, settings=IDLE_10):
+    found = enforce(database, settings, datetime.now(UTC))
+    return [done.since for done in found if done.relation == "step_batch"]
 
 
 def test_executions_go_whole_once_the_last_of_their_metrics_is_old(recorded):
-    assert drop_idle_executions(recorded, Settings()) == 0
-    assert drop_idle_executions(recorded, Settings(keep_executions_days=10)) == 2
-    assert drop_idle_executions(recorded, Settings(keep_executions_days=10)) == 0
+    assert dropped_since(recorded, Settings()) == []
+    (since,) = dropped_since(recorded)
+    assert dropped_since(recorded) == []
 
+    assert timedelta(days=10) <= datetime.now(UTC) - since < timedelta(days=11)
     assert left(recorded) == KEPT
     with recorded.reading() as conn:
         assert tuple(conn.execute(BATCHES).one()) == (6, 3)
+        assert dict(service_status(conn).retention) == {"step_batch": since}
+
+
+@pytest.mark.skipif(edition() == "postgres", reason="there are no chunks without TimescaleDB")
+def test_chunks_that_hold_nothing_any_more_go_too(recorded):
+    insert = text("""
+        INSERT INTO step_batch (received_at, metric_id, place, values)
+        SELECT now() - INTERVAL '200 days', m.id, 9, '{1}' FROM step_metric AS m
+        JOIN execution AS e ON e.id = execution_id WHERE e.name = 'old'
+    """)
+    chunks = text("SELECT count(*) FROM public.show_chunks('step_batch')")
+    with recorded.writing() as conn:
+        conn.execute(insert)
+        before = conn.execute(chunks).scalar_one()
+    assert dropped_since(recorded)
+    with recorded.reading() as conn:
+        assert conn.execute(chunks).scalar_one() == before - 1
 
 
 def test_a_dropped_execution_may_begin_anew(recorded):
-    do_round(recorded, Settings(keep_executions_days=10))
+    do_round(recorded, IDLE_10)
     assert left(recorded) == KEPT
     append_values(recorded, 1, execution="old", name="a", values=[7.0])
 
@@ -283,28 +323,48 @@ def test_a_dropped_execution_may_begin_anew(recorded):
 def test_a_list_that_was_dropped_after_its_page_was_made_is_empty(recorded):
     with recorded.glancing() as conn:
         page = step_metrics(conn, workspace_id=1, is_list=True, which=Which(), size=9, offset=0)
-    drop_idle_executions(recorded, Settings(keep_executions_days=10))
+    assert dropped_since(recorded)
     with recorded.glancing() as conn:
         lists = dict(zip(page.metrics, list_values(conn, page.metrics), strict=True))
 
     assert {m.execution for m, values in lists.items() if values == b"[]"} == {"old"}
 
 
-def test_an_execution_that_is_recording_stays(recorded):
-    """The recording holds its metric; the drop waits for it, and finds it new."""
-    update = text("""
-        UPDATE step_metric SET received_at = clock_timestamp()
-        WHERE (SELECT name FROM execution WHERE id = execution_id) = 'old'
-    """)
+RECORD = text("""
+    INSERT INTO step_metric AS known (workspace_id, execution_id, name_id, is_list, n_values, value)
+    SELECT 1, e.id, n.id, true, 1, 1 FROM execution AS e, step_name AS n
+    WHERE (e.name, n.name) = ('old', :name)
+    ON CONFLICT (execution_id, name_id, is_list) DO UPDATE SET received_at = clock_timestamp()
+""")
+
+
+@pytest.mark.parametrize(("name", "also"), [("a", []), ("c", [("old", "c")])])
+def test_an_execution_that_is_recording_stays_whole(recorded, name, also):
+    """One of its metrics, or a new one: the drop waits for the recording, and finds it."""
+    recorded.steps.register_name(1, name)
     with ThreadPoolExecutor(1) as pool:
         with recorded.writing() as conn:
-            conn.execute(update)
-            keep = Settings(keep_executions_days=10)
-            dropping = pool.submit(drop_idle_executions, recorded, keep)
+            conn.execute(RECORD, {"name": name})
+            dropping = pool.submit(dropped_since, recorded)
             await_waiting(recorded)
-        assert dropping.result(30) == 0
+        assert dropping.result(30)
 
-    assert left(recorded) == [*KEPT, ("old", "a"), ("old", "b")]
+    assert left(recorded) == KEPT + OLD + also
+
+
+def test_a_recording_that_comes_while_its_execution_is_dropped_begins_anew(recorded):
+    with ThreadPoolExecutor(1) as pool:
+        with recorded.writing() as conn:
+            for statement in (_HOLD_EXECUTIONS, _HOLD_METRICS, _DROP_METRICS):
+                conn.execute(statement, {"since": datetime.now(UTC) - 10 * DAY})
+            named = {"execution": "old", "name": "a", "values": [7.0]}
+            recording = pool.submit(append_values, recorded, 1, **named)
+            await_waiting(recorded)
+        recording.result(30)
+
+    assert left(recorded) == [*KEPT, ("old", "a")]
+    with recorded.reading() as conn:
+        assert tuple(conn.execute(BATCHES).one()) == (7, 4)
 
 
 def await_waiting(database):

@@ -114,3 +114,41 @@ def _begin_and_raise(database, pids):
         pids += conn.execute("SELECT pg_backend_pid()").fetchone()
         conn.execute("BEGIN")
         raise KeyError
+
+
+def test_a_plan_of_a_schema_that_was_fails_once_and_is_made_anew(
+    database_of_its_own, fresh_database_url
+):
+    database, engine = database_of_its_own, create_engine(fresh_database_url)
+    with database.writing() as conn:
+        conn.exec_driver_sql("CREATE TABLE public.of_a_kind (id integer)")
+        conn.exec_driver_sql("INSERT INTO public.of_a_kind VALUES (1)")
+    with database.glancing() as conn:
+        pid = _glance(conn)
+    with engine.begin() as conn:  # as an upgrade does, beside this process
+        conn.exec_driver_sql("ALTER TABLE public.of_a_kind ALTER id TYPE bigint")
+    engine.dispose()
+    with (
+        pytest.raises(Unavailable, match="schema has changed"),
+        database.glancing() as conn,
+    ):
+        _glance(conn)
+    with database.glancing() as conn:
+        assert _glance(conn) != pid
+
+
+def _glance(conn):
+    query = "SELECT id, pg_backend_pid() FROM public.of_a_kind"
+    return conn.execute(query, prepare=True, binary=True).fetchone()[1]
+
+
+def test_plans_outlive_readings_and_are_kept_only_when_asked_for(database_of_its_own):
+    database = database_of_its_own
+    prepared = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%kept%'"
+    with database.glancing() as conn:
+        conn.execute("SELECT 1 AS kept", prepare=True)
+    with database.reading() as conn:
+        for _ in range(9):
+            conn.exec_driver_sql("SELECT 2 AS kept").all()
+    with database.glancing() as conn:
+        assert conn.execute(prepared).fetchone() == (1,)

@@ -57,8 +57,8 @@ def demo(empty_database_url, template) -> Iterator[Demo]:
 @contextmanager
 def demo_in(settings: Settings) -> Iterator[Demo]:
     database = Database.from_settings(settings)
+    workspace_id = default_workspace(database)
     with database.writing() as conn:
-        workspace_id = default_workspace(conn)
         key = create_key(conn, workspace_id, Role.READ)
     record(database, workspace_id)
     start = new_start(datetime.now(UTC))
