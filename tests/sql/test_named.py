@@ -61,7 +61,9 @@ def test_classification(ask, series, window, demo, part, average):
 
     by_name = ask("classification_metrics", columns, **named, **asked)
     by_id = ask("classification_metrics", columns, series=series(**part), **asked)
-    assert len(by_name) == len(by_id) == 3
+    # 5 hours and 53 minutes, in buckets of three hours that begin where the clock puts them
+    assert len(by_name) == len(by_id)
+    assert len(by_name) in (2, 3)
     for one, other in zip(by_name, by_id, strict=True):
         assert one[:3] == other[:3]
         assert list(one[3:]) == [near(number) for number in other[3:]]
