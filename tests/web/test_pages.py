@@ -329,10 +329,12 @@ def test_a_key_opens_the_door_until_it_is_revoked(visit, guarded_url, demo):
 
 
 def test_logging_out_leads_to_the_door(visit, guarded_url, demo):
-    page = visit(guarded_url, fresh=True).page
+    looking = visit(guarded_url, fresh=True)
+    page = looking.page
     page.goto(guarded_url)
     page.get_by_label("API key").fill(demo.key)
     page.get_by_role("button", name="Log in").click()
+    looking.settled()  # what is asked for after logging out is refused
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_label("API key")).to_be_visible()
     page.goto(f"{guarded_url}/status")
