@@ -23,7 +23,7 @@ Environ, Start = dict[str, Any], Callable[[str, list[tuple[str, str]]], Any]
 class Ready(Server):
     """`Server` with another application."""
 
-    def load(self) -> Callable[[Environ, Start], list[bytes]]:  # type: ignore[override]
+    def load(self) -> Callable[[Environ, Start], list[bytes]]:  # type: ignore[override] # no Flask
         """An application that looks at nothing but whether a token is asked for."""
         calm_collector()
         now = datetime.now(UTC)

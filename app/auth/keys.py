@@ -160,8 +160,8 @@ def key_of_token(conn: psycopg.Connection, key_id: int, family_id: int) -> LiveK
     return _live(*row)
 
 
-def _one(conn: psycopg.Connection, query: str, asked: Mapping[str, object]) -> TupleRow | None:
-    return conn.execute(query.encode(), asked, prepare=True, binary=True).fetchone()
+def _one(conn: psycopg.Connection, query: bytes, asked: Mapping[str, object]) -> TupleRow | None:
+    return conn.execute(query, asked, prepare=True, binary=True).fetchone()
 
 
 def _live(id_: int, workspace_id: int, role: str, used_today: bool) -> LiveKey:
@@ -172,15 +172,16 @@ _EXPIRED = api_key.c.expires_at <= func.now()
 _COLUMNS = "key.id, key.workspace_id, key.role, coalesce(key.last_used_on = current_date, false)"
 _LIVE = "key.revoked_at IS NULL AND (key.expires_at IS NULL OR key.expires_at > now())"
 _FAMILY = "EXISTS (SELECT FROM refresh_family WHERE id = %(family)s AND ended_at IS NULL)"
-_BY_DIGEST = f"SELECT {_COLUMNS} FROM api_key AS key WHERE digest = %(digest)s AND {_LIVE}"
-_OF_FAMILY = f"SELECT {_COLUMNS} FROM api_key AS key WHERE id = %(key)s AND {_FAMILY} AND {_LIVE}"
+_KEYS = f"SELECT {_COLUMNS} FROM api_key AS key"
+_BY_DIGEST = f"{_KEYS} WHERE digest = %(digest)s AND {_LIVE}".encode()
+_OF_FAMILY = f"{_KEYS} WHERE id = %(key)s AND {_FAMILY} AND {_LIVE}".encode()
 _BEHIND_TOKEN = f"""
     SELECT signing_secret.secret, {_COLUMNS}
     FROM signing_secret
     JOIN api_key AS key
         ON key.id = %(key)s AND (CAST(%(family)s AS bigint) IS NULL OR {_FAMILY}) AND {_LIVE}
     WHERE signing_secret.id = %(secret)s
-"""
+""".encode()
 
 
 def note_use(database: Database, key: LiveKey) -> None:

@@ -2,9 +2,8 @@
 
 import gzip
 import json
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from threading import Barrier
+from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -21,6 +20,7 @@ from tests.api.given import (
     truth,
     verdict,
 )
+from tests.ingest import crowd
 
 BATCH = json.dumps({"predictions": [prediction(label="a"), prediction(label="b")]})
 FIRST, OF_LABEL, FAILED = True, True, True
@@ -28,15 +28,8 @@ FIRST, OF_LABEL, FAILED = True, True, True
 
 def at_once(app, workspace, *tasks):
     """Results of tasks that start together, each with a client of its own."""
-    barrier = Barrier(len(tasks))
-
-    def run(task):
-        client = keyed_client(app, workspace.ingest_key)
-        barrier.wait()
-        return task(client)
-
-    with ThreadPoolExecutor(len(tasks)) as pool:
-        return list(pool.map(run, tasks))
+    clients = [keyed_client(app, workspace.ingest_key) for _ in tasks]
+    return crowd.at_once(*map(partial, tasks, clients))
 
 
 # --- outputs --------------------------------------------------------------------------------
