@@ -84,7 +84,8 @@ class Recorder:
 
         Args:
             model: which model; with `namespace` and `pipeline` its full name.
-            label: a classifier's answer, with its `confidence` from 0 to 1 if known.
+            label: a classifier's answer, with its `confidence` from 0 to 1 if known. Numbers that
+                are equal are one label: True, 1 and 1.0 are "1".
             scores: or the probability of each class.
             value: or a regressor's answer.
             detections: or what a detector found, each with label and confidence.

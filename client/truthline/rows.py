@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 from truthline.errors import Unloggable
 
-Label = str | int | bool
-"""A class. Numbers and booleans, as many models have them, are stored as their text."""
+Label = str | int | float | bool
+"""A class. Numbers and booleans are stored as text: equal ones are one label, see `as_label`."""
 
 
 def encode(row: Mapping[str, Any]) -> bytes:
@@ -23,17 +25,46 @@ def encode(row: Mapping[str, Any]) -> bytes:
         raise Unloggable(str(error)) from None
 
 
-def as_label(label: Any) -> Any:
-    """A class as text; what is neither text, number nor truth value is left for the server."""
-    plain = _unpacked(label)
-    if isinstance(plain, bool):
-        return "true" if plain else "false"
-    return str(plain) if isinstance(plain, int) else plain
+def as_label(label: Any) -> str:
+    """A class as text. Numbers that are equal are the same label, whatever their type.
+
+    A number equal to an integer is written as that integer: `True`, `1`, `1.0` and numpy's of any
+    width are "1", and `-0.0` is "0". Any other is written as the shortest decimal of its double,
+    and a text stays as it is.
+
+    Raises:
+        Unloggable: it is neither text nor a finite number.
+    """
+    plain = label if type(label) is str else _unpacked(label)
+    if isinstance(plain, str):
+        return plain
+    if isinstance(plain, (Real, Decimal)):
+        try:
+            return _digits(plain)
+        except (ValueError, OverflowError) as error:
+            raise Unloggable(f"{plain} is no label: {error}") from None
+    raise Unloggable(f"a {type(label).__name__} is no label")
 
 
-def as_scores(scores: Mapping[Any, float] | None) -> dict[Any, float] | None:
-    """Probabilities by class."""
-    return None if scores is None else {as_label(name): score for name, score in scores.items()}
+def _digits(number: Any) -> str:
+    whole = int(number)  # raises for NaN and infinity
+    if whole == number:
+        return str(whole)
+    return repr(number) if type(number) is float else _digits(float(number))
+
+
+def as_scores(scores: Mapping[Any, float] | None) -> dict[str, Any] | None:
+    """Probabilities by class.
+
+    Raises:
+        Unloggable: two of the classes are the same label.
+    """
+    if scores is None:
+        return None
+    named = {as_label(name): score for name, score in scores.items()}
+    if len(named) < len(scores):
+        raise Unloggable(f"scores name a label twice: {', '.join(map(repr, scores))}")
+    return named
 
 
 def as_detections(
@@ -47,7 +78,7 @@ def _detection(found: Mapping[str, Any] | tuple[Label, float]) -> dict[str, Any]
     label, confidence = (
         (found.get("label"), found.get("confidence")) if isinstance(found, Mapping) else found
     )
-    detection = {"label": as_label(label)}
+    detection: dict[str, Any] = {"label": as_label(label)}
     return detection if confidence is None else detection | {"confidence": confidence}
 
 

@@ -7,7 +7,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -76,17 +75,6 @@ def test_outputs_of_every_kind_arrive(truthline, database, workspace):
         ],
         key=str,
     )
-
-
-@pytest.mark.parametrize(
-    ("label", "stored"),
-    [(3, "3"), (np.int64(3), "3"), (np.str_("cat"), "cat"), (True, "true"), (np.bool_(0), "false")],
-)
-def test_labels_as_models_have_them(truthline, database, workspace, label, stored):
-    truthline.log_prediction("digits", label=label, confidence=np.float32(0.5))
-    assert truthline.flush(10)
-
-    assert stored_outputs(database, workspace.id)[0][:3] == (stored, None, 0.5)
 
 
 # --- whatever the network does ----------------------------------------------------------------
