@@ -11,7 +11,15 @@ from truthline.batch import Batch
 from truthline.buffer import Counts
 from truthline.forks import watch
 from truthline.outbox import Kind, Limits, Outbox
-from truthline.rows import Label, as_detections, as_label, as_scores, as_time, encode
+from truthline.rows import (
+    Label,
+    as_detections,
+    as_fraction,
+    as_label,
+    as_scores,
+    as_time,
+    encode,
+)
 from truthline.session import Backoff, Session
 
 
@@ -122,7 +130,7 @@ class Recorder:
                 "scores": as_scores(scores),
                 "value": value,
                 "detections": as_detections(detections),
-                "confidence": confidence,
+                "confidence": as_fraction(confidence),
                 "error": error or None,
                 "latencySeconds": latency_seconds,
                 "deploymentType": deployment_type,

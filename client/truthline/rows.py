@@ -5,12 +5,17 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from decimal import Decimal
 from numbers import Real
+from operator import itemgetter
 from typing import Any
 
 from truthline.errors import Unloggable
 
 Label = str | int | float | bool
 """A class. Numbers and booleans are stored as text: equal ones are one label, see `as_label`."""
+
+# So far outside [0, 1] a probability may lie by rounding. fastText adds 1e-5 in 32 bits, and gives
+# 1.0000100136.
+_ROUNDING = 1.02e-5
 
 
 def encode(row: Mapping[str, Any]) -> bytes:
@@ -53,6 +58,17 @@ def _digits(number: Any) -> str:
     return repr(number) if type(number) is float else _digits(float(number))
 
 
+def as_fraction(value: Any) -> Any:
+    """A probability; one that rounding carried out of [0, 1] becomes 0 or 1."""
+    plain = value if type(value) is float else _unpacked(value)
+    if isinstance(plain, float) and not 0 <= plain <= 1:
+        if 1 < plain <= 1 + _ROUNDING:
+            return 1.0
+        if -_ROUNDING <= plain < 0:
+            return 0.0
+    return plain
+
+
 def as_scores(scores: Mapping[Any, float] | None) -> dict[str, Any] | None:
     """Probabilities by class.
 
@@ -61,10 +77,15 @@ def as_scores(scores: Mapping[Any, float] | None) -> dict[str, Any] | None:
     """
     if scores is None:
         return None
-    named = {as_label(name): score for name, score in scores.items()}
+    given = list(scores.values())
+    kept = [as_fraction(score) for score in given]
+    named = dict(zip(map(as_label, scores), kept, strict=True))
     if len(named) < len(scores):
         raise Unloggable(f"scores name a label twice: {', '.join(map(repr, scores))}")
-    return named
+    if kept == given:
+        return named
+    surest = max(zip(map(_unpacked, given), named, strict=True), key=itemgetter(0))[1]
+    return {surest: named[surest], **named}  # of equals the server takes the first
 
 
 def as_detections(
@@ -79,7 +100,7 @@ def _detection(found: Mapping[str, Any] | tuple[Label, float]) -> dict[str, Any]
         (found.get("label"), found.get("confidence")) if isinstance(found, Mapping) else found
     )
     detection: dict[str, Any] = {"label": as_label(label)}
-    return detection if confidence is None else detection | {"confidence": confidence}
+    return detection if confidence is None else detection | {"confidence": as_fraction(confidence)}
 
 
 def as_time(time: datetime | str | None) -> str:

@@ -7,7 +7,14 @@ from typing import Any
 from truthline.batch import Batch
 from truthline.errors import InvalidRows, TooLarge, Unloggable
 from truthline.outbox import Kind
-from truthline.rows import as_detections, as_label, as_scores, as_time, encode
+from truthline.rows import (
+    as_detections,
+    as_fraction,
+    as_label,
+    as_scores,
+    as_time,
+    encode,
+)
 from truthline.session import Session
 from truthline.tables import rows_of
 from truthline.wire import camel, decode
@@ -34,7 +41,8 @@ _COLUMNS = {
     Kind.PREDICTIONS: _columns(
         *_NAME,
         *("deployment", "version", "deployment_type", "server_version"),
-        *("confidence", "latency_seconds", "error"),
+        *("latency_seconds", "error"),
+        confidence=as_fraction,
         label=as_label,
         scores=as_scores,
         detections=as_detections,

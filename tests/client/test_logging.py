@@ -157,7 +157,7 @@ def test_many_bad_rows_are_all_found(truthline, database, workspace):
         ({"value": object()}, "object has no place in a row"),
         ({"label": "\ud800"}, "surrogates"),
         ({"label": "cat", "time": datetime(2026, 3, 1)}, "no offset"),
-        ({"scores": 3}, "items"),
+        ({"scores": 3}, "no attribute"),
     ],
 )
 def test_what_can_not_be_written_down_is_counted_and_said_once(truthline, caplog, bad, said):
