@@ -16,6 +16,8 @@ Label = str | int | float | bool
 # So far outside [0, 1] a probability may lie by rounding. fastText adds 1e-5 in 32 bits, and gives
 # 1.0000100136.
 _ROUNDING = 1.02e-5
+# Exactly these: pandas' NaT is a datetime too.
+_NEVER_MISSING = {str, int, bool, datetime, list, tuple, dict}
 
 
 def encode(row: Mapping[str, Any]) -> bytes:
@@ -116,6 +118,18 @@ def as_time(time: datetime | str | None) -> str:
     if time.tzinfo is None:
         raise Unloggable(f"time {time} has no offset; use datetime.now(timezone.utc)")
     return time.isoformat(timespec="microseconds")
+
+
+def is_missing(value: Any) -> bool:
+    """Whether it stands for no value: None, NaN, or NaT and NA of pandas and numpy."""
+    if value is None:
+        return True
+    if type(value) in _NEVER_MISSING:
+        return False
+    try:
+        return bool(value != value)  # noqa: PLR0124 - what is missing doesn't equal itself
+    except (TypeError, ValueError):  # of pandas' NA that is unknown, and of an array ambiguous
+        return type(value).__name__ == "NAType"
 
 
 def _unpacked(value: Any) -> Any:

@@ -14,6 +14,7 @@ from truthline.rows import (
     as_scores,
     as_time,
     encode,
+    is_missing,
 )
 from truthline.session import Session
 from truthline.tables import rows_of
@@ -50,6 +51,11 @@ _COLUMNS = {
     ),
     Kind.FEEDBACK: _columns(*_NAME, label=as_label),
 }
+# What a row may go without where others have it: one of these is its answer, unless it failed,
+_ANSWERS = ("label", "scores", "value", "detections")
+# and what isn't known of it is left out of means. Any other hole would be filled with a default
+# that nobody meant: now, a request that no truth can name, or another model.
+_MAY_BE_MISSING = {*_ANSWERS, "confidence", "latencySeconds"}
 
 
 @dataclass(frozen=True)
@@ -85,12 +91,14 @@ class Sender:
 
         Args:
             table: a DataFrame of pandas or polars, an Arrow table, or rows as mappings. Its
-                columns are named as the arguments of `log_prediction`, or as in the API.
+                columns are named as the arguments of `log_prediction`, or as in the API; levels
+                of an index that have a name are columns. A column that isn't there stands for
+                the argument's default, a hole in one does not: a missing time isn't now.
             same: what is the same for all rows and no column, like `model="returns-model"`.
 
         Raises:
             InvalidRows: some rows can't be stored, and which; those of batches before them are.
-            Unloggable: a row can't be written down; as above.
+            Unloggable: a row can't be written down, or lacks what others have; as above.
             TruthlineError: the server doesn't take them, and which error says why.
         """
         return self._send(Kind.PREDICTIONS, table, same)
@@ -164,21 +172,43 @@ def _encoded(
     Raises:
         Unloggable: a row can't be; says which.
     """
+    columns = _COLUMNS[kind]
+    given = {name: value for name, value in same.items() if value is not None}
+    shared = dict(_named(given, columns))
     for index, row in enumerate(rows):
-        yield _row(index, {**same, **row}, _COLUMNS[kind])
+        yield _row(index, row, columns, shared)
 
 
-def _row(index: int, row: Mapping[str, Any], columns: Mapping[str, Column]) -> bytes:
+def _row(
+    index: int, row: Mapping[str, Any], columns: Mapping[str, Column], shared: Mapping[str, Any]
+) -> bytes:
     try:
-        return encode(dict(_members(row, columns)))
+        members = {**shared, **dict(_named(row, columns))}
+        _refuse_unanswered(members)
+        return encode(members)
     except (TypeError, ValueError, AttributeError) as error:
         raise Unloggable(f"row {index}: {error}") from error
 
 
-def _members(row: Mapping[str, Any], columns: Mapping[str, Column]) -> Iterator[tuple[str, Any]]:
+def _named(row: Mapping[str, Any], columns: Mapping[str, Column]) -> Iterator[tuple[str, Any]]:
+    """Members of the wire by their names; None is what isn't there and may be missing."""
+    seen: set[str] = set()
     for name, value in row.items():
         if name not in columns:
             raise Unloggable(f"no column is named {name!r}: there are {', '.join(columns)}")
         wire, convert = columns[name]
-        if value is not None:
-            yield wire, convert(value)
+        if wire in seen:
+            raise Unloggable(f"two columns are named {wire}")
+        seen.add(wire)
+        missing = is_missing(value)
+        if missing and wire not in _MAY_BE_MISSING:
+            raise Unloggable(f"{name} is missing: fill it in, or leave the column out")
+        yield wire, None if missing else convert(value)
+
+
+def _refuse_unanswered(members: Mapping[str, Any]) -> None:
+    """A row whose only answer is a hole, unless it tells of a failure; others the server judges."""
+    answers = [name for name in _ANSWERS if name in members]
+    if answers and all(members[name] is None for name in answers) and not members.get("error"):
+        verb = "is" if len(answers) == 1 else "are"
+        raise Unloggable(f"{' and '.join(answers)} {verb} missing")

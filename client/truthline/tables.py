@@ -1,8 +1,9 @@
 """Tables of many kinds as rows: pandas, polars, Arrow, or plain mappings."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from truthline.errors import Unloggable
 from truthline.extras import extra
 
 # So many rows of a frame are turned into Python's objects at once.
@@ -10,14 +11,15 @@ _CHUNK = 10_000
 
 
 def rows_of(table: Any) -> Iterator[Mapping[str, Any]]:
-    """The rows of a table, a mapping each, lazily; what is missing in it is None or absent.
+    """The rows of a table, a mapping each, lazily; a hole is what the library has for one.
 
     Raises:
         TypeError: it is no table that is known here.
+        Unloggable: two of its columns have one name.
     """
     if hasattr(table, "iter_rows"):  # polars
         return iter(table.iter_rows(named=True))
-    if hasattr(table, "iloc"):  # pandas
+    if hasattr(table, "iloc") and hasattr(table, "columns"):  # pandas
         return _of_pandas(table)
     if hasattr(table, "__arrow_c_stream__") or hasattr(table, "__arrow_c_array__"):
         return _of_arrow(table)
@@ -30,10 +32,25 @@ def rows_of(table: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _of_pandas(frame: Any) -> Iterator[Mapping[str, Any]]:
+    """Its columns, and the levels of its index that have a name."""
+    _refuse_twins(list(frame.columns))
     for start in range(0, len(frame), _CHUNK):
-        chunk = frame.iloc[start : start + _CHUNK]
-        present = chunk.astype(object).where(chunk.notna(), None)
-        yield from present.to_dict("records")
+        chunk = _with_index(frame.iloc[start : start + _CHUNK])
+        yield from chunk.astype(object).to_dict("records")
+
+
+def _with_index(frame: Any) -> Any:
+    """A frame whose columns include the named levels of its index.
+
+    Raises:
+        Unloggable: a level has the name of a column that says something else.
+    """
+    levels = [name for name in frame.index.names if name is not None]
+    both = [name for name in levels if name in frame.columns]  # after `set_index(drop=False)`
+    for name in both:
+        if not frame.index.get_level_values(name).equals(frame.set_index(name).index):
+            raise Unloggable(f"the index and a column are named {name}, and differ")
+    return frame.reset_index([name for name in levels if name not in both]) if levels else frame
 
 
 def _of_arrow(table: Any) -> Iterator[Mapping[str, Any]]:
@@ -44,5 +61,13 @@ def _of_arrow(table: Any) -> Iterator[Mapping[str, Any]]:
         pyarrow.RecordBatchReader.from_stream(table) if stream else [pyarrow.record_batch(table)]
     )
     for batch in batches:
+        _refuse_twins(batch.schema.names)
         for start in range(0, batch.num_rows, _CHUNK):
             yield from batch.slice(start, _CHUNK).to_pylist()
+
+
+def _refuse_twins(names: Sequence[Any]) -> None:
+    """Of two columns with one name, rows as mappings would hold the last."""
+    for name in names:
+        if names.count(name) > 1:
+            raise Unloggable(f"two columns are named {name}")

@@ -115,7 +115,7 @@ def small(shared_settings, database, workspace):
     ("row", "said"),
     [
         ({"labl": "cat"}, "row 1: no column is named 'labl': there are model, "),
-        ({"value": float("nan")}, "row 1: .*JSON"),
+        ({"value": float("inf")}, "row 1: .*JSON"),
         ({"time": datetime(2026, 3, 1)}, "row 1: .* no offset"),
     ],
 )

@@ -1,7 +1,9 @@
 """The client's page runs as it stands, and shows what it says."""
 
 import ast
+import contextlib
 import inspect
+import io
 import re
 import subprocess
 import sys
@@ -27,7 +29,7 @@ def code_of(page):
 
 
 def run(code, names):
-    """Execute statements; what ends in a comment is compared with it."""
+    """Execute statements; what ends in a comment is compared with it, and what is printed."""
     lines = code.splitlines()
     for statement in ast.parse(code).body:
         _, _, comment = lines[statement.end_lineno - 1].partition("  # ")
@@ -35,7 +37,11 @@ def run(code, names):
         if isinstance(statement, ast.Expr) and comment:
             yield text, repr(eval(text, names)), comment  # noqa: S307 - the page's own
         else:
-            exec(text, names)  # noqa: S102 - the page's own
+            with contextlib.redirect_stdout(io.StringIO()) as out:
+                exec(text, names)  # noqa: S102 - the page's own
+            inside = "\n".join(lines[statement.lineno - 1 : statement.end_lineno])
+            for comment in re.findall(r"^ +print\(.*\)  # (.*)$", inside, re.MULTILINE):
+                yield text, out.getvalue().rstrip(), comment
 
 
 @pytest.fixture(scope="module")
