@@ -101,7 +101,7 @@ class Recorder:
             error: the request failed; then there may be no answer.
             request_id: what its truth will name it by; a new one where it isn't given.
             batch_index: which of several answers to the same request.
-            time: when it was made; now, where it isn't given.
+            time: when it was made, to the microsecond; now, where it isn't given.
             latency_seconds: how long it took.
             namespace: the part of the model's name before the pipeline.
             pipeline: the part of the model's name before the model.

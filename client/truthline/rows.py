@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from truthline.errors import Unloggable
+from truthline.wire import rfc3339
 
 Label = str | int | float | bool
 """A class. Numbers and booleans are stored as text: equal ones are one label, see `as_label`."""
@@ -106,18 +107,12 @@ def _detection(found: Mapping[str, Any] | tuple[Label, float]) -> dict[str, Any]
 
 
 def as_time(time: datetime | str | None) -> str:
-    """RFC 3339; now, where it isn't given.
+    """RFC 3339, cut to microseconds; now, where it is None.
 
     Raises:
-        Unloggable: it has no offset, and might be of any zone.
+        ValueError: it has no offset, and might be of any zone.
     """
-    if time is None:
-        return datetime.now(timezone.utc).isoformat()
-    if isinstance(time, str):
-        return time
-    if time.tzinfo is None:
-        raise Unloggable(f"time {time} has no offset; use datetime.now(timezone.utc)")
-    return time.isoformat(timespec="microseconds")
+    return rfc3339(datetime.now(timezone.utc) if time is None else time, "time")
 
 
 def is_missing(value: Any) -> bool:

@@ -63,7 +63,19 @@ def _of_arrow(table: Any) -> Iterator[Mapping[str, Any]]:
     for batch in batches:
         _refuse_twins(batch.schema.names)
         for start in range(0, batch.num_rows, _CHUNK):
-            yield from batch.slice(start, _CHUNK).to_pylist()
+            yield from _in_microseconds(batch.slice(start, _CHUNK)).to_pylist()
+
+
+def _in_microseconds(batch: Any) -> Any:
+    """Its nanoseconds cut: without pandas, pyarrow can't make objects of them."""
+    pyarrow = extra("pyarrow", "arrow")
+    columns = [
+        column.cast(pyarrow.timestamp("us", column.type.tz), safe=False)
+        if pyarrow.types.is_timestamp(column.type) and column.type.unit == "ns"
+        else column
+        for column in batch.columns
+    ]
+    return pyarrow.record_batch(columns, names=batch.schema.names)
 
 
 def _refuse_twins(names: Sequence[Any]) -> None:

@@ -15,6 +15,7 @@ Decode = Callable[[Any], Any]
 
 # Python 3.10 reads fractions of three or six digits only, and no Z.
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:\d\d)")
+_BELOW_MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,16 +59,21 @@ def to_time(text: str) -> datetime:
 
 
 def to_wire(time: datetime | str | None, name: str) -> str | None:
-    """A time as the server reads it; None is left None.
+    """A time as the server reads it, see `rfc3339`; None is left None."""
+    return None if time is None else rfc3339(time, name)
+
+
+def rfc3339(time: datetime | str, name: str) -> str:
+    """A time as the server reads it, cut to microseconds.
 
     Raises:
-        ValueError: it has no offset, and might be of any zone.
+        ValueError: it has no offset, and might be of any zone. numpy's times never have one.
     """
-    if not isinstance(time, datetime):
-        return time
-    if time.tzinfo is None:
-        raise ValueError(f"{name} has no time zone: {time.isoformat()}")
-    return time.isoformat()
+    if isinstance(time, str):
+        return _BELOW_MICROSECONDS.sub(r"\1", time)
+    if getattr(time, "tzinfo", None) is None:
+        raise ValueError(f"{name} has no time zone and no offset: {time}")
+    return time.isoformat(timespec="microseconds")  # those of pandas have nanoseconds too
 
 
 def to_duration(width: timedelta | str | None) -> str | None:
