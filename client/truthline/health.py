@@ -1,13 +1,13 @@
 """How a deployment fares: how much it answers and fails, how fast, and which values it gives."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from truthline.errors import NotTruthline
 from truthline.extras import extra
-from truthline.wire import to_time
+from truthline.wire import ABSENT, has_any, to_time
 
 if TYPE_CHECKING:  # packages that need not be there
     import pandas as pd
@@ -22,24 +22,24 @@ class HealthBucket:
     reported one, None if none did.
     """
 
-    start: datetime
-    end: datetime
-    predictions: int
-    failures: int
-    latency_ms: float | None
+    start: datetime = ABSENT
+    end: datetime = ABSENT
+    predictions: int = ABSENT
+    failures: int = ABSENT
+    latency_ms: float | None = None
 
 
 @dataclass(frozen=True)
 class Spread:
     """Exact minimum, quartiles and maximum of the values that were predicted in `[start, end)`."""
 
-    start: datetime
-    end: datetime
-    minimum: float
-    quartile1: float
-    median: float
-    quartile3: float
-    maximum: float
+    start: datetime = ABSENT
+    end: datetime = ABSENT
+    minimum: float = ABSENT
+    quartile1: float = ABSENT
+    median: float = ABSENT
+    quartile3: float = ABSENT
+    maximum: float = ABSENT
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class Health:
     """Of a deployment's first model. `spreads` is None unless it predicts numbers."""
 
     deployment: str
-    total_predictions: int
-    mean_latency_ms: float | None
-    buckets: tuple[HealthBucket, ...]
-    spreads: tuple[Spread, ...] | None
+    total_predictions: int = ABSENT
+    mean_latency_ms: float | None = None
+    buckets: tuple[HealthBucket, ...] = ABSENT
+    spreads: tuple[Spread, ...] | None = None
 
     def to_pandas(self) -> "pd.DataFrame":
         """A DataFrame with a row per bucket, by its start; spreads are among its columns."""
@@ -69,35 +69,57 @@ class Health:
 def health_of(deployment: str, health: Any, operational: Any) -> Health:
     """What two answers of H2O MLOps' API say, where all numbers of a graph are texts.
 
+    As in `decode`, unknown members are ignored, and what isn't there is None.
+
     Raises:
         NotTruthline: they aren't such answers.
     """
     try:
-        latencies, failures = (
-            {point["xAxis"]: float(point["yAxis"]) for point in operational[graph]["point"]}
-            for graph in ("scoringLatency", "failedPrediction")
-        )
-        buckets = tuple(
-            HealthBucket(
-                *_range(one),
-                predictions=int(one["y"]),
-                failures=int(failures.get(one["xMin"], 0)),
-                latency_ms=latencies.get(one["xMin"]),
-            )
-            for one in health["predictions"]["bin"]
-        )
-        values = health["predictionValues"]
-        spreads = None if values is None else tuple(_spread(box) for box in values["box"])
+        has_any(health, ("predictions", "totalPredictions"))
+        latencies = _graph(operational, "scoringLatency")
+        failures = _graph(operational, "failedPrediction")
         return Health(
-            deployment, health["totalPredictions"], health["scoringLatency"], buckets, spreads
+            deployment,
+            health.get("totalPredictions"),
+            health.get("scoringLatency"),
+            _each(health.get("predictions"), "bin", lambda one: _bucket(one, latencies, failures)),
+            _each(health.get("predictionValues"), "box", _spread),
         )
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise NotTruthline(f"the answer is no health of a deployment: {error!r}") from error
 
 
-def _range(one: Mapping[str, str]) -> tuple[datetime, datetime]:
-    return to_time(one["xMin"]), to_time(one["xMax"])
+def _each(graph: Any, member: str, read: Callable[[Any], Any]) -> Any:
+    """What is read of each part of a graph; None where there is no graph."""
+    parts = graph and graph.get(member)
+    return None if parts is None else tuple(map(read, parts))
+
+
+def _graph(operational: Any, name: str) -> Any:
+    """Numbers of a graph by the start of their bucket; None where that isn't known."""
+    points = _each(operational.get(name), "point", lambda one: (one.get("xAxis"), one.get("yAxis")))
+    found = {None: None} if points is None else dict(points)
+    return None if None in found else found
+
+
+def _bucket(one: Mapping[str, str], latencies: Any, failures: Any) -> HealthBucket:
+    start = one.get("xMin")
+    failed = None if failures is None else failures.get(start, "0")
+    return HealthBucket(
+        *_range(one),
+        predictions=_read(int, one.get("y")),
+        failures=_read(int, failed),
+        latency_ms=_read(float, (latencies or {}).get(start)),
+    )
+
+
+def _range(one: Mapping[str, str]) -> tuple[Any, Any]:
+    return _read(to_time, one.get("xMin")), _read(to_time, one.get("xMax"))
 
 
 def _spread(box: Mapping[str, str]) -> Spread:
-    return Spread(*_range(box), *(float(box[f"y{place}"]) for place in range(5)))
+    return Spread(*_range(box), *(_read(float, box.get(f"y{place}")) for place in range(5)))
+
+
+def _read(kind: Callable[[str], Any], text: str | None) -> Any:
+    return None if text is None else kind(text)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 from truthline.extras import extra
-from truthline.wire import End, Named, Start
+from truthline.wire import ABSENT, End, Named, Start
 
 if TYPE_CHECKING:  # packages that need not be there
     import pandas as pd
@@ -22,19 +22,19 @@ class Compared:
     `change` is a ratio: 0.5 is half as much again. None without a number to grow from.
     """
 
-    now: float | None
-    previous: float | None
-    change: float | None
+    now: float | None = None
+    previous: float | None = None
+    change: float | None = None
 
 
 @dataclass(frozen=True)
 class Quantiles:
     """Exact quantiles of a window, interpolated between neighbours."""
 
-    p50: float
-    p90: float
-    p95: float
-    p99: float
+    p50: float = ABSENT
+    p90: float = ABSENT
+    p95: float = ABSENT
+    p99: float = ABSENT
 
 
 @dataclass(frozen=True)
@@ -44,40 +44,40 @@ class Totals:
     Latencies are in seconds, confidences and error rates in fractions of 1.
     """
 
-    inferences: Compared
-    errors: Compared
-    error_rate: Compared
-    latency_seconds: Compared
-    confidence: Compared
+    inferences: Compared = ABSENT
+    errors: Compared = ABSENT
+    error_rate: Compared = ABSENT
+    latency_seconds: Compared = ABSENT
+    confidence: Compared = ABSENT
 
 
 @dataclass(frozen=True)
 class ClassStats:
     """One class of a model; `inferences` counts those with it among their `outputs`."""
 
-    label: str
-    inferences: Compared
-    outputs: Compared
-    confidence: Compared
-    confidence_quantiles: Quantiles | None
-    latency_seconds: Compared
-    deployment_types: tuple[str, ...]
-    server_versions: tuple[str, ...]
+    label: str = ABSENT
+    inferences: Compared = ABSENT
+    outputs: Compared = ABSENT
+    confidence: Compared = ABSENT
+    confidence_quantiles: Quantiles | None = None
+    latency_seconds: Compared = ABSENT
+    deployment_types: tuple[str, ...] = ABSENT
+    server_versions: tuple[str, ...] = ABSENT
 
 
 @dataclass(frozen=True)
 class ModelStats:
     """One model, its latencies per inference."""
 
-    namespace: str
-    pipeline: str
-    model: str
-    inferences: Compared
-    errors: Compared
-    error_rate: Compared
-    latency_seconds: Compared
-    latency_quantiles: Quantiles | None
-    classes: tuple[ClassStats, ...]
+    namespace: str = ABSENT
+    pipeline: str = ABSENT
+    model: str = ABSENT
+    inferences: Compared = ABSENT
+    errors: Compared = ABSENT
+    error_rate: Compared = ABSENT
+    latency_seconds: Compared = ABSENT
+    latency_quantiles: Quantiles | None = None
+    classes: tuple[ClassStats, ...] = ABSENT
 
     def __str__(self) -> str:
         return _full_name(self)
@@ -87,17 +87,17 @@ class ModelStats:
 class InferenceStats:
     """`[start, end)` beside `[previous_start, start)`; the busiest model first."""
 
-    start: Start
-    end: End
-    previous_start: Annotated[datetime, Named("previousStartTime")]
-    totals: Totals
-    models: tuple[ModelStats, ...]
+    start: Start = ABSENT
+    end: End = ABSENT
+    previous_start: Annotated[datetime, Named("previousStartTime")] = ABSENT
+    totals: Totals = ABSENT
+    models: tuple[ModelStats, ...] = ABSENT
 
     def to_pandas(self) -> "pd.DataFrame":
         """A DataFrame with a row per model and measure: `now`, `previous`, `change`."""
         pandas = extra("pandas", "pandas")
         rows = [
-            {**_name(one), "measure": measure, **vars(getattr(one, measure))}
+            {**_name(one), "measure": measure, **vars(getattr(one, measure) or Compared())}
             for one in self.models
             for measure in MEASURES
         ]
@@ -119,16 +119,16 @@ class KnownModel:
     `kind` is `classification`, `regression` or `detection`, None while nothing but truths came.
     """
 
-    namespace: str
-    pipeline: str
-    model: str
-    kind: str | None
-    versions: tuple[str, ...]
-    deployments: tuple[str, ...]
-    first_seen: datetime | None
-    last_seen: datetime | None
-    inferences: int
-    errors: int
+    namespace: str = ABSENT
+    pipeline: str = ABSENT
+    model: str = ABSENT
+    kind: str | None = None
+    versions: tuple[str, ...] = ABSENT
+    deployments: tuple[str, ...] = ABSENT
+    first_seen: datetime | None = None
+    last_seen: datetime | None = None
+    inferences: int = ABSENT
+    errors: int = ABSENT
 
     def __str__(self) -> str:
         return _full_name(self)
@@ -138,9 +138,9 @@ class KnownModel:
 class Models:
     """The models of the workspace, by name; counts are of `[start, end)`."""
 
-    start: Start
-    end: End
-    models: tuple[KnownModel, ...]
+    start: Start = ABSENT
+    end: End = ABSENT
+    models: tuple[KnownModel, ...] = ABSENT
 
     def to_pandas(self) -> "pd.DataFrame":
         """A DataFrame with a row per model."""

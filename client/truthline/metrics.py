@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from truthline.extras import extra
-from truthline.wire import End, Start, to_time
+from truthline.wire import ABSENT, End, Start, to_time
 
 if TYPE_CHECKING:  # packages that need not be there
     import pandas as pd
@@ -34,8 +34,8 @@ class Subject:
 class Snapped:
     """An edge that was moved, for the rows that could tell its sides apart are gone."""
 
-    asked: datetime
-    answered: datetime
+    asked: datetime = ABSENT
+    answered: datetime = ABSENT
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Freshness:
     What was received since `clean_until` was counted row by row; None while no level is filled.
     """
 
-    as_of: datetime
-    clean_until: datetime | None
+    as_of: datetime = ABSENT
+    clean_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class Bucket:
     their ratio, None without predictions.
     """
 
-    start: Start
-    end: End
-    n: int
-    predictions: int
-    labelled_share: float | None
+    start: Start = ABSENT
+    end: End = ABSENT
+    n: int = ABSENT
+    predictions: int = ABSENT
+    labelled_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ class ClassMetrics:
     `support` is how often it is the truth.
     """
 
-    label: str
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    support: int
+    label: str = ABSENT
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+    support: int = ABSENT
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,14 @@ class ClassificationBucket(Bucket):
     `confusion_matrix` has a row per true class and a column per predicted one, along `categories`.
     """
 
-    accuracy: float | None
-    precision: float | None
-    recall: float | None
-    specificity: float | None
-    f1: float | None
-    classes: tuple[ClassMetrics, ...]
-    categories: tuple[str, ...]
-    confusion_matrix: tuple[tuple[int, ...], ...]
+    accuracy: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    specificity: float | None = None
+    f1: float | None = None
+    classes: tuple[ClassMetrics, ...] = ABSENT
+    categories: tuple[str, ...] = ABSENT
+    confusion_matrix: tuple[tuple[int, ...], ...] = ABSENT
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,12 @@ class RegressionBucket(Bucket):
     `mean_absolute_percentage_error` in fractions of 1; None where there is no truth.
     """
 
-    mean_absolute_error: float | None
-    mean_squared_error: float | None
-    root_mean_squared_error: float | None
-    mean_error: float | None
-    r2: float | None
-    mean_absolute_percentage_error: float | None
+    mean_absolute_error: float | None = None
+    mean_squared_error: float | None = None
+    root_mean_squared_error: float | None = None
+    mean_error: float | None = None
+    r2: float | None = None
+    mean_absolute_percentage_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -149,17 +149,17 @@ class Metrics:
 
     subject: Subject
     time_zone: str
-    exact: bool
-    snapped: tuple[Snapped, ...]
-    freshness: Freshness
+    exact: bool = ABSENT
+    snapped: tuple[Snapped, ...] = ABSENT
+    freshness: Freshness = ABSENT
 
 
 @dataclass(frozen=True)
 class ClassificationMetrics(Metrics):
     """Of a classifier; `average` says how its classes were averaged."""
 
-    average: str
-    buckets: tuple[ClassificationBucket, ...]
+    average: str = ABSENT
+    buckets: tuple[ClassificationBucket, ...] = ABSENT
 
     def to_pandas(self) -> "pd.DataFrame":
         """A DataFrame with a row per bucket, by its start in the time zone asked for."""
@@ -192,7 +192,7 @@ class ClassificationMetrics(Metrics):
 class RegressionMetrics(Metrics):
     """Of a regressor."""
 
-    buckets: tuple[RegressionBucket, ...]
+    buckets: tuple[RegressionBucket, ...] = ABSENT
 
     def to_pandas(self) -> "pd.DataFrame":
         """A DataFrame with a row per bucket, by its start in the time zone asked for."""

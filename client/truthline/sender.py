@@ -1,7 +1,7 @@
 """Sending in bulk: whole tables, batch by batch, with errors that are raised."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from truthline.batch import Batch
@@ -70,11 +70,11 @@ class Verdict:
     pending: int = 0
 
     def __add__(self, other: "Verdict") -> "Verdict":
-        return Verdict(
-            self.accepted + other.accepted,
-            self.duplicates + other.duplicates,
-            self.pending + other.pending,
-        )
+        totals: dict[str, Any] = {}
+        for name in (field.name for field in fields(self)):
+            both = getattr(self, name), getattr(other, name)
+            totals[name] = None if None in both else sum(both)
+        return Verdict(**totals)
 
 
 class Sender:

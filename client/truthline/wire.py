@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -16,6 +16,9 @@ Decode = Callable[[Any], Any]
 # Python 3.10 reads fractions of three or six digits only, and no Z.
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:\d\d)")
 _BELOW_MICROSECONDS = re.compile(r"(\.\d{6})\d+")
+
+ABSENT: Any = None
+"""The default of a result's field whose type has no None, as every server so far knows it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,16 +35,27 @@ End = Annotated[datetime, Named("endTime")]
 def decode(kind: type[T], value: Any, **more: Any) -> T:
     """An object of `kind`, of its JSON, and of what isn't in there in `more`.
 
-    What the JSON has beside is left alone: a newer server may say more.
+    The server may be newer or older than this package: members that are not known here are
+    ignored, and a field that the server doesn't know is None.
 
     Raises:
-        NotTruthline: it isn't what this object is made of.
+        NotTruthline: it isn't what this object is made of, or has none of its members.
     """
     try:
-        made: T = kind(**_members(kind, value), **more)
+        made: T = _made(kind, value, more)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise NotTruthline(f"the answer is no {kind.__name__}: {error!r}") from error
     return made
+
+
+def has_any(value: Any, members: Iterable[str]) -> None:
+    """Check an answer: one that has none of these members is something else.
+
+    Raises:
+        KeyError: it has none of them.
+    """
+    if not any(member in value for member in members):
+        raise KeyError("none of its members")
 
 
 def to_time(text: str) -> datetime:
@@ -83,8 +97,14 @@ def to_duration(width: timedelta | str | None) -> str | None:
     return f"{width // timedelta(microseconds=1)}us"
 
 
-def _members(kind: Any, value: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: read(value[wire]) for name, wire, read in _fields(kind) if wire in value}
+def _made(kind: Any, value: Any, more: Mapping[str, Any]) -> Any:
+    has_any(value, [wire for name, wire, _ in _fields(kind) if name not in more])
+    return kind(**_members(kind, value, more), **more)
+
+
+def _members(kind: Any, value: Mapping[str, Any], known: Collection[str] = ()) -> dict[str, Any]:
+    """Fields of `kind` by its members, but for those that are `known` without."""
+    return {name: read(value.get(wire)) for name, wire, read in _fields(kind) if name not in known}
 
 
 @cache
@@ -103,14 +123,19 @@ def _wire_name(name: str, hint: Any) -> str:
 
 @cache
 def _decoder(hint: Any) -> Decode:
-    """What reads a value of this type."""
+    """What reads a value of this type; null is None, whatever the type."""
+    read = _present(hint)
+    return lambda value: None if value is None else read(value)
+
+
+def _present(hint: Any) -> Decode:
+    """What reads a value that is there."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return _decoder(arguments[0])
+        return _present(arguments[0])
     if origin in (Union, types.UnionType):
         (inner,) = (one for one in arguments if one is not type(None))
-        read = _decoder(inner)
-        return lambda value: None if value is None else read(value)
+        return _present(inner)
     if origin is tuple:
         item = _decoder(arguments[0])
         return lambda value: tuple(item(one) for one in value)

@@ -80,7 +80,7 @@ def _what(stats: InferenceStats, left_out: int) -> str:
 
 def _bars(made: Any, column: int, panel: Panel, models: Sequence[ModelStats]) -> None:
     """Two bars a model; behind that of the window stand its number and the change."""
-    compared = [panel.number(one) for one in models]
+    compared = [panel.number(one) or Compared() for one in models]
     now = [None if one.now is None else one.now * panel.factor for one in compared]
     before = [None if one.previous is None else one.previous * panel.factor for one in compared]
     words = [

@@ -1,0 +1,197 @@
+"""A client newer or older than its server: what one of them doesn't know costs no answer."""
+
+import copy
+import dataclasses
+import json
+import math
+
+import httpx
+import pytest
+import truthline
+from truthline import Client, NotTruthline
+
+from docs.pictures.scenes import HOUR, PRICES, RETURNS
+from tests.client.test_questions import TODAY
+
+QUESTIONS = {
+    "classification": lambda c: c.classification_metrics(**RETURNS, **TODAY, interval=12 * HOUR),
+    "regression": lambda c: c.regression_metrics(**PRICES, **TODAY, interval=12 * HOUR),
+    "inference stats": lambda c: c.inference_stats(**TODAY),
+    "models": lambda c: c.models(**TODAY),
+    "health of a regressor": lambda c: c.health("homes-eu", **TODAY),
+    "health of a classifier": lambda c: c.health("shop-eu", **TODAY),
+    "a table": lambda c: c.send_feedback([{**PRICES, "request_id": "early", "value": 1.5}]),
+}
+# Those that no server says: made here, or what was asked.
+OURS = {"Backoff", "ConfusionMatrix", "Counts", "Limits", "RowProblem", "Stats", "Subject"}
+OUR_FIELDS = {"subject", "time_zone", "average", "deployment"}
+RESULTS = {
+    name: kind
+    for name, kind in vars(truthline).items()
+    if dataclasses.is_dataclass(kind) and name not in OURS
+}
+H2O_TODAY = dict(
+    zip(
+        ("startDateTime", "endDateTime"), (time.isoformat() for time in TODAY.values()), strict=True
+    )
+)
+# Without these there is nothing to make a table of.
+SKELETON = {"buckets", "models", "predictions", "bin", "startTime", "endTime", "xMin", "xMax"}
+
+
+class Listening(httpx.HTTPTransport):
+    """Keeps the answers to requests by their path."""
+
+    def __init__(self):
+        super().__init__()
+        self.heard = {}
+
+    def handle_request(self, request):
+        answer = super().handle_request(request)
+        answer.read()
+        if answer.is_success:
+            self.heard[request.url.path] = answer.json()
+        return answer
+
+
+@pytest.fixture(scope="module", params=QUESTIONS)
+def asked(request, scenes):
+    """A question, and what the server says to it, by path."""
+    network = Listening()
+    key = scenes._session._http.auth._source
+    with Client(scenes._session.url, key, transport=network) as client:
+        QUESTIONS[request.param](client)
+    for answer in network.heard.values():
+        if answer.get("snapped") == []:  # retention has dropped nothing
+            moved = ("2026-03-02T00:00:01Z", "2026-03-02T00:00:00Z")
+            answer["snapped"] = [dict(zip(("asked", "answered"), moved, strict=True))]
+    return QUESTIONS[request.param], network.heard
+
+
+def answered(question, answers):
+    """What the client makes of these answers."""
+
+    def handle(request):
+        return httpx.Response(200, content=json.dumps(answers[request.url.path]))
+
+    with Client("http://truthline", transport=httpx.MockTransport(handle)) as client:
+        return question(client)
+
+
+def members(answer, way=()):
+    """The way to each member of JSON, the same for all items of a list."""
+    found = set()
+    if isinstance(answer, dict):
+        for name, value in answer.items():
+            found |= {(*way, name)} | members(value, (*way, name))
+    elif isinstance(answer, list):
+        for item in answer:
+            found |= members(item, way)
+    return found
+
+
+def objects(answer, way):
+    """The objects at the end of a way."""
+    if isinstance(answer, list):
+        for item in answer:
+            yield from objects(item, way)
+    elif way and isinstance(answer, dict):
+        yield from objects(answer.get(way[0]), way[1:])
+    elif isinstance(answer, dict):
+        yield answer
+
+
+def changed(answers, way, change):
+    """A copy, with `change` done to the objects that hold a member, which it gets the name of."""
+    path, *inside, name = way
+    answers = copy.deepcopy(answers)
+    for holder in objects(answers[path], inside):
+        change(holder, name)
+    return answers
+
+
+def kinds(result):
+    """The dataclasses of a result and of all within it."""
+    if isinstance(result, tuple):
+        return set().union(*map(kinds, result))
+    if dataclasses.is_dataclass(result):
+        inside = map(kinds, vars(result).values())
+        return {type(result).__name__}.union(*inside)
+    return set()
+
+
+def test_what_an_older_server_does_not_know_is_none(asked):
+    question, answers = asked
+    whole = answered(question, answers)
+    ways = {(path, *way) for path, answer in answers.items() for way in members(answer)}
+    for way in sorted(ways):
+        result = answered(question, changed(answers, way, lambda holder, name: holder.pop(name)))
+        silent = changed(answers, way, lambda holder, name: holder.update({name: None}))
+        assert result == answered(question, silent), way
+        # H2O's answers have members that this package has no use for
+        assert result != whole or silent == answers or "model-monitoring" in way[0], way
+        if hasattr(whole, "to_pandas") and way[-1] not in SKELETON:
+            result.to_pandas()
+
+
+def test_a_measure_that_is_not_known_is_not_drawn(scenes):
+    stats = dataclasses.replace(scenes.inference_stats(**TODAY).models[0], error_rate=None)
+    answer = dataclasses.replace(scenes.inference_stats(**TODAY), models=(stats,))
+
+    assert math.isnan(answer.to_pandas().loc[(*RETURNS.values(), "error_rate"), "now"])
+    drawn = {trace.x for trace in answer.plot().data if trace.xaxis == "x2"}
+    assert drawn == {(None,)}
+
+
+def test_failures_without_their_moment_are_unknown_not_zero(scenes):
+    health = scenes.health("shop-eu", **TODAY)
+    assert sum(bucket.failures for bucket in health.buckets) == 6
+    path = "/model-monitoring/v1/deployment/shop-eu/metrics/-/"
+    said = {
+        path + "health": scenes._session.get(path + "health", H2O_TODAY),
+        path + "operational": scenes._session.get(path + "operational", H2O_TODAY),
+    }
+    for way in (("failedPrediction",), ("failedPrediction", "point", "xAxis")):
+        less = changed(said, (path + "operational", *way), lambda holder, name: holder.pop(name))
+        buckets = answered(QUESTIONS["health of a classifier"], less).buckets
+        assert [bucket.failures for bucket in buckets] == [None] * 10
+
+
+def test_what_an_older_client_does_not_know_is_ignored(asked):
+    question, answers = asked
+
+    def add(answer):
+        if isinstance(answer, dict):
+            new = {"aMemberToCome": {"p50": [1, None]}, "subject": "of another kind"}
+            return {name: add(value) for name, value in answer.items()} | new
+        return [add(item) for item in answer] if isinstance(answer, list) else answer
+
+    more = {path: add(answer) for path, answer in answers.items()}
+    assert answered(question, more) == answered(question, answers)
+
+
+def test_an_answer_with_none_of_its_members_is_something_else(asked):
+    question, answers = asked
+    for other in ({}, {"status": "ok"}, [], None, "ok", 3):
+        with pytest.raises(NotTruthline):
+            answered(question, dict.fromkeys(answers, other))
+
+
+def test_every_result_is_walked_here(scenes):
+    walked = set()
+    for question in QUESTIONS.values():
+        walked |= kinds(question(scenes))
+
+    assert walked - OURS == set(RESULTS) - {"Snapped", "Bucket"}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_fields_of_results_have_defaults(name):
+    """So that a field to come breaks neither an older server's answer nor who makes a result."""
+    without = [
+        field.name
+        for field in dataclasses.fields(RESULTS[name])
+        if field.default is dataclasses.MISSING
+    ]
+
+    assert set(without) <= OUR_FIELDS
