@@ -11,7 +11,7 @@ import pytest
 from truthline import Unloggable, Verdict
 
 from tests.api.given import count_rows, stored_outputs
-from tests.client.stored import request_ids, truths
+from tests.client.stored import arrivals, request_ids, truths
 
 MOMENT = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
 WHOLE = {
@@ -136,6 +136,13 @@ def test_what_is_said_beside_the_table_fills_no_hole(truthline):
     with pytest.raises(Unloggable, match="row 1: version is missing"):
         truthline.send_predictions(table, model="pets", version="v2")
     assert truthline.send_predictions(table[["label"]], model="pets", version=None).accepted == 2
+
+
+def test_a_mapping_may_go_without(truthline, database, workspace):
+    rows = [{"label": "cat", "request_id": "a"}, {"label": "dog"}]
+
+    assert truthline.send_predictions(rows, model="pets").accepted == 2
+    assert sorted(id_ or "" for _, id_ in arrivals(database, workspace)) == ["", "a"]
 
 
 # --- the index --------------------------------------------------------------------------------
