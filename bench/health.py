@@ -20,7 +20,7 @@ from app.query.window import Window, bounds
 from app.rollup.refresh import refresh
 from app.store.database import Database
 from bench.database import fresh_database
-from bench.levels import describe_levels, pause_policies, settle
+from bench.levels import describe_levels, settle
 from bench.timing import compared, heading
 
 CLOSE = 1e-9
@@ -96,7 +96,6 @@ def main(rows: int = 20_000_000) -> None:
 
 def prepare(database: Database, rows: int) -> None:
     """Thirty days of predictions, not in any level yet, and nobody else at work on them."""
-    pause_policies(database)
     span = WINDOW.end - WINDOW.start
     loaded = {"rows": rows, "models": MODELS, "start": END - span, "step": span / rows}
     with database.writing() as conn:

@@ -126,7 +126,6 @@ def main(rows: int = 20_000_000, classes: int = 10) -> None:
 def growth() -> None:
     """Ask about one same day while older rows make the table grow; milliseconds per size."""
     with fresh_database() as database:
-        pause_policies(database)
         with database.writing() as conn:
             conn.execute(SERIES)
         day = Question("2026-01-08Z", "2026-01-09Z", "1 hour")
@@ -149,21 +148,10 @@ def growth() -> None:
 
 def prepare(database: Database, rows: int, classes: int) -> None:
     """A week of outcomes, not in any level yet, and nobody else at work on them."""
-    pause_policies(database)
     with database.writing() as conn:
         conn.execute(SERIES)
     load(database, rows=rows, classes=classes, start=WEEK[0], days=7)
     settle(database)
-
-
-def pause_policies(database: Database) -> None:
-    """TimescaleDB's own refreshes would run beside what is measured."""
-    with database.writing() as conn:
-        if server_info(conn).timescaledb:
-            conn.exec_driver_sql(
-                "SELECT public.alter_job(job_id, scheduled => false)"
-                " FROM timescaledb_information.jobs WHERE job_id >= 1000"
-            )
 
 
 def load(database: Database, *, rows: int, classes: int, start: str, days: float) -> None:
@@ -181,7 +169,6 @@ def load_predictions(
     database: Database, registries: Executable, predictions: Executable, *, rows: int, days: float
 ) -> None:
     """Predictions of some days, received as they were made; no level holds them."""
-    pause_policies(database)
     with database.writing() as conn:
         conn.execute(registries)
         conn.exec_driver_sql("SET LOCAL session_replication_role = replica")
@@ -203,7 +190,7 @@ def in_both_stores(database: Database, rows: int, report: Callable[[str, Databas
 
 def empty_levels(conn: Connection) -> None:
     """Let what is loaded next be in no level yet, however long ago it was received."""
-    conn.execute(text("UPDATE level SET learned_until = '-infinity'"))
+    conn.execute(text("UPDATE level SET learned_until = '-infinity', audited_until = '-infinity'"))
     for level in levels(conn):
         if level.folded:
             conn.execute(text(f"TRUNCATE {level.name}"))

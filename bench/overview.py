@@ -30,7 +30,7 @@ from app.query.window import Calendar, Grid, Window, fixed_grid
 from app.rollup.refresh import refresh
 from app.store.database import Database
 from bench.database import fresh_database
-from bench.levels import describe_levels, pause_policies, settle
+from bench.levels import describe_levels, settle
 from bench.timing import compared, heading
 from tests.api.live import Keeping, serving
 
@@ -116,7 +116,6 @@ class Loaded:
 def main(rows: int = 20_000_000) -> None:
     """Print what the page costs."""
     with fresh_database() as database:
-        pause_policies(database)
         with database.writing() as conn:
             conn.execute(LABELS)
         few = load(database, "few", FEW, rows // 100)

@@ -11,7 +11,9 @@ from prometheus_client import REGISTRY as PROCESS_REGISTRY
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.api.access import database
+from app.api.level_metrics import LevelMetrics
 from app.errors import Unavailable
+from app.query.status import FreshLevel, fresh_levels
 from app.store.edition import server_info
 from app.store.migration import schema_version
 
@@ -54,9 +56,19 @@ def _report() -> dict[str, Any]:
 @blp.route("/metrics")
 @blp.response(200, content_type="text/plain")
 def metrics() -> Response:
-    """The service's own metrics, for Prometheus; of all its processes together"""
+    """The service's own metrics, for Prometheus; of all its processes together, and the levels'"""
     registry = PROCESS_REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # no types there
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    exposition = generate_latest(registry) + generate_latest(LevelMetrics(_levels()))
+    return Response(exposition, content_type=CONTENT_TYPE_LATEST)
+
+
+def _levels() -> list[FreshLevel]:
+    """None where the database is away: the process's own metrics are there all the same."""
+    try:
+        with database().reading() as conn:
+            return fresh_levels(conn)
+    except Unavailable:
+        return []

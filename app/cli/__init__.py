@@ -7,6 +7,7 @@ from types import FrameType
 import click
 
 from app import logs
+from app.cli.audit import audit
 from app.cli.database import db, refresh, status
 from app.cli.demo import demo
 from app.cli.keys import keys
@@ -48,5 +49,5 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(128 + signal.SIGTERM)
 
 
-for command in (serve, demo, db, sql, status, refresh, workspaces, keys, worker):
+for command in (serve, demo, db, sql, status, refresh, audit, workspaces, keys, worker):
     main.add_command(command)

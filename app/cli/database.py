@@ -53,7 +53,7 @@ def _in_words(version: SchemaVersion) -> str:
 @data_option
 @click.pass_obj
 def refresh(settings: Settings, data: Path | None) -> None:
-    """Bring the levels up to date, as the worker or TimescaleDB do each minute."""
+    """Bring the levels up to date and audit what is new, as the worker does each minute."""
     with connected(settings, data) as database:
         for level in refresh_levels(database):
             until = f"{level.clean_until:%F %T} UTC" if level.clean_until else "nothing yet"
@@ -85,6 +85,8 @@ def _levels(found: Status) -> Table:
     table.add_column("cells", justify="right")
     table.add_column("clean until")
     table.add_column("lag", justify="right")
+    table.add_column("audited until")
+    table.add_column("faults")
     for level in found.levels:
         table.add_row(*level.in_words())
     return table

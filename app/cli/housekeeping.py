@@ -17,7 +17,7 @@ from app.ingest.event_pairs import forget_old_pairs
 from app.ingest.feedback import forget_stray_feedback
 from app.rollup.columnstore import arrange_columnstore
 from app.rollup.event_totals import fold_event_counts
-from app.rollup.fold import fold
+from app.rollup.refresh import refresh
 from app.rollup.retention import enforce, forget_keys
 from app.store.database import Database
 
@@ -56,7 +56,7 @@ def _leading(database: Database) -> Iterator[bool]:
 
 
 def do_round(database: Database, settings: Settings) -> None:
-    """Forget what is too old, fold what was learned, drop what is counted and not kept."""
+    """Forget what is too old, fill and audit the levels, drop what is counted and not kept."""
     with database.writing() as conn:
         conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
         forget(conn, settings)
@@ -65,8 +65,7 @@ def do_round(database: Database, settings: Settings) -> None:
     with database.writing() as conn:
         if numbers := fold_event_counts(conn):
             _log.info("added %d numbers to the totals of events", numbers)
-    for folded in fold(database):
-        _log.info("folded %s: %d cells until %s", *astuple(folded))
+    refresh(database)
     for dropped in enforce(database, settings, datetime.now(UTC)):
         _log.info("dropped %s before %s", *astuple(dropped))
 

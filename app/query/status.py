@@ -11,23 +11,27 @@ from app.store.edition import ServerInfo, server_info
 
 @dataclass(frozen=True, slots=True)
 class LevelStatus:
-    """A level: its cells, until when it is clean (None: nothing is).
+    """A level: its cells, until when it is clean and was audited (None: not at all).
 
     `lag` is the time from then to the newest row there is: what was received within it is read
-    from finer levels or rows.
+    from finer levels or rows. `open_faults` counts spans that an audit found wrong and that are
+    not healed yet, `healed_faults` those that are.
     """
 
     name: str
     cells: int
     clean_until: datetime | None
     lag: timedelta | None
+    audited_until: datetime | None = None
+    open_faults: int = 0
+    healed_faults: int = 0
 
-    def in_words(self) -> tuple[str, str, str, str]:
-        """Name, cells, clean until and lag, as cells of a table."""
-        if self.clean_until is None:
-            return self.name, f"{self.cells:,}", "nothing yet", ""
-        lag = "" if self.lag is None else duration(self.lag)
-        return self.name, f"{self.cells:,}", f"{self.clean_until:%F %T}", lag
+    def in_words(self) -> tuple[str, ...]:
+        """Name, cells, clean until, lag, audited until and faults, as cells of a table."""
+        clean = f"{self.clean_until:%F %T}" if self.clean_until else "nothing yet"
+        lag = duration(self.lag) if self.clean_until and self.lag is not None else ""
+        audited = f"{self.audited_until:%F %T}" if self.audited_until else "nothing yet"
+        return self.name, f"{self.cells:,}", clean, lag, audited, faults_in_words(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +79,19 @@ def service_status(conn: Connection) -> Status:
 
 @dataclass(frozen=True, slots=True)
 class FreshLevel:
-    """A level of a subject, its widths, and until when it is clean (None: nothing is)."""
+    """A level of a subject, its widths, until when it is clean and was audited (None: not at all).
+
+    `open_faults` and `healed_faults` count spans that audits found wrong.
+    """
 
     name: str
     subject: str
     event_width: timedelta
     learned_width: str
     clean_until: datetime | None
+    audited_until: datetime | None
+    open_faults: int
+    healed_faults: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +109,23 @@ class Freshness:
 
 def freshness(conn: Connection, *, workspace_id: int) -> Freshness:
     """How far the levels are. Cost: four look-ups; nothing is counted but what waits."""
-    levels = [FreshLevel(*row) for row in conn.execute(_FRESH)]
+    levels = fresh_levels(conn)
     kept = [(relation, since) for relation, since in conn.execute(_RETENTION)]
     pending = conn.execute(_PENDING, {"workspace": workspace_id}).scalar_one()
     return Freshness(conn.execute(text("SELECT now()")).scalar_one(), levels, kept, pending)
 
 
+def fresh_levels(conn: Connection) -> list[FreshLevel]:
+    """How far each level is. Cost: one look-up."""
+    return [FreshLevel(*row) for row in conn.execute(_FRESH)]
+
+
 _FRESH = text("""
-    SELECT name, subject, event_width,
+    SELECT l.name, l.subject, event_width,
            CASE WHEN learned_width < INTERVAL '1 day' THEN 'hour'
                 WHEN learned_width < INTERVAL '1 month' THEN 'day' ELSE 'month' END,
-           nullif(clean_until, '-infinity')
-    FROM truthline.levels()
+           nullif(clean_until, '-infinity'), audit.audited_until, audit.open, audit.healed
+    FROM truthline.levels() AS l JOIN truthline.audits() AS audit USING (name)
 """)
 _PENDING = text("""
     SELECT count(*) FROM pending_feedback JOIN model ON model.id = model_id
@@ -119,11 +134,21 @@ _PENDING = text("""
 
 
 def _level_status(conn: Connection, newest: Mapping[str, datetime | None]) -> Iterator[LevelStatus]:
-    for name, source, clean_until in conn.execute(_LEVELS).all():
+    for name, source, clean_until, *audited in conn.execute(_LEVELS).all():
         cells = conn.execute(text(f"SELECT count(*) FROM {name}")).scalar_one()
         last = newest[source]
         lag = max(last - clean_until, timedelta()) if last and clean_until else None
-        yield LevelStatus(name, cells, clean_until, lag)
+        yield LevelStatus(name, cells, clean_until, lag, *audited)
+
+
+def faults_in_words(level: LevelStatus | FreshLevel) -> str:
+    """How many spans an audit found wrong, as a cell of a table; empty where none."""
+    words = [
+        f"{number:,} {state}"
+        for number, state in ((level.open_faults, "open"), (level.healed_faults, "healed"))
+        if number
+    ]
+    return ", ".join(words)
 
 
 def duration(lag: timedelta) -> str:
@@ -148,8 +173,11 @@ _COUNTS = text("""
 
 
 _LEVELS = text("""
-    SELECT l.name, subject.source, nullif(clean_until, '-infinity')
-    FROM truthline.levels() AS l JOIN subject ON subject.name = l.subject
+    SELECT l.name, subject.source, nullif(clean_until, '-infinity'),
+           audit.audited_until, audit.open, audit.healed
+    FROM truthline.levels() AS l
+    JOIN subject ON subject.name = l.subject
+    JOIN truthline.audits() AS audit ON audit.name = l.name
 """)
 _RETENTION = text("SELECT relation, since FROM retention ORDER BY relation")
 

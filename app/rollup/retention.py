@@ -5,19 +5,19 @@ made from them do; learned hours once the learned days do. Step metrics go by wh
 these have recorded nothing for so long. `retention` says from when on each table
 still has its rows: the planner goes by it, and says so where an answer can no longer be exact.
 
-TimescaleDB refreshes a level by looking at its source again, so what was dropped there would
-vanish from the level too: its policies are first told to look back no further than what is kept,
-and only a later round drops.
+The levels made of what is about to go are audited once more before it goes, for nothing could be
+counted again afterwards. TimescaleDB refreshes a level by looking at its source again, so what was
+dropped there would vanish from the level too: app/rollup/aggregates.py begins at what is kept.
 """
 
-import json
-from collections.abc import Iterator
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
 from app.config import Settings
+from app.rollup.refresh import audit_levels
 from app.store.database import Database
 from app.store.edition import server_info
 
@@ -25,6 +25,8 @@ RAW = ("outcome", "prediction")
 STEPS = "step_batch"
 # Learned hours that learned days hold too.
 HOURS_OF_DAYS = ("outcome_5m_1h", "outcome_1h_1h")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +51,26 @@ def keep_days(settings: Settings) -> dict[str, int]:
 def enforce(database: Database, settings: Settings, now: datetime) -> list[Dropped]:
     """Drop what is older than the settings allow, in whole days, as far as it is counted.
 
-    Where a policy of TimescaleDB still looks back further than that, it is told, and nothing is
-    dropped in this round.
+    Raises:
+        Unavailable: an audit found a fault, and a refresh by somebody else keeps it from healing.
     """
     days = keep_days(settings)
-    with database.writing() as conn:
-        if _hold_policies(conn, days):
-            return []
-    done = [_drop(database, relation, days, now) for relation in days]
+    done = [_drop(database, relation, now - timedelta(days=days[relation])) for relation in days]
     if settings.keep_executions_days:
         done.append(_drop_idle_executions(database, settings.keep_executions_days, now))
     return [dropped for dropped in done if dropped]
 
 
-def _drop(database: Database, relation: str, days: dict[str, int], now: datetime) -> Dropped | None:
+def _drop(database: Database, relation: str, wanted: datetime) -> Dropped | None:
     """One table, in a transaction of its own: rows and note change together."""
+    with database.reading() as conn:
+        goal = {"relation": relation, "wanted": wanted}
+        until = conn.execute(_BOUND, goal).scalar_one_or_none()
+    if until is None or not _is_counted(database, relation, until):
+        return None
     with database.writing() as conn:
         conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
-        wanted = now - timedelta(days=days[relation])
-        since = conn.execute(_BOUND, {"relation": relation, "wanted": wanted}).scalar_one_or_none()
+        since = conn.execute(_BOUND, {"relation": relation, "wanted": until}).scalar_one_or_none()
         if since is None:
             return None
         conn.execute(_NOTE, {"relation": relation, "since": since})
@@ -77,6 +80,21 @@ def _drop(database: Database, relation: str, days: dict[str, int], now: datetime
             clock = "received_at" if relation in RAW else "learned"
             conn.execute(text(f"DELETE FROM {relation} WHERE {clock} < :since"), {"since": since})
         return Dropped(relation, since)
+
+
+def _is_counted(database: Database, relation: str, until: datetime) -> bool:
+    """Audit the levels made from a table, as far as it is to be dropped; heals what is wrong."""
+    with database.reading() as conn:
+        names = conn.execute(_MADE_FROM, {"relation": relation}).scalars().all()
+    unhealed = [
+        fault
+        for name in names
+        for audited in audit_levels(database, name, until=until)
+        for fault in audited.unhealed
+    ]
+    if unhealed:
+        _log.error("nothing of %s is dropped: %d spans are miscounted", relation, len(unhealed))
+    return not unhealed
 
 
 def _in_chunks(conn: Connection, relation: str) -> bool:
@@ -90,27 +108,6 @@ def _is_hypertable(conn: Connection, relation: str) -> bool:
     if server_info(conn).timescaledb is None:
         return False
     return bool(conn.execute(_IS_HYPERTABLE, {"relation": relation}).scalar_one())
-
-
-def _hold_policies(conn: Connection, days: dict[str, int]) -> bool:
-    """Let no refresh look at more than what its source keeps; whether any had to be told."""
-    if not conn.execute(_HAS_POLICIES).scalar_one():
-        return False
-    told = False
-    for job_id, config in _wrong_policies(conn, days):
-        conn.execute(_ALTER_JOB, {"job": job_id, "config": json.dumps(config)})
-        told = True
-    return told
-
-
-def _wrong_policies(
-    conn: Connection, days: dict[str, int]
-) -> Iterator[tuple[int, dict[str, object]]]:
-    for row in conn.execute(_POLICIES).all():
-        kept = days.get(row.source)
-        wanted = f"{kept} days" if kept else None
-        if row.config.get("start_offset") != wanted:
-            yield row.job_id, row.config | {"start_offset": wanted}
 
 
 def forget_keys(conn: Connection, settings: Settings) -> int:
@@ -176,6 +173,7 @@ _BOUND = text("""
     WHERE isfinite(bound)
       AND bound > coalesce((SELECT since FROM retention WHERE relation = :relation), '-infinity')
 """)
+_MADE_FROM = text("SELECT name FROM level WHERE source = :relation ORDER BY place")
 _NOTE = text("""
     INSERT INTO retention (relation, since) VALUES (:relation, :since)
     ON CONFLICT (relation) DO UPDATE SET since = EXCLUDED.since
@@ -188,16 +186,6 @@ _IS_AGGREGATE = text("""
     SELECT EXISTS (SELECT FROM level WHERE name = :relation AND kept_by = 'timescaledb')
 """)
 _DROP_CHUNKS = text("SELECT public.drop_chunks(CAST(:relation AS regclass), older_than => :since)")
-_HAS_POLICIES = text("SELECT EXISTS (SELECT FROM level WHERE kept_by = 'timescaledb')")
-_POLICIES = text("""
-    SELECT job.id AS job_id, job.config, level.source
-    FROM _timescaledb_config.bgw_job AS job
-    JOIN _timescaledb_catalog.continuous_agg AS agg
-        ON agg.mat_hypertable_id = (job.config ->> 'mat_hypertable_id')::integer
-    JOIN level ON level.name = agg.user_view_name
-    WHERE job.proc_name = 'policy_refresh_continuous_aggregate'
-""")
-_ALTER_JOB = text("SELECT public.alter_job(:job, config => CAST(:config AS jsonb))")
 _FORGET_KEYS = text("""
     DELETE FROM prediction_key WHERE time < clock_timestamp() - make_interval(days => :days)
 """)

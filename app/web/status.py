@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from app.query.status import Freshness, duration, freshness
+from app.query.status import Freshness, duration, faults_in_words, freshness
 from app.store.edition import ServerInfo, server_info
 from app.store.migration import SchemaVersion, schema_version
 from app.web import markup as html
@@ -15,7 +15,16 @@ from app.web.question import Question, written
 from app.web.tables import nothing, table, tile
 from app.web.units import UNKNOWN, length, moment
 
-HEADS = ("level", "counts", "buckets_of", "learned_by", "clean_until")
+HEADS = (
+    "level",
+    "counts",
+    "buckets_of",
+    "learned_by",
+    "clean_until",
+    "audited_until",
+    "open_faults",
+    "healed_faults",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,8 @@ def show_levels(question: Question, found: State) -> list[Markup]:
         ("Learned by", "text"),
         ("Holds all that was received until", "text"),
         "Behind now",
+        ("Audited until", "text"),
+        ("Faults", "text"),
     ]
     rows = [
         [
@@ -66,11 +77,10 @@ def show_levels(question: Question, found: State) -> list[Markup]:
             html.Td(one.subject, className="text"),
             length(one.event_width),
             html.Td(one.learned_width, className="text"),
-            html.Td(
-                moment(question.local(one.clean_until)) if one.clean_until else "nothing yet",
-                className="text",
-            ),
+            _until(question, one.clean_until),
             _ago(found.freshness.asked_at, one.clean_until),
+            _until(question, one.audited_until),
+            html.Td(faults_in_words(one), className="text"),
         ]
         for one in found.freshness.levels
     ]
@@ -80,6 +90,11 @@ def show_levels(question: Question, found: State) -> list[Markup]:
             "Answers are exact all the same: what was received later is counted from its rows."
         ),
     ]
+
+
+def _until(question: Question, moment_: datetime | None) -> Markup:
+    words = moment(question.local(moment_)) if moment_ else "nothing yet"
+    return html.Td(words, className="text")
 
 
 def _ago(now: datetime, then: datetime | None) -> str:
@@ -101,8 +116,11 @@ def level_rows(_: Question, found: State) -> Rows:
     """A line per level."""
     yield HEADS
     for one in found.freshness.levels:
-        until = written(one.clean_until) if one.clean_until else None
-        yield [one.name, one.subject, one.event_width, one.learned_width, until]
+        until, audited = (
+            written(moment) if moment else None for moment in (one.clean_until, one.audited_until)
+        )
+        faults = (one.open_faults, one.healed_faults)
+        yield [one.name, one.subject, one.event_width, one.learned_width, until, audited, *faults]
 
 
 PAGE = Page(

@@ -7,20 +7,21 @@ import sys
 
 from app.config import Settings
 from app.errors import Unavailable
+from app.rollup import aggregates
 from app.rollup import fold as folding
-from app.rollup import refresh as refreshing
+from app.rollup.refresh import refresh
 from app.store.database import Database
 
 
 def main(url: str) -> None:
     folding.CLOCK_MARGIN = "0 s"
-    refreshing.OPTIONS = {"buckets_per_batch": 0}
+    aggregates.OPTIONS = {"buckets_per_batch": 0}
     database = Database.from_settings(Settings(database_url=url))
     sys.stdout.write("busy\n")
     sys.stdout.flush()
     while True:
         try:
-            refreshing.refresh(database)
+            refresh(database)
         except Unavailable:
             database.dispose()
 

@@ -4,10 +4,12 @@ import pytest
 from sqlalchemy import text
 
 from app.config import Settings
+from app.rollup import aggregates
 from app.rollup import fold as folding
-from app.rollup import refresh as refreshing
+from app.rollup.audit import audit_new
+from app.rollup.fold import fold
+from app.rollup.levels import levels
 from app.store.database import Database
-from tests.servers import edition
 
 SPANS = {"1 hour": "20 milliseconds", "1 day": "100 milliseconds", "1 month": "500 milliseconds"}
 
@@ -28,13 +30,6 @@ def shorten(conn):
             {"short": short, "ours": ours},
         )
     conn.execute(text("CALL build_levels()"))
-    if edition() == "community":
-        conn.execute(
-            text(
-                "SELECT alter_job(job_id, scheduled => false)"
-                " FROM timescaledb_information.jobs WHERE job_id >= 1000"
-            )
-        )
 
 
 def new_series(database):
@@ -43,12 +38,23 @@ def new_series(database):
         return list(conn.execute(NEW_SERIES).scalars())
 
 
+def fold_all(database, until=None):
+    """Fold and audit every level that TimescaleDB doesn't keep; returns what the folds did."""
+    with database.reading() as conn:
+        ours = [level for level in levels(conn) if level.folded]
+    done = []
+    for level in ours:
+        done.append(fold(database, level, until))
+        assert audit_new(database, level) == []
+    return [folded for folded in done if folded]
+
+
 @pytest.fixture
 def brisk(fresh_database_url, monkeypatch):
     """A database of this test's own, with short spans and no margin for clocks."""
     monkeypatch.setattr(folding, "CLOCK_MARGIN", "0 s")
     # a month in spans of milliseconds is more transactions than anybody wants
-    monkeypatch.setattr(refreshing, "OPTIONS", {"buckets_per_batch": 0})
+    monkeypatch.setattr(aggregates, "OPTIONS", {"buckets_per_batch": 0})
     database = Database.from_settings(Settings(database_url=fresh_database_url, pool_size=32))
     with database.writing() as conn:
         shorten(conn)

@@ -15,8 +15,8 @@ from sqlalchemy import text
 
 from app.config import Settings
 from app.errors import Unavailable
+from app.rollup import aggregates
 from app.rollup import fold as folding
-from app.rollup import refresh as refreshing
 from app.rollup.refresh import refresh
 from app.store.cluster import Cluster, running
 from app.store.database import Database
@@ -37,7 +37,7 @@ CLEAN = text("""
 def cluster(tmp_path, monkeypatch):
     """A server of this test's own, which it may kill. Commits are as durable as by default."""
     monkeypatch.setattr(folding, "CLOCK_MARGIN", "0 s")
-    monkeypatch.setattr(refreshing, "OPTIONS", {"buckets_per_batch": 0})
+    monkeypatch.setattr(aggregates, "OPTIONS", {"buckets_per_batch": 0})
     durable = dict.fromkeys(("fsync", "full_page_writes", "synchronous_commit"), "on")
     settings = server_settings() | durable
     return Cluster(directory=tmp_path, binaries=binaries(), settings=settings)

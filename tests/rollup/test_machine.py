@@ -13,10 +13,10 @@ from sqlalchemy import text
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Detection, Prediction
 from app.ingest.predictions import ingest_predictions
-from app.rollup.fold import fold
 from app.rollup.refresh import refresh
 from app.store.registry import ModelName
 from tests.oracle.plain import new_name
+from tests.rollup.conftest import fold_all
 from tests.rollup.plain import asked, differences, edges_of, raw_rows
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -167,7 +167,7 @@ class Story(RuleBasedStateMachine):
     @rule()
     def fold(self):
         """As the worker does; TimescaleDB's levels are refreshed the same way."""
-        fold(self.database)
+        fold_all(self.database)
 
     @rule()
     def refresh(self):

@@ -16,9 +16,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DataError
 
 from app.rollup import fold as folding
-from app.rollup.fold import fold
+from app.rollup import writers
 from app.rollup.refresh import refresh
-from tests.rollup.conftest import new_series
+from tests.rollup.conftest import fold_all, new_series
 from tests.servers import edition
 
 SECONDS = float(os.environ.get("TRUTHLINE_TEST_RACE_SECONDS", "6"))
@@ -115,15 +115,15 @@ class TestFolds:
     """What only our own fold has to do."""
 
     def test_a_fold_waits_for_a_writer_and_gives_up_on_a_stuck_one(self, brisk, monkeypatch):
-        monkeypatch.setattr(folding, "PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr(writers, "PATIENCE_SECONDS", 0.2)
         series = new_series(brisk)[0]
         with brisk.engine.connect() as stuck:
             stuck.execute(INSERT, {"series": series, "rows": 1})
-            assert not [done for done in fold(brisk) if done.level == "outcome_5m_1h"]
+            assert not [done for done in fold_all(brisk) if done.level == "outcome_5m_1h"]
             stuck.commit()
 
         time.sleep(0.05)
-        assert fold(brisk)[0].cells == 1
+        assert fold_all(brisk)[0].cells == 1
 
     def test_what_a_stopped_fold_did_is_undone(self, brisk, monkeypatch):
         series = new_series(brisk)[0]
@@ -133,7 +133,7 @@ class TestFolds:
         broken = text("SELECT 1 / 0 WHERE :level <> CAST(:target AS text)")
         monkeypatch.setattr(folding, "_MOVE_BOUND", broken)
         with pytest.raises(DataError, match="division by zero"):
-            fold(brisk)
+            fold_all(brisk)
 
         with brisk.reading() as conn:
             assert conn.execute(FOLDED).scalar_one() == 0
@@ -145,10 +145,10 @@ class TestFolds:
             with brisk.writing() as conn:
                 conn.execute(INSERT, {"series": series, "rows": 3})
 
-        Crowd(2).run(write, *[lambda: fold(brisk)] * 3)
+        Crowd(2).run(write, *[lambda: fold_all(brisk)] * 3)
 
         time.sleep(0.6)
-        fold(brisk)
+        fold_all(brisk)
         with brisk.reading() as conn:
             assert conn.execute(FOLDED).scalar_one() == conn.execute(ALL).scalar_one()
 
@@ -183,11 +183,11 @@ class TestFolds:
             # what is folded ends where the backdated rows are, so that both meet
             with brisk.reading() as conn:
                 now = conn.execute(text("SELECT clock_timestamp()")).scalar_one()
-            fold(brisk, now - timedelta(minutes=6, milliseconds=-random.randrange(300)))
+            fold_all(brisk, now - timedelta(minutes=6, milliseconds=-random.randrange(300)))
 
         Crowd(4).run(backdate, backdate, hold_back, read)
 
         assert wrong == []
-        fold(brisk)
+        fold_all(brisk)
         with brisk.reading() as conn:
             assert conn.execute(FOLDED).scalar_one() == conn.execute(ALL).scalar_one()

@@ -30,7 +30,9 @@ def test_a_level_is_behind_by_what_it_lacks(brisk):
     caught_up = levels_of(brisk)["outcome_5m_1h"]
     assert caught_up.cells == 1
     assert caught_up.lag == timedelta()
-    assert caught_up.in_words()[-1] == "0 min"
+    assert caught_up.in_words()[3] == "0 min"
+    assert caught_up.audited_until == caught_up.clean_until
+    assert (caught_up.open_faults, caught_up.healed_faults) == (0, 0)
 
     time.sleep(0.1)
     with brisk.writing() as conn:

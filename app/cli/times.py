@@ -1,0 +1,24 @@
+"""Moments on the command line: ISO 8601, UTC where no offset is given."""
+
+from datetime import UTC, datetime
+
+import click
+
+
+class _Moment(click.ParamType[datetime]):
+    """A moment, as datetime.fromisoformat reads it."""
+
+    name = "TIME"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Read it."""
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a time such as 2026-03-01T10:00Z", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+MOMENT = _Moment()

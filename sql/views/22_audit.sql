@@ -1,0 +1,80 @@
+-- The audit of levels: do the cells of a span hold every row they were made from?
+--
+-- An audit asks one additive question, cheap beside filling the level again: per learned span and
+-- series, how many rows has the source, and how many have the cells counted? Both are taken in one
+-- snapshot. A lost row makes the cells' number smaller, a doubled one larger.
+
+-- audit_goal: how far a level can be audited now: as far as it is filled, and no further than the
+-- level it is made from is clean.
+CREATE OR REPLACE FUNCTION truthline.audit_goal(level_name text) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT least(filled.filled_until, truthline_data.learned_start(
+                     level.learned_width, truthline.clean_until(level.source)))
+    FROM truthline_data.level JOIN truthline.filled_levels() AS filled USING (name)
+    WHERE level.name = level_name
+$$;
+COMMENT ON FUNCTION truthline.audit_goal(text) IS
+    'How far a level can be audited now.';
+
+-- audit: the spans of a level, of those in [since, until), whose cells don't hold what their source
+-- does.
+--
+-- Grain    one row per learned span that is wrong; none where all is right.
+-- Units    `n_rows` is the number of rows in the source, `n_counted` that in the cells: both of the
+--          series that differ.
+-- Cost     the rows or cells of the source in those spans, read once and grouped by series.
+CREATE OR REPLACE FUNCTION truthline.audit(
+    level_name text, since timestamptz DEFAULT '-infinity', until timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (learned_from timestamptz, learned_until timestamptz, n_rows bigint, n_counted bigint)
+LANGUAGE plpgsql STABLE AS $function$
+DECLARE
+    level truthline_data.level;
+    subject truthline_data.subject;
+    clock text;     -- of the source
+    counted text;   -- what one row or cell of the source counts
+    condition text; -- which of them
+    span text;      -- in the two clocks' bounds
+BEGIN
+    SELECT * INTO STRICT level FROM truthline_data.level AS l WHERE l.name = level_name;
+    SELECT * INTO STRICT subject FROM truthline_data.subject AS s WHERE s.name = level.subject;
+    SELECT greatest(audit.since, max(r.since)), least(audit.until, truthline.audit_goal(level_name))
+    INTO audit.since, audit.until FROM truthline_data.retention AS r WHERE r.relation = level.source;
+    IF level.source = subject.source THEN
+        SELECT 'received_at', 'count(*)', subject.condition INTO clock, counted, condition;
+    ELSE
+        SELECT 'learned', format('sum(%I)', subject.row_count), 'true' INTO clock, counted, condition;
+    END IF;
+    span := format('%%1$I >= %L AND %%1$I < %L', since, until);
+    RETURN QUERY EXECUTE format(
+        'SELECT learned, learned + $1, sum(of_source)::bigint, sum(of_level)::bigint FROM ('
+        '  SELECT learned, sum(of_source) AS of_source, sum(of_level) AS of_level FROM ('
+        '    SELECT truthline_data.learned_start($1, %I) AS learned, series_id, %s AS of_source,'
+        '           0 AS of_level FROM truthline_data.%I WHERE %s AND %s GROUP BY 1, 2'
+        '    UNION ALL'
+        '    SELECT learned, series_id, 0, sum(%I) FROM truthline_data.%I WHERE %s GROUP BY 1, 2'
+        '  ) AS side GROUP BY learned, series_id HAVING sum(of_source) <> sum(of_level)'
+        ') AS difference GROUP BY learned ORDER BY learned',
+        clock, counted, level.source, format(span, clock), condition,
+        subject.row_count, level.name, format(span, 'learned'))
+    USING level.learned_width;
+END
+$function$;
+COMMENT ON FUNCTION truthline.audit(text, timestamptz, timestamptz) IS
+    'Spans of a level whose cells do not hold the rows they were made from.';
+
+-- audits: what audits of each level have found so far.
+--
+-- Grain    one row per level.
+-- Units    every span before `audited_until` was audited at least once, NULL where none was; `open`
+--          counts the spans that are wrong now, `healed` those that were once.
+CREATE OR REPLACE FUNCTION truthline.audits()
+RETURNS TABLE (name text, audited_until timestamptz, open bigint, healed bigint)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT level.name, nullif(level.audited_until, '-infinity'),
+           count(fault.level) FILTER (WHERE healed_at IS NULL), count(healed_at)
+    FROM truthline_data.level
+    LEFT JOIN truthline_data.audit_fault AS fault ON fault.level = level.name
+    GROUP BY level.place, level.name, level.audited_until ORDER BY level.place
+$$;
+COMMENT ON FUNCTION truthline.audits() IS
+    'Until when each level was audited, and how many spans of it were found wrong.';
