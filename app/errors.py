@@ -12,6 +12,7 @@ TruthlineError
 ├── Forbidden               a known key without the right
 ├── InvalidGrant            a refresh token that can't be exchanged
 ├── UnsupportedGrant        another way to a token than a refresh token
+├── NotKept                 retention dropped the rows that the answer would be made of
 ├── UnknownModel
 ├── UnknownDeployment
 ├── UnknownSubscription
@@ -90,6 +91,10 @@ class InvalidGrant(TruthlineError):
 
 class UnsupportedGrant(TruthlineError):
     """Tokens are given for refresh tokens only."""
+
+
+class NotKept(TruthlineError):
+    """Rows that the answer would be made of were dropped by retention."""
 
 
 class UnknownModel(TruthlineError):

@@ -18,6 +18,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from sqlalchemy import Connection
 
 from app.api.access import database, needs
+from app.api.basis import exact_members, in_words, say_basis
 from app.api.body import read_message
 from app.api.grpc_gateway import GRPC_GATEWAY
 from app.api.h2o_schemas import (
@@ -36,6 +37,7 @@ from app.api.reference import takes_body
 from app.auth.keys import Role
 from app.errors import InvalidInput
 from app.ingest.fields import EARLIEST_TIME, RequiredName
+from app.query.basis import Moment, Reach, moment_of
 from app.query.deployments import (
     DeployedModel,
     Deployment,
@@ -43,8 +45,9 @@ from app.query.deployments import (
     deployment,
     deployments,
     total_predictions,
+    total_reach,
 )
-from app.query.health import Load, Spread, Volume, load, spreads, tenths
+from app.query.health import Load, Spread, Volume, health_reach, load, spreads, tenths
 from app.query.window import Window
 from app.store.registry import Kind
 
@@ -146,10 +149,12 @@ def get_deployments(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     window = Window(args.get("start") or min(EARLIEST_TIME, end - ONE_DAY), end)
     order = [(ORDERS[name], descending) for name, descending in args["order"]]
     with database().reading() as conn:
+        moment = moment_of(conn)
         page = deployments(
             conn, workspace_id=workspace_id, order=order, size=_size(args), offset=args["offset"]
         )
         total = total_predictions(conn, workspace_id=workspace_id, window=window)
+        say_basis(total_reach(conn, moment, workspace_id=workspace_id, window=window))
     return {
         "deployment": [_deployment(one) for one in page.deployments],
         "total_deployments": page.total,
@@ -226,21 +231,21 @@ def get_health(
     """
     window = _window(args.get("start"), args.get("end"))
     with database().reading() as conn:
-        asked = _Asked(conn, _first_model(conn, workspace_id, deployment_id), window)
-        volume, values = asked.load(), asked.spreads()
-    return {
+        asked = _ask(conn, workspace_id, deployment_id, window)
+        volume, values, reach = asked.load(), asked.spreads(), asked.reach()
+    return exact_members(reach) | {
         "total_predictions": volume.answered,
         "scoring_latency": volume.mean_latency_ms,
         "predictions": {
             "name": "Predictions Over Time",
-            "description": "",
+            "description": in_words(reach),
             "x_label": "Time",
             "y_label": "Predictions",
             "bin": [
                 {"x_min": one.start, "x_max": one.end, "y": one.answered} for one in volume.buckets
             ],
         },
-        "prediction_values": None if values is None else _box_plot(values),
+        "prediction_values": None if values is None else _box_plot(values, reach),
     }
 
 
@@ -261,12 +266,13 @@ def get_operational(
     """
     window = _window(args.get("start"), args.get("end"))
     with database().reading() as conn:
-        volume = _Asked(conn, _first_model(conn, workspace_id, deployment_id), window).load()
-    return {
+        asked = _ask(conn, workspace_id, deployment_id, window)
+        volume, reach = asked.load(), asked.reach()
+    return exact_members(reach) | {
         "average_latency": volume.mean_latency_ms,
-        "latency": _graph("Scoring Latency", "ms", volume.buckets, LATENCY),
-        "success": _graph("Successful Predictions", "Predictions", volume.buckets, SUCCESS),
-        "failed": _graph("Failed Predictions", "Predictions", volume.buckets, FAILED),
+        "latency": _graph("Scoring Latency", "ms", volume.buckets, LATENCY, reach),
+        "success": _graph("Successful Predictions", "Predictions", volume.buckets, SUCCESS, reach),
+        "failed": _graph("Failed Predictions", "Predictions", volume.buckets, FAILED, reach),
     }
 
 
@@ -298,8 +304,17 @@ class _Asked:
     """A question about a deployment's model, in tenths of a window."""
 
     conn: Connection
+    moment: Moment
     model: DeployedModel
     window: Window
+
+    def reach(self) -> Reach:
+        """What the answers rest on; headers say it too."""
+        reach = health_reach(
+            self.conn, self.moment, model=self.model, window=self.window, grid=tenths(self.window)
+        )
+        say_basis(reach)
+        return reach
 
     def load(self) -> Load:
         return load(
@@ -315,6 +330,10 @@ class _Asked:
         )
 
 
+def _ask(conn: Connection, workspace_id: int, name: str, window: Window) -> _Asked:
+    return _Asked(conn, moment_of(conn), _first_model(conn, workspace_id, name), window)
+
+
 def _first_model(conn: Connection, workspace_id: int, name: str) -> DeployedModel:
     return deployment(conn, workspace_id=workspace_id, name=name).model
 
@@ -325,23 +344,25 @@ SUCCESS: Measure = lambda one: one.answered  # noqa: E731
 FAILED: Measure = lambda one: one.failed  # noqa: E731
 
 
-def _graph(name: str, unit: str, buckets: Iterable[Volume], measure: Measure) -> dict[str, Any]:
+def _graph(
+    name: str, unit: str, buckets: Iterable[Volume], measure: Measure, reach: Reach
+) -> dict[str, Any]:
     """A line over time, with a point for each bucket of which the measure is known."""
     points = [(utc_time(one.start), measure(one)) for one in buckets]
     return {
         "name": name,
-        "description": "",
+        "description": in_words(reach),
         "x_label": "Time",
         "y_label": unit,
         "point": [{"x": x, "y": str(y)} for x, y in points if y is not None],
     }
 
 
-def _box_plot(values: Iterable[Spread]) -> dict[str, Any]:
+def _box_plot(values: Iterable[Spread], reach: Reach) -> dict[str, Any]:
     """One box per bin that holds values: minimum, quartiles and maximum."""
     return {
         "name": "Prediction Values",
-        "description": "",
+        "description": in_words(reach),
         "x_label": "Time",
         "y_label": "Value",
         "box": [_box(one) for one in values],
@@ -381,8 +402,9 @@ def post_export(workspace_id: int) -> dict[str, Any]:
         _instant("startDateTime", body.start_date_time), _instant("endDateTime", body.end_date_time)
     )
     with database().reading() as conn:
-        rows = export(_Asked(conn, _first_model(conn, workspace_id, body.deployment_id), window))
-    return {"result": {"data": _packed(rows)}}
+        asked = _ask(conn, workspace_id, body.deployment_id, window)
+        rows, reach = export(asked), asked.reach()
+    return {"result": {"data": _packed(_marked(rows, reach))}}
 
 
 Table = list[tuple[Any, ...]]
@@ -419,6 +441,14 @@ def _instant(name: str, text: str | None) -> datetime | None:
         return None if text is None else UtcInstant().deserialize(text)
     except ValidationError as error:
         raise InvalidInput(f"{name} {error.messages[0]}") from None
+
+
+def _marked(rows: Table, reach: Reach) -> Table:
+    """A table as it is, or with a column that says that it is not exact."""
+    if reach.exact:
+        return rows
+    head, *lines = rows
+    return [(*head, "exact"), *((*line, "false") for line in lines)]
 
 
 def _packed(rows: Table) -> str:

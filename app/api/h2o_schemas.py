@@ -4,6 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
+from app.api.basis import ExactSchema
 from app.api.numbers import UtcTime
 
 # What nobody tells this server: null, and not invented.
@@ -107,7 +108,7 @@ class BoxPlotSchema(PlotSchema):
     box = fields.List(fields.Nested(BoxSchema))
 
 
-class HealthSchema(Schema):
+class HealthSchema(ExactSchema):
     """Of the first model of a deployment."""
 
     total_predictions = fields.Integer(data_key="totalPredictions")
@@ -137,7 +138,7 @@ class GraphSchema(PlotSchema):
     point = fields.List(fields.Nested(PointSchema))
 
 
-class OperationalSchema(Schema):
+class OperationalSchema(ExactSchema):
     """Of the first model of a deployment."""
 
     uptime = fields.Float(**UNKNOWN)

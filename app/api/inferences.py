@@ -7,10 +7,12 @@ from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
 from app.api.access import database, needs
+from app.api.basis import RestsOnSchema, basis_members
 from app.api.numbers import UtcTime
 from app.api.parameters import Instant, Text
 from app.auth.keys import Role
 from app.errors import InvalidInput
+from app.query.basis import Counted, moment_of
 from app.query.inferences import (
     ClassStats,
     ModelStats,
@@ -19,8 +21,9 @@ from app.query.inferences import (
     inference_totals,
     model_stats,
     previous,
+    stats_reach,
 )
-from app.query.models import known_models
+from app.query.models import known_models, models_reach
 from app.query.window import Window
 
 PERIOD = timedelta(hours=24)
@@ -128,7 +131,7 @@ class ModelStatsSchema(TotalsSchema):
     classes = fields.List(fields.Nested(ClassSchema))
 
 
-class InferenceStatsSchema(Schema):
+class InferenceStatsSchema(RestsOnSchema):
     """A window beside the one of equal length before it; the busiest model first."""
 
     start = UtcTime(data_key="startTime")
@@ -153,7 +156,7 @@ class KnownModelSchema(Schema):
     errors = fields.Integer()
 
 
-class KnownModelsSchema(Schema):
+class KnownModelsSchema(RestsOnSchema):
     """The models of a workspace, by name."""
 
     start = UtcTime(data_key="startTime")
@@ -177,10 +180,12 @@ def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, An
         "selection": _selection(args),
     }
     with database().reading() as conn:
+        moment = moment_of(conn)
         totals = inference_totals(conn, **asked)
         models = model_stats(conn, fractions=FRACTIONS, **asked)
         classes = class_stats(conn, fractions=FRACTIONS, **asked)
-    return {
+        reach = stats_reach(conn, moment, quantiles=[Counted.SCORE, Counted.LATENCY], **asked)
+    return basis_members(reach) | {
         "start": window.start,
         "end": window.end,
         "before": previous(window).start,
@@ -197,8 +202,11 @@ def get_models(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """The models of the workspace, and how often they answered in a window"""
     window = _window(args)
     with database().reading() as conn:
+        moment = moment_of(conn)
         models = known_models(conn, workspace_id=workspace_id, window=window)
-    return {"start": window.start, "end": window.end, "models": models}
+        reach = models_reach(conn, moment, workspace_id=workspace_id, window=window)
+    members = {"start": window.start, "end": window.end, "models": models}
+    return members | basis_members(reach)
 
 
 def _window(args: dict[str, Any]) -> Window:

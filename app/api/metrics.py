@@ -10,11 +10,12 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from sqlalchemy import Connection
 
 from app.api.access import database, needs
+from app.api.basis import RestsOnSchema, basis_members
 from app.api.numbers import UtcTime
 from app.api.parameters import Instant, NotADuration, StrictArgs, Text, parse_go_duration
 from app.auth.keys import Role
 from app.errors import InvalidWindow
-from app.query.basis import Basis, basis_of, check_clocks
+from app.query.basis import Basis, Counted, Moment, basis_of, moment_of
 from app.query.classification import Average, ClassificationBucket, classification_metrics
 from app.query.models import Part, subject
 from app.query.regression import RegressionBucket, regression_metrics
@@ -166,26 +167,6 @@ class RegressionBucketSchema(BucketSchema):
     )
 
 
-class SnappedSchema(Schema):
-    """An edge that was moved, for the rows that could tell its sides apart are gone."""
-
-    asked = UtcTime()
-    answered = UtcTime()
-
-
-class FreshnessSchema(Schema):
-    """Of what age the answer is."""
-
-    as_of = UtcTime(
-        data_key="asOf", metadata={"description": "All that was stored by then is counted"}
-    )
-    clean_until = UtcTime(
-        data_key="cleanUntil",
-        allow_none=True,
-        metadata={"description": "What was received since was counted from its rows"},
-    )
-
-
 class PieceSchema(Schema):
     """What was read: a level or a raw table, over a span of when rows were received."""
 
@@ -195,14 +176,9 @@ class PieceSchema(Schema):
     rows = fields.Integer()
 
 
-class AnswerSchema(Schema):
+class AnswerSchema(RestsOnSchema):
     """Buckets, oldest first, and what they rest on."""
 
-    exact = fields.Boolean(
-        metadata={"description": "Whether this is the answer to the question as it was asked"}
-    )
-    snapped = fields.List(fields.Nested(SnappedSchema))
-    freshness = fields.Nested(FreshnessSchema)
     pieces = fields.List(
         fields.Nested(PieceSchema), data_key="explain", metadata={"description": "If asked for"}
     )
@@ -232,7 +208,7 @@ def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any
     """
     asked = _question(args)
     with database().reading() as conn:
-        check_clocks(conn, asked["grid"].zone, asked["as_of"])
+        moment = _settle_moment(conn, asked)
         buckets = classification_metrics(
             conn,
             database().registry,
@@ -240,7 +216,7 @@ def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any
             average=args["average"],
             **asked,
         )
-        basis = _basis(conn, args, asked, workspace_id, Kind.CLASSIFICATION)
+        basis = _basis(conn, args, asked, moment, workspace_id, Kind.CLASSIFICATION)
     return _answer(basis, [_classification(bucket) for bucket in buckets])
 
 
@@ -256,9 +232,9 @@ def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """
     asked = _question(args)
     with database().reading() as conn:
-        check_clocks(conn, asked["grid"].zone, asked["as_of"])
+        moment = _settle_moment(conn, asked)
         buckets = regression_metrics(conn, workspace_id=workspace_id, **asked)
-        basis = _basis(conn, args, asked, workspace_id, Kind.REGRESSION)
+        basis = _basis(conn, args, asked, moment, workspace_id, Kind.REGRESSION)
     return _answer(basis, [_regression(bucket) for bucket in buckets])
 
 
@@ -296,29 +272,39 @@ def _grid(width: timedelta | Calendar | None, align: str, zone: str) -> Grid:
     return fixed_grid(width, zone)
 
 
+def _settle_moment(conn: Connection, asked: dict[str, Any]) -> Moment:
+    """Ask for the moment that truths and predictions can both be counted at."""
+    moment = moment_of(
+        conn,
+        Counted.OUTCOME,
+        Counted.PREDICTION,
+        as_of=asked["as_of"],
+        zone=asked["grid"].zone,
+    )
+    asked["as_of"] = moment.as_of
+    return moment
+
+
 def _basis(
-    conn: Connection, args: dict[str, Any], asked: dict[str, Any], workspace_id: int, kind: Kind
+    conn: Connection,
+    args: dict[str, Any],
+    asked: dict[str, Any],
+    moment: Moment,
+    workspace_id: int,
+    kind: Kind,
 ) -> Basis:
     found = subject(
         conn, workspace_id=workspace_id, name=asked["name"], kind=kind, part=asked["part"]
     )
     question = bounds(asked["window"], asked["grid"], asked["as_of"])
-    return basis_of(conn, series=found.series, question=question, explained=args["explain"])
+    return basis_of(conn, moment, series=found.series, question=question, explained=args["explain"])
 
 
 def _answer(basis: Basis, buckets: list[dict[str, Any]]) -> dict[str, Any]:
     for bucket, (predictions, _) in zip(buckets, basis.requests, strict=True):
         bucket["predictions"] = predictions
         bucket["labelled_share"] = bucket["n"] / predictions if predictions else None
-    answer = {
-        "exact": basis.reach.exact,
-        "snapped": basis.reach.snapped,
-        "freshness": {
-            "as_of": basis.reach.as_of or basis.asked_at,
-            "clean_until": basis.clean_until,
-        },
-        "buckets": buckets,
-    }
+    answer = basis_members(basis.reach) | {"buckets": buckets}
     return answer if basis.pieces is None else answer | {"pieces": basis.pieces}
 
 

@@ -13,6 +13,7 @@ from marshmallow import Schema, ValidationError, fields
 from werkzeug.exceptions import HTTPException
 
 from app.api.access import database, needs, require_workspace, settings, workspace_of_key
+from app.api.basis import ExactSchema, vendor_members
 from app.api.body import read_message
 from app.api.numbers import Number
 from app.api.observe import count_rows
@@ -26,7 +27,15 @@ from app.errors import InvalidInput, TooLarge, TruthlineError
 from app.ingest.fields import RequiredName
 from app.ingest.metadata import ingest_metadata
 from app.ingest.predictions import ingest_predictions
-from app.query.inferences import ClassStats, Selection, Totals, class_stats, inference_totals
+from app.query.basis import Counted, moment_of
+from app.query.inferences import (
+    ClassStats,
+    Selection,
+    Totals,
+    class_stats,
+    inference_totals,
+    stats_reach,
+)
 from app.query.window import Window
 
 blp = Blueprint("roboflow", __name__, description="Roboflow's inference stats")
@@ -260,8 +269,11 @@ class RowSchema(Schema):
     prev_model_num_inferences = fields.Integer(allow_none=True)
 
 
-class StatsSchema(Schema):
-    """Both periods in total, and class by class. `prev_` is the period of equal length before."""
+class StatsSchema(ExactSchema):
+    """Both periods in total, and class by class. `prev_` is the period of equal length before.
+
+    What the answer rests on is there where it is not exact.
+    """
 
     num_inferences = fields.Integer()
     prev_num_inferences = fields.Integer()
@@ -288,9 +300,12 @@ def get_inference_stats(args: dict[str, Any], workspace: str, workspace_id: int)
         "selection": _selection(args),
     }
     with database().reading() as conn:
+        moment = moment_of(conn)
         totals = inference_totals(conn, **asked)
         rows = class_stats(conn, **asked)
-    return _totals(totals) | {"inference_stats": [_row(row) for row in rows]}
+        reach = stats_reach(conn, moment, quantiles=[Counted.SCORE], **asked)
+    numbers = _totals(totals) | {"inference_stats": [_row(row) for row in rows]}
+    return numbers | vendor_members(reach)
 
 
 def _selection(args: dict[str, Any]) -> Selection:

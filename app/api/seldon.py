@@ -13,6 +13,7 @@ from flask_smorest import Blueprint
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from app.api.access import database, needs
+from app.api.basis import ExactSchema, vendor_members
 from app.api.body import read_message
 from app.api.grpc_gateway import GRPC_GATEWAY
 from app.api.numbers import Float32, UtcTime
@@ -30,8 +31,10 @@ from app.errors import (
 )
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.fields import MAX_BATCH_INDEX, Name, RequiredName, Value
+from app.query.basis import moment_of
 from app.query.classification import ClassificationBucket, classification_metrics
-from app.query.regression import RegressionBucket, regression_metrics
+from app.query.models import truths_reach
+from app.query.regression import regression_metrics
 from app.query.window import Grid, Window
 from app.store.registry import Kind, ModelName
 from app.store.subscriptions import (
@@ -98,8 +101,8 @@ class ClassificationElementSchema(Schema):
     specificity = Float32()
 
 
-class ClassificationMetricsSchema(Schema):
-    """Buckets, oldest first."""
+class ClassificationMetricsSchema(ExactSchema):
+    """Buckets, oldest first; and what they rest on, where it isn't all that is asked for."""
 
     metrics = fields.List(fields.Nested(ClassificationElementSchema))
 
@@ -113,8 +116,8 @@ class RegressionElementSchema(Schema):
     root_mean_squared_error = Float32(data_key="rootMeanSquaredError")
 
 
-class RegressionMetricsSchema(Schema):
-    """Buckets, oldest first."""
+class RegressionMetricsSchema(ExactSchema):
+    """Buckets, oldest first; and what they rest on, where it isn't all that is asked for."""
 
     metrics = fields.List(fields.Nested(RegressionElementSchema))
 
@@ -125,24 +128,27 @@ class RegressionMetricsSchema(Schema):
 @blp.response(200, ClassificationMetricsSchema)
 def get_classification_metrics(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """Accuracy, precision, recall, specificity, F1 and confusion matrix over time"""
-    question = _question(args)
+    asked = {"workspace_id": workspace_id, **_question(args)}
     with database().reading() as conn:
-        buckets = classification_metrics(
-            conn, database().registry, workspace_id=workspace_id, **question
-        )
-    return {"metrics": [_classification_element(bucket) for bucket in buckets]}
+        moment = moment_of(conn)
+        buckets = classification_metrics(conn, database().registry, **asked)
+        reach = truths_reach(conn, moment, kind=Kind.CLASSIFICATION, **asked)
+    elements = [_classification_element(bucket) for bucket in buckets]
+    return {"metrics": elements} | vendor_members(reach)
 
 
 @blp.route("/metrics/pipeline/regression")
 @needs(Role.READ)
 @blp.arguments(MetricsArgs, location="query")
 @blp.response(200, RegressionMetricsSchema)
-def get_regression_metrics(
-    args: dict[str, Any], workspace_id: int
-) -> dict[str, list[RegressionBucket]]:
+def get_regression_metrics(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """Mean absolute, mean squared and root mean squared error over time"""
+    asked = {"workspace_id": workspace_id, **_question(args)}
     with database().reading() as conn:
-        return {"metrics": regression_metrics(conn, workspace_id=workspace_id, **_question(args))}
+        moment = moment_of(conn)
+        buckets = regression_metrics(conn, **asked)
+        reach = truths_reach(conn, moment, kind=Kind.REGRESSION, **asked)
+    return {"metrics": buckets} | vendor_members(reach)
 
 
 def _question(args: dict[str, Any]) -> dict[str, Any]:

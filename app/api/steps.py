@@ -13,7 +13,7 @@ from app.api.parameters import Instant, StrictArgs, Text, check_name
 from app.api.reference import takes_body
 from app.auth.keys import Role
 from app.ingest.executions import ToldOfExecution, tell_execution
-from app.query.basis import check_clocks
+from app.query.basis import moment_of
 from app.query.executions import Execution, ExecutionPage, execution, executions
 from app.query.steps import (
     Slice,
@@ -206,7 +206,7 @@ def get_steps(args: dict[str, Any], workspace_id: int) -> dict[str, list[StepBuc
     """
     asked = buckets_of(args)
     with database().reading() as conn:
-        check_clocks(conn, asked["grid"].zone, None)
+        moment_of(conn, zone=asked["grid"].zone)
         return {"buckets": over_time(conn, **_metric(args, workspace_id), **asked)}
 
 
@@ -218,7 +218,7 @@ def get_steps_by_execution(args: dict[str, Any], workspace_id: int) -> SummaryPa
     """A step metric over executions: count, mean, least, greatest and last value of each"""
     asked: dict[str, Any] = {name: args.get(name) for name in ("as_of", "size", "offset")}
     with database().reading() as conn:
-        check_clocks(conn, "UTC", asked["as_of"])
+        moment_of(conn, as_of=asked["as_of"])
         return over_executions(conn, **_metric(args, workspace_id), **asked)
 
 

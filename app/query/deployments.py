@@ -12,7 +12,8 @@ from operator import attrgetter
 from sqlalchemy import Connection, text
 
 from app.errors import UnknownDeployment
-from app.query.window import Window
+from app.query.basis import Counted, Moment, Reach, reach_of
+from app.query.window import Grid, Window, bounds
 from app.store.registry import Kind
 
 
@@ -112,6 +113,13 @@ def total_predictions(conn: Connection, *, workspace_id: int, window: Window) ->
     return count
 
 
+def total_reach(conn: Connection, moment: Moment, *, workspace_id: int, window: Window) -> Reach:
+    """What that number rests on."""
+    series = conn.execute(_SERIES, {"workspace_id": workspace_id}).scalars().all()
+    question = bounds(window, Grid(), None)
+    return reach_of(conn, moment, series=series, questions=[(question, [Counted.PREDICTION])])
+
+
 def _find(conn: Connection, workspace_id: int, name: str | None = None) -> list[Deployment]:
     found: dict[str, list[DeployedModel]] = {}
     for row in conn.execute(_DEPLOYED, {"workspace_id": workspace_id, "name": name}):
@@ -134,9 +142,13 @@ _DEPLOYED = text("""
     GROUP BY series.deployment, model.id
     ORDER BY min(series.id)
 """)
-_TOTAL = text("""
+_DEPLOYED_SERIES = """
+    SELECT series.id FROM series JOIN model ON model.id = series.model_id
+    WHERE model.workspace_id = :workspace_id AND series.deployment <> ''
+"""
+_SERIES = text(_DEPLOYED_SERIES)
+_TOTAL = text(f"""
     SELECT n FROM truthline.prediction_volume(
-        ARRAY(SELECT series.id FROM series JOIN model ON model.id = series.model_id
-              WHERE model.workspace_id = :workspace_id AND series.deployment <> ''),
+        ARRAY({_DEPLOYED_SERIES}),
         CAST(:start AS timestamptz), CAST(:end AS timestamptz))
 """)

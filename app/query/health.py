@@ -9,7 +9,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, text
 
+from app.query.basis import Counted, Moment, Reach, reach_of
+from app.query.deployments import DeployedModel
 from app.query.window import BOUNDS, MICROSECOND, Grid, Window, bounds
+from app.store.registry import Kind
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PARTS = 10
@@ -83,6 +86,15 @@ def spreads(
     """
     rows = conn.execute(_SPREADS, bounds(window, grid, as_of) | {"series": list(series)})
     return [Spread(row[0], row[1], row[2], tuple(row[3])) for row in rows]
+
+
+def health_reach(
+    conn: Connection, moment: Moment, *, model: DeployedModel, window: Window, grid: Grid
+) -> Reach:
+    """What the load of a deployed model rests on, and its spreads if it predicts values."""
+    counted = [Counted.PREDICTION, *([Counted.SCORE] if model.kind is Kind.REGRESSION else [])]
+    question = bounds(window, grid, moment.as_of)
+    return reach_of(conn, moment, series=model.series, questions=[(question, counted)])
 
 
 _LOAD = text(f"""

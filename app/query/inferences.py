@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, text
+from psycopg.errors import NoDataFound
+from sqlalchemy import Connection, TextClause, text
+from sqlalchemy.exc import DBAPIError
 
-from app.errors import InvalidWindow
-from app.query.window import Window
+from app.errors import InvalidWindow, NotKept
+from app.query.basis import Counted, Moment, Reach, reach_of
+from app.query.window import Grid, Window, bounds
 
 Number = TypeVar("Number", int | None, float | None, int, float)
 MEDIAN = (0.5,)
@@ -116,8 +119,9 @@ def inference_totals(
 
     Raises:
         InvalidWindow: there is no window of this length before it.
+        NotKept: rows that a metadata field needs were dropped.
     """
-    row = conn.execute(_TOTALS, _asked(workspace_id, window, selection)).one()
+    (row,) = _rows(conn, _TOTALS, _asked(workspace_id, window, selection))
     return Totals(*pairs(row))
 
 
@@ -136,7 +140,7 @@ def class_stats(
     """
     asked = _asked(workspace_id, window, selection) | {"fractions": list(fractions)}
     return [
-        ClassStats(*row[:4], *pairs(row[4:14]), *row[14:]) for row in conn.execute(_CLASSES, asked)
+        ClassStats(*row[:4], *pairs(row[4:14]), *row[14:]) for row in _rows(conn, _CLASSES, asked)
     ]
 
 
@@ -153,9 +157,30 @@ def model_stats(
     Shape and cost: as of `class_stats`.
     """
     asked = _asked(workspace_id, window, selection) | {"fractions": list(fractions)}
-    return [
-        ModelStats(*row[:3], *pairs(row[3:9]), *row[9:]) for row in conn.execute(_MODELS, asked)
-    ]
+    return [ModelStats(*row[:3], *pairs(row[3:9]), *row[9:]) for row in _rows(conn, _MODELS, asked)]
+
+
+def stats_reach(
+    conn: Connection,
+    moment: Moment,
+    *,
+    workspace_id: int,
+    window: Window,
+    selection: Selection = ALL,
+    quantiles: Sequence[Counted] = (),
+) -> Reach:
+    """What such an answer rests on, with the quantiles that it has of the window.
+
+    Rows that have a metadata field are all there, or there is no answer.
+    """
+    if selection.field is not None:
+        return Reach(moment, [], None)
+    asked = _asked(workspace_id, window, selection)
+    series = conn.execute(_SERIES, asked).scalar_one()
+    both = bounds(*periods(window), None)
+    own = bounds(window, Grid(), None)
+    questions = [(both, [Counted.PREDICTION]), (own, quantiles)]
+    return reach_of(conn, moment, series=series, questions=questions)
 
 
 def pairs(numbers: Sequence[Any]) -> list[Compared[Any]]:
@@ -175,6 +200,29 @@ def previous(window: Window) -> Window:
         raise InvalidWindow("the window is too long: there is none of its length before") from None
 
 
+def periods(window: Window) -> tuple[Window, Grid]:
+    """A window and the one before it, as the two buckets of a grid.
+
+    Raises:
+        InvalidWindow: as `previous`.
+    """
+    return Window(previous(window).start, window.end), Grid(window.length, window.start)
+
+
+def _rows(conn: Connection, statement: TextClause, asked: dict[str, Any]) -> Sequence[Any]:
+    """Rows of an answer.
+
+    Raises:
+        NotKept: the rows that it would be made of were dropped.
+    """
+    try:
+        return conn.execute(statement, asked).all()
+    except DBAPIError as error:
+        if isinstance(error.orig, NoDataFound):
+            raise NotKept(error.orig.diag.message_primary) from None
+        raise
+
+
 def _asked(workspace_id: int, window: Window, selection: Selection) -> dict[str, Any]:
     previous(window)
     return {
@@ -191,6 +239,7 @@ _ASKED = (
     ":workspace, CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:models AS text[]),"
     " CAST(:field AS text), CAST(:value AS text)"
 )
+_SERIES = text("SELECT truthline.workspace_series(:workspace, CAST(:models AS text[]))")
 _TOTALS = text(f"SELECT * FROM truthline.inference_totals({_ASKED})")
 _CLASSES = text(f"SELECT * FROM truthline.inference_stats({_ASKED}, CAST(:fractions AS float8[]))")
 _MODELS = text(f"SELECT * FROM truthline.model_stats({_ASKED}, CAST(:fractions AS float8[]))")

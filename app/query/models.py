@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import Connection, select, text
 
 from app.errors import UnknownModel, WrongKind
-from app.query.window import Window
+from app.query.basis import Counted, Moment, Reach, reach_of
+from app.query.window import Grid, Window, bounds
 from app.store.registry import Kind, Model, ModelName, find_models
 from app.store.tables import series
 
@@ -48,6 +49,22 @@ def subject(
     if model.kind not in (kind, None):
         raise WrongKind(f"model {name} does {model.kind}, not {kind}")
     return Subject(model, _series(conn, model, name, part))
+
+
+def truths_reach(
+    conn: Connection,
+    moment: Moment,
+    *,
+    workspace_id: int,
+    name: ModelName,
+    kind: Kind,
+    window: Window,
+    grid: Grid,
+) -> Reach:
+    """What metrics with truths rest on. Errors are those of `subject`."""
+    found = subject(conn, workspace_id=workspace_id, name=name, kind=kind)
+    question = bounds(window, grid, moment.as_of)
+    return reach_of(conn, moment, series=found.series, questions=[(question, [Counted.OUTCOME])])
 
 
 def series_of_part(
@@ -120,6 +137,7 @@ class KnownModel:
     """A model of a workspace: when it was first and last seen, and how often in a window.
 
     `kind` is None while nothing but feedback came; `inferences` were answered, `errors` failed.
+    Where the first or last prediction itself was dropped, the beginning of its hour is known.
     """
 
     namespace: str
@@ -143,6 +161,14 @@ def known_models(conn: Connection, *, workspace_id: int, window: Window) -> list
     return [KnownModel(*row) for row in conn.execute(_MODELS, asked)]
 
 
+def models_reach(conn: Connection, moment: Moment, *, workspace_id: int, window: Window) -> Reach:
+    """What the counts of `known_models` rest on."""
+    series = conn.execute(_SERIES, {"workspace": workspace_id}).scalar_one()
+    question = bounds(window, Grid(), None)
+    return reach_of(conn, moment, series=series, questions=[(question, [Counted.PREDICTION])])
+
+
+_SERIES = text("SELECT truthline.workspace_series(:workspace)")
 _MODELS = text("""
     SELECT * FROM truthline.models(:workspace, CAST(:start AS timestamptz),
                                    CAST(:end AS timestamptz))

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from app.query.basis import Counted, Moment, Reach, reach_of
 from app.query.inferences import Compared, error_rate, pairs, previous
 from app.query.window import BOUNDS, Grid, Window, bounds
 from app.store.registry import Kind, ModelName
@@ -63,6 +64,17 @@ def overview(
     return [_model(row) for row in conn.execute(_OVERVIEW, asked)]
 
 
+def overview_reach(
+    conn: Connection, moment: Moment, *, workspace_id: int, window: Window, grid: Grid
+) -> Reach:
+    """What such an answer rests on, in the buckets of both periods."""
+    series = conn.execute(_SERIES, {"workspace": workspace_id}).scalar_one()
+    counted = (Counted.PREDICTION, Counted.OUTCOME)
+    halves = (previous(window), window)
+    questions = [(bounds(half, grid, moment.as_of), counted) for half in halves]
+    return reach_of(conn, moment, series=series, questions=questions)
+
+
 def _model(row: Row[Any]) -> ModelOverview:
     kind = None if row.kind is None else Kind(row.kind)
     inferences, errors, latency, truths, headline = pairs(row[4:14])
@@ -80,4 +92,5 @@ def _model(row: Row[Any]) -> ModelOverview:
     )
 
 
+_SERIES = text("SELECT truthline.workspace_series(:workspace)")
 _OVERVIEW = text(f"SELECT * FROM truthline.overview(:workspace, {BOUNDS})")

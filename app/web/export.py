@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 from app.errors import InvalidInput
 from app.store.database import Database
+from app.web.basis import look_at, marked
 from app.web.pages import PANELS
-from app.web.panels import Look
 from app.web.question import Question
 
 
 def as_csv(database: Database, name: str, search: str, workspace_id: int) -> str:
-    """A panel's rows, the heads first; empty cells are not known.
+    """A panel's rows, the heads first; empty cells are not known. Each says what it rests on.
 
     Raises:
         InvalidInput: no panel of that name has rows, or the query says what can't be answered.
@@ -23,7 +23,10 @@ def as_csv(database: Database, name: str, search: str, workspace_id: int) -> str
         raise InvalidInput("there is no such table")
     question = Question.read(search, datetime.now(UTC))
     with database.reading() as conn:
-        found = panel.find(Look(conn, database.registry, workspace_id, question))
+        look = look_at(conn, database.registry, workspace_id, question)
+        found = panel.find(look)
+        reach = panel.rests_on(look) if panel.rests_on else None
+    rows = panel.rows(question, found)
     text = io.StringIO()
-    csv.writer(text).writerows(panel.rows(question, found))
+    csv.writer(text).writerows(marked(rows, reach) if reach else rows)
     return text.getvalue()

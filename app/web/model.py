@@ -8,18 +8,18 @@ from dash import html as dash_html
 from dash.development.base_component import Component
 from markupsafe import Markup
 
-from app.query.basis import Basis, basis_of
+from app.query.basis import Reach
 from app.query.health import Load, load
-from app.query.inferences import Compared, error_rate, previous
+from app.query.inferences import Compared, error_rate, periods
 from app.query.models import Portrait, portrait
-from app.query.window import Grid, Window, bounds
 from app.web import markup as html
 from app.web import quality, traffic, versions
+from app.web.basis import BOTH, in_words, reach_within, series_of
 from app.web.markup import drawn
 from app.web.panels import Look, Page, Panel, Part
 from app.web.question import EVERY, Question
 from app.web.tables import compared, tile
-from app.web.units import Good, Unit, moment
+from app.web.units import Good, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Summary:
     portrait: Portrait
     load: Load
     qualities: Sequence[quality.Bucket]
-    basis: Basis
+    reach: Reach
 
 
 def find_summary(look: Look) -> Summary:
@@ -41,14 +41,13 @@ def find_summary(look: Look) -> Summary:
     """
     asked = look.question
     found = portrait(look.conn, workspace_id=look.workspace_id, name=asked.model)
-    both = Window(previous(asked.window).start, asked.window.end)
-    halves = Grid(asked.window.length, asked.window.start)
-    series = quality.series_of(look)
+    both, halves = periods(asked.window)
+    series = series_of(look)
     return Summary(
         found,
         load(look.conn, series=series, window=both, grid=halves, as_of=asked.as_of),
         quality.metrics(look, found.kind, both, halves),
-        basis_of(look.conn, series=series, question=bounds(asked.window, Grid(), asked.as_of)),
+        reach_within(look, both, halves, BOTH),
     )
 
 
@@ -60,7 +59,7 @@ def show_summary(question: Question, found: Summary) -> list[Part]:
             className="model-head",
         ),
         html.Dl([*_quality_tiles(found), *_load_tiles(found.load)], className="tiles"),
-        html.P(_rests_on(question, found.basis), className="quiet basis"),
+        html.P(in_words(question, found.reach), className="quiet basis"),
     ]
 
 
@@ -122,20 +121,6 @@ def _load_tiles(found: Load) -> Iterator[Markup]:
     yield tile("Inferences", compared(answered, Unit.COUNT))
     yield tile("Error rate", compared(error_rate(answered, failed), Unit.SHARE, Good.DOWN))
     yield tile("Mean latency", compared(latency, Unit.MILLISECONDS, Good.DOWN))
-
-
-def _rests_on(question: Question, basis: Basis) -> str:
-    """What the numbers rest on, in words."""
-    until = question.local(basis.reach.as_of or basis.asked_at)
-    said = f"{'As known at' if question.as_of else 'All that was stored by'} {moment(until)}"
-    if basis.reach.exact:
-        return f"{said}, exact to the last row."
-    moved = ", ".join(
-        f"{moment(question.local(one.asked))} to {moment(question.local(one.answered))}"
-        for one in basis.reach.snapped
-    )
-    reason = "; older rows are dropped"
-    return f"{said}, not exact: moved {moved}{reason}." if moved else f"{said}, not exact{reason}."
 
 
 PAGE = Page(

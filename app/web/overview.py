@@ -10,11 +10,13 @@ import dash_mantine_components as dmc
 from markupsafe import Markup
 
 from app.errors import InvalidInput
+from app.query.basis import Reach
 from app.query.inferences import Totals, inference_totals
-from app.query.overview import ModelOverview, overview
+from app.query.overview import ModelOverview, overview, overview_reach
 from app.query.window import Grid
 from app.store.registry import Kind, ModelName
 from app.web import markup as html
+from app.web.basis import of_totals
 from app.web.panels import Look, Page, Panel, Part, Rows
 from app.web.question import DAY, Question, automatic_interval, common, grid_of, query
 from app.web.tables import change, compared, labelled, nothing, sparkline, table, tile
@@ -35,13 +37,15 @@ NO_MODELS = (
     " Seldon's, H2O's or Roboflow's that your models already use."
 )
 
+TOTALS_ARE_OF_NOW = "Totals are as they are now; the models below are as of the moment asked for."
+
 
 def find_totals(look: Look) -> Totals:
     """All inferences of the workspace."""
     return inference_totals(look.conn, workspace_id=look.workspace_id, window=look.question.window)
 
 
-def show_totals(_: Question, found: Totals) -> Markup:
+def show_totals(question: Question, found: Totals) -> list[Markup]:
     """Four numbers."""
     tiles = (
         tile("Inferences", compared(found.inferences, Unit.COUNT)),
@@ -49,7 +53,8 @@ def show_totals(_: Question, found: Totals) -> Markup:
         tile("Mean latency per output", compared(found.latency, Unit.SECONDS, Good.DOWN)),
         tile("Mean confidence", compared(found.confidence, Unit.SHARE)),
     )
-    return html.Dl(tiles, className="tiles")
+    shown = html.Dl(tiles, className="tiles")
+    return [shown, nothing(TOTALS_ARE_OF_NOW)] if question.as_of else [shown]
 
 
 def find_models(look: Look) -> list[ModelOverview]:
@@ -61,6 +66,18 @@ def find_models(look: Look) -> list[ModelOverview]:
         window=asked.window,
         grid=sparks(asked),
         as_of=asked.as_of,
+    )
+
+
+def models_rest_on(look: Look) -> Reach:
+    """What the models' numbers rest on."""
+    asked = look.question
+    return overview_reach(
+        look.conn,
+        look.moment,
+        workspace_id=look.workspace_id,
+        window=asked.window,
+        grid=sparks(asked),
     )
 
 
@@ -231,7 +248,7 @@ PAGE = Page(
     "/",
     "Models",
     (
-        Panel("totals", "", find_totals, show_totals),
-        Panel("models", "Models", find_models, show_models, model_rows),
+        Panel("totals", "", find_totals, show_totals, rests_on=of_totals),
+        Panel("models", "Models", find_models, show_models, model_rows, models_rest_on),
     ),
 )

@@ -19,9 +19,10 @@ from markupsafe import Markup
 from app.errors import TruthlineError
 from app.store.database import Database
 from app.web import markup, shell
+from app.web.basis import in_words, look_at
 from app.web.markup import drawn
 from app.web.pages import PAGES
-from app.web.panels import Look, Page, Panel, Part
+from app.web.panels import Page, Panel, Part, Shown
 from app.web.question import EVERY, REFRESHES, Question, members_of, query
 from app.web.routes import WORKSPACE
 from app.web.tables import labelled
@@ -207,18 +208,27 @@ def shown(database: Database, panel: Panel[Any], search: str) -> list[Component]
     try:
         question = Question.read(search, datetime.now(UTC))
         with database.reading() as conn:
-            look = Look(conn, database.registry, flask.request.environ[WORKSPACE], question)
+            workspace_id = flask.request.environ[WORKSPACE]
+            look = look_at(conn, database.registry, workspace_id, question)
             found = panel.find(look)
-        parts = panel.show(question, found)
+            reach = panel.rests_on(look) if panel.rests_on else None
+        parts = _listed(panel.show(question, found))
+        if parts and reach and not reach.exact:
+            parts.append(markup.P(in_words(question, reach), className="quiet basis", role="note"))
     except TruthlineError as error:
-        parts = _refusal(sentence(error))
+        parts = [_refusal(sentence(error))]
     except Exception:  # noqa: BLE001 - whatever it is, it is logged, and the other panels stand
         _log.exception("panel %s failed", panel.name)
-        parts = _refusal(CRASHED)
+        parts = [_refusal(CRASHED)]
     if parts is None:
         return []
-    listed = [parts] if isinstance(parts, Markup | Component) else parts
-    return [_component(part) for part in (*_title(panel, search), *listed)]
+    return [_component(part) for part in (*_title(panel, search), *parts)]
+
+
+def _listed(parts: Shown) -> list[Part] | None:
+    if parts is None:
+        return None
+    return [parts] if isinstance(parts, Markup | Component) else list(parts)
 
 
 def _component(part: Part) -> Component:

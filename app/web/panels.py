@@ -8,6 +8,7 @@ from dash.development.base_component import Component
 from markupsafe import Markup
 from sqlalchemy import Connection
 
+from app.query.basis import Moment, Reach
 from app.store.registry import Registry
 from app.web.question import Question
 
@@ -20,19 +21,24 @@ Rows = Iterator[Sequence[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Who looks at what: one snapshot of the database, a workspace, and what is asked."""
+    """Who looks at what: one snapshot of the database, a workspace, and what is asked.
+
+    The question's moment is one that can be answered for.
+    """
 
     conn: Connection
     registry: Registry
     workspace_id: int
     question: Question
+    moment: Moment
 
 
 @dataclass(frozen=True, slots=True)
 class Panel(Generic[Found]):
     """`find` asks the questions, `show` draws the answer, `rows` are its CSV, the heads first.
 
-    A panel that has nothing to say of this kind of model shows None, and isn't there.
+    A panel that has nothing to say of this kind of model shows None, and isn't there. `rests_on`
+    asks what is left of what the answer needs; None where retention changes nothing.
     """
 
     name: str
@@ -40,6 +46,7 @@ class Panel(Generic[Found]):
     find: Callable[[Look], Found]
     show: Callable[[Question, Found], Shown]
     rows: Callable[[Question, Found], Rows] | None = None
+    rests_on: Callable[[Look], Reach] | None = None
 
 
 @dataclass(frozen=True, slots=True)

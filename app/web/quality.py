@@ -8,13 +8,15 @@ from typing import Any
 from markupsafe import Markup
 
 from app.errors import InvalidInput
+from app.query.basis import Counted, Reach
 from app.query.classification import Average, ClassificationBucket, classification_metrics
-from app.query.models import portrait, series_of_part
+from app.query.models import portrait
 from app.query.regression import RegressionBucket, regression_metrics
 from app.query.window import Grid, Window, average_length
 from app.store.registry import Kind
 from app.web import charts
 from app.web import markup as html
+from app.web.basis import of_window, reach_within
 from app.web.panels import Look, Panel, Part, Rows
 from app.web.question import INTERVALS, Question, query, written
 from app.web.tables import nothing, table, tile
@@ -62,18 +64,6 @@ class Quality:
 
     kind: Kind | None
     buckets: Sequence[Bucket]
-
-
-def series_of(look: Look) -> list[int]:
-    """The series of the part of a model that is looked at.
-
-    Raises:
-        UnknownModel: the workspace has no such model, or nothing of that part.
-    """
-    asked = look.question
-    return series_of_part(
-        look.conn, workspace_id=look.workspace_id, name=asked.model, part=asked.part
-    )
 
 
 def metrics(look: Look, kind: Kind | None, window: Window, grid: Grid) -> Sequence[Bucket]:
@@ -172,17 +162,27 @@ def find_bucket(look: Look) -> Chosen:
     asked, kind = look.question, kind_of(look)
     if asked.bucket is None:
         return Chosen(kind, next(iter(metrics(look, kind, asked.window, Grid())), None))
-    reach = 2 * average_length(INTERVALS[asked.interval])
-    near = Window(
-        max(asked.window.start, asked.bucket - reach), min(asked.window.end, asked.bucket + reach)
-    )
-    buckets = metrics(look, kind, near, asked.grid)
+    buckets = metrics(look, kind, *_near(asked, asked.bucket))
     place = next((i for i, one in enumerate(buckets) if _holds(one, asked.bucket)), None)
     if place is None:
         return Chosen(kind, None)
     before = buckets[place - 1].start if place else None
     after = buckets[place + 1].start if place + 1 < len(buckets) else None
     return Chosen(kind, buckets[place], before, after)
+
+
+def _near(asked: Question, bucket: datetime) -> tuple[Window, Grid]:
+    """Some buckets on either side of one."""
+    reach = 2 * average_length(INTERVALS[asked.interval])
+    start, end = asked.window.start, asked.window.end
+    return Window(max(start, bucket - reach), min(end, bucket + reach)), asked.grid
+
+
+def bucket_rests_on(look: Look) -> Reach:
+    """What the bucket rests on, or one beside it."""
+    asked = look.question
+    where = _near(asked, asked.bucket) if asked.bucket else (asked.window, Grid())
+    return reach_within(look, *where, (Counted.OUTCOME,))
 
 
 def show_bucket(question: Question, found: Chosen) -> list[Markup]:
@@ -290,5 +290,12 @@ def bucket_rows(_: Question, found: Chosen) -> Rows:
         yield from over_time_rows(_, Quality(found.kind, [bucket]))
 
 
-OVER_TIME = Panel("quality", "Quality over time", find_over_time, show_over_time, over_time_rows)
-BUCKET = Panel("bucket", "In detail", find_bucket, show_bucket, bucket_rows)
+OVER_TIME = Panel(
+    "quality",
+    "Quality over time",
+    find_over_time,
+    show_over_time,
+    over_time_rows,
+    of_window(Counted.OUTCOME),
+)
+BUCKET = Panel("bucket", "In detail", find_bucket, show_bucket, bucket_rows, bucket_rests_on)

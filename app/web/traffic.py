@@ -6,12 +6,13 @@ from typing import Any
 
 from markupsafe import Markup
 
+from app.query.basis import Counted
 from app.query.health import Load, Spread, load, spreads
 from app.query.inferences import ClassStats, ModelStats, Selection, class_stats, model_stats
 from app.web import charts
 from app.web import markup as html
+from app.web.basis import of_all, of_stats, of_window, series_of
 from app.web.panels import Look, Panel, Part, Rows
-from app.web.quality import series_of
 from app.web.question import Question, written
 from app.web.tables import UNHEARD, compared, nothing, table, tile
 from app.web.units import UNKNOWN, Good, Unit, length, said
@@ -260,8 +261,14 @@ def value_rows(_: Question, found: Sequence[Spread]) -> Rows:
         yield [written(one.start), written(one.end), one.n, *one.quantiles]
 
 
-VOLUME = Panel("volume", "Predictions over time", find_load, show_volume, load_rows)
-LATENCY = Panel("latency", "Latency", find_latency, show_latency, latency_rows)
-STATS = Panel("stats", "Inference stats", find_stats, show_stats, stats_rows)
-VALUES = Panel("values", "Predicted values", find_values, show_values, value_rows)
-CONFIDENCE = Panel("confidence", "Confidence", find_stats, show_confidence, confidence_rows)
+OF_VOLUME = of_window(Counted.PREDICTION)
+OF_LATENCY = of_all(OF_VOLUME, of_stats(Counted.LATENCY))
+OF_CLASSES = of_stats(Counted.SCORE)
+OF_VALUES = of_window(Counted.SCORE)
+VOLUME = Panel("volume", "Predictions over time", find_load, show_volume, load_rows, OF_VOLUME)
+LATENCY = Panel("latency", "Latency", find_latency, show_latency, latency_rows, OF_LATENCY)
+STATS = Panel("stats", "Inference stats", find_stats, show_stats, stats_rows, OF_CLASSES)
+VALUES = Panel("values", "Predicted values", find_values, show_values, value_rows, OF_VALUES)
+CONFIDENCE = Panel(
+    "confidence", "Confidence", find_stats, show_confidence, confidence_rows, OF_CLASSES
+)

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.query.basis import Counted, Reach
 from app.query.versions import MEASURES as FIELDS
 from app.query.versions import Version, versions
+from app.query.window import Grid
 from app.store.registry import Kind
 from app.web import charts
+from app.web.basis import BOTH, of_all, of_window, reach_within, series_of
 from app.web.panels import Look, Panel, Part, Rows
-from app.web.quality import FORMS, MEASURES, kind_of, series_of
+from app.web.quality import FORMS, MEASURES, kind_of
 from app.web.question import Question
 from app.web.tables import nothing, table
 from app.web.units import Unit, said
@@ -91,4 +94,10 @@ def rows(_: Question, found: Versions) -> Rows:
         yield [one.name, *numbers, *one.measures]
 
 
-PANEL = Panel("versions", "Versions", find, show, rows)
+def of_whole_window(look: Look) -> Reach:
+    """What the numbers of the table rest on."""
+    return reach_within(look, look.question.window, Grid(), BOTH)
+
+
+RESTS_ON = of_all(of_whole_window, of_window(Counted.OUTCOME))
+PANEL = Panel("versions", "Versions", find, show, rows, RESTS_ON)

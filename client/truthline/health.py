@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from truthline.errors import NotTruthline
 from truthline.extras import extra
-from truthline.wire import ABSENT, has_any, to_time
+from truthline.metrics import Snapped
+from truthline.wire import ABSENT, decode, has_any, to_time
 
 if TYPE_CHECKING:  # packages that need not be there
     import pandas as pd
@@ -44,13 +45,19 @@ class Spread:
 
 @dataclass(frozen=True)
 class Health:
-    """Of a deployment's first model. `spreads` is None unless it predicts numbers."""
+    """Of a deployment's first model. `spreads` is None unless it predicts numbers.
+
+    Unless it is `exact`, retention has dropped rows that the question needs: `snapped` tells which
+    edges were moved. An older server doesn't say: `exact` is then None.
+    """
 
     deployment: str
     total_predictions: int = ABSENT
     mean_latency_ms: float | None = None
     buckets: tuple[HealthBucket, ...] = ABSENT
     spreads: tuple[Spread, ...] | None = None
+    exact: bool | None = None
+    snapped: tuple[Snapped, ...] = ()
 
     def to_pandas(self) -> "pd.DataFrame":
         """A DataFrame with a row per bucket, by its start; spreads are among its columns."""
@@ -84,6 +91,8 @@ def health_of(deployment: str, health: Any, operational: Any) -> Health:
             health.get("scoringLatency"),
             _each(health.get("predictions"), "bin", lambda one: _bucket(one, latencies, failures)),
             _each(health.get("predictionValues"), "box", _spread),
+            health.get("exact"),
+            tuple(decode(Snapped, one) for one in health.get("snapped") or ()),
         )
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise NotTruthline(f"the answer is no health of a deployment: {error!r}") from error

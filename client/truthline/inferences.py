@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 from truthline.extras import extra
+from truthline.metrics import Freshness, Snapped
 from truthline.wire import ABSENT, End, Named, Start
 
 if TYPE_CHECKING:  # packages that need not be there
@@ -85,13 +86,20 @@ class ModelStats:
 
 @dataclass(frozen=True)
 class InferenceStats:
-    """`[start, end)` beside `[previous_start, start)`; the busiest model first."""
+    """`[start, end)` beside `[previous_start, start)`; the busiest model first.
+
+    Unless it is `exact`, retention has dropped rows that the question needs: `snapped` tells which
+    edges were moved. An older server doesn't say: `exact` and `freshness` are then None.
+    """
 
     start: Start = ABSENT
     end: End = ABSENT
     previous_start: Annotated[datetime, Named("previousStartTime")] = ABSENT
     totals: Totals = ABSENT
     models: tuple[ModelStats, ...] = ABSENT
+    exact: bool | None = None
+    snapped: tuple[Snapped, ...] = ()
+    freshness: Freshness | None = None
 
     def to_pandas(self) -> "pd.DataFrame":
         """A DataFrame with a row per model and measure: `now`, `previous`, `change`."""
@@ -136,11 +144,17 @@ class KnownModel:
 
 @dataclass(frozen=True)
 class Models:
-    """The models of the workspace, by name; counts are of `[start, end)`."""
+    """The models of the workspace, by name; counts are of `[start, end)`.
+
+    `exact`, `snapped` and `freshness` are those of `InferenceStats`.
+    """
 
     start: Start = ABSENT
     end: End = ABSENT
     models: tuple[KnownModel, ...] = ABSENT
+    exact: bool | None = None
+    snapped: tuple[Snapped, ...] = ()
+    freshness: Freshness | None = None
 
     def to_pandas(self) -> "pd.DataFrame":
         """A DataFrame with a row per model."""

@@ -32,10 +32,15 @@ class Subject:
 
 @dataclass(frozen=True)
 class Snapped:
-    """An edge that was moved, for the rows that could tell its sides apart are gone."""
+    """An edge that was moved, for the rows that could tell its sides apart are gone.
+
+    `subject` says for which numbers: `outcome` those with truths, `prediction` counts and means,
+    `score` and `latency` quantiles. None if the server is older and doesn't say.
+    """
 
     asked: datetime = ABSENT
     answered: datetime = ABSENT
+    subject: str | None = None
 
 
 @dataclass(frozen=True)

@@ -86,3 +86,110 @@ RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION truthline.reach_as_of(text, timestamptz) IS
     'The latest moment whose answer can still be given, given what was dropped.';
+
+-- shared_reach_as_of: the latest moment that all of some subjects can be answered for.
+--
+-- Why      an answer made of several subjects is of one moment, and each of them may be held back to
+--          another. A bound of one's hours or days is one of the others' too.
+CREATE OR REPLACE FUNCTION truthline.shared_reach_as_of(subjects text[], as_of timestamptz)
+RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT min(truthline.reach_as_of(name, as_of)) FROM unnest(subjects) AS subject (name)
+$$;
+COMMENT ON FUNCTION truthline.shared_reach_as_of(text[], timestamptz) IS
+    'The latest moment that all of some subjects can be answered for, given what was dropped.';
+
+-- basis: what an answer rests on, subject by subject.
+--
+-- Grain    one row per subject.
+-- Units    `exact` says whether the question can be answered as it was asked. `asked` are the edges
+--          that were moved, `answered` where to; `known_at` is the moment answered for (NULL: now),
+--          and rows received since `clean_until` are read one by one (NULL: all of them).
+CREATE OR REPLACE FUNCTION truthline.basis(
+    subjects text[], series integer[], start_time timestamptz, end_time timestamptz,
+    width interval DEFAULT NULL, origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC',
+    as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    subject text, exact boolean, asked timestamptz[], answered timestamptz[],
+    known_at timestamptz, clean_until timestamptz
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT s.name, reach.reached_edges = edges AND reach.reached_as_of = as_of,
+           moved.asked, moved.answered, nullif(reach.reached_as_of, 'infinity'), clean.until
+    FROM unnest(subjects) WITH ORDINALITY AS s (name, place)
+    CROSS JOIN truthline.edges(start_time, end_time, width, origin, zone) AS edges
+    CROSS JOIN LATERAL truthline.reach(s.name, series, edges, as_of) AS reach
+    LEFT JOIN (SELECT l.subject, nullif(min(l.clean_until), '-infinity') FROM truthline.levels() AS l
+               WHERE l.learned_width = INTERVAL '1 hour' GROUP BY 1) AS clean (name, until)
+        ON clean.name = s.name
+    CROSS JOIN LATERAL (
+        SELECT coalesce(array_agg(edge ORDER BY n), '{}'), coalesce(array_agg(found ORDER BY n), '{}')
+        FROM unnest(edges, reach.reached_edges) WITH ORDINALITY AS e (edge, found, n)
+        WHERE edge <> found
+    ) AS moved (asked, answered)
+    ORDER BY s.place
+$$;
+COMMENT ON FUNCTION truthline.basis(text[], integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+    'What an answer rests on: exact or not, which edges were moved, and as of when.';
+
+-- lacks_rows: whether rows of predictions may be missing between two instants.
+--
+-- Why      what is asked of rows themselves can't be answered from cells.
+-- Cost     nothing while nothing was dropped, or long before; otherwise a look for one cell. Cells of
+--          the hours at both ends count whole: a row may be found missing that lies next to an end.
+CREATE OR REPLACE FUNCTION truthline.lacks_rows(
+    series integer[], start_time timestamptz, end_time timestamptz
+) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT EXISTS (
+        SELECT FROM truthline_data.retention AS kept
+        CROSS JOIN LATERAL (
+            SELECT FROM truthline_data.prediction_1h_1h AS cell
+            WHERE cell.series_id = ANY (series) AND cell.learned < kept.since
+              AND cell.bucket >= truthline_data.event_start(INTERVAL '1 hour', start_time)
+              AND cell.bucket < end_time
+            LIMIT 1
+        ) AS gone
+        WHERE kept.relation = 'prediction' AND start_time < kept.since + INTERVAL '25 hours'
+    )
+$$;
+COMMENT ON FUNCTION truthline.lacks_rows(integer[], timestamptz, timestamptz) IS
+    'Whether rows of predictions may have been dropped between two instants.';
+
+-- require_rows: refuse what can't be answered, for its rows may have been dropped.
+-- Errors   no_data_found: they may.
+CREATE OR REPLACE FUNCTION truthline.require_rows(
+    series integer[], start_time timestamptz, end_time timestamptz
+) RETURNS void LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
+BEGIN
+    IF truthline.lacks_rows(series, start_time, end_time) THEN
+        RAISE no_data_found USING MESSAGE = format(
+            'metadata is joined with rows, and those received before %s were dropped: ask for a later'
+            ' window, or without a field of metadata',
+            to_char((SELECT since FROM truthline_data.retention WHERE relation = 'prediction')
+                    AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'));
+    END IF;
+END
+$function$;
+COMMENT ON FUNCTION truthline.require_rows(integer[], timestamptz, timestamptz) IS
+    'Refuses where rows of predictions may have been dropped between two instants.';
+
+-- seen: when a series made its first and its last prediction.
+-- Units    to the hour, and at its beginning, where the row itself was dropped; NULL without any.
+CREATE OR REPLACE FUNCTION truthline.seen(
+    series integer, OUT first timestamptz, OUT last timestamptz
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT least(row.first, gone.first), greatest(row.last, gone.last)
+    FROM (SELECT (SELECT min(time) FROM truthline_data.prediction WHERE series_id = seen.series),
+                 (SELECT max(time) FROM truthline_data.prediction WHERE series_id = seen.series)
+         ) AS row (first, last)
+    LEFT JOIN LATERAL (
+        SELECT (SELECT bucket FROM truthline_data.prediction_1h_1h
+                WHERE series_id = seen.series AND learned < kept.since ORDER BY bucket LIMIT 1),
+               -- a row that is still there and later than any that was dropped ends the search
+               (SELECT bucket FROM truthline_data.prediction_1h_1h
+                WHERE series_id = seen.series AND learned < kept.since
+                  AND coalesce(row.last < kept.since + INTERVAL '25 hours', true)
+                ORDER BY bucket DESC LIMIT 1)
+        FROM truthline_data.retention AS kept WHERE kept.relation = 'prediction'
+    ) AS gone (first, last) ON true
+$$;
+COMMENT ON FUNCTION truthline.seen(integer) IS
+    'When a series made its first and its last prediction.';

@@ -155,6 +155,8 @@ BEGIN
         source := piece.source;
         learned_from := piece.learned_from;
         learned_until := nullif(piece.learned_until, 'infinity');
+        -- nothing was learned by then that could be about the window
+        CONTINUE WHEN learned_from >= learned_until;
         EXECUTE format('SELECT count(*) FROM (%s) AS read', piece.reading)
             INTO n USING series, reach.reached_edges;
         RETURN NEXT;

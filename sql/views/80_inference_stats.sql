@@ -1,7 +1,7 @@
 -- Inferences of a window beside those of the window of equal length just before it.
 --
 -- Counts and sums come from the cells of the planner, both periods at once. With a field and its value only inferences that have it in their metadata count; no level
--- knows of metadata, so that question is answered from the rows.
+-- knows of metadata, so that question is answered from the rows, and refused once they are dropped.
 
 -- mean: a sum over its count, NULL where that is 0.
 -- Why      a division of decimals keeps 16 digits, and a double has 17: it is given more.
@@ -63,6 +63,7 @@ BEGIN
         JOIN truthline_data.series AS s ON s.id = cell.series_id;
         RETURN;
     END IF;
+    PERFORM truthline.require_rows(series, start_time - span, end_time);
     RETURN QUERY
     SELECT p.time >= start_time, s.model_id, p.series_id, p.label_id,
            sum(p.starts_request::integer), sum((p.starts_request AND p.failed)::integer),
@@ -116,6 +117,7 @@ BEGIN
         FROM truthline.quantiles(measure, series, start_time, end_time, fractions) AS q;
         RETURN;
     END IF;
+    PERFORM truthline.require_rows(series, start_time, end_time);
     RETURN QUERY
     SELECT s.model_id, CASE measure WHEN 'confidence' THEN p.label_id END,
            percentile_cont(fractions) WITHIN GROUP (ORDER BY
@@ -264,7 +266,7 @@ COMMENT ON FUNCTION truthline.model_stats(integer, timestamptz, timestamptz, tex
 -- models: what there is in a workspace.
 --
 -- Grain    one row per model, by name; also those without a prediction.
--- Units    first_seen and last_seen are the times of its first and last prediction. Counts are of
+-- Units    first_seen and last_seen are as in seen. Counts are of
 --          [start_time, end_time): answered inferences, and failed ones.
 -- Cost     the cells of the window, and two look-ups per series.
 CREATE OR REPLACE FUNCTION truthline.models(
@@ -289,10 +291,7 @@ CREATE OR REPLACE FUNCTION truthline.models(
                    FILTER (WHERE deployment <> '') AS deployments,
                min(seen.first) AS first_seen, max(seen.last) AS last_seen
         FROM truthline_data.series
-        CROSS JOIN LATERAL (
-            SELECT (SELECT min(time) FROM truthline_data.prediction WHERE series_id = series.id),
-                   (SELECT max(time) FROM truthline_data.prediction WHERE series_id = series.id)
-        ) AS seen (first, last)
+        CROSS JOIN LATERAL truthline.seen(series.id) AS seen
         WHERE series.id = ANY (truthline.workspace_series(workspace))
         GROUP BY 1
     )

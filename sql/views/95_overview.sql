@@ -41,7 +41,8 @@ CREATE OR REPLACE FUNCTION truthline.overview(
     ),
     asked AS MATERIALIZED (
         SELECT truthline.workspace_series(workspace) AS series,
-               trim_array(earlier, 1) || later AS edges, cardinality(earlier) AS first_place
+               trim_array(earlier, 1) || later AS edges, cardinality(earlier) AS first_place,
+               truthline.shared_reach_as_of('{prediction,outcome}', as_of) AS moment
         FROM bounds
     ),
     bucket AS MATERIALIZED (
@@ -54,7 +55,7 @@ CREATE OR REPLACE FUNCTION truthline.overview(
                sum(sum_latency) AS sum_latency
         FROM asked CROSS JOIN LATERAL truthline.cells(
             'prediction', '{series_id,n_requests,n_failed,n,n_latency,sum_latency}',
-            series, edges, as_of
+            series, edges, moment
         ) AS cell (
             place integer, series_id integer, n_requests bigint, n_failed bigint, n bigint,
             n_latency bigint, sum_latency numeric
@@ -66,7 +67,7 @@ CREATE OR REPLACE FUNCTION truthline.overview(
         SELECT s.model_id, place, sum(n)::bigint AS n, sum(n_correct)::bigint AS n_correct,
                sum(sum_squared_error) AS sum_squared_error
         FROM asked CROSS JOIN LATERAL truthline.cells(
-            'outcome', '{series_id,n,sum_squared_error,n_correct}', series, edges, as_of
+            'outcome', '{series_id,n,sum_squared_error,n_correct}', series, edges, moment
         ) AS cell (
             place integer, series_id integer, n bigint, sum_squared_error numeric, n_correct bigint
         )

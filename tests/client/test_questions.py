@@ -3,15 +3,18 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pandas as pd
 import pytest
 import requests
 from truthline import (
     Client,
     Forbidden,
+    Freshness,
     InvalidRequest,
     NotFound,
     NotTruthline,
+    Snapped,
     TokenProvider,
     Unauthenticated,
     Unavailable,
@@ -152,6 +155,52 @@ def test_health(scenes):
     assert classifier.spreads is None
     assert sum(bucket.failures for bucket in classifier.buckets) == 6
     assert "median" not in classifier.to_pandas()
+
+
+class Saying(httpx.HTTPTransport):
+    """A server that says something else of what its answers rest on; nothing, as older ones do."""
+
+    def __init__(self, **members):
+        super().__init__()
+        self.members = members
+
+    def handle_request(self, request):
+        answer = super().handle_request(request)
+        answer.read()
+        basis = {"exact", "snapped", "freshness"}
+        said = {name: one for name, one in answer.json().items() if name not in basis}
+        return httpx.Response(200, json=said | self.members)
+
+
+def asked_of(client):
+    return [client.inference_stats(), client.models(), client.health("d")]
+
+
+def test_answers_about_predictions_say_what_they_rest_on(url, workspace):
+    key = workspace.admin_key
+    with Client(url, key) as client:
+        client.send_predictions([{"label": "a"}], model="m", deployment="d")
+        stats, models, health = asked_of(client)
+    assert (stats.exact, stats.snapped) == (models.exact, models.snapped) == (True, ())
+    assert (health.exact, health.snapped) == (True, ())
+    assert stats.freshness.as_of <= models.freshness.as_of
+    moved = {"asked": "2026-03-01T10:00:01Z", "answered": "2026-03-01T10:00:00Z"}
+    freshness = {"asOf": "2026-03-02T00:00:00Z", "cleanUntil": None}
+    said = {"exact": False, "snapped": [moved | {"subject": "score"}], "freshness": freshness}
+    with Client(url, key, transport=Saying(**said)) as client:
+        for answer in asked_of(client):
+            assert answer.exact is False
+            edges = datetime(2026, 3, 1, 10, 0, 1, tzinfo=UTC), datetime(2026, 3, 1, 10, tzinfo=UTC)
+            assert answer.snapped == (Snapped(*edges, subject="score"),)
+        assert client.models().freshness == Freshness(datetime(2026, 3, 2, tzinfo=UTC), None)
+
+
+def test_an_older_server_does_not_say_what_they_rest_on(url, workspace):
+    with Client(url, workspace.admin_key, transport=Saying()) as client:
+        client.send_predictions([{"label": "a"}], model="m", deployment="d")
+        for answer in asked_of(client):
+            assert (answer.exact, answer.snapped) == (None, ())
+        assert client.models().freshness is None
 
 
 # --- errors -----------------------------------------------------------------------------------

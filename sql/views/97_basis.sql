@@ -1,0 +1,26 @@
+-- What a metric by name rests on: the functions of 96_named.sql have no room to say it.
+
+-- basis: what is left of what a model's metrics need, or those of all models where `model` is NULL.
+--
+-- Grain    one row per subject: `outcome` for metrics with truths, `prediction` for volumes, means and
+--          inference stats, `score` for quantiles of confidence and value, `latency` for those of
+--          latency.
+-- Units    as those of basis by id.
+CREATE OR REPLACE FUNCTION truthline.basis(
+    workspace text, model text, start_time timestamptz, end_time timestamptz,
+    width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
+    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    subject text, exact boolean, asked timestamptz[], answered timestamptz[],
+    known_at timestamptz, clean_until timestamptz
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT * FROM truthline.basis(
+        '{outcome,prediction,score,latency}'::text[],
+        CASE WHEN model IS NULL THEN truthline.workspace_series(truthline.workspace_id(workspace))
+             ELSE truthline.series_of(workspace, model, version, deployment, namespace, pipeline) END,
+        start_time, end_time, width, origin, zone, as_of)
+$$;
+COMMENT ON FUNCTION truthline.basis(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
+    'What the metrics of a model rest on: exact or not, which edges were moved, and as of when.';
