@@ -9,7 +9,7 @@ from app.query.versions import Version, versions
 from app.store.registry import Kind
 from app.web import charts
 from app.web.panels import Look, Panel, Part, Rows
-from app.web.quality import FORMS, MEASURES, kind_of, series_of
+from app.web.quality import FORMS, MEASURES, average, kind_of, series_of
 from app.web.question import Question
 from app.web.tables import nothing, table
 from app.web.units import Unit, said
@@ -35,6 +35,7 @@ def find(look: Look) -> Versions:
         window=asked.window,
         grid=asked.grid,
         as_of=asked.as_of,
+        average=average(asked),
     )
     return Versions(kind, found)
 

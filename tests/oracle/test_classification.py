@@ -157,7 +157,7 @@ def test_the_weighted_specificity_is_averaged_as_sklearn_averages(database, work
 
 
 def weighted_specificity(actual, predicted, categories):
-    """By what scikit-learn leaves out, and how it averages where nothing that is left has weight."""
+    """Averaged over what is defined, as scikit-learn does where nothing of it has weight, too."""
     matrices = multilabel_confusion_matrix(actual, predicted, labels=categories)
     known = [(tn / (tn + fp), tp + fn) for (tn, fp), (fn, tp) in matrices if tn + fp]
     if not known:
