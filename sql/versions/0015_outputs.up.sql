@@ -12,15 +12,18 @@ SET LOCAL search_path = truthline_data, truthline, public;
 --          taken as `exact` has it, where 0.1 and 0.2 make 0.3.
 CREATE FUNCTION every_digit(number float8) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN abs(number) >= 2.220446049250313e-16 AND abs(number) < 9007199254740992
-        THEN trim_scale(
-            trunc(number)::bigint
-            + trunc((number - trunc(number)) * 4503599627370496)::bigint
-                * 2.220446049250313080847263336181640625e-16
-            + (((number - trunc(number)) * 4503599627370496
-                - trunc((number - trunc(number)) * 4503599627370496)) * 4503599627370496)::bigint
-                * 4.930380657631323783823303533017413935457540219431393779814243316650390625e-32)
-        ELSE truthline_data.exact(number) END
+    SELECT CASE
+        WHEN abs(number) >= 9007199254740992 OR abs(number) < 2.220446049250313e-16
+            THEN truthline_data.exact(number)
+        WHEN number = trunc(number) THEN number::bigint
+        WHEN abs(number) >= 1
+            THEN trunc(number)::bigint
+                + ((number - trunc(number)) * 4503599627370496)::bigint
+                    * 2.220446049250313080847263336181640625e-16
+        ELSE trunc(number * 4503599627370496)::bigint * 2.220446049250313080847263336181640625e-16
+            + ((number * 4503599627370496 - trunc(number * 4503599627370496))
+               * 4503599627370496)::bigint
+                * 4.930380657631323783823303533017413935457540219431393779814243316650390625e-32 END
 $$;
 CREATE FUNCTION every_digit_squared(number float8) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

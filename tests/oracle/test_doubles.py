@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from tests.doubles import LARGEST, LEAST, NASTY, counted, nasty, nearest
+from tests.rollup.conftest import new_series
 
 REPEATED = settings(max_examples=200)
 COUNTS = st.one_of(st.integers(1, 7), st.integers(1, 10**15))
@@ -133,3 +134,52 @@ def test_bins_take_any_number(value_of, number):
     assert value_of(f"truthline_data.latency_bin({x})", x=abs(number)) >= 1
     if 0 <= number <= 1:
         assert value_of(f"truthline_data.confidence_bin({x})", x=number) == int(64 * number)
+
+
+ERRORS = """
+    mean_absolute_error, mean_squared_error, root_mean_squared_error, mean_error, r2,
+    mean_absolute_percentage_error
+    FROM truthline.regression_metrics(:series, '2026-03-01', '2026-03-02')
+"""
+TOLD = text("""
+    INSERT INTO outcome (time, series_id, predicted_value, actual_value, batch_index)
+    SELECT '2026-03-01 12:00+00', :series, predicted, actual, 0
+    FROM unnest(CAST(:predicted AS float8[]), CAST(:actual AS float8[])) AS row (predicted, actual)
+""")
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=4))
+@example([(LARGEST, -LARGEST)])
+@example([(-LARGEST, LEAST), (0.0, 2 * LEAST)])
+def test_errors_of_whatever_plain_sql_wrote_are_doubles(database, pairs):
+    series = new_series(database)[0]
+    predicted, actual = map(list, zip(*pairs, strict=True))
+    with database.writing() as conn:
+        conn.execute(TOLD, {"series": series, "predicted": predicted, "actual": actual})
+        found = conn.execute(text(f"SELECT {ERRORS}"), {"series": [series]}).one()
+
+    errors = [Fraction(p) - Fraction(a) for p, a in pairs]
+    size = max(map(abs, errors))
+    least = max(nearest(size) / 10**14, 1e-149)
+    absolute = nearest(sum(map(abs, errors)) / len(errors))
+    assert found[0] == pytest.approx(absolute, rel=1e-14, abs=1e-149)
+    assert found[1] == pytest.approx(nearest(Fraction(found[2]) ** 2), rel=1e-14, abs=1e-149)
+    assert found[3] == pytest.approx(nearest(sum(errors) / len(errors)), rel=1e-14, abs=least)
+    assert all(number is None or abs(number) <= LARGEST for number in found)
+
+
+def test_counters_stop_at_the_largest_double(database, workspace):
+    with database.writing() as conn:
+        metric = conn.execute(
+            text("""
+                INSERT INTO event_metric (workspace_id, key, name, type, labels)
+                VALUES (:workspace, gen_random_uuid(), 'x', 'counter', '{}') RETURNING id
+            """),
+            {"workspace": workspace.id},
+        ).scalar_one()
+        count = text("INSERT INTO event_count (metric_id, value) VALUES (:metric, :value)")
+        conn.execute(count, [{"metric": metric, "value": LARGEST}] * 2)
+        [found] = conn.execute(text(f"SELECT value FROM truthline.event_metrics({workspace.id})"))
+
+    assert found.value == LARGEST
