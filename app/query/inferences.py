@@ -3,6 +3,7 @@
 The definitions stand in `sql/views/80_inference_stats.sql`; here they are asked for and named.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -17,6 +18,7 @@ from app.query.window import Grid, Window, bounds
 
 Number = TypeVar("Number", int | None, float | None, int, float)
 MEDIAN = (0.5,)
+LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,13 @@ class Compared(Generic[Number]):
 
     @property
     def change(self) -> float | None:
-        """By what ratio it grew: 0.5 is half as much again. None without a number to grow from."""
+        """By what ratio it grew: 0.5 is half as much again. None without a number to grow from.
+
+        A ratio that no double can hold is the largest one, or the lowest.
+        """
         if self.now is None or not self.before:
             return None
-        return (self.now - self.before) / self.before
+        return max(min((self.now - self.before) / self.before, LARGEST), -LARGEST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, TextClause, text
 
+from app.query.classification import Average
 from app.query.window import BOUNDS, Grid, Window, bounds
 from app.store.registry import Kind
 
@@ -42,20 +43,24 @@ def versions(
     window: Window,
     grid: Grid,
     as_of: datetime | None = None,
+    average: Average = Average.MACRO,
 ) -> list[Version]:
-    """The versions that some series of one model are of, by name.
+    """The versions that some series of one model are of, by name; classes averaged as told.
 
     Cost: one statement over the cells of the window, three times per version.
     """
-    asked = bounds(window, grid, as_of) | {"series": list(series)}
+    asked = bounds(window, grid, as_of) | {"series": list(series), "average": average}
     return [Version(*row) for row in conn.execute(_STATEMENTS[kind], asked)]
 
 
-def _statement(function: str | None, measures: Sequence[str]) -> TextClause:
-    metrics = f"truthline.{function}(one.series, {BOUNDS})" if function else ""
+def _statement(kind: Kind | None) -> TextClause:
+    function = f"{kind}_metrics" if kind in MEASURES else None
+    measures = MEASURES.get(kind, ())
+    averaged = ", average => CAST(:average AS text)" if kind is Kind.CLASSIFICATION else ""
+    metrics = f"truthline.{function}(one.series, {BOUNDS}{averaged})"
     whole = (
         f"truthline.{function}(one.series, CAST(:start AS timestamptz), CAST(:end AS timestamptz),"
-        " as_of => CAST(:as_of AS timestamptz))"
+        f" as_of => CAST(:as_of AS timestamptz){averaged})"
     )
     judged = (
         f"SELECT n, ARRAY[{', '.join(measures)}] FROM {whole}"
@@ -83,7 +88,4 @@ def _statement(function: str | None, measures: Sequence[str]) -> TextClause:
     """)
 
 
-_STATEMENTS = {
-    kind: _statement(f"{kind}_metrics" if kind in MEASURES else None, MEASURES.get(kind, ()))
-    for kind in (*Kind, None)
-}
+_STATEMENTS = {kind: _statement(kind) for kind in (*Kind, None)}

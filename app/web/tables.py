@@ -112,10 +112,19 @@ def _path(values: Sequence[float | None], low: float, high: float) -> str:
         if value is None:
             pen = "M"
             continue
-        y = HEIGHT - EDGE - (value - low) / (high - low) * (HEIGHT - 2 * EDGE)
+        y = HEIGHT - EDGE - _between(value, low, high) * (HEIGHT - 2 * EDGE)
         path += f"{pen}{place * step:.1f} {y:.1f}" + ("h.1" if pen == "M" else "")
         pen = "L"
     return path
+
+
+def _between(value: float, low: float, high: float) -> float:
+    """How far up a value is from the lowest, 0, to the highest, 1.
+
+    In halves, for the difference of two doubles may be none.
+    """
+    span = high / 2 - low / 2
+    return max((value / 2 - low / 2) / span, 0.0) if span else 0.0
 
 
 def tile(title: str, value: Child, below: Child = None) -> Markup:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from app.query.inferences import Compared
+from app.query.inferences import LARGEST, Compared
 from app.query.window import Calendar
 
 UNKNOWN = "–"
@@ -21,6 +21,8 @@ SMALL_SHARE = 0.001
 PLAIN = (1e-3, 1e6)
 # A number that grew by more is told as a multiple: per cent of thousands are read by nobody.
 MANIFOLD = 10.0
+# From here on digits before the point are only counted.
+ENDLESS = 1e15
 
 
 class Unit(Enum):
@@ -56,7 +58,9 @@ def exact(number: float | None, unit: Unit) -> str:
 
 
 def count(number: float) -> str:
-    """A count: whole up to 9,999, then three digits and k, M, G or T."""
+    """A count: whole up to 9,999, then three digits and k, M, G or T; or a power of ten."""
+    if abs(number) >= ENDLESS:
+        return f"{number:.3g}"
     if abs(number) >= WHOLE:
         size, letter = next((s, le) for s, le in _LETTERS if abs(number) >= s)
         return f"{_three(number / size)}{letter}"
@@ -66,13 +70,15 @@ def count(number: float) -> str:
 def _share(number: float) -> str:
     if number and abs(number) < SMALL_SHARE:
         return f"{100 * number:.2g} %"
-    return f"{100 * number:.1f} %"
+    return f"{100 * number:.1f} %" if abs(number) < ENDLESS else f"{number:.3g}×"
 
 
 def _milliseconds(number: float) -> str:
-    if abs(number) < THOUSAND:
-        return f"{_three(number)} ms"
-    return f"{_three(number / THOUSAND)} s"
+    return f"{_three(number)} ms" if abs(number) < THOUSAND else _seconds(number / THOUSAND)
+
+
+def _seconds(number: float) -> str:
+    return f"{_three(number)} s" if abs(number) >= 1 else _milliseconds(THOUSAND * number)
 
 
 def _own(number: float) -> str:
@@ -82,6 +88,8 @@ def _own(number: float) -> str:
 
 def _three(number: float) -> str:
     """Three digits, or all that stand before the point; at most three behind it."""
+    if abs(number) >= ENDLESS:
+        return f"{number:.3g}"
     before = math.floor(math.log10(abs(number))) if number else 2
     return f"{number:,.{min(max(2 - before, 0), 3)}f}"
 
@@ -89,7 +97,7 @@ def _three(number: float) -> str:
 _WRITTEN = {
     Unit.COUNT: count,
     Unit.SHARE: _share,
-    Unit.SECONDS: lambda number: _milliseconds(THOUSAND * number),
+    Unit.SECONDS: _seconds,
     Unit.MILLISECONDS: _milliseconds,
     Unit.OWN: _own,
 }
@@ -121,11 +129,16 @@ def delta(compared: Compared[Any], unit: Unit, good: Good) -> Delta | None:
 
 def _difference(compared: Compared[Any], unit: Unit) -> str | None:
     if unit is Unit.SHARE:
-        return _signed(f"{100 * (compared.now - compared.before):+.1f} pt")
+        points = 100 * (compared.now - compared.before)
+        return _signed(f"{max(min(points, LARGEST), -LARGEST):+{_digits(points)}} pt")
     change = compared.change
     if change is None:
         return None
-    return f"{count(1 + change)}×" if change >= MANIFOLD else _signed(f"{100 * change:+.1f} %")
+    return _signed(f"{count(1 + change)}×" if abs(change) >= MANIFOLD else f"{100 * change:+.1f} %")
+
+
+def _digits(number: float) -> str:
+    return ".1f" if abs(number) < ENDLESS else ".3g"
 
 
 def _signed(text: str) -> str:

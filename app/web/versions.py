@@ -12,7 +12,7 @@ from app.store.registry import Kind
 from app.web import charts
 from app.web.basis import BOTH, of_all, of_window, reach_within, series_of
 from app.web.panels import Look, Panel, Part, Rows
-from app.web.quality import FORMS, MEASURES, kind_of
+from app.web.quality import FORMS, MEASURES, average, kind_of
 from app.web.question import Question
 from app.web.tables import nothing, table
 from app.web.units import Unit, said
@@ -38,6 +38,7 @@ def find(look: Look) -> Versions:
         window=asked.window,
         grid=asked.grid,
         as_of=asked.as_of,
+        average=average(asked),
     )
     return Versions(kind, found)
 

@@ -8,7 +8,8 @@
 -- Formula  of one class against all others: precision = TP/(TP+FP), recall = TP/(TP+FN),
 --          specificity = TN/(TN+FP), f1 = 2 TP/(2 TP+FP+FN). `average` says how they are averaged:
 --          macro     mean over the classes whose denominator is not zero
---          weighted  the same, each class as often as it is the truth (its support)
+--          weighted  the same, each class as often as it is the truth (its support); where it is
+--                    none of them, the macro mean, as scikit-learn has it
 --          micro     of the sums of TP, FP, FN and TN over the classes
 --          accuracy = correct / all. harmonic_f1 = harmonic mean of the averaged precision and
 --          recall, 0 if both are 0: what Seldon's metrics server calls f1.
@@ -70,14 +71,18 @@ CREATE OR REPLACE FUNCTION truthline.classification_metrics(
     ),
     mean AS (
         SELECT place,
-               sum(weight * "precision") / nullif(sum(weight) FILTER (WHERE "precision" IS NOT NULL), 0)
-                   AS "precision",
+               -- where no class with a precision ever occurs, all of them are wrong
+               coalesce(sum(weight * "precision")
+                            / nullif(sum(weight) FILTER (WHERE "precision" IS NOT NULL), 0),
+                        avg("precision")) AS "precision",
                sum(weight * recall) / nullif(sum(weight) FILTER (WHERE recall IS NOT NULL), 0) AS recall,
                sum(weight * f1) / nullif(sum(weight) FILTER (WHERE f1 IS NOT NULL), 0) AS f1,
-               coalesce(sum(weight * specificity), 0) AS sum_specificity,
-               coalesce(sum(weight) FILTER (WHERE specificity IS NOT NULL), 0) AS n_specificity,
-               -- the classes that this bucket lacks: they occur 0 times, and all else is not them
-               CASE WHEN average = 'weighted' THEN 0 ELSE known.classes - count(*) END AS absent,
+               coalesce(CASE WHEN average = 'weighted' THEN sum(weight * specificity)
+                            / nullif(sum(weight) FILTER (WHERE specificity IS NOT NULL), 0) END,
+                        -- with the classes that this bucket lacks: all of it is not them
+                        (coalesce(sum(specificity), 0) + known.classes - count(*))
+                            / nullif(count(specificity) + known.classes - count(*), 0)
+               ) AS specificity,
                array_agg(class ORDER BY class) AS classes,
                array_agg("precision" ORDER BY class) AS class_precision,
                array_agg(recall ORDER BY class) AS class_recall,
@@ -92,8 +97,7 @@ CREATE OR REPLACE FUNCTION truthline.classification_metrics(
                CASE average WHEN 'micro' THEN micro.hit ELSE mean."precision" END AS "precision",
                CASE average WHEN 'micro' THEN micro.hit ELSE mean.recall END AS recall,
                CASE average WHEN 'micro' THEN micro.hit ELSE mean.f1 END AS f1,
-               CASE average WHEN 'micro' THEN micro.specificity
-                    ELSE (sum_specificity + absent) / nullif(n_specificity + absent, 0) END
+               CASE average WHEN 'micro' THEN micro.specificity ELSE mean.specificity END
                    AS specificity
         FROM total JOIN mean USING (place) CROSS JOIN known
         -- each row is a miss of one class and a false alarm of another, or a hit

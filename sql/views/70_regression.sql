@@ -4,8 +4,8 @@
 -- Units    error = predicted - actual. mean_error (the bias), mean absolute and root mean squared
 --          error in the model's own unit, mean squared error in its square, the others fractions
 --          of 1; NULL where the bucket holds no truth.
--- Formula  r2 = 1 - sum error^2 / sum (actual - mean actual)^2, NULL where all truths are equal, and
---          the lowest double where it would be lower;
+--          What no double can hold is the nearest one that there is.
+-- Formula  r2 = 1 - sum error^2 / sum (actual - mean actual)^2, NULL where all truths are equal;
 --          mean_absolute_percentage_error = mean of |error / actual| over truths other than 0.
 -- Cost     error_cells, one per bucket.
 CREATE OR REPLACE FUNCTION truthline.regression_metrics(
@@ -17,13 +17,13 @@ CREATE OR REPLACE FUNCTION truthline.regression_metrics(
     mean_error float8, r2 float8, mean_absolute_percentage_error float8
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT grid.bucket_start, grid.bucket_end, coalesce(cell.n, 0),
-           (cell.sum_absolute_error / cell.n)::float8,
-           (cell.sum_squared_error / cell.n)::float8,
-           sqrt((cell.sum_squared_error / cell.n)::float8),
-           (cell.sum_error / cell.n)::float8,
-           CASE WHEN truths.spread > 0 THEN greatest(
-               1 - cell.n * cell.sum_squared_error / truths.spread, -1.7976931348623157e308)::float8 END,
-           (cell.sum_percentage_error / nullif(cell.n_percentage, 0))::float8
+           truthline.mean(cell.sum_absolute_error, cell.n),
+           truthline.mean(cell.sum_squared_error, cell.n),
+           truthline.root_mean(cell.sum_squared_error, cell.n),
+           truthline.mean(cell.sum_error, cell.n),
+           CASE WHEN truths.spread > 0 THEN truthline.mean(
+               truths.spread - cell.n * cell.sum_squared_error, truths.spread) END,
+           truthline.mean(cell.sum_percentage_error, cell.n_percentage)
     FROM truthline.buckets(start_time, end_time, width, origin, zone) AS grid
     LEFT JOIN truthline.error_cells(
         series, start_time, end_time, width, origin, zone, as_of) AS cell USING (place)

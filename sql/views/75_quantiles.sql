@@ -3,15 +3,6 @@
 -- Cells count numbers per bin and keep them in order. The counts say in which bin a rank lies; of that
 -- bin's numbers those near the rank are found by binary search, and they alone are sorted.
 
--- interpolated: between two neighbours in order, as numpy and percentile_cont do it.
-CREATE OR REPLACE FUNCTION truthline.interpolated(lower float8, upper float8, share float8)
-RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN share < 0.5 THEN lower + (upper - lower) * share
-                ELSE upper - (upper - lower) * (1 - share) END
-$$;
-COMMENT ON FUNCTION truthline.interpolated(float8, float8, float8) IS
-    'The number that lies a share of the way from one to the other.';
-
 -- numbered_cells: the text of a query for the cells of a measure with their numbers.
 --
 -- Grain    one row per cell, or per raw row; where `n` is less than 0 its numbers are taken away.
@@ -40,6 +31,8 @@ COMMENT ON FUNCTION truthline.numbered_cells(text, integer[], timestamptz[], tim
 --          cell of a bin tells between which of its own numbers a rank lies, and how many of the
 --          bin's are below those, where between them: of the few that are left in the end, all are
 --          sorted. Where a guess misleads, a bound before it stands, or none.
+-- Doubles  guesses stay between numbers that are there, and are not made where these are so small that
+--          their parts vanish: PostgreSQL would refuse to go on.
 -- Why      what edges cut off is taken away number by number. Numbers are joined with an empty array
 --          to be unpacked once. There is one key to join by: of several the database would expect
 --          one row. Counts are doubles, which are added up faster, and exactly.
@@ -109,11 +102,15 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                        min(up_to) FILTER (WHERE up_to > highest) AS n_until
                 FROM sought JOIN counted USING (sought_id) GROUP BY sought_id, id, lowest, highest
             ) AS bracket
-            CROSS JOIN LATERAL (SELECT (until - above) / (n_until - n_above),
-                                       2 + 1.5 * sqrt(n_until - n_above)) AS step (width, margin)
-            CROSS JOIN LATERAL (VALUES (above + (lowest - n_above - margin) * width),
-                                       (above + (highest + 1 - n_above + margin) * width))
-                AS side (pivot)
+            CROSS JOIN LATERAL (
+                SELECT n_until - n_above, 2 + 1.5 * sqrt(n_until - n_above),
+                       CASE WHEN until - above > 1e-280
+                            THEN (until - above) / (n_until - n_above) END
+            ) AS step (n_between, margin, width)
+            CROSS JOIN LATERAL (VALUES (greatest(lowest - n_above - margin, 0)),
+                                       (least(highest + 1 - n_above + margin, n_between)))
+                AS side (n_steps)
+            CROSS JOIN LATERAL (SELECT above + n_steps * width) AS guessed (pivot)
             WHERE pivot > above AND pivot < until
         ),
         near AS MATERIALIZED (
@@ -173,7 +170,7 @@ COMMENT ON FUNCTION truthline.quantiles_query(text) IS
 CREATE OR REPLACE FUNCTION truthline.quantiles_of(
     cells text, series integer[], edges timestamptz[], fractions float8[]
 ) RETURNS TABLE (place integer, model_id integer, label_id integer, n bigint, quantiles float8[])
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET extra_float_digits = 1
 SET jit = off SET enable_nestloop = off SET enable_mergejoin = off AS $function$
 BEGIN
     RETURN QUERY EXECUTE truthline.quantiles_query(cells) USING series, edges, fractions;

@@ -1,15 +1,9 @@
 -- Inferences of a window beside those of the window of equal length just before it.
 --
--- Counts and sums come from the cells of the planner, both periods at once. With a field and its value only inferences that have it in their metadata count; no level
--- knows of metadata, so that question is answered from the rows, and refused once they are dropped.
-
--- mean: a sum over its count, NULL where that is 0.
--- Why      a division of decimals keeps 16 digits, and a double has 17: it is given more.
-CREATE OR REPLACE FUNCTION truthline.mean(total numeric, n numeric)
-RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT (round(total, 40) / nullif(n, 0))::float8
-$$;
-COMMENT ON FUNCTION truthline.mean(numeric, numeric) IS 'A sum over its count; NULL without any.';
+-- Counts and sums come from the cells of the planner, both periods at once. With a field and its value
+-- only inferences that have it in their metadata count; no level knows of metadata, so that question
+-- is answered from the rows, and refused once they are dropped. What a failed inference came with is
+-- no output, there as in the levels.
 
 -- workspace_series: the series of a workspace, of all models or of those named.
 CREATE OR REPLACE FUNCTION truthline.workspace_series(
@@ -26,8 +20,7 @@ COMMENT ON FUNCTION truthline.workspace_series(integer, text[]) IS
 
 -- inference_cells: what was predicted in both periods.
 --
--- Grain    one row per (period, series, class); failed inferences without an answer, and values,
---          have no class.
+-- Grain    one row per (period, series, class); failed inferences, and values, have no class.
 -- Units    as those of prediction_cells. `latest` is true of [start_time, end_time).
 CREATE OR REPLACE FUNCTION truthline.inference_cells(
     workspace integer, start_time timestamptz, end_time timestamptz,
@@ -37,7 +30,7 @@ CREATE OR REPLACE FUNCTION truthline.inference_cells(
     n_failed bigint, n_label_requests bigint, n bigint, n_confidence bigint,
     sum_confidence numeric, n_value bigint, n_latency bigint, sum_latency numeric,
     n_output_latency bigint, sum_output_latency numeric
-) LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off AS $function$
+) LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off SET extra_float_digits = 1 AS $function$
 #variable_conflict use_column
 DECLARE
     series integer[] := truthline.workspace_series(workspace, model_names);
@@ -65,13 +58,16 @@ BEGIN
     END IF;
     PERFORM truthline.require_rows(series, start_time - span, end_time);
     RETURN QUERY
-    SELECT p.time >= start_time, s.model_id, p.series_id, p.label_id,
+    SELECT p.time >= start_time, s.model_id, p.series_id, CASE WHEN NOT p.failed THEN p.label_id END,
            sum(p.starts_request::integer), sum((p.starts_request AND p.failed)::integer),
-           sum(p.starts_label::integer), count(*), count(p.confidence),
-           sum(truthline_data.exact(p.confidence)), count(p.value),
+           sum((p.starts_label AND NOT p.failed)::integer), count(*),
+           count(p.confidence) FILTER (WHERE NOT p.failed),
+           sum(truthline_data.exact(p.confidence)) FILTER (WHERE NOT p.failed),
+           count(p.value) FILTER (WHERE NOT p.failed),
            count(p.latency_seconds) FILTER (WHERE p.starts_request),
            sum(truthline_data.exact(p.latency_seconds)) FILTER (WHERE p.starts_request),
-           count(p.latency_seconds), sum(truthline_data.exact(p.latency_seconds))
+           count(p.latency_seconds) FILTER (WHERE NOT p.failed),
+           sum(truthline_data.exact(p.latency_seconds)) FILTER (WHERE NOT p.failed)
     FROM truthline.tagged_rows(
         workspace, series, start_time - span, end_time, field, field_text) AS p
     JOIN truthline_data.series AS s ON s.id = p.series_id
@@ -107,7 +103,7 @@ CREATE OR REPLACE FUNCTION truthline.inference_quantiles(
     fractions float8[], model_names text[] DEFAULT NULL, field text DEFAULT NULL,
     field_text text DEFAULT NULL
 ) RETURNS TABLE (model_id integer, label_id integer, quantiles float8[])
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off AS $function$
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off SET extra_float_digits = 1 AS $function$
 #variable_conflict use_column
 DECLARE
     series integer[] := truthline.workspace_series(workspace, model_names);
@@ -119,13 +115,24 @@ BEGIN
     END IF;
     PERFORM truthline.require_rows(series, start_time, end_time);
     RETURN QUERY
-    SELECT s.model_id, CASE measure WHEN 'confidence' THEN p.label_id END,
-           percentile_cont(fractions) WITHIN GROUP (ORDER BY
-               CASE measure WHEN 'confidence' THEN p.confidence ELSE p.latency_seconds END)
-    FROM truthline.tagged_rows(workspace, series, start_time, end_time, field, field_text) AS p
-    JOIN truthline_data.series AS s ON s.id = p.series_id
-    WHERE CASE measure WHEN 'confidence' THEN num_nulls(p.label_id, p.confidence) = 0
-                       ELSE p.starts_request AND p.latency_seconds IS NOT NULL END
+    SELECT found.model_id, found.label_id, array_agg(
+               truthline.interpolated(found.numbers[floor(at)::integer + 1],
+                                      found.numbers[ceil(at)::integer + 1], at - floor(at))
+               ORDER BY f.nth)
+    FROM (
+        SELECT s.model_id, CASE measure WHEN 'confidence' THEN p.label_id END AS label_id,
+               array_agg(n.number ORDER BY n.number) AS numbers
+        FROM truthline.tagged_rows(workspace, series, start_time, end_time, field, field_text) AS p
+        JOIN truthline_data.series AS s ON s.id = p.series_id
+        CROSS JOIN LATERAL (
+            SELECT CASE measure WHEN 'confidence' THEN p.confidence ELSE p.latency_seconds END
+        ) AS n (number)
+        WHERE CASE measure WHEN 'confidence' THEN num_nulls(p.label_id, n.number) = 0 AND NOT p.failed
+                           ELSE p.starts_request AND n.number IS NOT NULL END
+        GROUP BY 1, 2
+    ) AS found
+    CROSS JOIN unnest(fractions) WITH ORDINALITY AS f (fraction, nth)
+    CROSS JOIN LATERAL (SELECT f.fraction * (cardinality(found.numbers) - 1)) AS place (at)
     GROUP BY 1, 2;
 END
 $function$;
@@ -218,13 +225,12 @@ CREATE OR REPLACE FUNCTION truthline.inference_totals(
                           sum(n_confidence) FILTER (WHERE latest)),
            truthline.mean(sum(sum_confidence) FILTER (WHERE NOT latest),
                           sum(n_confidence) FILTER (WHERE NOT latest)),
-           truthline.mean(sum(sum_output_latency) FILTER (WHERE latest AND answered),
-                          sum(n_output_latency) FILTER (WHERE latest AND answered)),
-           truthline.mean(sum(sum_output_latency) FILTER (WHERE NOT latest AND answered),
-                          sum(n_output_latency) FILTER (WHERE NOT latest AND answered))
+           truthline.mean(sum(sum_output_latency) FILTER (WHERE latest),
+                          sum(n_output_latency) FILTER (WHERE latest)),
+           truthline.mean(sum(sum_output_latency) FILTER (WHERE NOT latest),
+                          sum(n_output_latency) FILTER (WHERE NOT latest))
     FROM truthline.inference_cells(
-        workspace, start_time, end_time, model_names, field, field_text) AS cell
-    CROSS JOIN LATERAL (SELECT label_id IS NOT NULL OR n_value > 0) AS a (answered)
+        workspace, start_time, end_time, model_names, field, field_text)
 $$;
 COMMENT ON FUNCTION truthline.inference_totals(integer, timestamptz, timestamptz, text[], text, text) IS
     'Inferences, confidences and latencies of a workspace, beside those of the window before.';

@@ -1,10 +1,9 @@
 -- Health of a deployed model: how much it answered, how fast, and which values.
 
 -- mean_milliseconds: a mean latency, from a sum in seconds; NULL where nothing was measured.
--- Why      in decimals up to the last step, or the last digit would be lost.
 CREATE OR REPLACE FUNCTION truthline.mean_milliseconds(sum_seconds numeric, n bigint)
 RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT (1000 * sum_seconds::numeric(1000, 30) / nullif(n, 0))::float8
+    SELECT truthline.mean(1000 * sum_seconds, n)
 $$;
 COMMENT ON FUNCTION truthline.mean_milliseconds(numeric, bigint) IS
     'Mean latency in milliseconds, from a sum of seconds.';

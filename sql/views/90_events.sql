@@ -30,13 +30,13 @@ LANGUAGE sql STABLE PARALLEL SAFE SET extra_float_digits = 1 AS $$
         FROM part GROUP BY 1, 2
     )
     SELECT mine.name, mine.type, mine.labels, NULL, bin.n,
-           CASE mine.type WHEN 'gauge' THEN bin.latest ELSE bin.total::float8 END
+           CASE mine.type WHEN 'gauge' THEN bin.latest ELSE truthline.as_double(bin.total) END
     FROM mine JOIN bin ON bin.metric_id = mine.id
     WHERE mine.type <> 'timer'
     UNION ALL
     SELECT mine.name, mine.type, mine.labels, bounds.bound,
            coalesce(sum(bin.n) FILTER (WHERE bin.bin < bounds.place), 0)::bigint,
-           sum(bin.total)::float8
+           truthline.as_double(sum(bin.total))
     FROM mine JOIN bin ON bin.metric_id = mine.id
     CROSS JOIN unnest(truthline_data.timer_bounds() || 'infinity'::float8) WITH ORDINALITY
         AS bounds (bound, place)

@@ -42,16 +42,16 @@ COMMENT ON FUNCTION truthline.step_values(integer) IS
 -- step_mean: the mean of n doubles, also where their sum is none.
 --
 -- Why      a diverging loss comes near the largest double: such values are summed as decimals. And
---          PostgreSQL refuses quotients that vanish.
+--          PostgreSQL refuses quotients that vanish. A mean is not beyond what it is of.
 CREATE OR REPLACE FUNCTION truthline.step_mean(
     sum_usual float8, sum_huge numeric, n bigint, minimum float8, maximum float8
 ) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT least(greatest(
-        CASE WHEN sum_huge IS NOT NULL
-             THEN least(greatest((coalesce(sum_usual, 0)::numeric + sum_huge) / n,
-                                 -1.79769313486231e308), 1.79769313486231e308)::float8
-             WHEN abs(sum_usual) > 1e-280 THEN sum_usual / n
-             WHEN n > 0 THEN 0 END, minimum), maximum)
+        CASE WHEN sum_huge IS NULL AND (abs(sum_usual) > 1e-280 OR sum_usual = 0)
+             THEN sum_usual / n
+             ELSE truthline.mean(
+                 coalesce(sum_usual::text::numeric, 0) + coalesce(sum_huge, 0), n) END,
+        minimum), maximum)
     WHERE n > 0
 $$;
 COMMENT ON FUNCTION truthline.step_mean(float8, numeric, bigint, float8, float8) IS
@@ -63,7 +63,7 @@ RETURNS TABLE (
     n bigint, sum_usual float8, sum_huge numeric, minimum float8, maximum float8
 ) LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT count(*), sum(value) FILTER (WHERE abs(value) <= 1e290),
-           sum(value::numeric) FILTER (WHERE abs(value) > 1e290), min(value), max(value)
+           sum(truthline_data.exact(value)) FILTER (WHERE abs(value) > 1e290), min(value), max(value)
     FROM unnest(recorded) AS one (value)
 $$;
 COMMENT ON FUNCTION truthline.step_sums(float8[]) IS

@@ -9,7 +9,7 @@ CREATE OR REPLACE FUNCTION truthline.headline(
 ) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE kind
         WHEN 'classification' THEN n_correct::float8 / nullif(n, 0)
-        WHEN 'regression' THEN sqrt((sum_squared_error / nullif(n, 0))::float8) END
+        WHEN 'regression' THEN truthline.root_mean(sum_squared_error, n) END
 $$;
 COMMENT ON FUNCTION truthline.headline(text, bigint, bigint, numeric) IS
     'Accuracy of a classifier, root mean squared error of a regressor.';

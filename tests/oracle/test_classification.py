@@ -1,6 +1,7 @@
 """Classification metrics equal scikit-learn's, and their counts plain Python's."""
 
 import math
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -14,8 +15,14 @@ from sklearn.metrics import (
 )
 
 from app.query.classification import Average, Counts, classification_metrics
-from app.query.window import Grid
+from app.query.window import Grid, Window
 from tests.oracle.plain import (
+    EARLIEST_START,
+    ROUNDS,
+    Answer,
+    Case,
+    Question,
+    Request,
     categories_of,
     classification_cases,
     declare,
@@ -133,15 +140,45 @@ def test_each_average_and_each_class_equal_sklearn(database, workspace, average,
             each = list(map(none_of_nan, score(actual, predicted, average=None, **how)))
             assert [getattr(one, name) for one in bucket.classes] == pytest.approx(each, abs=CLOSE)
             mean = none_of_nan(score(actual, predicted, average=average.value, **how))
-            if average is Average.WEIGHTED and not defined_where_true(each, actual, occurring):
-                mean = None  # where nothing has weight, scikit-learn takes the plain mean
             assert getattr(bucket, name) == pytest.approx(mean, abs=CLOSE)
         assert [one.label for one in bucket.classes] == occurring
         assert [one.support for one in bucket.classes] == [actual.count(c) for c in occurring]
 
 
-def defined_where_true(each, actual, occurring):
-    return any(c in actual and one is not None for one, c in zip(each, occurring, strict=True))
+@settings(max_examples=100)
+@given(case=classification_cases())
+def test_the_weighted_specificity_is_averaged_as_sklearn_averages(database, workspace, case):
+    for bucket in told(database, workspace, case, Average.WEIGHTED):
+        pairs = within(case.pairs(), bucket.start, bucket.end)
+        if pairs:
+            predicted, actual = zip(*pairs, strict=True)
+            mean = weighted_specificity(actual, predicted, categories_of(case))
+            assert bucket.specificity == pytest.approx(mean, abs=CLOSE)
+
+
+def weighted_specificity(actual, predicted, categories):
+    """Averaged over what is defined, as scikit-learn does where nothing of it has weight, too."""
+    matrices = multilabel_confusion_matrix(actual, predicted, labels=categories)
+    known = [(tn / (tn + fp), tp + fn) for (tn, fp), (fn, tp) in matrices if tn + fp]
+    if not known:
+        return None
+    numbers, weights = zip(*known, strict=True)
+    return np.average(numbers, weights=weights if any(weights) else None)
+
+
+@pytest.mark.parametrize("average", [Average.MACRO, Average.WEIGHTED])
+def test_where_all_are_wrong_the_averages_are_those_of_sklearn(database, workspace, average):
+    """No class that was predicted ever occurs, and the one that occurs was never predicted."""
+    start, end = EARLIEST_START, EARLIEST_START + timedelta(hours=1)
+    requests = [Request((Answer("v1", start, "b", 0),), ((0, "a"),), id=f"r{n}") for n in (1, 2)]
+    case = Case(Question(Window(start, end), None), tuple(requests), (False,) * ROUNDS)
+
+    [bucket] = told(database, workspace, case, average)
+
+    for zero_division in (0, np.nan):
+        how = {"average": average.value, "zero_division": zero_division}
+        assert precision_score(["a", "a"], ["b", "b"], **how) == bucket.precision == 0
+    assert (bucket.recall, bucket.specificity, bucket.f1) == (0, 0, 0)
 
 
 def none_of_nan(number):

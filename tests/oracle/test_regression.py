@@ -1,6 +1,7 @@
 """Regression metrics equal those of exact fractions, whatever was corrected on the way."""
 
 import math
+from datetime import timedelta
 from fractions import Fraction
 
 import pytest
@@ -9,8 +10,22 @@ from hypothesis import strategies as st
 from sklearn.metrics import r2_score
 
 from app.query.regression import regression_metrics
-from app.query.window import Grid
-from tests.oracle.plain import cases, new_name, plain_buckets, regression_cases, tell, within
+from app.query.window import Grid, Window
+from tests.doubles import nasty
+from tests.oracle.plain import (
+    EARLIEST_START,
+    ROUNDS,
+    Answer,
+    Case,
+    Question,
+    Request,
+    cases,
+    new_name,
+    plain_buckets,
+    regression_cases,
+    tell,
+    within,
+)
 
 # Each error is kept to 15 digits. Below SMALLEST its square would not be a double.
 RELATIVE, SMALLEST = 1e-13, 1e-150
@@ -91,3 +106,54 @@ def test_bias_and_r2_equal_sklearn(database, workspace, case):
             assert bucket.r2 is None
         else:
             assert bucket.r2 == pytest.approx(r2_score(actual, predicted), rel=1e-9, abs=1e-9)
+
+
+def exact_r2(pairs):
+    """None where all truths are equal."""
+    predicted, actual = ([Fraction(number) for number in side] for side in zip(*pairs, strict=True))
+    mean = sum(actual) / len(actual)
+    spread = sum((truth - mean) ** 2 for truth in actual)
+    missed = sum((p - a) ** 2 for p, a in zip(predicted, actual, strict=True))
+    return float((spread - missed) / spread) if spread else None
+
+
+# Truths of which every binary digit is kept.
+kept = nasty(-(2.0**52), 2.0**52).filter(lambda number: number == 0 or abs(number) >= 2.0**-52)
+near = st.tuples(kept, st.integers(-3, 3)).map(lambda drawn: drawn[0] + drawn[1] * 2.0**-20)
+
+
+@settings(max_examples=80)
+@given(case=cases(st.one_of(kept, near), st.one_of(kept, near)))
+def test_r2_equals_exact_fractions_however_close_the_truths_are(database, workspace, case):
+    for bucket in told(database, workspace, case):
+        pairs = within(case.pairs(), bucket.start, bucket.end)
+        exact = exact_r2(pairs) if pairs else None
+        if exact is None:
+            assert bucket.r2 is None
+        else:
+            assert bucket.r2 == pytest.approx(exact, rel=1e-12, abs=1e-12)
+
+
+noise = st.floats(-100, 100)
+
+
+@pytest.mark.parametrize("offset", [1e3, -1e3, 1e6, 1e9, -1e9, 1e12, -1e12])
+@settings(max_examples=15)
+@given(told_of=st.lists(st.tuples(noise, noise), min_size=2, max_size=12))
+def test_r2_is_that_of_sklearn_at_any_offset(database, workspace, offset, told_of):
+    """Of scikit-learn without the offset: with it, its mean is no double, and it is off by 1e-8."""
+    start, hour = EARLIEST_START, timedelta(hours=1)
+    pairs = [(offset + predicted, offset + actual) for predicted, actual in told_of]
+    requests = tuple(
+        Request((Answer("v1", start, predicted, 0),), ((0, actual),), id=f"r{number}")
+        for number, (predicted, actual) in enumerate(pairs)
+    )
+    case = Case(Question(Window(start, start + hour), None), requests, (False,) * ROUNDS)
+
+    [bucket] = told(database, workspace, case)
+
+    predicted, actual = ([number - offset for number in side] for side in zip(*pairs, strict=True))
+    if len(set(actual)) == 1:
+        assert bucket.r2 is None
+    else:
+        assert bucket.r2 == pytest.approx(r2_score(actual, predicted), rel=1e-12, abs=1e-12)

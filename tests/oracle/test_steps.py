@@ -8,6 +8,7 @@ import itertools
 import math
 from collections import Counter
 from datetime import timedelta
+from fractions import Fraction
 from functools import partial
 
 import pytest
@@ -28,6 +29,7 @@ from app.ingest.batch import BatchKey
 from app.ingest.executions import ToldOfExecution, tell_execution
 from app.query.steps import Which, list_values, over_executions, over_time, step_metrics, values_of
 from app.query.window import Grid, Window
+from tests.doubles import LEAST, nasty, nearest
 from tests.ingest.crowd import at_once
 from tests.oracle.plain import new_name
 
@@ -37,7 +39,7 @@ SECOND = timedelta(seconds=1)
 
 executions = st.sampled_from(["e0", "e1", "e2"])
 names = st.sampled_from(["loss", "a/b"])
-values = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([0.0, 1.0]))
+values = st.one_of(nasty(), st.sampled_from([0.0, 1.0]))
 batches = st.lists(values, min_size=1, max_size=5)
 
 
@@ -232,9 +234,9 @@ def assert_summary(found, expected, *, ordered=True):
     if not expected:
         assert (found.mean, found.minimum, found.maximum, found.last) == (None,) * 4
         return
-    mean = math.fsum(value / len(expected) for value in expected)
-    tolerance = 1e-12 * max(map(abs, expected)) + 1e-270
-    assert math.isclose(found.mean, mean, rel_tol=1e-12, abs_tol=tolerance)
+    mean = nearest(sum(map(Fraction, expected)) / len(expected))
+    tolerance = max(1e-14 * max(map(abs, expected)), 2 * LEAST)
+    assert math.isclose(found.mean, mean, rel_tol=1e-14, abs_tol=tolerance)
     assert (found.minimum, found.maximum) == (min(expected), max(expected))
     assert found.last == expected[-1] if ordered else found.last in expected
 

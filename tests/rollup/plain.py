@@ -24,6 +24,8 @@ KEYS = {"outcome": 2, "error": 0, "prediction": 1, "score": 2, "latency": 1}
 # Into how many equal parts a power of two is cut.
 VALUE_PARTS, LATENCY_PARTS = 16, 8
 SMALLEST_NORMAL = 2.0**-1022
+# Of which a percentage is taken.
+SMALLEST_TRUTH = 1e-150
 
 
 def bin_of(number, parts):
@@ -52,7 +54,10 @@ def edges_of(start, end, width, origin):
 
 
 def plain_cells(subject, rows, question):
-    """{(place, *keys): [sums]} of the raw rows, exactly; without cells that count nothing."""
+    """{(place, *keys): [(sum, size)]} of the raw rows, exactly; without cells that count nothing.
+
+    The size of a sum is that of all that was added up, of which numbers keep 15 digits.
+    """
     edges = edges_of(*(question[name] for name in ("start", "end", "width", "origin")))
     cells = defaultdict(lambda: None)
     for row in rows:
@@ -60,16 +65,16 @@ def plain_cells(subject, rows, question):
         if received and edges[0] <= row.time < edges[-1]:
             for keys, adds in MEASURES[subject](row):
                 place = bisect_right(edges, row.time)
-                key, zero = (place, *keys), [Fraction(0)] * len(adds)
+                key, zero = (place, *keys), [(Fraction(0), Fraction(0))] * len(adds)
                 cells[key] = [
-                    total + (Fraction(add) if add is not None else 0)
-                    for total, add in zip(cells[key] or zero, adds, strict=True)
+                    (total + Fraction(add or 0), size + abs(Fraction(add or 0)))
+                    for (total, size), add in zip(cells[key] or zero, adds, strict=True)
                 ]
     return {key: sums for key, sums in cells.items() if counted(subject, sums)}
 
 
 def counted(subject, sums):
-    return sums[COUNT_AT[subject]] != 0
+    return sums[COUNT_AT[subject]][0] != 0
 
 
 def asked(conn, subject, series, question):
@@ -94,33 +99,36 @@ def error(row):
     difference = Fraction(row.predicted_value) - Fraction(row.actual_value)
     actual = Fraction(row.actual_value)
     sums = [1, difference, abs(difference), difference**2, actual, actual**2]
-    share = [1, abs(difference / actual)] if actual else [0, 0]
+    share = [1, abs(difference / actual)] if abs(actual) >= SMALLEST_TRUTH else [0, 0]
     yield (), [row.weight * number for number in [*sums, *share]]
 
 
 def prediction(row):
-    first = row.starts_request
+    """What a failed request came with is no output."""
+    first, ok = row.starts_request, not row.failed
     timed = row.latency_seconds is not None
     yield (
-        (row.label_id,),
+        (row.label_id if ok else None,),
         [
             int(first),
             int(first and row.failed),
-            int(row.starts_label),
+            int(row.starts_label and ok),
             1,
-            int(row.confidence is not None),
-            row.confidence,
-            int(row.value is not None),
-            row.value,
+            int(row.confidence is not None and ok),
+            row.confidence if ok else None,
+            int(row.value is not None and ok),
+            row.value if ok else None,
             int(first and timed),
             row.latency_seconds if first else None,
-            int(timed),
-            row.latency_seconds,
+            int(timed and ok),
+            row.latency_seconds if ok else None,
         ],
     )
 
 
 def score(row):
+    if row.failed:
+        return
     if row.confidence is not None:
         yield (row.label_id, int(row.confidence * 64)), [1]
     elif row.value is not None:
@@ -161,4 +169,6 @@ def differences(conn, series, question, rows=None):
 
 
 def same(found, wanted):
-    return all(abs(f - w) <= 1e-12 * max(abs(w), 1) for f, w in zip(found, wanted, strict=True))
+    return all(
+        abs(f - w) <= 1e-12 * max(size, 1) for f, (w, size) in zip(found, wanted, strict=True)
+    )

@@ -15,6 +15,7 @@ from app.ingest.inferences import Detection, Prediction
 from app.ingest.predictions import ingest_predictions
 from app.rollup.refresh import refresh
 from app.store.registry import ModelName
+from tests.doubles import seconds, shares, taken
 from tests.oracle.plain import new_name
 from tests.rollup.conftest import fold_all
 from tests.rollup.plain import asked, differences, edges_of, raw_rows
@@ -48,10 +49,10 @@ outputs = st.one_of(
     st.builds(
         lambda label, confidence: {"label": label, "confidence": confidence},
         st.sampled_from(LABELS),
-        st.sampled_from([None, 0.0, 0.25, 0.7311, 1.0]),
+        st.one_of(st.sampled_from([None, 0.0, 0.25, 0.7311, 1.0]), shares),
     ),
 )
-latencies = st.sampled_from([None, 0.0, 0.0125, 1.5])
+latencies = st.one_of(st.sampled_from([None, 0.0, 0.0125, 1.5]), seconds)
 
 
 class Story(RuleBasedStateMachine):
@@ -109,9 +110,9 @@ class Story(RuleBasedStateMachine):
             )
         ingest_predictions(self.database, self.workspace_id, batch)
 
-    @rule(time=edges, value=st.sampled_from([0.0, -3.25, 1e6]), latency=latencies)
-    def predict_value(self, time, value, latency):
-        """A regression."""
+    @rule(time=edges, value=taken, latency=latencies, failed=st.booleans())
+    def predict_value(self, time, value, latency, failed):
+        """A regression, of which one that failed may say a value too."""
         request_id = f"r{len(self.requests)}"
         self.requests.append(("value", request_id))
         one = Prediction(
@@ -120,6 +121,7 @@ class Story(RuleBasedStateMachine):
             time=time,
             value=value,
             latency_seconds=latency,
+            error=failed,
         )
         ingest_predictions(self.database, self.workspace_id, [one])
 
@@ -142,7 +144,7 @@ class Story(RuleBasedStateMachine):
         )
         said = {
             "label": st.sampled_from(LABELS).map(lambda label: {"label": label}),
-            "value": st.sampled_from([0.0, 1.5, 1e12]).map(lambda value: {"value": value}),
+            "value": taken.map(lambda value: {"value": value}),
         }
         batch = [
             Feedback(

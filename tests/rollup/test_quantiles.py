@@ -1,6 +1,8 @@
 """Quantiles of crowded bins equal numpy's, whatever of them is in levels and wherever edges cut."""
 
+import math
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app.rollup.refresh import refresh
+from tests.doubles import LARGEST, LEAST, nasty, nearest, shares
 from tests.rollup.conftest import new_series
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -58,17 +61,34 @@ def crowd(rng, series, count, digits):
     }
 
 
-def expected(rows, measure, start, end, fractions):
-    """Quantiles per class (0: none), by numpy."""
+def numpys(numbers, fractions):
+    quantiles = np.quantile(numbers, fractions).tolist()
+    return [pytest.approx(number, rel=1e-15, abs=0) for number in quantiles]
+
+
+def exact(numbers, fractions):
+    """By exact fractions: numpy's differences of the largest doubles are none."""
+    ordered, found = sorted(numbers), []
+    for fraction in fractions:
+        at = fraction * (len(ordered) - 1)
+        lower, upper = ordered[math.floor(at)], ordered[math.ceil(at)]
+        between = Fraction(lower) + (Fraction(upper) - Fraction(lower)) * Fraction(at % 1)
+        least = max(2 * LEAST, 2.0**-52 * max(abs(lower), abs(upper)))
+        found.append(pytest.approx(nearest(between), rel=1e-15, abs=least))
+    return found
+
+
+def expected(rows, measure, start, end, quantiles):
+    """Number and quantiles per class (0: none)."""
     of = {"value": "values", "confidence": "confidences", "latency": "latencies"}[measure]
     found = {}
     for time, label, number in zip(rows["times"], rows["labels"], rows[of], strict=True):
         if number is not None and start <= time < end:
             found.setdefault(label if measure == "confidence" else 0, []).append(number)
-    return {key: (len(n), list(np.quantile(n, fractions))) for key, n in found.items()}
+    return {key: (len(numbers), quantiles(numbers)) for key, numbers in found.items()}
 
 
-def check(database, rows, series, window, measure, fractions=FRACTIONS):
+def check(database, rows, series, window, measure, fractions=FRACTIONS, quantiles=numpys):
     offset, length, width = window
     start = START + timedelta(seconds=offset)
     asked = {
@@ -81,15 +101,14 @@ def check(database, rows, series, window, measure, fractions=FRACTIONS):
     }
     with database.reading() as conn:
         answers = conn.execute(ASK, asked).all()
-    buckets = {(row[0], row[1]) for row in answers}
-    for begin, end in buckets:
+
+    def wanted(begin, end):
+        return expected(rows, measure, begin, end, lambda numbers: quantiles(numbers, fractions))
+
+    for begin, end in {(row[0], row[1]) for row in answers}:
         told = {row[2]: (row[3], row[4]) for row in answers if row[0] == begin}
-        wanted = expected(rows, measure, begin, end, fractions)
-        assert {key: n for key, (n, _) in told.items()} == {k: n for k, (n, _) in wanted.items()}
-        for key, (_, numbers) in wanted.items():
-            assert told[key][1] == pytest.approx(numbers, rel=1e-15, abs=0)
-    wanted = expected(rows, measure, start, asked["end"], fractions)
-    assert sum(row[3] for row in answers) == sum(n for n, _ in wanted.values())
+        assert told == wanted(begin, end)
+    assert sum(row[3] for row in answers) == sum(n for n, _ in wanted(start, asked["end"]).values())
 
 
 @pytest.mark.parametrize("digits", ROUNDED_TO.values(), ids=ROUNDED_TO)
@@ -117,12 +136,12 @@ def test_a_longest_cell_that_is_unlike_the_others_misleads_nobody(brisk, high_fi
     series = new_series(brisk)
     low, high = 128.0 + rng.random(900), 131.0 + rng.random(900)
     days = [high, low] if high_first else [low, high]
-    rows = {key: [] for key in ("times", "series", "labels", "confidences", "values", "latencies")}
-    for day, values in enumerate(days):
-        for n, value in enumerate(values[: 900 - 200 * day]):
-            one = (START + timedelta(days=day, seconds=60 * n), series[0], None, None, value, None)
-            for key, told in zip(rows, one, strict=True):
-                rows[key].append(told if told is None or key != "values" else float(told))
+    told = [
+        (START + timedelta(days=day, seconds=60 * n), float(value))
+        for day, values in enumerate(days)
+        for n, value in enumerate(values[: 900 - 200 * day])
+    ]
+    rows = rows_of(series, told)
     tell(brisk, rows)
     refresh(brisk)
 
@@ -130,11 +149,86 @@ def test_a_longest_cell_that_is_unlike_the_others_misleads_nobody(brisk, high_fi
         check(brisk, rows, series, window, "value", EVERY_RANK)
 
 
-FINITE = st.floats(allow_nan=False, allow_infinity=False)
+def rows_of(series, values, confidences=None):
+    """Values at times, their sizes as latencies too; and confidences of a class at the same."""
+    n = len(values)
+    rows = {
+        "times": [time for time, _ in values],
+        "series": [series[0]] * n,
+        "labels": [None] * n,
+        "confidences": [None] * n,
+        "values": [value for _, value in values],
+        "latencies": [abs(value) for _, value in values],
+    }
+    if confidences is None:
+        return rows
+    classes = {
+        **rows,
+        "labels": [1] * n,
+        "confidences": confidences,
+        "values": [None] * n,
+        "latencies": [None] * n,
+    }
+    return {key: rows[key] + classes[key] for key in rows}
+
+
+WHOLE = (0, SPAN_SECONDS, None)
+extremes = st.lists(st.tuples(st.integers(0, SPAN_SECONDS - 1), nasty(), shares), min_size=1)
+
+
+def test_any_doubles_have_quantiles(brisk):
+    """Of a series of their own per example, half of them in levels, and cut at any edge."""
+
+    @settings(max_examples=20, database=None, suppress_health_check=list(HealthCheck))
+    @given(extremes, windows)
+    def asked(some, window):
+        series = new_series(brisk)
+        times = [START + timedelta(seconds=second) for second, _, _ in some]
+        values = [(time, value) for time, (_, value, _) in zip(times, some, strict=True)]
+        rows = rows_of(series, values, [share for _, _, share in some])
+        half = len(rows["times"]) // 2
+        tell(brisk, {key: column[:half] for key, column in rows.items()})
+        refresh(brisk)
+        tell(brisk, {key: column[half:] for key, column in rows.items()})
+        for measure in ("value", "confidence", "latency"):
+            for one in (WHOLE, window):
+                check(brisk, rows, series, one, measure, quantiles=exact)
+
+    asked()
+
+
+def neighbours(number, towards, count):
+    """So many doubles next to each other."""
+    found = [number]
+    while len(found) < count:
+        found.append(math.nextafter(found[-1], towards))
+    return found
+
+
+CROWDS = {
+    "the least": neighbours(0.0, math.inf, 900),
+    "the largest": neighbours(LARGEST, 0.0, 900),
+    "the lowest": neighbours(-LARGEST, 0.0, 900),
+    "zeros of both signs": [-0.0, 0.0] * 450,
+}
+
+
+@pytest.mark.parametrize("crowd", CROWDS)
+def test_crowds_at_either_end_have_quantiles(brisk, crowd):
+    """Guesses of where a rank lies are parts of differences that hardly are numbers."""
+    series = new_series(brisk)
+    values = [(START + timedelta(seconds=97 * n), x) for n, x in enumerate(CROWDS[crowd])]
+    rows = rows_of(series, values, CROWDS["the least"])
+    tell(brisk, rows)
+    refresh(brisk)
+
+    for measure in ("value", "latency", "confidence"):
+        for window in (WHOLE, (3_601, 86_400 // 2, None)):
+            check(brisk, rows, series, window, measure, EVERY_RANK, exact)
 
 
 @settings(max_examples=50, suppress_health_check=list(HealthCheck))
-@given(st.lists(st.one_of(FINITE, st.floats(-300, 300)), min_size=2, max_size=200))
+@given(st.lists(st.one_of(nasty(), st.floats(-300, 300)), min_size=2, max_size=200))
 def test_bins_ascend_with_their_numbers_and_are_narrow(database, numbers):
     asked = text("SELECT truthline_data.value_bin(n), n FROM unnest(CAST(:n AS float8[])) AS n")
     with database.reading() as conn:

@@ -3,12 +3,13 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.query.inferences import Compared
 from app.web.tables import sparkline
 from app.web.units import Good, Unit, delta, said
+from tests.doubles import LARGEST, LEAST, nasty
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,11 @@ from app.web.units import Good, Unit, delta, said
         (55.64, Unit.OWN, "55.6"),
         (0.00003, Unit.OWN, "3e−05"),
         (1234567.0, Unit.OWN, "1.23e+06"),
+        (0.9999, Unit.SECONDS, "1,000 ms"),
+        (1e100, Unit.SECONDS, "1e+100 s"),
+        (LARGEST, Unit.SECONDS, "1.8e+308 s"),
+        (LEAST, Unit.SECONDS, "0.000 ms"),
+        (1e250, Unit.SHARE, "1e+250×"),
     ],
 )
 def test_a_number_is_said_in_its_unit(number, unit, expected):
@@ -69,6 +75,29 @@ def test_a_difference_has_a_sign_and_says_whether_it_is_good(now, before, unit, 
 @pytest.mark.parametrize(("now", "before"), [(None, 1), (1, None), (5, 0)])
 def test_without_a_number_to_differ_from_there_is_no_difference(now, before):
     assert delta(Compared(now, before), Unit.COUNT, Good.UP) is None
+
+
+@given(nasty(), st.sampled_from(Unit))
+def test_any_double_is_said(number, unit):
+    assert not re.search("inf|nan", said(number, unit))
+
+
+@given(nasty(), nasty(), st.sampled_from(Unit))
+@example(LARGEST, -LARGEST, Unit.OWN)
+@example(LARGEST, -LARGEST, Unit.SHARE)
+@example(1.0, LEAST, Unit.SECONDS)
+def test_any_two_doubles_have_a_difference_or_none(now, before, unit):
+    found = delta(Compared(now, before), unit, Good.UP)
+    assert found is None or not re.search("inf|nan", found.text)
+
+
+@given(st.lists(st.one_of(st.none(), nasty()), min_size=1, max_size=5), st.booleans())
+@example([-LARGEST, LARGEST], False)
+@example([1e9, 1e9], False)
+@example([LEAST, 2 * LEAST], False)
+def test_any_doubles_have_a_line(values, from_zero):
+    line = str(sparkline(values, "x", from_zero=from_zero))
+    assert not re.search("inf|nan", line)
 
 
 def test_a_line_breaks_where_nothing_is_known():
