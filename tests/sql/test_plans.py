@@ -82,7 +82,8 @@ def test_a_span_limits_what_an_analysts_function_reads(connect, analyst_role, na
         with connect(analyst_role) as session:
             assert session.execute(of_view).fetchone() == answers[-1]
     assert answers[1] < answers[0]
-    assert read[1] < read[0] / 2
+    if edition() != "community":  # whose columnstore counts batches of a thousand rows
+        assert read[1] < read[0] / 2
 
 
 @pytest.mark.parametrize("name", ["predictions", "outcomes"])
