@@ -1,12 +1,20 @@
 """How alembic reaches the database: one transaction, one migrator at a time, bounded waits."""
 
+from contextlib import suppress
+
 from alembic import context
 from sqlalchemy import Connection, create_engine, pool
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from migrations.sqlfile import refresh_views
 
-# Any number will do, as long as nothing else in the database takes it.
-MIGRATION_LOCK = 7_236_514_411
+# As alembic makes it; the first migrator does, for it is what migrators lock.
+VERSION_TABLE = "public.alembic_version"
+MAKE_VERSION_TABLE = f"""
+    CREATE TABLE IF NOT EXISTS {VERSION_TABLE} (
+        version_num varchar(32) NOT NULL CONSTRAINT alembic_version_pkc PRIMARY KEY
+    )
+"""
 
 
 def prepare(connection: Connection) -> None:
@@ -16,10 +24,17 @@ def prepare(connection: Connection) -> None:
     behind its lock request.
     """
     connection.exec_driver_sql("SET LOCAL lock_timeout = '5min'")
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+    keep_others_out(connection)
     connection.exec_driver_sql("SET LOCAL lock_timeout = '10s'")
     connection.exec_driver_sql("SET LOCAL statement_timeout = '30min'")
     connection.exec_driver_sql("SET LOCAL search_path = public")
+
+
+def keep_others_out(connection: Connection) -> None:
+    """Lock the table of alembic, as nobody can without privileges on it."""
+    with suppress(ProgrammingError, IntegrityError), connection.begin_nested():
+        connection.exec_driver_sql(MAKE_VERSION_TABLE)  # fails if another one just made it
+    connection.exec_driver_sql(f"LOCK TABLE {VERSION_TABLE} IN SHARE ROW EXCLUSIVE MODE")
 
 
 def install_extension(connection: Connection) -> None:

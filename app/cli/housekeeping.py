@@ -8,6 +8,7 @@ from dataclasses import astuple
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from app.auth.refresh import forget_old_tokens
 from app.config import Settings
@@ -15,6 +16,7 @@ from app.errors import Unavailable
 from app.ingest.batch import forget_old_batches
 from app.ingest.event_pairs import forget_old_pairs
 from app.ingest.feedback import forget_stray_feedback
+from app.ingest.meetings import join_stranded
 from app.rollup.columnstore import arrange_columnstore
 from app.rollup.event_totals import fold_event_counts
 from app.rollup.refresh import refresh
@@ -22,8 +24,8 @@ from app.rollup.retention import enforce, forget_keys
 from app.store.database import Database
 
 PAUSE_SECONDS = 60.0
-# Any number will do, as long as nothing else in the database takes it.
-HOUSEKEEPING_LOCK = 7_236_514_412
+# By turns: SQLSTATE of a lock that somebody else holds.
+LOCK_NOT_AVAILABLE = "55P03"
 
 _log = logging.getLogger(__name__)
 
@@ -44,15 +46,26 @@ def keep_house(database: Database, settings: Settings, stop: threading.Event) ->
 
 @contextmanager
 def _leading(database: Database) -> Iterator[bool]:
-    """Whether this process may do the round: one at a time does, for as long as it lives."""
-    with database.outside_transactions() as conn:
-        lock = {"lock": HOUSEKEEPING_LOCK}
-        leader = bool(conn.execute(_TRY_LOCK, lock).scalar())
-        try:
-            yield leader
-        finally:
-            if leader:
-                conn.execute(_UNLOCK, lock)
+    """Whether this process may do the round: one at a time does, for as long as it lives.
+
+    The lock is one on a table, for anybody may take an advisory lock, and it ends with the
+    transaction, so that it works through poolers too. The transaction has neither a snapshot nor an
+    id: it holds back no vacuum however long the round takes.
+    """
+    with database.writing() as conn:
+        conn.execute(_NO_TIMEOUTS)
+        yield _is_free(conn)
+
+
+def _is_free(conn: Connection) -> bool:
+    try:
+        with conn.begin_nested():
+            conn.exec_driver_sql(_TAKE_TURN)
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+            return False
+        raise
+    return True
 
 
 def do_round(database: Database, settings: Settings) -> None:
@@ -62,6 +75,10 @@ def do_round(database: Database, settings: Settings) -> None:
         forget(conn, settings)
         for table in arrange_columnstore(conn, settings):
             _log.info("columnstore of %s: %d days", table, settings.columnstore_after_days)
+    with database.writing() as conn:
+        conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        if joined := join_stranded(conn):
+            _log.warning("joined %d requests with truths that a process left waiting", joined)
     with database.writing() as conn:
         if numbers := fold_event_counts(conn):
             _log.info("added %d numbers to the totals of events", numbers)
@@ -84,5 +101,9 @@ def forget(conn: Connection, settings: Settings) -> None:
         _log.info("forgot %d requests and truths that waited too long", keys)
 
 
-_TRY_LOCK = text("SELECT pg_try_advisory_lock(:lock)")
-_UNLOCK = text("SELECT pg_advisory_unlock(:lock)")
+_TAKE_TURN = "LOCK TABLE truthline_data.upkeep_lock IN SHARE ROW EXCLUSIVE MODE NOWAIT"
+# The transaction that holds the lock is idle while others of this process work.
+_NO_TIMEOUTS = text("""
+    SELECT set_config(name, '0', true) FROM pg_settings
+    WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')
+""")

@@ -1,7 +1,7 @@
 """Truths that come without the answer they are about: it is looked up by its request.
 
-Where the answer is not there yet, what is to be counted waits for it. The locks on request keys
-(`app/ingest/keys.py`) keep both from missing each other.
+Where the answer is not there yet, what is to be counted waits for it. Events own the requests that
+they are about (`app/ingest/keys.py`), so neither misses the other.
 """
 
 import json

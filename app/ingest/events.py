@@ -16,7 +16,8 @@ from app.ingest.event_metrics import Sample, append
 from app.ingest.event_pairs import Half, fill_in, match
 from app.ingest.feedback import Feedback, prepare_feedback, store_feedback
 from app.ingest.inferences import Prediction
-from app.ingest.keys import own_keys, request_key, share_keys
+from app.ingest.keys import own_keys, request_key
+from app.ingest.meetings import Requests, meet, meet_late
 from app.ingest.models import refuse_known_clashes
 from app.ingest.predictions import Placed, prepare_predictions, store_predictions
 from app.store.database import Database
@@ -61,7 +62,9 @@ def ingest_events(
     first = {event.key: event for event in reversed(events)}
     prepared = _prepare(database, workspace_id, first)
     with database.writing() as conn:
-        return _take(conn, database, prepared)
+        fresh = _take(conn, database, prepared)
+    meet_late(database, prepared.requests)
+    return fresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,11 @@ class _Prepared:
     predictions: predictions.Prepared
     feedback: feedback.Prepared
     metrics: Mapping[Metric, int]
+
+    @property
+    def requests(self) -> Requests:
+        """Requests that predictions or truths are about."""
+        return {**self.predictions.requests, **self.feedback.requests}
 
 
 def _prepare(database: Database, workspace_id: int, events: Mapping[UUID, Event]) -> _Prepared:
@@ -95,15 +103,15 @@ def _prepare(database: Database, workspace_id: int, events: Mapping[UUID, Event]
 def _take(conn: Connection, database: Database, prepared: _Prepared) -> Collection[UUID]:
     """Store what is new, and return the keys of those events.
 
-    Locks are taken in one order, or two batches could wait for each other: those on the keys of
-    requests, then events, pairs, and what they bring.
+    Locks are taken in one order, or two batches could wait for each other: events, pairs, keys of
+    predictions, and then requests.
     """
-    lock = own_keys if prepared.feedback.truths else share_keys
-    lock(conn, chain(prepared.predictions.keys, prepared.feedback.keys))
     keys = {"workspace_id": prepared.workspace_id, "keys": sorted(prepared.events)}
     taken = set(conn.execute(_TAKE, keys).scalars())
     fresh = {key: event for key, event in prepared.events.items() if key in taken}
     _store_predictions(conn, prepared, fresh)
+    own_keys(conn, prepared.requests)
+    meet(conn, prepared.predictions.requests)
     if told := _of_events(prepared.events, fresh, prepared.feedback.truths, "feedback"):
         store_feedback(conn, replace(prepared.feedback, truths=told))
     append(conn, list(_known_samples(prepared, fresh)))
@@ -134,8 +142,8 @@ def _store_predictions(conn: Connection, prepared: _Prepared, fresh: Mapping[UUI
     repeated = 0
     if rows:
         timed = list(_timed(rows, fresh, latencies))
-        verdict = store_predictions(conn, replace(prepared.predictions, placed=timed))
-        repeated = verdict.duplicates
+        stored = store_predictions(conn, replace(prepared.predictions, placed=timed))
+        repeated = stored.verdict.duplicates
     # stored before: by an earlier response event, or by a feedback that brought the answer along
     late = [half for half in halves if half.requested_at or repeated]
     whole = [(half, latencies[half.key]) for half in late if half.key in latencies]

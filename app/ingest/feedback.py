@@ -18,6 +18,7 @@ from app.ingest.fields import (
     text_problem,
 )
 from app.ingest.keys import own_keys, request_key
+from app.ingest.meetings import Requests, meet_late
 from app.ingest.models import Claim, respect_kinds, respect_kinds_settled_since
 from app.store.copy import stage_rows
 from app.store.database import Database
@@ -83,11 +84,21 @@ def ingest_feedback(
     refuse_if_any(check(index, row) for index, row in enumerate(feedback))
     refuse_reused(database, workspace_id, batch)
     prepared = prepare_feedback(database, workspace_id, feedback)
+    verdict, repeated = _store_batch(database, workspace_id, prepared, batch)
+    if verdict.pending or repeated:
+        meet_late(database, prepared.requests)
+    return verdict
+
+
+def _store_batch(
+    database: Database, workspace_id: int, prepared: "Prepared", batch: BatchKey | None
+) -> tuple[Verdict, bool]:
+    """The verdict on a batch, and whether it had been taken before."""
     with database.writing() as conn:
-        if batch and (verdict := claim(conn, workspace_id, batch, len(feedback))):
-            return verdict
-        own_keys(conn, prepared.keys)
-        return store_feedback(conn, prepared)
+        if batch and (verdict := claim(conn, workspace_id, batch, len(prepared.truths))):
+            return verdict, True  # the first attempt may have ended before it looked again
+        own_keys(conn, prepared.requests)
+        return store_feedback(conn, prepared), False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +111,9 @@ class Prepared:
     models: Mapping[ModelName, Model]
 
     @property
-    def keys(self) -> Iterator[tuple[int, UUID]]:
-        """Keys of their requests, each with the id of its model."""
-        return ((truth.model_id, truth.key) for truth in self.truths)
+    def requests(self) -> Requests:
+        """Requests that they are about."""
+        return {(truth.model_id, truth.key): truth.request_id for truth in self.truths}
 
 
 def prepare_feedback(
@@ -186,8 +197,7 @@ def _place(
 def _store(conn: Connection, truths: Iterable[Truth]) -> tuple[int, int]:
     """How many truths were joined anew or corrected, and how many now wait."""
     stage_rows(conn, "staged_feedback", STAGED_COLUMNS, _staged_rows(truths))
-    joined: int = conn.execute(_JOIN).scalar_one()
-    waiting = conn.execute(_WAIT).rowcount
+    joined, waiting = conn.execute(_STORE).one()
     return joined, waiting
 
 
@@ -213,9 +223,10 @@ def _staged_rows(truths: Iterable[Truth]) -> Iterator[tuple[object, ...]]:
 
 # One row with weight +1 for the new truth, one with -1 for the pair it takes back, if any. A
 # request may have been answered by several series: its truth is joined with each of them, and
-# counted once.
-_JOIN = text("""
-    WITH news AS (
+# counted once. All in one statement, for what one snapshot doesn't join another may not find
+# waiting: a prediction may be stored between them.
+_STORE = text("""
+    WITH known AS (
         SELECT k.*, s.request_id, s.actual_label AS new_label, s.actual_value AS new_value
         FROM staged_feedback AS s
         CROSS JOIN LATERAL (
@@ -225,8 +236,10 @@ _JOIN = text("""
         ) AS k
         WHERE (k.predicted_label IS NULL) = (s.actual_label IS NULL)
           AND (k.predicted_value IS NULL) = (s.actual_value IS NULL)
-          AND (k.actual_label IS DISTINCT FROM s.actual_label
-               OR k.actual_value IS DISTINCT FROM s.actual_value)
+    ),
+    news AS (
+        SELECT * FROM known
+        WHERE actual_label IS DISTINCT FROM new_label OR actual_value IS DISTINCT FROM new_value
     ),
     learned AS (
         UPDATE prediction_key AS k
@@ -245,8 +258,32 @@ _JOIN = text("""
             (news.actual_label, news.actual_value, -1), (news.new_label, news.new_value, 1)
         ) AS pair (label, value, weight)
         WHERE num_nonnulls(pair.label, pair.value) = 1
+    ),
+    superseded AS (
+        DELETE FROM pending_feedback AS waiting
+        USING known
+        WHERE (waiting.model_id, waiting.key, waiting.batch_index)
+            = (known.model_id, known.key, known.batch_index)
+    ),
+    waits AS (
+        INSERT INTO pending_feedback AS waiting
+            (model_id, key, batch_index, actual_label, actual_value, request_id)
+        SELECT model_id, key, batch_index, actual_label, actual_value, request_id
+        FROM staged_feedback AS s
+        WHERE NOT EXISTS (
+            SELECT FROM prediction_key AS k
+            WHERE (k.model_id, k.key, k.batch_index) = (s.model_id, s.key, s.batch_index)
+        )
+        ORDER BY model_id, key, batch_index
+        ON CONFLICT (model_id, key, batch_index) DO UPDATE
+        SET actual_label = EXCLUDED.actual_label, actual_value = EXCLUDED.actual_value,
+            request_id = EXCLUDED.request_id, received_at = clock_timestamp()
+        WHERE waiting.actual_label IS DISTINCT FROM EXCLUDED.actual_label
+           OR waiting.actual_value IS DISTINCT FROM EXCLUDED.actual_value
+        RETURNING 1
     )
-    SELECT count(DISTINCT (model_id, key, batch_index)) FROM news
+    SELECT (SELECT count(DISTINCT (model_id, key, batch_index)) FROM news),
+           (SELECT count(*) FROM waits)
 """)
 # Truths of a kind that their model turned out not to have: no prediction can ever join them.
 _FORGET_STRAY = text("""
@@ -256,20 +293,4 @@ _FORGET_STRAY = text("""
       AND (model.kind = 'detection'
            OR model.kind = 'classification' AND waiting.actual_label IS NULL
            OR model.kind = 'regression' AND waiting.actual_value IS NULL)
-""")
-_WAIT = text("""
-    INSERT INTO pending_feedback AS waiting
-        (model_id, key, batch_index, actual_label, actual_value, request_id)
-    SELECT model_id, key, batch_index, actual_label, actual_value, request_id
-    FROM staged_feedback AS s
-    WHERE NOT EXISTS (
-        SELECT FROM prediction_key AS k
-        WHERE (k.model_id, k.key, k.batch_index) = (s.model_id, s.key, s.batch_index)
-    )
-    ORDER BY model_id, key, batch_index
-    ON CONFLICT (model_id, key, batch_index) DO UPDATE
-    SET actual_label = EXCLUDED.actual_label, actual_value = EXCLUDED.actual_value,
-        request_id = EXCLUDED.request_id, received_at = clock_timestamp()
-    WHERE waiting.actual_label IS DISTINCT FROM EXCLUDED.actual_label
-       OR waiting.actual_value IS DISTINCT FROM EXCLUDED.actual_value
 """)

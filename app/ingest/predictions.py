@@ -1,16 +1,17 @@
 """Predictions: what a model answered, one row per output."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from app.ingest.batch import BatchKey, Verdict, claim, refuse_if_any, refuse_reused
 from app.ingest.inferences import Output, Prediction, check, claim_of, outputs_of
-from app.ingest.keys import request_key, share_keys
+from app.ingest.keys import own_keys, request_key
+from app.ingest.meetings import Key, Requests, meet, meet_late
 from app.ingest.models import settle_kinds
 from app.store.copy import copy_rows, stage_rows
 from app.store.database import Database
@@ -40,7 +41,8 @@ def ingest_predictions(
 ) -> Verdict:
     """Store a batch of predictions, all or none; those already stored are left alone.
 
-    Truths that were waiting for one of them are joined in the same transaction.
+    Truths that were waiting for one of them are joined in the same transaction; those that came
+    at the same moment, before this returns.
 
     Raises:
         InvalidRows: some rows can't be stored; none was.
@@ -49,11 +51,24 @@ def ingest_predictions(
     refuse_if_any(check(index, row) for index, row in enumerate(predictions))
     refuse_reused(database, workspace_id, batch)
     prepared = prepare_predictions(database, workspace_id, predictions)
+    verdict, met = _store_batch(database, workspace_id, prepared, batch)
+    late = {key: id_ for key, id_ in prepared.requests.items() if key not in met}
+    meet_late(database, late)
+    return verdict
+
+
+def _store_batch(
+    database: Database, workspace_id: int, prepared: "Prepared", batch: BatchKey | None
+) -> tuple[Verdict, Collection[Key]]:
+    """The verdict on a batch, and the requests that were owned and joined as it was stored."""
+    size = len(prepared.placed)
     with database.writing() as conn:
-        if batch and (verdict := claim(conn, workspace_id, batch, len(predictions))):
-            return verdict
-        share_keys(conn, prepared.keys)
-        return store_predictions(conn, prepared)
+        if batch and (verdict := claim(conn, workspace_id, batch, size)):
+            return verdict, ()  # the first attempt may have ended before it looked again
+        stored = store_predictions(conn, prepared)
+        own_keys(conn, stored.to_meet)
+        meet(conn, stored.to_meet)
+        return stored.verdict, stored.to_meet
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +79,26 @@ class Prepared:
     labels: Mapping[str, int]
 
     @property
-    def keys(self) -> Iterator[tuple[int, UUID]]:
-        """Keys of their requests, each with the id of its model."""
-        return ((row.identity[0], row.key) for row in self.placed if row.key)
+    def requests(self) -> Requests:
+        """Requests that may get a truth."""
+        return requests_of(self.placed)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of predictions, and requests that now have something to be joined with."""
+
+    verdict: Verdict
+    to_meet: Requests
+
+
+def requests_of(placed: Iterable[Placed]) -> Requests:
+    """Requests by model and key, of rows that a truth can be about."""
+    return {
+        (row.identity[0], row.key): row.prediction.request_id
+        for row in placed
+        if row.key and row.prediction.request_id and _has_single_output(row.prediction)
+    }
 
 
 def prepare_predictions(
@@ -82,14 +114,15 @@ def prepare_predictions(
     return Prepared(placed, database.registry.register_labels(workspace_id, names))
 
 
-def store_predictions(conn: Connection, prepared: Prepared) -> Verdict:
-    """Store those that are new, with the truths that wait for them, in the caller's transaction.
+def store_predictions(conn: Connection, prepared: Prepared) -> Stored:
+    """Store those that are new in the caller's transaction, which owns no request yet.
 
-    The caller shares or owns their keys.
+    The caller then owns the requests of `to_meet`, and joins them with their truths.
     """
-    fresh = _without_known(conn, prepared.placed, prepared.labels)
+    fresh, met = _without_known(conn, prepared.placed, prepared.labels)
     copy_rows(conn, "prediction", PREDICTION_COLUMNS, _prediction_rows(fresh, prepared.labels))
-    return Verdict(accepted=len(fresh), duplicates=len(prepared.placed) - len(fresh))
+    verdict = Verdict(accepted=len(fresh), duplicates=len(prepared.placed) - len(fresh))
+    return Stored(verdict, {key: id_ for key, id_ in requests_of(fresh).items() if key in met})
 
 
 def _place(
@@ -127,54 +160,33 @@ def _key_of(row: Prediction) -> UUID | None:
 
 def _without_known(
     conn: Connection, placed: Sequence[Placed], labels: Mapping[str, int]
-) -> list[Placed]:
-    """Those that weren't stored before, now with their keys taken and waiting truths joined.
+) -> tuple[list[Placed], Collection[Key]]:
+    """Those that weren't stored before, now with their keys taken; and keys with company.
 
     Rows without a request id are always new.
     """
     first = {row.identity: row for row in reversed(placed) if row.key}
-    taken = _take_keys(conn, first, labels) if first else set()
-    return [
+    taken = _take_keys(conn, first, labels) if first else {}
+    fresh = [
         row
         for row in placed
         if row.key is None or (row.identity in taken and first[row.identity] is row)
     ]
+    return fresh, {(model, key) for (model, key, *_), company in taken.items() if company and key}
 
 
 def _take_keys(
     conn: Connection, first: Mapping[Identity, Placed], labels: Mapping[str, int]
-) -> set[Identity]:
-    """Identities that are new. Of two writers with the same one, the second waits for the first."""
+) -> Mapping[Identity, bool]:
+    """Identities that are new, and whether a truth or another answer to the request is there.
+
+    Of two writers with the same identity, the second waits for the first.
+    """
     stage_rows(conn, "staged_prediction", STAGED_COLUMNS, _staged_rows(first.values(), labels))
-    taken = conn.execute(_TAKE_KEYS).all()
-    _join(conn, [row for row in taken if row.actual_label or row.actual_value is not None], first)
-    return {_identity(row) for row in taken}
-
-
-def _identity(row: Row[Any]) -> Identity:
-    return (row.model_id, row.key, row.batch_index, row.series_id)
-
-
-def _join(conn: Connection, known: Sequence[Row[Any]], first: Mapping[Identity, Placed]) -> None:
-    """Append the outcomes of new predictions whose truth was there before them."""
-    if not known:
-        return
-    outcomes = (
-        (
-            row.time,
-            row.series_id,
-            row.predicted_label,
-            row.actual_label,
-            row.predicted_value,
-            row.actual_value,
-            row.batch_index,
-            first[_identity(row)].prediction.request_id,
-        )
-        for row in known
-    )
-    copy_rows(conn, "outcome", OUTCOME_COLUMNS, outcomes)
-    names = ("model_id", "key", "batch_index")
-    conn.execute(_FORGET_JOINED, {n: [getattr(row, n) for row in known] for n in names})
+    return {
+        (row.model_id, row.key, row.batch_index, row.series_id): row.has_company
+        for row in conn.execute(_TAKE_KEYS)
+    }
 
 
 STAGED_COLUMNS = {
@@ -185,14 +197,17 @@ STAGED_COLUMNS = {
     "time": "timestamptz",
     "predicted_label": "integer",
     "predicted_value": "double precision",
-    "request_id": "text",
 }
 
 
 def _staged_rows(rows: Iterable[Placed], labels: Mapping[str, int]) -> Iterator[tuple[object, ...]]:
     for row in rows:
         label, value = _single_output(row, labels)
-        yield (*row.identity, row.time, label, value, row.prediction.request_id)
+        yield (*row.identity, row.time, label, value)
+
+
+def _has_single_output(prediction: Prediction) -> bool:
+    return not prediction.error and prediction.detections is None
 
 
 def _single_output(row: Placed, labels: Mapping[str, int]) -> tuple[int | None, float | None]:
@@ -200,65 +215,32 @@ def _single_output(row: Placed, labels: Mapping[str, int]) -> tuple[int | None, 
 
     Detections have none yet: a truth needs a box to match.
     """
-    if row.prediction.error or row.prediction.detections is not None:
+    if not _has_single_output(row.prediction):
         return None, None
     output = row.outputs[0]
     return (None if output.label is None else labels[output.label]), output.value
 
 
-# In key order, so that two batches with common keys wait for each other one way only. A truth may
-# be there already: it waits in pending_feedback, or stands on another series' prediction of the
-# same request (a challenger beside its champion).
+# In key order, so that two batches with common keys wait for each other one way only. A request has
+# company if a truth waits for it, or another series has answered it (a challenger beside its
+# champion): that answer may have a truth, or be about to get one.
 _TAKE_KEYS = text("""
-    INSERT INTO prediction_key (model_id, key, batch_index, series_id, time,
-                                predicted_label, predicted_value, actual_label, actual_value)
-    SELECT s.model_id, s.key, s.batch_index, s.series_id, s.time,
-           s.predicted_label, s.predicted_value, truth.actual_label, truth.actual_value
-    FROM staged_prediction AS s
-    LEFT JOIN LATERAL (
-        SELECT f.actual_label, f.actual_value FROM pending_feedback AS f
-        WHERE (f.model_id, f.key, f.batch_index) = (s.model_id, s.key, s.batch_index)
-          AND (f.actual_label IS NULL) = (s.predicted_label IS NULL)
-          AND (f.actual_value IS NULL) = (s.predicted_value IS NULL)
-        UNION ALL
-        SELECT k.actual_label, k.actual_value FROM prediction_key AS k
-        WHERE (k.model_id, k.key, k.batch_index) = (s.model_id, s.key, s.batch_index)
-          AND (k.actual_label IS NULL) = (s.predicted_label IS NULL)
-          AND (k.actual_value IS NULL) = (s.predicted_value IS NULL)
-        LIMIT 1
-    ) AS truth ON true
-    ORDER BY s.model_id, s.key, s.batch_index, s.series_id
+    INSERT INTO prediction_key AS mine (model_id, key, batch_index, series_id, time,
+                                        predicted_label, predicted_value)
+    SELECT model_id, key, batch_index, series_id, time, predicted_label, predicted_value
+    FROM staged_prediction
+    ORDER BY model_id, key, batch_index, series_id
     ON CONFLICT DO NOTHING
-    RETURNING *
+    RETURNING model_id, key, batch_index, series_id,
+              EXISTS (SELECT FROM pending_feedback AS f
+                      WHERE (f.model_id, f.key, f.batch_index)
+                          = (mine.model_id, mine.key, mine.batch_index)
+                      OFFSET 0)
+              OR EXISTS (SELECT FROM prediction_key AS k
+                         WHERE (k.model_id, k.key, k.batch_index)
+                             = (mine.model_id, mine.key, mine.batch_index)
+                         OFFSET 0) AS has_company
 """)
-# Of champion and challenger, both may want to forget the same truths: in key order, as above.
-_FORGET_JOINED = text("""
-    WITH joined AS (
-        SELECT model_id, key, batch_index
-        FROM pending_feedback
-        JOIN unnest(CAST(:model_id AS integer[]), CAST(:key AS uuid[]),
-                    CAST(:batch_index AS integer[])) AS known (model_id, key, batch_index)
-             USING (model_id, key, batch_index)
-        ORDER BY model_id, key, batch_index
-        FOR UPDATE OF pending_feedback
-    )
-    DELETE FROM pending_feedback AS f
-    USING joined
-    WHERE (f.model_id, f.key, f.batch_index)
-        = (joined.model_id, joined.key, joined.batch_index)
-""")
-OUTCOME_COLUMNS = {
-    "time": "timestamptz",
-    "series_id": "integer",
-    "predicted_label": "integer",
-    "actual_label": "integer",
-    "predicted_value": "double precision",
-    "actual_value": "double precision",
-    "batch_index": "integer",
-    "request_id": "text",
-}
-
-
 PREDICTION_COLUMNS = {
     "time": "timestamptz",
     "series_id": "integer",

@@ -41,6 +41,11 @@ _LOOK_UP_BY_KEY = """
 """
 
 
+def look_up_by_key(conn: Connection) -> None:
+    """Let sets of keys find stored rows through an index, to the end of the transaction."""
+    conn.exec_driver_sql(_LOOK_UP_BY_KEY)
+
+
 def stage_rows(
     conn: Connection, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]
 ) -> None:

@@ -7,7 +7,8 @@
 --          analyst, api_key, signing_secret, refresh_family, refresh_token, prediction_key,
 --          pending_feedback, ingest_batch, event_key, event_pair, event_lookup and event_family stay
 --          closed: they hold digests of keys, what tokens are signed with, and what clients chose
---          as ids, and no metric. What is told of an inference filters its stats.
+--          as ids, and no metric. So do request_lock and upkeep_lock: whoever may read a table may
+--          lock it. What is told of an inference filters its stats.
 GRANT USAGE ON SCHEMA truthline, truthline_data TO truthline_reader;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA truthline TO truthline_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA truthline TO truthline_reader;

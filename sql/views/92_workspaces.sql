@@ -2,8 +2,9 @@
 --
 -- Views and functions by name run with the rights of their owner, so that an analyst's role needs
 -- none on the tables. Each of them asks visible_workspaces who is asking. Views are security
--- barriers: no predicate of the asker's sees a row before that question is answered. Functions pin
--- their search path: nothing of the asker's is found in place of what they call.
+-- barriers, and for an analyst they are made of functions that answer that question first
+-- (93_own.sql). Functions pin their search path: nothing of the asker's is found in place of what
+-- they call.
 -- Why      row-level security would exclude continuous aggregates and the columnstore.
 
 -- caller: the role that asks, within functions that run with the rights of their owner too.
@@ -36,15 +37,28 @@ $$;
 COMMENT ON FUNCTION truthline.visible_workspaces() IS
     'The ids of the workspaces that the caller sees.';
 
+-- own_workspaces: the workspaces that the caller sees.
+CREATE OR REPLACE FUNCTION truthline.own_workspaces()
+RETURNS TABLE (id integer, workspace text, created_at timestamptz)
+LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER ROWS 10
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT w.id, w.name, w.created_at FROM truthline_data.workspace AS w
+    WHERE w.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
+$$;
+COMMENT ON FUNCTION truthline.own_workspaces() IS
+    'The workspaces that the caller sees.';
+
 -- workspace_id: the id of a workspace that the caller sees.
 -- Errors   undefined_object: there is none of that name, or it is somebody else's.
+-- Why      the name is looked for among those alone: counters of tables, which anybody may read,
+--          would tell whether an index found it.
 CREATE OR REPLACE FUNCTION truthline.workspace_id(workspace text) RETURNS integer
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
     found integer := (
-        SELECT w.id FROM truthline_data.workspace AS w
-        WHERE w.name = workspace AND w.id = ANY (truthline.visible_workspaces()));
+        SELECT own.id FROM truthline.own_workspaces() AS own
+        WHERE own.workspace = workspace_id.workspace);
 BEGIN
     IF found IS NULL THEN
         RAISE undefined_object USING MESSAGE = format('there is no workspace %L', workspace);

@@ -3,12 +3,20 @@
 -- Cost     a condition on received_at leaves out chunks, one on time finds its rows by an index within
 --          each chunk. No row is dated more than 25 hours after it was received, so whoever asks for a
 --          span of time can say both: time >= t AND received_at >= t - INTERVAL '25 hours'.
+--          A condition on an analyst's workspace, model, version, deployment, execution or metric
+--          limits what is read, one on time doesn't: predictions() and outcomes() take spans.
+-- Halves   one for whoever may read the tables, with their conditions within the scans, and one that
+--          fences what an analyst doesn't see (93_own.sql). The planner leaves the other one out.
 -- Why      conditions on times and names are let through the barrier, for their operators are
 --          leakproof. Labels are outer joins: what isn't asked for is left out of the plan.
 
 CREATE OR REPLACE VIEW truthline.workspaces WITH (security_barrier) AS
 SELECT name AS workspace, created_at FROM truthline_data.workspace
-WHERE id = ANY ((SELECT truthline.visible_workspaces())::integer[]);
+WHERE truthline.reads_tables()
+  AND id = ANY ((SELECT truthline.visible_workspaces())::integer[])
+UNION ALL
+SELECT workspace, created_at FROM truthline.own_workspaces()
+WHERE NOT truthline.reads_tables();
 COMMENT ON VIEW truthline.workspaces IS
     'Workspaces that the caller sees.';
 COMMENT ON COLUMN truthline.workspaces.workspace IS 'Name of the workspace.';
@@ -19,7 +27,11 @@ SELECT workspace.name AS workspace, model.namespace, model.pipeline, model.name 
        model.created_at
 FROM truthline_data.model
 JOIN truthline_data.workspace ON workspace.id = model.workspace_id
-WHERE workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[]);
+WHERE truthline.reads_tables()
+  AND workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
+UNION ALL
+SELECT workspace, namespace, pipeline, model, kind, created_at FROM truthline.own_models()
+WHERE NOT truthline.reads_tables();
 COMMENT ON VIEW truthline.models IS
     'Models: one row per model.';
 COMMENT ON COLUMN truthline.models.workspace IS 'Name of the workspace.';
@@ -37,7 +49,13 @@ SELECT workspace.name AS workspace, model.namespace, model.pipeline, model.name 
 FROM truthline_data.series
 JOIN truthline_data.model ON model.id = series.model_id
 JOIN truthline_data.workspace ON workspace.id = model.workspace_id
-WHERE workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[]);
+WHERE truthline.reads_tables()
+  AND workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
+UNION ALL
+SELECT workspace, namespace, pipeline, model, version, deployment, deployment_type,
+       server_version, kind, created_at
+FROM truthline.own_series()
+WHERE NOT truthline.reads_tables();
 COMMENT ON VIEW truthline.series IS
     'Versions and deployments of models: one row per combination that predicted.';
 COMMENT ON COLUMN truthline.series.workspace IS 'Name of the workspace.';
@@ -63,7 +81,16 @@ JOIN truthline_data.series ON series.id = row.series_id
 JOIN truthline_data.model ON model.id = series.model_id
 JOIN truthline_data.workspace ON workspace.id = model.workspace_id
 LEFT JOIN truthline_data.label ON label.id = row.label_id
-WHERE workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[]);
+WHERE truthline.reads_tables()
+  AND workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
+UNION ALL
+SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
+       s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
+       row.label, row.confidence, row.value, row.latency_seconds, row.failed, row.starts_request,
+       row.starts_label
+FROM truthline.own_series() AS s
+CROSS JOIN LATERAL truthline.own_predictions(ARRAY[s.id]) AS row
+WHERE NOT truthline.reads_tables();
 COMMENT ON VIEW truthline.predictions IS
     'What models answered: one row per output.';
 COMMENT ON COLUMN truthline.predictions.time IS 'When it happened, by the client''s word.';
@@ -109,7 +136,15 @@ JOIN truthline_data.model ON model.id = series.model_id
 JOIN truthline_data.workspace ON workspace.id = model.workspace_id
 LEFT JOIN truthline_data.label AS predicted ON predicted.id = row.predicted_label
 LEFT JOIN truthline_data.label AS actual ON actual.id = row.actual_label
-WHERE workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[]);
+WHERE truthline.reads_tables()
+  AND workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
+UNION ALL
+SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
+       s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
+       row.predicted_label, row.actual_label, row.predicted_value, row.actual_value, row.weight
+FROM truthline.own_series() AS s
+CROSS JOIN LATERAL truthline.own_outcomes(ARRAY[s.id]) AS row
+WHERE NOT truthline.reads_tables();
 COMMENT ON VIEW truthline.outcomes IS
     'Predictions beside their truths: one row per truth learned, two per correction.';
 COMMENT ON COLUMN truthline.outcomes.time IS 'When the prediction was made, by the client''s word.';
@@ -143,7 +178,13 @@ FROM truthline_data.step_metric AS metric
 JOIN truthline_data.workspace ON workspace.id = metric.workspace_id
 LEFT JOIN truthline_data.execution ON execution.id = metric.execution_id
 LEFT JOIN truthline_data.step_name ON step_name.id = metric.name_id
-WHERE workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[]);
+WHERE truthline.reads_tables()
+  AND workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
+UNION ALL
+SELECT workspace, execution, pipeline, deployment, name, is_list, n_values, value, created_at,
+       recorded_at
+FROM truthline.own_step_metrics()
+WHERE NOT truthline.reads_tables();
 COMMENT ON VIEW truthline.step_metrics IS
     'Metrics of executions as they stand: one row per execution, name, and scalar or list.';
 COMMENT ON COLUMN truthline.step_metrics.workspace IS 'Name of the workspace.';
@@ -169,7 +210,14 @@ JOIN truthline_data.workspace ON workspace.id = metric.workspace_id
 LEFT JOIN truthline_data.execution ON execution.id = metric.execution_id
 LEFT JOIN truthline_data.step_name ON step_name.id = metric.name_id
 CROSS JOIN LATERAL unnest(batch.values) WITH ORDINALITY AS one (value, nth)
-WHERE workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[]);
+WHERE truthline.reads_tables()
+  AND workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
+UNION ALL
+SELECT metric.workspace, metric.execution, metric.pipeline, metric.deployment, metric.name,
+       metric.is_list, one.place, one.value, one.recorded_at
+FROM truthline.own_step_metrics() AS metric
+CROSS JOIN LATERAL truthline.own_step_values(metric.id) AS one
+WHERE NOT truthline.reads_tables();
 COMMENT ON VIEW truthline.step_values IS
     'Every value that executions recorded: one row per value.';
 COMMENT ON COLUMN truthline.step_values.workspace IS 'Name of the workspace.';

@@ -262,3 +262,71 @@ SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION truthline.step_metric_by_execution(text, text, boolean, timestamptz) IS
     'Count, mean, minimum, maximum and last value of one step metric per execution.';
+
+-- series_in: the series of a workspace; what is NULL may be any.
+-- Errors   as of workspace_id, and of model_id where a model is named.
+CREATE OR REPLACE FUNCTION truthline.series_in(
+    workspace text, model text, version text, deployment text, namespace text, pipeline text
+) RETURNS integer[] LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+    ours integer := truthline.workspace_id(workspace);
+BEGIN
+    IF model IS NOT NULL THEN
+        RETURN truthline.series_of(workspace, model, version, deployment, namespace, pipeline);
+    END IF;
+    RETURN ARRAY(
+        SELECT s.id
+        FROM truthline_data.model AS m
+        JOIN truthline_data.series AS s ON s.model_id = m.id
+        WHERE m.workspace_id = ours
+          AND m.namespace = coalesce(series_in.namespace, m.namespace)
+          AND m.pipeline = coalesce(series_in.pipeline, m.pipeline)
+          AND s.version = coalesce(series_in.version, s.version)
+          AND s.deployment = coalesce(series_in.deployment, s.deployment));
+END
+$function$;
+COMMENT ON FUNCTION truthline.series_in(text, text, text, text, text, text) IS
+    'The series of a workspace, of a model, of a version or of a deployment.';
+
+-- predictions: rows of a workspace, or of a model, within spans of both clocks.
+--
+-- Grain    as of the view of that name; a column is what it is there.
+-- Cost     as own_predictions: the spans limit what is read.
+CREATE OR REPLACE FUNCTION truthline.predictions(
+    workspace text, start_time timestamptz, end_time timestamptz, model text DEFAULT NULL,
+    version text DEFAULT NULL, deployment text DEFAULT NULL, namespace text DEFAULT NULL,
+    pipeline text DEFAULT NULL, received_from timestamptz DEFAULT '-infinity',
+    received_until timestamptz DEFAULT 'infinity'
+) RETURNS SETOF truthline.predictions LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+ROWS 10000 SET search_path = pg_catalog, pg_temp AS $$
+    SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
+           s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
+           row.label, row.confidence, row.value, row.latency_seconds, row.failed,
+           row.starts_request, row.starts_label
+    FROM truthline.own_predictions(
+        truthline.series_in(workspace, model, version, deployment, namespace, pipeline),
+        start_time, end_time, received_from, received_until) AS row
+    JOIN truthline.own_series() AS s ON s.id = row.series_id
+$$;
+COMMENT ON FUNCTION truthline.predictions(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz, timestamptz) IS
+    'What models of a workspace answered within spans of both clocks: one row per output.';
+
+-- outcomes: the same of predictions beside their truths.
+CREATE OR REPLACE FUNCTION truthline.outcomes(
+    workspace text, start_time timestamptz, end_time timestamptz, model text DEFAULT NULL,
+    version text DEFAULT NULL, deployment text DEFAULT NULL, namespace text DEFAULT NULL,
+    pipeline text DEFAULT NULL, received_from timestamptz DEFAULT '-infinity',
+    received_until timestamptz DEFAULT 'infinity'
+) RETURNS SETOF truthline.outcomes LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+ROWS 10000 SET search_path = pg_catalog, pg_temp AS $$
+    SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
+           s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
+           row.predicted_label, row.actual_label, row.predicted_value, row.actual_value, row.weight
+    FROM truthline.own_outcomes(
+        truthline.series_in(workspace, model, version, deployment, namespace, pipeline),
+        start_time, end_time, received_from, received_until) AS row
+    JOIN truthline.own_series() AS s ON s.id = row.series_id
+$$;
+COMMENT ON FUNCTION truthline.outcomes(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz, timestamptz) IS
+    'Predictions of a workspace beside their truths within spans of both clocks.';

@@ -14,6 +14,7 @@ from tests.deploy.compose import PASSWORD
 CLOSED = ["api_key", "signing_secret", "refresh_family", "refresh_token"]
 CLOSED += ["ingest_batch", "pending_feedback", "prediction_key", "analyst"]
 CLOSED += ["event_key", "event_family", "event_pair", "event_lookup"]
+CLOSED += ["request_lock", "upkeep_lock"]
 WINDOW = "now() - INTERVAL '3 days', now(), '7 hours'"
 OF_SERIES = ["classification_metrics", "regression_metrics", "outcome_cells", "error_cells"]
 OF_SERIES += ["prediction_cells", "score_cells", "latency_cells"]

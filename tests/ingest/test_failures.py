@@ -5,9 +5,10 @@ from itertools import islice
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DataError
 
-from app.ingest import feedback, predictions
+from app.cli import housekeeping
+from app.config import Settings
+from app.ingest import feedback, meetings, predictions
 from app.ingest.batch import BatchKey, Verdict
 from app.ingest.feedback import ingest_feedback
 from app.ingest.predictions import ingest_predictions
@@ -36,13 +37,24 @@ def cut(rows):
     raise CableCutError
 
 
-def failing_at(failing_table):
-    """The copy that ingest uses, until it comes to that table."""
+def copy_cut(conn, table, columns, rows):
+    """The copy that ingest uses, until it comes to predictions."""
+    copy_rows(conn, table, columns, cut(rows) if table == "prediction" else rows)
 
-    def copy(conn, table, columns, rows):
-        copy_rows(conn, table, columns, cut(rows) if table == failing_table else rows)
 
-    return copy
+def cut_after(function):
+    """The function, and then a failure."""
+
+    def failing(*arguments):
+        function(*arguments)
+        raise CableCutError
+
+    return failing
+
+
+def cut_instead(*_):
+    """What a writer never comes to."""
+    raise CableCutError
 
 
 @pytest.fixture
@@ -77,9 +89,11 @@ def assert_no_ghosts(database):
             assert found.scalar_one() == len(set(ids))
 
 
-@pytest.mark.parametrize("table", ["outcome", "prediction"])
+@pytest.mark.parametrize(
+    ("name", "failing"), [("copy_rows", copy_cut), ("meet", cut_after(meetings.meet))]
+)
 def test_predictions_cut_off_are_not_there_and_can_be_sent_again(
-    own_database, workspace, monkeypatch, table
+    own_database, workspace, monkeypatch, name, failing
 ):
     model = new_model()
     batch, key = batch_of_predictions(model), BatchKey.of("here", model, b"batch")
@@ -87,7 +101,7 @@ def test_predictions_cut_off_are_not_there_and_can_be_sent_again(
     ingest_feedback(own_database, workspace.id, truths)
 
     with monkeypatch.context() as patch:
-        patch.setattr(predictions, "copy_rows", failing_at(table))
+        patch.setattr(predictions, name, failing)
         with pytest.raises(CableCutError):
             ingest_predictions(own_database, workspace.id, batch, batch=key)
 
@@ -113,8 +127,8 @@ def test_truths_that_fail_after_their_join_are_not_there_and_can_be_sent_again(
     truths = [truth(model, number, label=f"{model} truth") for number in range(ROWS)]
 
     with monkeypatch.context() as patch:
-        patch.setattr(feedback, "_WAIT", text("SELECT 1 / 0"))
-        with pytest.raises(DataError):
+        patch.setattr(feedback, "store_feedback", cut_after(feedback.store_feedback))
+        with pytest.raises(CableCutError):
             ingest_feedback(own_database, workspace.id, truths, batch=key)
 
     assert joined(own_database, workspace, model) == {}
@@ -123,3 +137,78 @@ def test_truths_that_fail_after_their_join_are_not_there_and_can_be_sent_again(
 
     assert ingest_feedback(own_database, workspace.id, truths, batch=key) == Verdict(ROWS, 0)
     assert Counter(joined(own_database, workspace, model).values()) == {1: ROWS}
+
+
+@pytest.fixture
+def passing_each_other(own_database, workspace, monkeypatch):
+    """Store predictions and truths of which neither sees the other, and end before either looks.
+
+    The truth is stored after the prediction's last statement and before its commit.
+    """
+    model = new_model()
+    batch = [prediction(model, number) for number in range(ROWS)]
+    truths = [truth(model, number) for number in range(ROWS)]
+    keys = BatchKey.of("here", model, b"batch"), BatchKey.of("there", model, b"truths")
+
+    def meet_while_truths_come(conn, requests):
+        meetings.meet(conn, requests)
+        with pytest.raises(CableCutError):
+            ingest_feedback(own_database, workspace.id, truths, batch=keys[1])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predictions, "meet", meet_while_truths_come)
+        patch.setattr(predictions, "meet_late", cut_instead)
+        patch.setattr(feedback, "meet_late", cut_instead)
+        with pytest.raises(CableCutError):
+            ingest_predictions(own_database, workspace.id, batch, batch=keys[0])
+    assert len(stored(own_database, workspace, model)) == ROWS
+    assert len(waiting(own_database, workspace, model)) == ROWS
+    assert joined(own_database, workspace, model) == {}
+    return model, batch, truths, keys
+
+
+def send_predictions_again(database, workspace, batch, truths, keys):
+    return ingest_predictions(database, workspace.id, batch, batch=keys[0])
+
+
+def send_truths_again(database, workspace, batch, truths, keys):
+    return ingest_feedback(database, workspace.id, truths, batch=keys[1])
+
+
+def send_predictions_without_a_key(database, workspace, batch, truths, keys):
+    return ingest_predictions(database, workspace.id, batch)
+
+
+def let_the_worker_look(database, workspace, batch, truths, keys):
+    housekeeping.do_round(database, Settings())
+    return Verdict(0, ROWS)
+
+
+@pytest.mark.parametrize(
+    "heal",
+    [
+        send_predictions_again,
+        send_truths_again,
+        send_predictions_without_a_key,
+        let_the_worker_look,
+    ],
+)
+def test_what_passed_each_other_as_both_writers_died_is_joined(
+    own_database, workspace, passing_each_other, heal
+):
+    model, batch, truths, keys = passing_each_other
+
+    assert heal(own_database, workspace, batch, truths, keys) == Verdict(0, ROWS)
+
+    assert waiting(own_database, workspace, model) == []
+    assert Counter(joined(own_database, workspace, model).values()) == {1: ROWS}
+
+
+def test_a_truth_replaces_one_that_was_left_waiting(own_database, workspace, passing_each_other):
+    model, *_ = passing_each_other
+
+    ingest_feedback(own_database, workspace.id, [truth(model, n, "no") for n in range(ROWS)])
+    housekeeping.do_round(own_database, Settings())
+
+    assert waiting(own_database, workspace, model) == []
+    assert {actual for *_, actual in joined(own_database, workspace, model)} == {"no"}

@@ -4,6 +4,9 @@ The neighbour's texts all begin with SECRET, and its numbers are SECRET_NUMBER: 
 read, is told in an error or a notice, or is shown in a plan may contain neither.
 """
 
+import json
+import re
+
 import psycopg
 import pytest
 from psycopg.errors import (
@@ -31,6 +34,10 @@ NOT_BY_NAME = """
     SELECT oid::regprocedure::text FROM pg_proc
     WHERE pronamespace = 'truthline'::regnamespace AND NOT prosecdef
 """
+# What takes ids answers nothing for those of others, and what takes nothing answers for the caller.
+BY_ID = {"own_among", "own_predictions", "own_outcomes", "own_step_values"}
+OF_ONESELF = {"visible_workspaces", "reads_tables", "own_workspaces", "own_models", "own_series"}
+OF_ONESELF |= {"own_step_metrics"}
 ARGUMENTS = {
     "workspace": NEIGHBOUR,
     "model": f"{SECRET}-classes",
@@ -145,8 +152,8 @@ def test_functions_refuse_the_neighbours_names(analyst, superuser):
     """Each of them, with the words that a name that isn't there gets."""
     asked = 0
     for name, short, needed, _, _ in superuser.execute(BY_NAME).fetchall():
-        if not needed:
-            assert short == "visible_workspaces", name
+        if not needed or short in BY_ID:
+            assert short in BY_ID | OF_ONESELF, name
             continue
         call = SQL("SELECT * FROM truthline.{}({})").format(
             Identifier(short),
@@ -189,6 +196,30 @@ def test_functions_by_number_are_refused(analyst, superuser, call):
         analyst.execute(
             f"SELECT * FROM truthline.{call.format(series=series[0], workspace=workspace)}"
         )
+
+
+@pytest.mark.parametrize("function", sorted(BY_ID))
+def test_functions_by_id_answer_for_ones_own_ids_alone(analyst, superuser, function):
+    ids = "array_agg(id), min(id) FROM truthline_data." + (
+        "step_metric" if function == "own_step_values" else "series"
+    )
+    every, _ = superuser.execute(f"SELECT {ids}").fetchone()
+    call = f"SELECT count(x), string_agg(x::text, ' ') FROM truthline.{function}(%s) AS x"
+    if function == "own_step_values":
+        call = f"SELECT count(x), '' FROM unnest(%s) AS m, truthline.{function}(m) AS x"
+    n, shown = analyst.execute(call, [every]).fetchone()
+    n_of_all, _ = superuser.execute(call, [every]).fetchone()
+    if function != "own_among":  # one array, of less
+        assert 0 < n < n_of_all
+    assert not tells_secrets(shown)
+
+
+def test_ids_among_others_are_left_out(analyst, superuser):
+    every = "SELECT array_agg(id ORDER BY id) FROM truthline_data.series"
+    (ids,) = superuser.execute(every).fetchone()
+    seen = analyst.execute("SELECT truthline.own_among(%s)", [ids]).fetchone()[0]
+    own = analyst.execute("SELECT array_agg(id) FROM truthline.own_series()").fetchone()[0]
+    assert set(seen) == set(own) < set(ids)
 
 
 LEAK = """
@@ -252,6 +283,127 @@ def test_a_plan_tells_nothing(analyst, view, options):
     shown = analyst.execute(f"EXPLAIN {options} SELECT * FROM truthline.{view}").fetchall()
     assert shown
     assert not tells_secrets(shown)
+
+
+TEXTS = [
+    ("= 'hushed-classes'", "= 'nobody-classes'"),
+    ("= 'hushed-team'", "= 'nobody-team'"),
+    ("= 'hushed-yes'", "= 'nobody-yes'"),
+    ("= ANY ('{hushed,hushed-1,hushed-no}')", "= ANY ('{nobody,nobody-1,nobody-no}')"),
+    ("BETWEEN 'hushed' AND 'hushee'", "BETWEEN 'nobody' AND 'nobodz'"),
+    (">= 'hushed-run'", ">= 'hushee-run'"),
+    ("^@ 'hushed'", "^@ 'nobody'"),
+]
+NUMBERS = [
+    ("= 4242.4242", "= 4343.4343"),
+    ("> 4242", "> 4243"),
+    ("BETWEEN 0.41999 AND 0.42001", "BETWEEN 0.000019 AND 0.000021"),
+]
+GUESSES = {"text": TEXTS, "double precision": NUMBERS}
+COLUMNS = """
+    SELECT c.relname, a.attname, format_type(a.atttypid, NULL)
+    FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+    WHERE c.relnamespace = 'truthline'::regnamespace AND c.relkind = 'v' AND a.attnum > 0
+    ORDER BY 1, a.attnum
+"""
+# What differs from one run to the next.
+VARIES = re.compile(
+    r'^ *"[^"]*(Time|Cost|Hit|Read|Dirtied|Written|Memory|Disk|Storage|Filter)[^"]*":.*$',
+    re.MULTILINE,
+)
+COUNTED = re.compile(r'"Rows Removed by Filter": (\d+)')
+
+
+def shown_plan(analyst, query):
+    """All that EXPLAIN shows, but for times, texts of conditions, and how much was in the cache."""
+    (plan,) = analyst.execute(
+        f"EXPLAIN (ANALYZE, VERBOSE, SETTINGS, FORMAT json) {query}"
+    ).fetchone()
+    written = json.dumps(plan, indent=1)
+    return VARIES.sub("", written), COUNTED.findall(written)
+
+
+@pytest.mark.parametrize("only", ["*", "count(*)"])
+def test_no_condition_reaches_rows_of_others(analyst, superuser, only):
+    """Plans are the same whether a neighbour has what is guessed, in every count and estimate."""
+    told, asked = [], 0
+    for view, column, kind in superuser.execute(COLUMNS).fetchall():
+        for there, nowhere in GUESSES.get(kind, []):
+            query = f"SELECT {only} FROM truthline.{view} WHERE {column} "
+            if shown_plan(analyst, query + there) != shown_plan(analyst, query + nowhere):
+                told.append((view, column, there))
+            asked += 1
+    assert told == []
+    assert asked > 200
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_an_analysts_plan_holds_no_table(analyst, view):
+    """Also where nothing is executed: estimates are made of statistics of all rows."""
+    for options in ("(FORMAT json)", "(ANALYZE, VERBOSE, FORMAT json)"):
+        (plan,) = analyst.execute(f"EXPLAIN {options} SELECT * FROM truthline.{view}").fetchone()
+        written = json.dumps(plan)
+        assert "Function Scan" in written
+        assert "Relation Name" not in written
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_both_halves_of_a_view_show_the_same(analyst, connect, view):
+    """The one that whoever reads the tables is given, and the fenced one."""
+    rows = f"SELECT t::text FROM truthline.{view} AS t"
+    with connect(options="-c truthline.workspace=default") as narrowed:
+        assert sorted(analyst.execute(rows)) == sorted(narrowed.execute(rows)) != []
+
+
+TOUCHED = """
+    SELECT sum(seq_tup_read), sum(idx_tup_fetch), sum(idx_scan), sum(seq_scan)
+    FROM pg_stat_xact_all_tables WHERE schemaname <> 'pg_catalog'
+"""
+ASK = """
+    DO $do$ BEGIN PERFORM * FROM truthline.{}; EXCEPTION WHEN undefined_object THEN NULL; END $do$
+"""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "workspace_id('GUESS-team')",
+        "model_id('default', 'GUESS-classes')",
+        "model_id('GUESS-team', 'GUESS-classes')",
+        "series_of('GUESS-team', 'GUESS-classes')",
+        "predictions('GUESS-team', '2000-01-01', '2100-01-01')",
+        "predictions('default', '2000-01-01', '2100-01-01', model => 'GUESS-classes')",
+        "inference_stats('default', '2000-01-01', '2100-01-01', models => '{GUESS-classes}')",
+        "inference_stats('default', '2000-01-01', '2100-01-01', NULL, 'GUESS', 'GUESS')",
+        "step_metric_over_time('default', 'GUESS-metric', '2000-01-01', '2100-01-01')",
+        "step_metric_by_execution('default', 'GUESS-metric')",
+    ],
+)
+def test_counters_tell_nothing_of_what_was_not_found(connect, analyst_role, call):
+    """Anybody may read how many rows its transaction took from a table."""
+    touched = []
+    for guess in (SECRET, "nobody"):
+        with connect(analyst_role) as session:
+            session.execute(
+                ASK.format(call.replace("{}", guess).replace("{{", "{").replace("}}", "}"))
+            )
+            with session.transaction():
+                session.execute(
+                    ASK.format(call.replace("{}", guess).replace("{{", "{").replace("}}", "}"))
+                )
+                touched.append(session.execute(TOUCHED).fetchone())
+    assert touched[0] == touched[1]
+    assert touched[0][0] or touched[0][1]
+
+
+@pytest.mark.parametrize("mode", ["ACCESS SHARE", "SHARE", "ACCESS EXCLUSIVE"])
+@pytest.mark.parametrize(
+    "table",
+    ["truthline_data.request_lock", "truthline_data.upkeep_lock", "public.alembic_version"],
+)
+def test_what_writers_lock_is_locked_by_no_analyst(analyst, table, mode):
+    with analyst.transaction(), pytest.raises(InsufficientPrivilege):
+        analyst.execute(f"LOCK TABLE {table} IN {mode} MODE")
 
 
 SHADOWS = """
@@ -347,16 +499,23 @@ def test_a_dismissed_role_sees_nothing(make_role, superuser, connect, analyst_ro
         superuser.execute("CALL truthline.dismiss(%s)", [role])
         with pytest.raises(InsufficientPrivilege):
             session.execute("SELECT FROM truthline.models")
-    superuser.execute("GRANT USAGE ON SCHEMA truthline TO PUBLIC")
-    superuser.execute("GRANT SELECT ON truthline.models TO PUBLIC")
-    superuser.execute("GRANT EXECUTE ON FUNCTION truthline.visible_workspaces() TO PUBLIC")
+    for opened in OPENED:
+        superuser.execute(f"GRANT {opened} TO PUBLIC")
     try:
         with connect(role) as session:
             assert session.execute("SELECT FROM truthline.models").fetchall() == []
     finally:
-        superuser.execute("REVOKE USAGE ON SCHEMA truthline FROM PUBLIC")
-        superuser.execute("REVOKE SELECT ON truthline.models FROM PUBLIC")
-        superuser.execute("REVOKE EXECUTE ON FUNCTION truthline.visible_workspaces() FROM PUBLIC")
+        for opened in OPENED:
+            superuser.execute(f"REVOKE {opened} FROM PUBLIC")
+
+
+OPENED = [
+    "USAGE ON SCHEMA truthline",
+    "SELECT ON truthline.models",
+    "EXECUTE ON FUNCTION truthline.visible_workspaces()",
+    "EXECUTE ON FUNCTION truthline.reads_tables()",
+    "EXECUTE ON FUNCTION truthline.own_models()",
+]
 
 
 def test_a_role_that_reads_the_tables_cannot_be_held_to_one_workspace(superuser):

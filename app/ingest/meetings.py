@@ -1,0 +1,164 @@
+"""How a prediction and its truth meet, whichever comes first, and of two that come at once.
+
+Each looks for the other in the transaction that stores it. Two that run side by side can't see each
+other there, so each looks once more after its commit: whichever commits last then finds both. What
+is found is joined by whoever owns the request, so it is joined once.
+
+Predictions own a request only where there is something to join: a truth that waits, or another
+series' answer, which may have a truth or be about to get one. Truths own theirs always.
+
+Locks come last, after everything that other writers of the same rows may wait for: events, pairs,
+and the keys of predictions.
+"""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from app.ingest.keys import own_keys
+from app.store.copy import look_up_by_key
+from app.store.database import Database
+
+# Model and key of a request.
+Key = tuple[int, UUID]
+# Requests by model and key, with their ids as clients wrote them.
+Requests = Mapping[Key, str]
+
+# A process that ends between its commit and its second look leaves truths waiting whose prediction
+# is there; a round of the worker comes every minute.
+SWEPT = "1 hour"
+
+
+def meet(conn: Connection, requests: Requests) -> None:
+    """Join these requests with their truths, in the caller's transaction; the caller owns them."""
+    if requests:
+        conn.execute(_MEET, _columns(requests))
+
+
+def meet_late(database: Database, requests: Requests) -> None:
+    """Look for truths and predictions that were stored at the same moment as these.
+
+    Cost: one statement that reads, and for what it finds a transaction.
+
+    Raises:
+        Unavailable: the database is away. The same batch sent again looks again.
+    """
+    if not requests:
+        return
+    with database.glancing() as conn:
+        found = conn.execute(_UNMET, _columns(requests)).fetchall()
+    if found:
+        with database.writing() as writing:
+            _own_and_meet(writing, {key: requests[key] for key in found})
+
+
+def join_stranded(conn: Connection) -> int:
+    """Join truths that wait though their prediction is stored; returns how many requests."""
+    rows = conn.execute(_STRANDED, {"age": SWEPT})
+    requests = {(row.model_id, row.key): row.request_id for row in rows}
+    _own_and_meet(conn, requests)
+    return len(requests)
+
+
+def _own_and_meet(conn: Connection, requests: Requests) -> None:
+    look_up_by_key(conn)
+    own_keys(conn, requests)
+    meet(conn, requests)
+
+
+def _columns(requests: Requests) -> dict[str, list[object]]:
+    return {
+        "model_ids": [model_id for model_id, _ in requests],
+        "keys": [key for _, key in requests],
+        "request_ids": list(requests.values()),
+    }
+
+
+# A truth that waits replaces the one that is known, if any: the old pair is taken back. An answer
+# without a truth gets the one of another series' answer to the same request.
+_MEET = text("""
+    WITH request AS MATERIALIZED (
+        SELECT * FROM unnest(CAST(:model_ids AS integer[]), CAST(:keys AS uuid[]),
+                             CAST(:request_ids AS text[])) AS r (model_id, key, request_id)
+    ),
+    answer AS MATERIALIZED (
+        SELECT k.*, request.request_id
+        FROM request
+        CROSS JOIN LATERAL (
+            SELECT * FROM prediction_key AS k
+            WHERE (k.model_id, k.key) = (request.model_id, request.key)
+            OFFSET 0  -- looked up for each request, whatever the planner thinks
+        ) AS k
+    ),
+    news AS MATERIALIZED (
+        SELECT answer.*, truth.waits, truth.actual_label AS new_label,
+               truth.actual_value AS new_value
+        FROM answer
+        CROSS JOIN LATERAL (
+            SELECT true AS waits, f.actual_label, f.actual_value FROM pending_feedback AS f
+            WHERE (f.model_id, f.key, f.batch_index)
+                = (answer.model_id, answer.key, answer.batch_index)
+              AND (f.actual_label IS NULL) = (answer.predicted_label IS NULL)
+              AND (f.actual_value IS NULL) = (answer.predicted_value IS NULL)
+            UNION ALL
+            SELECT false, k.actual_label, k.actual_value FROM prediction_key AS k
+            WHERE (k.model_id, k.key, k.batch_index)
+                = (answer.model_id, answer.key, answer.batch_index)
+              AND (k.actual_label IS NULL) = (answer.predicted_label IS NULL)
+              AND (k.actual_value IS NULL) = (answer.predicted_value IS NULL)
+              AND num_nonnulls(answer.actual_label, answer.actual_value) = 0
+            LIMIT 1
+        ) AS truth
+    ),
+    learned AS (
+        UPDATE prediction_key AS k
+        SET actual_label = news.new_label, actual_value = news.new_value
+        FROM news
+        WHERE (k.model_id, k.key, k.batch_index, k.series_id)
+            = (news.model_id, news.key, news.batch_index, news.series_id)
+          AND (k.actual_label IS DISTINCT FROM news.new_label
+               OR k.actual_value IS DISTINCT FROM news.new_value)
+    ),
+    appended AS (
+        INSERT INTO outcome (time, series_id, predicted_label, actual_label, predicted_value,
+                             actual_value, weight, batch_index, request_id)
+        SELECT news.time, news.series_id, news.predicted_label, pair.label, news.predicted_value,
+               pair.value, pair.weight, news.batch_index, news.request_id
+        FROM news
+        CROSS JOIN LATERAL (VALUES
+            (news.actual_label, news.actual_value, -1), (news.new_label, news.new_value, 1)
+        ) AS pair (label, value, weight)
+        WHERE num_nonnulls(pair.label, pair.value) = 1
+          AND (news.actual_label IS DISTINCT FROM news.new_label
+               OR news.actual_value IS DISTINCT FROM news.new_value)
+    )
+    DELETE FROM pending_feedback AS f
+    USING news
+    WHERE news.waits
+      AND (f.model_id, f.key, f.batch_index) = (news.model_id, news.key, news.batch_index)
+""")
+# A glance, past SQLAlchemy.
+_UNMET = """
+    SELECT DISTINCT r.model_id, r.key
+    FROM unnest(%(model_ids)s::integer[], %(keys)s::uuid[]) AS r (model_id, key)
+    CROSS JOIN LATERAL (
+        SELECT FROM truthline_data.prediction_key AS k
+        WHERE (k.model_id, k.key) = (r.model_id, r.key)
+          AND num_nonnulls(k.predicted_label, k.predicted_value) = 1
+        GROUP BY k.batch_index
+        HAVING count(*) > 1 OR bool_or(EXISTS (
+            SELECT FROM truthline_data.pending_feedback AS f
+            WHERE (f.model_id, f.key, f.batch_index) = (k.model_id, k.key, k.batch_index)
+              AND (f.actual_label IS NULL) = (k.predicted_label IS NULL)))
+        LIMIT 1
+    ) AS unmet
+"""
+_STRANDED = text("""
+    SELECT DISTINCT ON (f.model_id, f.key) f.model_id, f.key, f.request_id
+    FROM pending_feedback AS f
+    JOIN prediction_key AS k USING (model_id, key, batch_index)
+    WHERE f.received_at >= clock_timestamp() - CAST(:age AS interval)
+      AND (f.actual_label IS NULL) = (k.predicted_label IS NULL)
+      AND (f.actual_value IS NULL) = (k.predicted_value IS NULL)
+""")

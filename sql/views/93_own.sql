@@ -1,0 +1,158 @@
+-- What the caller sees, fetched before any of its conditions is looked at.
+--
+-- The views are made of these functions for whoever may not read the tables. A function is a fence: a
+-- plan shows how many rows came out of it, and no condition of the asker's is evaluated, estimated or
+-- counted on rows that it left out. A barrier alone is not enough: operators that are leakproof pass
+-- it, and EXPLAIN says how many rows of others they removed.
+-- Why      ids may be anybody's guess, so each function by id leaves out what isn't the caller's.
+
+-- reads_tables: whether the caller may read the tables anyway.
+-- Why      it is called immutable, though a role's rights may change, so that the planner leaves out
+--          the half of a view that is not the caller's: an analyst's plan holds no table, and that of
+--          others no fence. Both halves show the same rows: a plan that is kept while rights change
+--          stays right.
+CREATE OR REPLACE FUNCTION truthline.reads_tables() RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT has_table_privilege(truthline.caller(), 'truthline_data.prediction', 'SELECT')
+$$;
+COMMENT ON FUNCTION truthline.reads_tables() IS
+    'Whether the caller may read the tables of all workspaces.';
+
+-- own_models: models of the workspaces that the caller sees.
+CREATE OR REPLACE FUNCTION truthline.own_models()
+RETURNS TABLE (
+    id integer, workspace text, namespace text, pipeline text, model text, kind text,
+    created_at timestamptz
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER ROWS 100
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT m.id, w.name, m.namespace, m.pipeline, m.name, m.kind, m.created_at
+    FROM truthline_data.model AS m
+    JOIN truthline_data.workspace AS w ON w.id = m.workspace_id
+    WHERE m.workspace_id = ANY ((SELECT truthline.visible_workspaces())::integer[])
+$$;
+COMMENT ON FUNCTION truthline.own_models() IS
+    'Models of the workspaces that the caller sees.';
+
+-- own_series: versions and deployments of those models.
+CREATE OR REPLACE FUNCTION truthline.own_series()
+RETURNS TABLE (
+    id integer, workspace text, namespace text, pipeline text, model text, version text,
+    deployment text, deployment_type text, server_version text, kind text, created_at timestamptz
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER ROWS 100
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT s.id, m.workspace, m.namespace, m.pipeline, m.model, s.version, s.deployment,
+           s.deployment_type, s.server_version, m.kind, s.created_at
+    FROM truthline.own_models() AS m
+    JOIN truthline_data.series AS s ON s.model_id = m.id
+$$;
+COMMENT ON FUNCTION truthline.own_series() IS
+    'Versions and deployments of models that the caller sees.';
+
+-- own_among: those of some series that the caller sees.
+CREATE OR REPLACE FUNCTION truthline.own_among(series integer[]) RETURNS integer[]
+LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(array_agg(s.id), '{}')
+    FROM truthline_data.series AS s
+    JOIN truthline_data.model AS m ON m.id = s.model_id
+    WHERE s.id = ANY (series)
+      AND m.workspace_id = ANY ((SELECT truthline.visible_workspaces())::integer[])
+$$;
+COMMENT ON FUNCTION truthline.own_among(integer[]) IS
+    'Those of some series that the caller sees.';
+
+-- own_predictions: rows of those of some series that the caller sees.
+--
+-- Window   `time` within [start_time, end_time), received within [received_from, received_until).
+-- Cost     an index finds a series' span of time, in chunks of the span of learning: a row is never
+--          dated more than 25 hours after it was received, so either span bounds the other.
+-- Why      plpgsql plans with the bounds that are given; SQL functions do only from PostgreSQL 18 on.
+CREATE OR REPLACE FUNCTION truthline.own_predictions(
+    series integer[], start_time timestamptz DEFAULT '-infinity',
+    end_time timestamptz DEFAULT 'infinity', received_from timestamptz DEFAULT '-infinity',
+    received_until timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    "time" timestamptz, received_at timestamptz, series_id integer, request_id text,
+    batch_index integer, label text, confidence float8, value float8, latency_seconds float8,
+    failed boolean, starts_request boolean, starts_label boolean
+) LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER ROWS 10000
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $function$
+#variable_conflict use_column
+DECLARE
+    own integer[] := truthline.own_among(series);
+    first timestamptz := greatest(received_from, start_time - INTERVAL '25 hours');
+    last timestamptz := least(end_time, received_until + INTERVAL '25 hours');
+BEGIN
+    RETURN QUERY
+    SELECT p.time, p.received_at, p.series_id, p.request_id, p.batch_index, l.name, p.confidence,
+           p.value, p.latency_seconds, p.failed, p.starts_request, p.starts_label
+    FROM truthline_data.prediction AS p
+    LEFT JOIN truthline_data.label AS l ON l.id = p.label_id
+    WHERE p.series_id = ANY (own) AND p.time >= start_time AND p.time < last
+      AND p.received_at >= first AND p.received_at < received_until;
+END
+$function$;
+COMMENT ON FUNCTION truthline.own_predictions(integer[], timestamptz, timestamptz, timestamptz, timestamptz) IS
+    'Rows of predictions of some series, as far as the caller sees them.';
+
+-- own_outcomes: the same of outcomes.
+CREATE OR REPLACE FUNCTION truthline.own_outcomes(
+    series integer[], start_time timestamptz DEFAULT '-infinity',
+    end_time timestamptz DEFAULT 'infinity', received_from timestamptz DEFAULT '-infinity',
+    received_until timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    "time" timestamptz, received_at timestamptz, series_id integer, request_id text,
+    batch_index integer, predicted_label text, actual_label text, predicted_value float8,
+    actual_value float8, weight smallint
+) LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER ROWS 10000
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $function$
+#variable_conflict use_column
+DECLARE
+    own integer[] := truthline.own_among(series);
+    first timestamptz := greatest(received_from, start_time - INTERVAL '25 hours');
+    last timestamptz := least(end_time, received_until + INTERVAL '25 hours');
+BEGIN
+    RETURN QUERY
+    SELECT o.time, o.received_at, o.series_id, o.request_id, o.batch_index, predicted.name,
+           actual.name, o.predicted_value, o.actual_value, o.weight
+    FROM truthline_data.outcome AS o
+    LEFT JOIN truthline_data.label AS predicted ON predicted.id = o.predicted_label
+    LEFT JOIN truthline_data.label AS actual ON actual.id = o.actual_label
+    WHERE o.series_id = ANY (own) AND o.time >= start_time AND o.time < last
+      AND o.received_at >= first AND o.received_at < received_until;
+END
+$function$;
+COMMENT ON FUNCTION truthline.own_outcomes(integer[], timestamptz, timestamptz, timestamptz, timestamptz) IS
+    'Rows of outcomes of some series, as far as the caller sees them.';
+
+-- own_step_metrics: metrics of executions of the workspaces that the caller sees.
+CREATE OR REPLACE FUNCTION truthline.own_step_metrics()
+RETURNS TABLE (
+    id bigint, workspace text, execution text, pipeline text, deployment text, name text,
+    is_list boolean, n_values bigint, value float8, created_at timestamptz, recorded_at timestamptz
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER ROWS 10000
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT metric.id, w.name, metric.execution, metric.pipeline, metric.deployment, metric.name,
+           metric.is_list, metric.n_values, metric.value, metric.created_at, metric.recorded_at
+    FROM truthline_data.workspace AS w
+    CROSS JOIN LATERAL truthline.step_metrics(w.id) AS metric
+    WHERE w.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
+$$;
+COMMENT ON FUNCTION truthline.own_step_metrics() IS
+    'Metrics of executions of the workspaces that the caller sees.';
+
+-- own_step_values: the values of one of them.
+CREATE OR REPLACE FUNCTION truthline.own_step_values(metric bigint)
+RETURNS TABLE (place bigint, value float8, recorded_at timestamptz)
+LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER ROWS 100
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT batch.place + one.nth - 1, one.value, batch.received_at
+    FROM truthline_data.step_metric AS m
+    JOIN truthline_data.step_batch AS batch ON batch.metric_id = m.id
+    CROSS JOIN LATERAL unnest(batch.values) WITH ORDINALITY AS one (value, nth)
+    WHERE m.id = metric
+      AND m.workspace_id = ANY ((SELECT truthline.visible_workspaces())::integer[])
+$$;
+COMMENT ON FUNCTION truthline.own_step_values(bigint) IS
+    'Values of a metric of an execution, if the caller sees it.';
