@@ -45,7 +45,7 @@ from app.query.deployments import (
     total_predictions,
 )
 from app.query.health import Load, Spread, Volume, load, spreads, tenths
-from app.query.window import Window
+from app.query.window import Window, ending
 from app.store.registry import Kind
 
 PREFIX = "/model-monitoring"
@@ -125,8 +125,7 @@ def _size(args: dict[str, Any]) -> int:
 
 def _window(start: datetime | None, end: datetime | None) -> Window:
     """The range asked for; the last 30 days, or the 30 days before its end."""
-    until = end or datetime.now(UTC)
-    return Window(start or max(until, datetime.min.replace(tzinfo=UTC) + SPAN) - SPAN, until)
+    return ending(end or datetime.now(UTC), SPAN, start)
 
 
 # --- deployments --------------------------------------------------------------------------
@@ -143,7 +142,7 @@ def get_deployments(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     deployment belong to none.
     """
     end = args.get("end") or datetime.now(UTC) + ONE_DAY
-    window = Window(args.get("start") or min(EARLIEST_TIME, end - ONE_DAY), end)
+    window = ending(end, max(end - EARLIEST_TIME, ONE_DAY), args.get("start"))
     order = [(ORDERS[name], descending) for name, descending in args["order"]]
     with database().reading() as conn:
         page = deployments(

@@ -21,7 +21,7 @@ from app.query.inferences import (
     previous,
 )
 from app.query.models import known_models
-from app.query.window import Window
+from app.query.window import Window, ending
 
 PERIOD = timedelta(hours=24)
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
@@ -202,8 +202,7 @@ def get_models(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
 
 
 def _window(args: dict[str, Any]) -> Window:
-    end = args.get("end") or datetime.now(UTC)
-    return Window(args.get("start") or end - PERIOD, end)
+    return ending(args.get("end") or datetime.now(UTC), PERIOD, args.get("start"))
 
 
 def _selection(args: dict[str, Any]) -> Selection:

@@ -27,7 +27,7 @@ from app.ingest.fields import RequiredName
 from app.ingest.metadata import ingest_metadata
 from app.ingest.predictions import ingest_predictions
 from app.query.inferences import ClassStats, Selection, Totals, class_stats, inference_totals
-from app.query.window import Window
+from app.query.window import ending
 
 blp = Blueprint("roboflow", __name__, description="Roboflow's inference stats")
 # The pingback's path and a workspace's; and the question which workspace a key is of.
@@ -284,7 +284,7 @@ def get_inference_stats(args: dict[str, Any], workspace: str, workspace_id: int)
     now = datetime.now(UTC)
     asked: dict[str, Any] = {
         "workspace_id": workspace_id,
-        "window": Window(args["start"] or now - PERIOD, args["end"] or now),
+        "window": ending(args["end"] or now, PERIOD, args["start"] or now - PERIOD),
         "selection": _selection(args),
     }
     with database().reading() as conn:

@@ -172,9 +172,12 @@ def find_bucket(look: Look) -> Chosen:
     asked, kind = look.question, kind_of(look)
     if asked.bucket is None:
         return Chosen(kind, next(iter(metrics(look, kind, asked.window, Grid())), None))
+    if not asked.window.start <= asked.bucket < asked.window.end:
+        return Chosen(kind, None)
     reach = 2 * average_length(INTERVALS[asked.interval])
     near = Window(
-        max(asked.window.start, asked.bucket - reach), min(asked.window.end, asked.bucket + reach)
+        asked.bucket - min(reach, asked.bucket - asked.window.start),
+        asked.bucket + min(reach, asked.window.end - asked.bucket),
     )
     buckets = metrics(look, kind, near, asked.grid)
     place = next((i for i, one in enumerate(buckets) if _holds(one, asked.bucket)), None)
