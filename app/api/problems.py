@@ -183,6 +183,8 @@ def install(app: Flask) -> None:
 def on_domain_error(error: TruthlineError) -> Response:
     """Answer a named failure."""
     kind = type(error)
+    if error.reason:
+        _log.info("%s: %s", kind.__name__, error.reason)
     rows = [asdict(row) for row in error.errors] if isinstance(error, InvalidRows) else []
     title = (kind.__doc__ or "").strip().rstrip(".")
     headers = {"WWW-Authenticate": "Bearer"} if kind is Unauthenticated else {}
