@@ -5,8 +5,6 @@ first model, whatever model is named in the path. Errors have grpc-gateway's for
 """
 
 import base64
-import csv
-import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -34,6 +32,7 @@ from app.api.parameters import UtcInstant
 from app.api.problems import use_error_form
 from app.api.reference import takes_body
 from app.auth.keys import Role
+from app.csvtext import to_csv
 from app.errors import InvalidInput
 from app.ingest.fields import EARLIEST_TIME, RequiredName
 from app.query.deployments import (
@@ -421,6 +420,4 @@ def _instant(name: str, text: str | None) -> datetime | None:
 
 
 def _packed(rows: Table) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return base64.b64encode(text.getvalue().encode()).decode()
+    return base64.b64encode(to_csv(rows).encode()).decode()

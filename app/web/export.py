@@ -1,9 +1,8 @@
 """What a panel shows, as CSV: the same question, the same numbers, all their digits."""
 
-import csv
-import io
 from datetime import UTC, datetime
 
+from app.csvtext import to_csv
 from app.errors import InvalidInput
 from app.store.database import Database
 from app.web.pages import PANELS
@@ -24,6 +23,4 @@ def as_csv(database: Database, name: str, search: str, workspace_id: int) -> str
     question = Question.read(search, datetime.now(UTC))
     with database.reading() as conn:
         found = panel.find(Look(conn, database.registry, workspace_id, question))
-    text = io.StringIO()
-    csv.writer(text).writerows(panel.rows(question, found))
-    return text.getvalue()
+    return to_csv(panel.rows(question, found))
