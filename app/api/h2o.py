@@ -195,7 +195,7 @@ def _deployment(one: Deployment) -> dict[str, Any]:
         "environment": first.namespace or None,
         "type": first.deployment_type or None,
         "problem_type": first.kind,
-        "models": [_model(model) for model in one.models],
+        "models": [_model(model) for model in one.models[:MAX_PAGE_SIZE]],  # the rest has pages
         "deployment_date": min(model.since for model in one.models),
     }
 

@@ -24,6 +24,7 @@ from app.auth.keys import Role
 from app.auth.workspaces import workspace_name
 from app.errors import InvalidInput, TooLarge, TruthlineError
 from app.ingest.fields import RequiredName
+from app.ingest.inferences import check_size
 from app.ingest.metadata import ingest_metadata
 from app.ingest.predictions import ingest_predictions
 from app.query.inferences import ClassStats, Selection, Totals, class_stats, inference_totals
@@ -35,6 +36,7 @@ PATHS = r"(?:/[^/]+)?/inference-stats(?:/metadata)?/?(?:\?.*)?"
 QUESTION = r"/\?(?:.*&)?api_key=.*"
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 PERIOD = timedelta(hours=24)
+MAX_ROWS = 10_000  # of an answer, which has no pages
 Message = TypeVar("Message", InferenceReport, "InferenceMetadata")
 
 
@@ -150,6 +152,7 @@ def _store(report: InferenceReport, workspace_id: int) -> dict[str, Any]:
     predictions = predictions_of(report)
     if not predictions:  # a heartbeat
         return {"status": "ok", "accepted": 0, "duplicates": 0}
+    check_size(predictions, limit)
     verdict = ingest_predictions(database(), workspace_id, predictions)
     count_rows("predictions", verdict)
     return {"status": "ok", "accepted": verdict.accepted, "duplicates": verdict.duplicates}
@@ -289,7 +292,9 @@ def get_inference_stats(args: dict[str, Any], workspace: str, workspace_id: int)
     }
     with database().reading() as conn:
         totals = inference_totals(conn, **asked)
-        rows = class_stats(conn, **asked)
+        rows = class_stats(conn, most=MAX_ROWS + 1, **asked)
+    if len(rows) > MAX_ROWS:
+        raise TooLarge(f"an answer may have at most {MAX_ROWS} classes: name models in modelNames")
     return _totals(totals) | {"inference_stats": [_row(row) for row in rows]}
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from app.errors import InvalidWindow
 from app.query.window import Window
+from app.store.registry import ModelName
 
 Number = TypeVar("Number", int | None, float | None, int, float)
 MEDIAN = (0.5,)
@@ -66,7 +67,8 @@ class ClassStats:
     """One class of one model. Means and quantiles as in `Totals`; quantiles are of the window.
 
     `inferences` counts those with the class among their outputs, `outputs` those outputs,
-    `model_inferences` all of the model; names of types and versions are joined by commas.
+    `model_inferences` all of the model, `model_classes` its classes; names of types and versions
+    are joined by commas.
     """
 
     namespace: str
@@ -81,6 +83,12 @@ class ClassStats:
     quantiles: Sequence[float] | None
     deployment_types: str
     server_versions: str
+    model_classes: int
+
+    @property
+    def full_name(self) -> ModelName:
+        """What names its model."""
+        return ModelName(self.namespace, self.pipeline, self.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,11 @@ class ModelStats:
     errors: Compared[int]
     latency: Compared[float | None]
     quantiles: Sequence[float] | None
+
+    @property
+    def full_name(self) -> ModelName:
+        """What names it within its workspace."""
+        return ModelName(self.namespace, self.pipeline, self.model)
 
     @property
     def error_rate(self) -> Compared[float | None]:
@@ -128,15 +141,20 @@ def class_stats(
     window: Window,
     selection: Selection = ALL,
     fractions: Sequence[float] = MEDIAN,
+    most: int | None = None,
+    per_model: int | None = None,
 ) -> list[ClassStats]:
     """The same by model and class, with quantiles of confidence at `fractions`.
 
-    Shape: one per class seen in either period, the busiest model first.
+    Shape: one per class seen in either period, the busiest model first; `most` of them in all, and
+        of each model the `per_model` busiest.
     Cost:  one statement over the cells of both periods, and the rows of a bin per quantile.
     """
     asked = _asked(workspace_id, window, selection) | {"fractions": list(fractions)}
+    asked |= {"most": most, "per_model": per_model}
     return [
-        ClassStats(*row[:4], *pairs(row[4:14]), *row[14:]) for row in conn.execute(_CLASSES, asked)
+        ClassStats(*row[:4], *pairs(row[4:14]), *(*row[14:17], row.n_classes))
+        for row in conn.execute(_CLASSES, asked)
     ]
 
 
@@ -192,5 +210,15 @@ _ASKED = (
     " CAST(:field AS text), CAST(:value AS text)"
 )
 _TOTALS = text(f"SELECT * FROM truthline.inference_totals({_ASKED})")
-_CLASSES = text(f"SELECT * FROM truthline.inference_stats({_ASKED}, CAST(:fractions AS float8[]))")
+_CLASSES = text(f"""
+    SELECT * FROM (
+        SELECT *, row_number() OVER (model ORDER BY ordinality) AS place,
+               count(*) OVER model AS n_classes
+        FROM truthline.inference_stats({_ASKED}, CAST(:fractions AS float8[])) WITH ORDINALITY
+        WINDOW model AS (PARTITION BY namespace, pipeline, model)
+    ) AS ranked
+    WHERE place <= coalesce(CAST(:per_model AS bigint), place)
+    ORDER BY ordinality
+    LIMIT :most
+""")
 _MODELS = text(f"SELECT * FROM truthline.model_stats({_ASKED}, CAST(:fractions AS float8[]))")
