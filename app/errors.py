@@ -25,10 +25,18 @@ TruthlineError
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 
 class TruthlineError(Exception):
     """Something went wrong that its caller can read about."""
+
+    reason = ""  # what only the log may tell
+
+    def because(self, reason: str) -> Self:
+        """The same with a reason for whoever runs the service."""
+        self.reason = reason
+        return self
 
 
 class InvalidInput(TruthlineError):

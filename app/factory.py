@@ -6,6 +6,7 @@ from flask import Flask
 from app.api import (
     craft,
     h2o,
+    headers,
     inferences,
     ingest,
     metrics,
@@ -80,6 +81,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions["issuer"] = Issuer(settings) if settings.oidc_issuer else None
     app.extensions["event_intake"] = EventIntake(app.extensions["database"])
     app.extensions["metrics_servers"] = read_metrics_servers(settings.metrics_servers)
+    headers.install(app)
     observe.install(app)
     problems.install(app)
     app.register_blueprint(routes.blp)

@@ -5,8 +5,6 @@ first model, whatever model is named in the path. Errors have grpc-gateway's for
 """
 
 import base64
-import csv
-import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,6 +33,7 @@ from app.api.parameters import UtcInstant
 from app.api.problems import use_error_form
 from app.api.reference import takes_body
 from app.auth.keys import Role
+from app.csvtext import to_csv
 from app.errors import InvalidInput
 from app.ingest.fields import EARLIEST_TIME, RequiredName
 from app.query.basis import Moment, Reach, moment_of
@@ -48,7 +47,7 @@ from app.query.deployments import (
     total_reach,
 )
 from app.query.health import Load, Spread, Volume, health_reach, load, spreads, tenths
-from app.query.window import Window
+from app.query.window import Window, ending
 from app.store.registry import Kind
 
 PREFIX = "/model-monitoring"
@@ -128,8 +127,7 @@ def _size(args: dict[str, Any]) -> int:
 
 def _window(start: datetime | None, end: datetime | None) -> Window:
     """The range asked for; the last 30 days, or the 30 days before its end."""
-    until = end or datetime.now(UTC)
-    return Window(start or max(until, datetime.min.replace(tzinfo=UTC) + SPAN) - SPAN, until)
+    return ending(end or datetime.now(UTC), SPAN, start)
 
 
 # --- deployments --------------------------------------------------------------------------
@@ -146,7 +144,7 @@ def get_deployments(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     deployment belong to none.
     """
     end = args.get("end") or datetime.now(UTC) + ONE_DAY
-    window = Window(args.get("start") or min(EARLIEST_TIME, end - ONE_DAY), end)
+    window = ending(end, max(end - EARLIEST_TIME, ONE_DAY), args.get("start"))
     order = [(ORDERS[name], descending) for name, descending in args["order"]]
     with database().reading() as conn:
         moment = moment_of(conn)
@@ -202,7 +200,7 @@ def _deployment(one: Deployment) -> dict[str, Any]:
         "environment": first.namespace or None,
         "type": first.deployment_type or None,
         "problem_type": first.kind,
-        "models": [_model(model) for model in one.models],
+        "models": [_model(model) for model in one.models[:MAX_PAGE_SIZE]],  # the rest has pages
         "deployment_date": min(model.since for model in one.models),
     }
 
@@ -452,6 +450,4 @@ def _marked(rows: Table, reach: Reach) -> Table:
 
 
 def _packed(rows: Table) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return base64.b64encode(text.getvalue().encode()).decode()
+    return base64.b64encode(to_csv(rows).encode()).decode()

@@ -1,5 +1,7 @@
 """Native: which models there are, and how their inferences compare with the period before."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +11,7 @@ from marshmallow import Schema, fields
 from app.api.access import database, needs
 from app.api.basis import RestsOnSchema, basis_members
 from app.api.numbers import UtcTime
+from app.api.pages import PageArgs, PageSchema, cursor_to
 from app.api.parameters import Instant, Text
 from app.auth.keys import Role
 from app.errors import InvalidInput
@@ -23,10 +26,14 @@ from app.query.inferences import (
     previous,
     stats_reach,
 )
-from app.query.models import known_models, models_reach
-from app.query.window import Window
+from app.query.models import KnownModel, known_models, models_reach
+from app.query.pages import ModelPage, busiest, by_name
+from app.query.window import Window, ending
+from app.store.registry import ModelName
 
 PERIOD = timedelta(hours=24)
+MAX_CLASSES = 1000  # of one model, in an answer about many
+MAX_NAMES = 1000  # of its versions, and of its deployments
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 FRACTIONS = tuple(QUANTILES.values())
 
@@ -45,7 +52,11 @@ class PeriodArgs(Schema):
     )
 
 
-class StatsArgs(PeriodArgs):
+class ModelsArgs(PeriodArgs, PageArgs):
+    """And which page of the models."""
+
+
+class StatsArgs(ModelsArgs):
     """And which inferences of it."""
 
     models = fields.List(
@@ -128,10 +139,14 @@ class ModelStatsSchema(TotalsSchema):
     pipeline = fields.String()
     model = fields.String()
     latency_quantiles = fields.Nested(QuantilesSchema, data_key="latencyQuantiles", allow_none=True)
-    classes = fields.List(fields.Nested(ClassSchema))
+    classes = fields.List(
+        fields.Nested(ClassSchema),
+        metadata={"description": f"The busiest first, at most {MAX_CLASSES}"},
+    )
+    total_classes = fields.Integer(data_key="totalClasses")
 
 
-class InferenceStatsSchema(RestsOnSchema):
+class InferenceStatsSchema(RestsOnSchema, PageSchema):
     """A window beside the one of equal length before it; the busiest model first."""
 
     start = UtcTime(data_key="startTime")
@@ -156,7 +171,7 @@ class KnownModelSchema(Schema):
     errors = fields.Integer()
 
 
-class KnownModelsSchema(RestsOnSchema):
+class KnownModelsSchema(RestsOnSchema, PageSchema):
     """The models of a workspace, by name."""
 
     start = UtcTime(data_key="startTime")
@@ -182,36 +197,61 @@ def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, An
     with database().reading() as conn:
         moment = moment_of(conn)
         totals = inference_totals(conn, **asked)
+        page = busiest(conn, **asked, **_page(args))
+        asked["selection"] = replace(asked["selection"], models=[one.name for one in page.names])
         models = model_stats(conn, fractions=FRACTIONS, **asked)
-        classes = class_stats(conn, fractions=FRACTIONS, **asked)
+        classes = class_stats(conn, fractions=FRACTIONS, per_model=MAX_CLASSES, **asked)
+        asked["selection"] = _selection(args)
         reach = stats_reach(conn, moment, quantiles=[Counted.SCORE, Counted.LATENCY], **asked)
     return basis_members(reach) | {
         "start": window.start,
         "end": window.end,
         "before": previous(window).start,
         "totals": totals,
-        "models": [_model(model, classes) for model in models],
+        "models": _models(page, models, classes),
+        "total": page.total,
+        "following": cursor_to(page.following, window),
     }
 
 
 @blp.route("/models")
 @needs(Role.READ)
-@blp.arguments(PeriodArgs, location="query")
+@blp.arguments(ModelsArgs, location="query")
 @blp.response(200, KnownModelsSchema)
 def get_models(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """The models of the workspace, and how often they answered in a window"""
     window = _window(args)
     with database().reading() as conn:
         moment = moment_of(conn)
-        models = known_models(conn, workspace_id=workspace_id, window=window)
+        page = by_name(conn, workspace_id=workspace_id, **_page(args))
+        models = known_models(
+            conn, workspace_id=workspace_id, window=window, names=frozenset(page.names)
+        )
         reach = models_reach(conn, moment, workspace_id=workspace_id, window=window)
-    members = {"start": window.start, "end": window.end, "models": models}
-    return members | basis_members(reach)
+    return basis_members(reach) | {
+        "start": window.start,
+        "end": window.end,
+        "models": [_known(one) for one in models],
+        "total": page.total,
+        "following": cursor_to(page.following, window),
+    }
 
 
 def _window(args: dict[str, Any]) -> Window:
-    end = args.get("end") or datetime.now(UTC)
-    return Window(args.get("start") or end - PERIOD, end)
+    """The window asked about; of a page that follows that of the first."""
+    if cursor := args.get("cursor"):
+        return Window(cursor.start, cursor.end)
+    return ending(args.get("end") or datetime.now(UTC), PERIOD, args.get("start"))
+
+
+def _page(args: dict[str, Any]) -> dict[str, Any]:
+    cursor = args.get("cursor")
+    return {"size": args["size"], "after": cursor and cursor.place}
+
+
+def _known(one: KnownModel) -> KnownModel:
+    """Without most names of a model that has more of them than anybody reads."""
+    return replace(one, versions=one.versions[:MAX_NAMES], deployments=one.deployments[:MAX_NAMES])
 
 
 def _selection(args: dict[str, Any]) -> Selection:
@@ -220,12 +260,23 @@ def _selection(args: dict[str, Any]) -> Selection:
     return Selection(args.get("models"), args.get("field"), args.get("value"))
 
 
-def _model(model: ModelStats, classes: list[ClassStats]) -> dict[str, Any]:
-    own = [c for c in classes if _name(c) == _name(model)]
+def _models(
+    page: ModelPage, models: Iterable[ModelStats], classes: Iterable[ClassStats]
+) -> list[dict[str, Any]]:
+    """Those of a page, in its order, each with its classes; others may have the same short name."""
+    found = {one.full_name: one for one in models}
+    own: dict[ModelName, list[ClassStats]] = {name: [] for name in page.names}
+    for one in classes:
+        own.get(one.full_name, []).append(one)
+    return [_model(found[name], own[name]) for name in page.names]
+
+
+def _model(model: ModelStats, own: Sequence[ClassStats]) -> dict[str, Any]:
     return _members(model) | {
         "latency_quantiles": _quantiles(model),
         "error_rate": model.error_rate,
         "classes": [_class(one) for one in own],
+        "total_classes": own[0].model_classes if own else 0,
     }
 
 
@@ -239,10 +290,6 @@ def _class(one: ClassStats) -> dict[str, Any]:
 
 def _members(stats: ModelStats | ClassStats) -> dict[str, Any]:
     return {name: getattr(stats, name) for name in stats.__slots__}
-
-
-def _name(stats: ModelStats | ClassStats) -> tuple[str, str, str]:
-    return stats.namespace, stats.pipeline, stats.model
 
 
 def _quantiles(stats: ModelStats | ClassStats) -> dict[str, float] | None:

@@ -1,6 +1,6 @@
 """Native ingest: batches of predictions and of feedback."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -34,9 +34,12 @@ class Intake(Generic[Row]):
     row_type: type[Row]
     check: Check[Row]
     store: Callable[..., Verdict]
+    check_size: Callable[[Sequence[Row], int], None] = lambda _rows, _limit: None
 
 
-PREDICTIONS = Intake("predictions", Prediction, inferences.check, ingest_predictions)
+PREDICTIONS = Intake(
+    "predictions", Prediction, inferences.check, ingest_predictions, inferences.check_size
+)
 FEEDBACK = Intake("feedback", Feedback, feedback.check, feedback.ingest_feedback)
 
 
@@ -99,6 +102,7 @@ def _ingest(intake: Intake[Row], workspace_id: int) -> Verdict:
         rows = read_json(body, intake.member, intake.row_type, intake.check, limit)
     else:
         rows = read_ndjson(body, intake.row_type, intake.check, limit)
+    intake.check_size(rows, limit)
     verdict = intake.store(database(), workspace_id, rows, batch=key)
     count_rows(intake.member, verdict)
     return verdict

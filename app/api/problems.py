@@ -8,14 +8,18 @@ that form too.
 import json
 import logging
 import re
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from app.api.headers import complete
 from app.errors import (
     DuplicateSubscription,
     Forbidden,
@@ -40,6 +44,7 @@ from app.errors import (
     UnsupportedGrant,
     WrongKind,
 )
+from app.logs import request_id
 
 _log = logging.getLogger(__name__)
 
@@ -174,11 +179,14 @@ def install(app: Flask) -> None:
     app.register_error_handler(TruthlineError, on_domain_error)
     app.register_error_handler(HTTPException, on_http_error)
     app.register_error_handler(Exception, on_crash)
+    app.extensions["refuse"] = partial(refuse, app)
 
 
 def on_domain_error(error: TruthlineError) -> Response:
     """Answer a named failure."""
     kind = type(error)
+    if error.reason:
+        _log.info("%s: %s", kind.__name__, error.reason)
     rows = [asdict(row) for row in error.errors] if isinstance(error, InvalidRows) else []
     title = (kind.__doc__ or "").strip().rstrip(".")
     headers = {"WWW-Authenticate": "Bearer"} if kind is Unauthenticated else {}
@@ -202,6 +210,18 @@ def on_crash(error: Exception) -> Response:
     _log.error("request failed", exc_info=error)
     detail = "Something went wrong on the server; its log tells what, under this request's id."
     return _leave(Problem(500, "", "Internal Server Error", detail))
+
+
+def refuse(app: Flask, method: str, target: str, status: int, detail: str) -> Response:
+    """The answer to what the server refuses before the application could be called."""
+    parts = urlsplit(target if target.startswith("/") else f"/{target}")
+    asked = unquote(parts.path) + (f"?{parts.query}" if parts.query else "")
+    request_id.set(uuid.uuid4().hex)
+    with app.app_context():
+        problem = Problem(status, "", HTTPStatus(status).phrase, detail)
+        response = complete(_form_of(asked, method).make(problem))
+    response.headers["X-Request-ID"] = request_id.get()
+    return response
 
 
 def describe_kinds() -> Iterator[tuple[str, str, int]]:

@@ -25,6 +25,7 @@ from app.auth.keys import Role
 from app.auth.workspaces import workspace_name
 from app.errors import InvalidInput, TooLarge, TruthlineError
 from app.ingest.fields import RequiredName
+from app.ingest.inferences import check_size
 from app.ingest.metadata import ingest_metadata
 from app.ingest.predictions import ingest_predictions
 from app.query.basis import Counted, moment_of
@@ -36,7 +37,7 @@ from app.query.inferences import (
     inference_totals,
     stats_reach,
 )
-from app.query.window import Window
+from app.query.window import ending
 
 blp = Blueprint("roboflow", __name__, description="Roboflow's inference stats")
 # The pingback's path and a workspace's; and the question which workspace a key is of.
@@ -44,6 +45,7 @@ PATHS = r"(?:/[^/]+)?/inference-stats(?:/metadata)?/?(?:\?.*)?"
 QUESTION = r"/\?(?:.*&)?api_key=.*"
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 PERIOD = timedelta(hours=24)
+MAX_ROWS = 10_000  # of an answer, which has no pages
 Message = TypeVar("Message", InferenceReport, "InferenceMetadata")
 
 
@@ -159,6 +161,7 @@ def _store(report: InferenceReport, workspace_id: int) -> dict[str, Any]:
     predictions = predictions_of(report)
     if not predictions:  # a heartbeat
         return {"status": "ok", "accepted": 0, "duplicates": 0}
+    check_size(predictions, limit)
     verdict = ingest_predictions(database(), workspace_id, predictions)
     count_rows("predictions", verdict)
     return {"status": "ok", "accepted": verdict.accepted, "duplicates": verdict.duplicates}
@@ -296,14 +299,16 @@ def get_inference_stats(args: dict[str, Any], workspace: str, workspace_id: int)
     now = datetime.now(UTC)
     asked: dict[str, Any] = {
         "workspace_id": workspace_id,
-        "window": Window(args["start"] or now - PERIOD, args["end"] or now),
+        "window": ending(args["end"] or now, PERIOD, args["start"] or now - PERIOD),
         "selection": _selection(args),
     }
     with database().reading() as conn:
         moment = moment_of(conn)
         totals = inference_totals(conn, **asked)
-        rows = class_stats(conn, **asked)
+        rows = class_stats(conn, most=MAX_ROWS + 1, **asked)
         reach = stats_reach(conn, moment, quantiles=[Counted.SCORE], **asked)
+    if len(rows) > MAX_ROWS:
+        raise TooLarge(f"an answer may have at most {MAX_ROWS} classes: name models in modelNames")
     numbers = _totals(totals) | {"inference_stats": [_row(row) for row in rows]}
     return numbers | vendor_members(reach)
 

@@ -25,6 +25,7 @@ from app.auth.keys import Role
 from app.errors import (
     InvalidInput,
     InvalidSubscription,
+    TooLarge,
     UnknownModel,
     UnknownSubscription,
     WrongKind,
@@ -40,6 +41,7 @@ from app.store.registry import Kind, ModelName
 from app.store.subscriptions import (
     ID_BITS,
     Subscription,
+    count_subscriptions,
     declared_categories,
     subscribe,
     subscriptions,
@@ -48,6 +50,10 @@ from app.store.subscriptions import (
 
 PREFIX = "/metrics-server"
 MAX_BUCKETS = 100
+MAX_CATEGORIES = 10_000  # of a subscription
+# Of an answer that lists subscriptions, whose vendor has no pages.
+MAX_SUBSCRIPTIONS, MAX_LISTED_CATEGORIES = 1_000, 100_000
+MAX_OFFSET = 2**53
 
 blp = Blueprint(
     "seldon", __name__, url_prefix=f"{PREFIX}/api/v1", description="Seldon's metrics server"
@@ -216,6 +222,12 @@ class SubscriptionsArgs(Schema):
 
     namespace = Text(load_default="")
     pipeline = Text(load_default="", data_key="pipelineName")
+    size = fields.Integer(
+        data_key="limit",
+        validate=validate.Range(1, MAX_SUBSCRIPTIONS),
+        metadata={"description": "Not the vendor's: that many, and `total` with them"},
+    )
+    offset = fields.Integer(load_default=0, validate=validate.Range(0, MAX_OFFSET))
 
 
 class UnsubscribeArgs(Schema):
@@ -265,11 +277,30 @@ def post_subscribe(workspace_id: int) -> dict[str, str]:
 @needs(Role.READ)
 @blp.arguments(SubscriptionsArgs, location="query")
 @blp.response(200)
-def get_subscriptions(args: dict[str, str], workspace_id: int) -> Response:
-    """List subscriptions, oldest first"""
+def get_subscriptions(args: dict[str, Any], workspace_id: int) -> Response:
+    """List subscriptions, oldest first
+
+    At most 1,000 of them, with 100,000 categories in all; `limit` and `offset` lead through more.
+    """
+    size = args.pop("size", None)
     with database().reading() as conn:
-        found = subscriptions(conn, workspace_id, **args)
-    return jsonify({"subscriptions": [_subscription_element(one) for one in found]})
+        offset = args.pop("offset")
+        found = subscriptions(
+            conn, workspace_id, size=size or MAX_SUBSCRIPTIONS + 1, offset=offset, **args
+        )
+        total = count_subscriptions(conn, workspace_id, **args) if size else None
+    if len(found) > MAX_SUBSCRIPTIONS or _categories(found) > MAX_LISTED_CATEGORIES:
+        raise TooLarge(
+            f"an answer may have at most {MAX_SUBSCRIPTIONS} subscriptions and"
+            f" {MAX_LISTED_CATEGORIES} categories: give namespace and pipelineName, or limit and"
+            " offset"
+        )
+    answer: dict[str, Any] = {"subscriptions": [_subscription_element(one) for one in found]}
+    return jsonify(answer if total is None else answer | {"total": total})
+
+
+def _categories(found: list[Subscription]) -> int:
+    return sum(len(one.categories) for one in found)
 
 
 @blp.route("/pipeline/model/unsubscribe", methods=["DELETE"])
@@ -297,6 +328,8 @@ def _declared_output(features: list[FeatureMetadata]) -> tuple[Kind, list[str]]:
     categories = given[0].categories
     if not categories or len(set(categories)) < len(categories):
         raise InvalidSubscription("categories must be there, and all different")
+    if len(categories) > MAX_CATEGORIES:
+        raise InvalidSubscription(f"an output may have at most {MAX_CATEGORIES} categories")
     return Kind.CLASSIFICATION, categories
 
 

@@ -30,5 +30,7 @@ def _access_by_issuer(database: Database, issuer: Issuer, token: str) -> Access:
         workspace_id = find_workspace(conn, claims.workspace)
     if workspace_id is None or not claims.roles:
         # one text for all, or it would tell which workspaces there are
-        raise Forbidden("this token gives access to no workspace")
+        roles = ", ".join(sorted(claims.roles)) or "none"
+        reason = f"the token says workspace {claims.workspace!r} and roles {roles}"
+        raise Forbidden("this token gives access to no workspace").because(reason)
     return Access(workspace_id, claims.roles)

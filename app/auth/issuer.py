@@ -14,7 +14,7 @@ import jwt
 from jwt import PyJWK, PyJWKClient
 
 from app.auth.keys import WRONG_TOKEN, Role
-from app.auth.tokens import LEEWAY_SECONDS, is_jwt, read
+from app.auth.tokens import LEEWAY_SECONDS, LONGEST_REASON, is_jwt, read, why
 from app.config import Settings
 from app.errors import Unauthenticated, Unavailable
 
@@ -76,7 +76,8 @@ class Issuer:
     def _verified(self, token: str) -> dict[str, Any]:
         key = self._keys.find(read(token).header.get("kid"))
         if key.algorithm_name not in ALGORITHMS:
-            raise Unauthenticated(WRONG_TOKEN)
+            reason = f"the issuer's key is for {key.algorithm_name}, which is not accepted"
+            raise Unauthenticated(WRONG_TOKEN).because(reason)
         try:
             return jwt.decode(
                 token,
@@ -88,8 +89,8 @@ class Issuer:
                 options={"require": ["iss", "aud", "exp"]},
             )
         # claims of other types than the standard's end in other errors
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
-            raise Unauthenticated(WRONG_TOKEN) from None
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
+            raise Unauthenticated(WRONG_TOKEN).because(why(error)) from None
 
 
 class _Keys:
@@ -120,7 +121,8 @@ class _Keys:
                 _log.warning("the issuer %s gave no keys: %r", self._issuer, error)
                 raise Unavailable(AWAY) from error
         if found is None:
-            raise Unauthenticated(WRONG_TOKEN)
+            said = str(key_id)[:LONGEST_REASON]
+            raise Unauthenticated(WRONG_TOKEN).because(f"the issuer has no key {said!r}")
         return found
 
     def _look_up(self, key_id: object) -> PyJWK | None:

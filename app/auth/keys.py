@@ -121,8 +121,16 @@ def live_key(conn: psycopg.Connection, key: str) -> LiveKey:
     """
     row = _one(conn, _BY_DIGEST, {"digest": digest(key)})
     if row is None:
-        raise Unauthenticated(WRONG_KEY)
+        raise Unauthenticated(WRONG_KEY).because(_why_dead(conn, key))
     return _live(*row)
+
+
+def _why_dead(conn: psycopg.Connection, key: str) -> str:
+    """What became of a key that opens nothing, for the log: its number, never itself."""
+    row = _one(conn, _ENDED, {"digest": digest(key)})
+    if row is None:
+        return "no such key was ever made"
+    return f"key {row[0]} was revoked" if row[1] else f"key {row[0]} has expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +182,7 @@ _LIVE = "key.revoked_at IS NULL AND (key.expires_at IS NULL OR key.expires_at > 
 _FAMILY = "EXISTS (SELECT FROM refresh_family WHERE id = %(family)s AND ended_at IS NULL)"
 _KEYS = f"SELECT {_COLUMNS} FROM api_key AS key"
 _BY_DIGEST = f"{_KEYS} WHERE digest = %(digest)s AND {_LIVE}".encode()
+_ENDED = b"SELECT id, revoked_at IS NOT NULL FROM api_key WHERE digest = %(digest)s"
 _OF_FAMILY = f"{_KEYS} WHERE id = %(key)s AND {_FAMILY} AND {_LIVE}".encode()
 _BEHIND_TOKEN = f"""
     SELECT signing_secret.secret, {_COLUMNS}

@@ -22,7 +22,8 @@ from app.store.tables import signing_secret
 
 ISSUER = "truthline"
 ALGORITHM = "HS256"
-MAX_LENGTH = 16_384  # of a token; what says more than a few claims is none
+MAX_LENGTH = 32_768  # of a token, as of the header that it comes in
+LONGEST_REASON = 200
 LEEWAY_SECONDS = 30  # how far the clocks of two machines may be apart
 NO_KEY = 0  # whom tokens of a server without authentication stand for; no key has this number
 NOBODY = -1  # nor this one
@@ -40,6 +41,11 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 _SPELLING = re.compile(r"[\w-]*(\.[\w-]*){2}", re.ASCII)
 
 
+def why(error: Exception) -> str:
+    """What is wrong with a token, for the log: one line, and nothing that could be used."""
+    return f"{type(error).__name__}: {str(error)[:LONGEST_REASON]!r}"
+
+
 def is_jwt(credential: str) -> bool:
     """Whether a credential has the three parts of a JWT; a key has no dots."""
     return _SPELLING.fullmatch(credential) is not None
@@ -52,12 +58,12 @@ def read(token: str) -> Unverified:
         Unauthenticated: it is none, or longer than any is.
     """
     if len(token) > MAX_LENGTH:  # one in a body may be as long as that
-        raise Unauthenticated(WRONG_TOKEN)
+        raise Unauthenticated(WRONG_TOKEN).because(f"a token has at most {MAX_LENGTH} characters")
     try:
         parts = jwt.decode_complete(token, options={"verify_signature": False})
     # whatever a stranger sends: also deep nesting, and text that is no UTF-8
-    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
-        raise Unauthenticated(WRONG_TOKEN) from None
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+        raise Unauthenticated(WRONG_TOKEN).because(why(error)) from None
     return Unverified(parts["header"], parts["payload"])
 
 
@@ -105,7 +111,9 @@ def opened(conn: psycopg.Connection, token: str, audience: str | None = None) ->
     family_id = _number(said.claims["sid"]) if "sid" in said.claims else None
     found = behind_token(conn, secret_id=secret_id, key_id=key_id, family_id=family_id)
     if found is None:
-        raise Unauthenticated(WRONG_TOKEN)
+        raise Unauthenticated(WRONG_TOKEN).because(
+            f"key {key_id} of this token has ended, or its family, or it names no secret of ours"
+        )
     return Opened(_verified(token, found.secret, audience), found.key)
 
 
@@ -117,7 +125,7 @@ def _number(said: object) -> int:
 def _verified(token: str, secret: bytes, audience: str | None) -> Mapping[str, Any]:
     claims = _signed(token, secret, audience)
     if claims["exp"] + LEEWAY_SECONDS <= time.time():
-        raise Unauthenticated(WRONG_TOKEN)
+        raise Unauthenticated(WRONG_TOKEN).because(f"the token expired at {claims['exp']}")
     return claims
 
 
@@ -137,5 +145,5 @@ def _signed(token: str, secret: bytes, audience: str | None) -> Mapping[str, Any
                 options={"require": ["iss", "sub", "iat", "exp"]},
             )
         )
-    except jwt.PyJWTError:
-        raise Unauthenticated(WRONG_TOKEN) from None
+    except jwt.PyJWTError as error:
+        raise Unauthenticated(WRONG_TOKEN).because(why(error)) from None

@@ -18,8 +18,10 @@ import click
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
 
 from app.cli.connection import data_option, located
+from app.cli.gateway_errors import answering
 from app.cli.housekeeping import keep_house
 from app.config import Settings
 
@@ -128,7 +130,7 @@ class Server(BaseApplication):
     def load_config(self) -> None:
         """Take the options."""
         fixed = {
-            "worker_class": "gthread",
+            "worker_class": answering(ThreadWorker),
             "graceful_timeout": GRACE_SECONDS,
             "timeout": 2 * GRACE_SECONDS,
             "logger_class": _QuietLogger,

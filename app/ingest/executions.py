@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import text
 
 from app.errors import InvalidInput
-from app.ingest.fields import Instant, Name, text_problem
+from app.ingest.fields import Instant, Name, range_problem, text_problem
 from app.store.database import Database
 
 
@@ -23,10 +23,13 @@ def tell_execution(database: Database, workspace_id: int, name: str, told: ToldO
     """Keep what is told of an execution, which is made if it isn't known yet.
 
     Raises:
-        InvalidInput: a text that can't be stored, or an end before the start.
+        InvalidInput: a text or a time that can't be stored, or an end before the start.
     """
     for field in ("pipeline", "deployment"):
         if problem := text_problem(getattr(told, field)):
+            raise InvalidInput(f"{field} {problem}")
+    for field, time in (("startedAt", told.started_at), ("finishedAt", told.finished_at)):
+        if problem := range_problem(time):
             raise InvalidInput(f"{field} {problem}")
     row = {"workspace_id": workspace_id, "name": name} | msgspec.structs.asdict(told)
     with database.writing() as conn:

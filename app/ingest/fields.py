@@ -40,6 +40,16 @@ def number_problem(*numbers: float | None) -> str | None:
     return None
 
 
+def range_problem(time: datetime | None) -> str | None:
+    """Why this time can't be stored and read again, or None: UTC has the years 1 to 9999."""
+    try:
+        if time is not None:
+            time.astimezone(UTC)
+    except OverflowError:
+        return "is out of range"
+    return None
+
+
 def time_problem(time: datetime) -> str | None:
     """Why this event time is refused, or None."""
     if time > datetime.now(UTC) + MAX_TIME_AHEAD:

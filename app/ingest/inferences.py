@@ -1,11 +1,11 @@
 """One inference as it arrives: its form, what no single field can tell, and its outputs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from app.errors import RowError
+from app.errors import RowError, TooLarge
 from app.ingest.batch import first_problem
 from app.ingest.fields import (
     BatchIndex,
@@ -94,6 +94,17 @@ def check(index: int, row: Prediction) -> RowError | None:
         "serverVersion": text_problem(row.server_version),
     }
     return first_problem(index, problems)
+
+
+def check_size(rows: Iterable[Prediction], limit: int) -> None:
+    """Refuse a batch that would be stored as more rows than it may: each detection is one.
+
+    Raises:
+        TooLarge: it would.
+    """
+    size = sum(max(1, len(row.detections or ())) for row in rows)
+    if size > limit:
+        raise TooLarge(f"a batch may hold at most {limit} rows; with its detections it has {size}")
 
 
 def outputs_of(row: Prediction) -> Sequence[Output]:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from app.errors import InvalidWindow, NotKept
 from app.query.basis import Counted, Moment, Reach, reach_of
 from app.query.window import Grid, Window, bounds
+from app.store.registry import ModelName
 
 Number = TypeVar("Number", int | None, float | None, int, float)
 MEDIAN = (0.5,)
@@ -74,7 +75,8 @@ class ClassStats:
     """One class of one model. Means and quantiles as in `Totals`; quantiles are of the window.
 
     `inferences` counts those with the class among their outputs, `outputs` those outputs,
-    `model_inferences` all of the model; names of types and versions are joined by commas.
+    `model_inferences` all of the model, `model_classes` its classes; names of types and versions
+    are joined by commas.
     """
 
     namespace: str
@@ -89,6 +91,12 @@ class ClassStats:
     quantiles: Sequence[float] | None
     deployment_types: str
     server_versions: str
+    model_classes: int
+
+    @property
+    def full_name(self) -> ModelName:
+        """What names its model."""
+        return ModelName(self.namespace, self.pipeline, self.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,11 @@ class ModelStats:
     errors: Compared[int]
     latency: Compared[float | None]
     quantiles: Sequence[float] | None
+
+    @property
+    def full_name(self) -> ModelName:
+        """What names it within its workspace."""
+        return ModelName(self.namespace, self.pipeline, self.model)
 
     @property
     def error_rate(self) -> Compared[float | None]:
@@ -126,7 +139,7 @@ def inference_totals(
         InvalidWindow: there is no window of this length before it.
         NotKept: rows that a metadata field needs were dropped.
     """
-    (row,) = _rows(conn, _TOTALS, _asked(workspace_id, window, selection))
+    (row,) = kept_rows(conn, _TOTALS, _asked(workspace_id, window, selection))
     return Totals(*pairs(row))
 
 
@@ -137,15 +150,20 @@ def class_stats(
     window: Window,
     selection: Selection = ALL,
     fractions: Sequence[float] = MEDIAN,
+    most: int | None = None,
+    per_model: int | None = None,
 ) -> list[ClassStats]:
     """The same by model and class, with quantiles of confidence at `fractions`.
 
-    Shape: one per class seen in either period, the busiest model first.
+    Shape: one per class seen in either period, the busiest model first; `most` of them in all, and
+        of each model the `per_model` busiest.
     Cost:  one statement over the cells of both periods, and the rows of a bin per quantile.
     """
     asked = _asked(workspace_id, window, selection) | {"fractions": list(fractions)}
+    asked |= {"most": most, "per_model": per_model}
     return [
-        ClassStats(*row[:4], *pairs(row[4:14]), *row[14:]) for row in _rows(conn, _CLASSES, asked)
+        ClassStats(*row[:4], *pairs(row[4:14]), *(*row[14:17], row.n_classes))
+        for row in kept_rows(conn, _CLASSES, asked)
     ]
 
 
@@ -162,7 +180,9 @@ def model_stats(
     Shape and cost: as of `class_stats`.
     """
     asked = _asked(workspace_id, window, selection) | {"fractions": list(fractions)}
-    return [ModelStats(*row[:3], *pairs(row[3:9]), *row[9:]) for row in _rows(conn, _MODELS, asked)]
+    return [
+        ModelStats(*row[:3], *pairs(row[3:9]), *row[9:]) for row in kept_rows(conn, _MODELS, asked)
+    ]
 
 
 def stats_reach(
@@ -214,7 +234,7 @@ def periods(window: Window) -> tuple[Window, Grid]:
     return Window(previous(window).start, window.end), Grid(window.length, window.start)
 
 
-def _rows(conn: Connection, statement: TextClause, asked: dict[str, Any]) -> Sequence[Any]:
+def kept_rows(conn: Connection, statement: TextClause, asked: dict[str, Any]) -> Sequence[Any]:
     """Rows of an answer.
 
     Raises:
@@ -246,5 +266,15 @@ _ASKED = (
 )
 _SERIES = text("SELECT truthline.workspace_series(:workspace, CAST(:models AS text[]))")
 _TOTALS = text(f"SELECT * FROM truthline.inference_totals({_ASKED})")
-_CLASSES = text(f"SELECT * FROM truthline.inference_stats({_ASKED}, CAST(:fractions AS float8[]))")
+_CLASSES = text(f"""
+    SELECT * FROM (
+        SELECT *, row_number() OVER (model ORDER BY ordinality) AS place,
+               count(*) OVER model AS n_classes
+        FROM truthline.inference_stats({_ASKED}, CAST(:fractions AS float8[])) WITH ORDINALITY
+        WINDOW model AS (PARTITION BY namespace, pipeline, model)
+    ) AS ranked
+    WHERE place <= coalesce(CAST(:per_model AS bigint), place)
+    ORDER BY ordinality
+    LIMIT :most
+""")
 _MODELS = text(f"SELECT * FROM truthline.model_stats({_ASKED}, CAST(:fractions AS float8[]))")

@@ -1,8 +1,9 @@
 """Which model a question is about, and which series its rows belong to."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, select, text
 
@@ -151,14 +152,27 @@ class KnownModel:
     inferences: int
     errors: int
 
+    @property
+    def full_name(self) -> ModelName:
+        """What names it within its workspace."""
+        return ModelName(self.namespace, self.pipeline, self.name)
 
-def known_models(conn: Connection, *, workspace_id: int, window: Window) -> list[KnownModel]:
-    """The models of a workspace by name, counted over a window.
 
-    Cost: one statement over the cells of the window, and two look-ups per series.
+def known_models(
+    conn: Connection,
+    *,
+    workspace_id: int,
+    window: Window,
+    names: Collection[ModelName] | None = None,
+) -> list[KnownModel]:
+    """The models of a workspace by name, all or those named, counted over a window.
+
+    Cost: one statement over their cells of the window, and two look-ups per series.
     """
-    asked = {"workspace": workspace_id, "start": window.start, "end": window.end}
-    return [KnownModel(*row) for row in conn.execute(_MODELS, asked)]
+    asked: dict[str, Any] = {"workspace": workspace_id, "start": window.start, "end": window.end}
+    asked["names"] = None if names is None else [one.name for one in names]
+    found = [KnownModel(*row) for row in conn.execute(_MODELS, asked)]
+    return found if names is None else [one for one in found if one.full_name in names]
 
 
 def models_reach(conn: Connection, moment: Moment, *, workspace_id: int, window: Window) -> Reach:
@@ -171,5 +185,5 @@ def models_reach(conn: Connection, moment: Moment, *, workspace_id: int, window:
 _SERIES = text("SELECT truthline.workspace_series(:workspace)")
 _MODELS = text("""
     SELECT * FROM truthline.models(:workspace, CAST(:start AS timestamptz),
-                                   CAST(:end AS timestamptz))
+                                   CAST(:end AS timestamptz), CAST(:names AS text[]))
 """)

@@ -14,6 +14,10 @@ EPOCH_DAY, EPOCH_MONTH = datetime(2000, 1, 3), datetime(2000, 1, 1)  # noqa: DTZ
 # PostgreSQL reads these as offsets that never change, and `localtime` is whatever a host says.
 _OF_TWO_MEANINGS = {"CET", "EET", "MET", "WET", "localtime"}
 AVERAGE_MONTH = timedelta(days=30.436875)  # of the Gregorian calendar's 400 years
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+# A bucket on a grid that never moves may begin so long before the window does; the database's
+# calendar goes back to 4713 BC, and windows to the year 1.
+LONGEST_WIDTH = timedelta(days=366_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,15 @@ class Window:
     def length(self) -> timedelta:
         """From start to end."""
         return self.end - self.start
+
+
+def ending(end: datetime, length: timedelta, start: datetime | None = None) -> Window:
+    """The window up to `end`, from `start` on; without one, `length` long or from the year 1 on.
+
+    Raises:
+        InvalidWindow: the end is not after the start.
+    """
+    return Window(start or max(end, BEGINNING + length) - length, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +84,8 @@ class Grid:
         """How many buckets there are; by the calendar about as many.
 
         Raises:
-            InvalidWindow: the width is not positive, or longer than the window.
+            InvalidWindow: the width is not positive, or longer than the window or than
+                LONGEST_WIDTH on a grid that never moves.
         """
         if self.width is None:
             return 1
@@ -80,6 +94,8 @@ class Grid:
             raise InvalidWindow("the interval must be longer than zero")
         if isinstance(self.width, timedelta) and width > window.length:
             raise InvalidWindow("the interval is longer than the window")
+        if self.origin is not None and width > LONGEST_WIDTH:
+            raise InvalidWindow("the interval must be at most 1,000 years")
         origin = self.origin or window.start
         return (window.end - origin - MICROSECOND) // width - (window.start - origin) // width + 1
 

@@ -1,11 +1,11 @@
 """What models declare about their output: its kind, and the order of its categories."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.errors import DuplicateSubscription, UnknownSubscription
@@ -68,20 +68,47 @@ def unsubscribe(conn: Connection, workspace_id: int, subscription_id: int) -> No
 
 
 def subscriptions(
-    conn: Connection, workspace_id: int, *, namespace: str = "", pipeline: str = ""
+    conn: Connection,
+    workspace_id: int,
+    *,
+    size: int,
+    offset: int = 0,
+    namespace: str = "",
+    pipeline: str = "",
 ) -> list[Subscription]:
-    """Subscriptions of a workspace, oldest first; empty `namespace` or `pipeline` means any."""
+    """Subscriptions of a workspace, oldest first, `size` of them from `offset` on.
+
+    Empty `namespace` or `pipeline` means any.
+    """
     statement = (
         select(subscription, model.c.namespace, model.c.pipeline, model.c.name)
         .join(model, model.c.id == subscription.c.model_id)
-        .where(model.c.workspace_id == workspace_id)
+        .where(*_matching(workspace_id, namespace, pipeline))
         .order_by(subscription.c.created_at, subscription.c.id)
+        .limit(size)
+        .offset(offset)
     )
-    if namespace:
-        statement = statement.where(model.c.namespace == namespace)
-    if pipeline:
-        statement = statement.where(model.c.pipeline == pipeline)
     return [_subscription(row) for row in conn.execute(statement)]
+
+
+def count_subscriptions(
+    conn: Connection, workspace_id: int, *, namespace: str = "", pipeline: str = ""
+) -> int:
+    """How many there are of those."""
+    statement = (
+        select(func.count())
+        .select_from(subscription.join(model, model.c.id == subscription.c.model_id))
+        .where(*_matching(workspace_id, namespace, pipeline))
+    )
+    return conn.execute(statement).scalar_one()
+
+
+def _matching(workspace_id: int, namespace: str, pipeline: str) -> Iterator[ColumnElement[bool]]:
+    yield model.c.workspace_id == workspace_id
+    if namespace:
+        yield model.c.namespace == namespace
+    if pipeline:
+        yield model.c.pipeline == pipeline
 
 
 def declared_categories(conn: Connection, model_id: int) -> list[int] | None:

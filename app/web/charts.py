@@ -21,6 +21,15 @@ HEIGHT = 260
 SPARSE = 150
 # A screen has no more places for points.
 POINTS = 2_000
+# What plotly takes for tags, entities and TeX.
+_AS_IT_IS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"})
+
+
+def plain(text: str) -> str:
+    """A name as it is, for plotly: some people choose names, and others look at them."""
+    return text.translate(_AS_IT_IS)
+
+
 # Across and up.
 Points = tuple[Sequence[Any], Sequence[float | None]]
 
@@ -53,7 +62,7 @@ def lines(
         figure.add_scatter(
             x=[question.clock(start) for start in starts],
             y=list(numbers),
-            name=name,
+            name=plain(name),
             connectgaps=False,
             customdata=[written(start) for start in starts],
             mode="lines+markers" if len(numbers) < SPARSE else "lines",
@@ -61,7 +70,7 @@ def lines(
             marker={"size": 4},
             hovertemplate=f"%{{y:{form}}}" if form else "%{y}",
         )
-    return _chart(title, question, figure, form, several=len(values) > 1, clicked=clicked)
+    return _chart(title, question, figure, form, list(values), clicked=clicked)
 
 
 def spread(
@@ -84,7 +93,7 @@ def spread(
             fillcolor="rgba(76,110,245,.2)",
             hovertemplate="%{y:.4~g}",
         )
-    return _chart(title, question, figure, ".4~g", several=False)
+    return _chart(title, question, figure, ".4~g", [])
 
 
 # Lowest first, so that the band is filled from the first quarter up to the third.
@@ -112,12 +121,12 @@ def bars(
             y=list(numbers),
             width=list(widths),
             offset=0,
-            name=name,
+            name=plain(name),
             marker={"color": COLOURS[place % len(COLOURS)], "line": {"width": 0}},
             hovertemplate="%{y:,}",
         )
     figure.update_layout(barmode="stack", bargap=0)
-    return _chart(title, question, figure, "~s", several=len(values) > 1)
+    return _chart(title, question, figure, "~s", list(values))
 
 
 def curves(title: str, points: Mapping[str, Points]) -> Component:
@@ -129,16 +138,19 @@ def curves(title: str, points: Mapping[str, Points]) -> Component:
     for place, (name, (across, values)) in enumerate(points.items()):
         step = -(-len(values) // POINTS)
         kept = [*range(0, len(values) - 1, step or 1), len(values) - 1] if values else []
+        places = [across[i] for i in kept]
         figure.add_scatter(
-            x=[across[i] for i in kept],
+            x=[plain(one) if isinstance(one, str) else one for one in places],
             y=[values[i] for i in kept],
-            name=name,
+            name=plain(name),
             mode="lines+markers" if len(kept) < SPARSE else "lines",
             line={"color": COLOURS[place % len(COLOURS)], "width": 1.75},
             marker={"size": 4},
             hovertemplate="%{y:.5~g}",
         )
-    return _drawn(title, figure, ".4~g", several=len(points) > 1)
+    if any(isinstance(one, str) for across, _ in points.values() for one in across[:1]):
+        figure.update_xaxes(type="category")  # also where names read as numbers or days
+    return _drawn(title, figure, ".4~g", list(points))
 
 
 def _chart(
@@ -146,18 +158,18 @@ def _chart(
     question: Question,
     figure: go.Figure,
     form: str,
+    names: Sequence[str],
     *,
-    several: bool,
     clicked: str = "",
 ) -> Component:
     """A chart over the whole window, also where nothing is known."""
     window = [question.clock(edge) for edge in (question.window.start, question.window.end)]
     figure.update_xaxes(range=window)
-    return _drawn(title, figure, form, several=several, clicked=clicked)
+    return _drawn(title, figure, form, names, clicked=clicked)
 
 
 def _drawn(
-    title: str, figure: go.Figure, form: str, *, several: bool, clicked: str = ""
+    title: str, figure: go.Figure, form: str, names: Sequence[str], *, clicked: str = ""
 ) -> Component:
     figure.update_layout(
         height=HEIGHT,
@@ -182,15 +194,15 @@ def _drawn(
         **named,
     )
     caption = html.Figcaption(title, className="hidden")
-    legend = [drawn(_legend(figure), "legend")] if several else []
+    legend = [drawn(_legend(figure, names), "legend")] if len(names) > 1 else []
     return html.Figure([*legend, graph, caption], **labelled(title))
 
 
-def _legend(figure: go.Figure) -> Markup:
+def _legend(figure: go.Figure, names: Sequence[str]) -> Markup:
     """Which colour is what: above the chart, where it wraps on a narrow screen."""
     return Markup("").join(
-        markup.Span([markup.Span(className="dot", style={"--colour": _colour(line)}), line.name])
-        for line in figure.data
+        markup.Span([markup.Span(className="dot", style={"--colour": _colour(line)}), name])
+        for line, name in zip(figure.data, names, strict=True)
     )
 
 

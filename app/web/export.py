@@ -1,9 +1,8 @@
 """What a panel shows, as CSV: the same question, the same numbers, all their digits."""
 
-import csv
-import io
 from datetime import UTC, datetime
 
+from app.csvtext import to_csv
 from app.errors import InvalidInput
 from app.store.database import Database
 from app.web.basis import look_at, marked
@@ -27,6 +26,4 @@ def as_csv(database: Database, name: str, search: str, workspace_id: int) -> str
         found = panel.find(look)
         reach = panel.rests_on(look) if panel.rests_on else None
     rows = panel.rows(question, found)
-    text = io.StringIO()
-    csv.writer(text).writerows(marked(rows, reach) if reach else rows)
-    return text.getvalue()
+    return to_csv(marked(rows, reach) if reach else rows)

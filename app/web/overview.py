@@ -118,6 +118,7 @@ COLUMNS = (
     Column("Headline metric", "headline", lambda one: one.headline.now),
 )
 DESCENDING = "-"
+MOST_SHOWN = 500  # a browser takes seconds for more; the CSV has all
 
 
 def show_models(question: Question, found: Sequence[ModelOverview]) -> list[Part]:
@@ -125,7 +126,9 @@ def show_models(question: Question, found: Sequence[ModelOverview]) -> list[Part
     if not found:
         return [nothing(NO_MODELS)]
     sought = question.members.get("q", "")
-    rows = [_model(question, one) for one in ordered(question, found) if _has(one, sought)]
+    fitting = [one for one in ordered(question, found) if _has(one, sought)]
+    rows = [_model(question, one) for one in fitting[:MOST_SHOWN]]
+    left_out = len(fitting) - len(rows)
     heads = [(_head(question, column), "number") for column in COLUMNS]
     return [
         dmc.TextInput(
@@ -141,6 +144,11 @@ def show_models(question: Question, found: Sequence[ModelOverview]) -> list[Part
         table("Models of the workspace", heads, rows, kind="models")
         if rows
         else nothing(f"None of {len(found)} models has “{sought}” in its name."),
+        *(
+            [nothing(f"{left_out:,} more models are not shown: find them by name.")]
+            if left_out
+            else []
+        ),
     ]
 
 

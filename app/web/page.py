@@ -163,11 +163,19 @@ def _chosen(search: str, trigger: Any, value: Any) -> str | None:
     if value is None:
         return None
     if "chart" in trigger:
-        name, value = trigger["chart"], value["points"][0].get("customdata")
+        name, value = trigger["chart"], _clicked(value)
     else:
         name = trigger["choice"]
     members = members_of(search)
     return query(members | {name: None if value == EVERY else value})
+
+
+def _clicked(value: Any) -> str | None:
+    """What the point that was clicked stands for; None if it is nothing that a chart says."""
+    match value:
+        case {"points": [{"customdata": str(found)}, *_]}:
+            return found
+    return None
 
 
 def _kept(search: str, trigger: Any) -> list[Any]:

@@ -162,6 +162,8 @@ def find_bucket(look: Look) -> Chosen:
     asked, kind = look.question, kind_of(look)
     if asked.bucket is None:
         return Chosen(kind, next(iter(metrics(look, kind, asked.window, Grid())), None))
+    if not asked.window.start <= asked.bucket < asked.window.end:
+        return Chosen(kind, None)
     buckets = metrics(look, kind, *_near(asked, asked.bucket))
     place = next((i for i, one in enumerate(buckets) if _holds(one, asked.bucket)), None)
     if place is None:
@@ -174,14 +176,19 @@ def find_bucket(look: Look) -> Chosen:
 def _near(asked: Question, bucket: datetime) -> tuple[Window, Grid]:
     """Some buckets on either side of one."""
     reach = 2 * average_length(INTERVALS[asked.interval])
-    start, end = asked.window.start, asked.window.end
-    return Window(max(start, bucket - reach), min(end, bucket + reach)), asked.grid
+    window = asked.window
+    near = Window(
+        bucket - min(reach, bucket - window.start), bucket + min(reach, window.end - bucket)
+    )
+    return near, asked.grid
 
 
 def bucket_rests_on(look: Look) -> Reach:
     """What the bucket rests on, or one beside it."""
     asked = look.question
-    where = _near(asked, asked.bucket) if asked.bucket else (asked.window, Grid())
+    bucket = asked.bucket
+    inside = bucket is not None and asked.window.start <= bucket < asked.window.end
+    where = _near(asked, bucket) if bucket and inside else (asked.window, Grid())
     return reach_within(look, *where, (Counted.OUTCOME,))
 
 

@@ -72,6 +72,8 @@ class Question:
             InvalidWindow: no window, or too many buckets.
         """
         members = members_of(search)
+        if any("\0" in text for text in members.values()):
+            raise InvalidInput("a text must not contain the character NUL")
         zone = _zone(members)
         window = _window(members, ZoneInfo(zone), now)
         interval = _interval(members, window)
@@ -186,6 +188,8 @@ def _instant(members: Mapping[str, str], name: str, zone: ZoneInfo) -> datetime 
         return None
     try:
         found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+        instant = (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+        instant.astimezone(zone)  # the page shows it by this clock
     except (ValueError, OverflowError):
         raise InvalidInput(f"{name} must be a time like 2026-03-01T10:00:00Z") from None
+    return instant

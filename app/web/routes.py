@@ -6,11 +6,13 @@ pays for it.
 
 import threading
 from http import HTTPStatus
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlencode
 
 import flask
 from flask import Blueprint, redirect, request
+from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from app.auth import sessions
@@ -36,11 +38,6 @@ POLICY = (
     " img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors 'none'"
 )
-SAFE = {
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-}
 # Where Dash's callbacks find the workspace that a request acts for.
 WORKSPACE = "truthline.workspace"
 _making = threading.Lock()
@@ -60,6 +57,7 @@ def _dash() -> Any:
 def _handed_over(path: str, workspace_id: int | None = None) -> Response:
     """What Dash answers at a path of its own."""
     environ = request.environ | {"PATH_INFO": path, WORKSPACE: workspace_id}
+    environ["wsgi.input"] = BytesIO(request.get_data())  # it may have been read
     return Response.from_app(_dash().server, environ, buffered=True)
 
 
@@ -72,7 +70,9 @@ def _page() -> Response:
         return redirect(f"/login?{wanted}", HTTPStatus.SEE_OTHER)
     response = _handed_over("/web/")
     hashes = " ".join(f"{one}" for one in _dash().csp_hashes())
-    response.headers.update(SAFE | {"Content-Security-Policy": POLICY.format(hashes=hashes)})
+    response.headers.update(
+        {"Referrer-Policy": "same-origin", "Content-Security-Policy": POLICY.format(hashes=hashes)}
+    )
     return _kept(response, session)
 
 
@@ -119,8 +119,7 @@ def export(panel: str) -> Response:
     session = current()
     search = request.query_string.decode("utf-8", "replace")
     text = as_csv(database(), panel, search, session.access.workspace_id)
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return _kept(Response(text, headers=headers, mimetype="text/csv"), session)
+    return _kept(Response(text, mimetype="text/csv"), session)
 
 
 @blp.get("/web/_dash-layout")
@@ -134,13 +133,29 @@ def describe() -> Response:
 @blp.post("/web/_dash-update-component")
 def update() -> Response:
     """A part of the page, of the workspace of the session."""
+    from app.web.callback import check_update  # noqa: PLC0415 - see above
+
     check_origin()
     session = current()
+    check_update(request.get_data(), _dash().callback_map)
     return _kept(_handed_over(request.path, session.access.workspace_id), session)
 
 
 @blp.get("/web/_dash-component-suites/<string:package>/<path:file>")
 @blp.get("/web/assets/<path:file>")
 def asset(**_path: str) -> Response:
-    """Scripts and styles; they belong to nobody."""
-    return _handed_over(request.path)
+    """Scripts and styles; they belong to nobody.
+
+    Raises:
+        NotFound: there is no such file.
+    """
+    from dash.exceptions import DashException  # noqa: PLC0415 - see above
+
+    try:
+        response = _handed_over(request.path)
+    except DashException:
+        raise NotFound from None
+    if response.status_code == HTTPStatus.NOT_FOUND:
+        raise NotFound
+    response.headers.setdefault("Cache-Control", "no-cache")  # it has an ETag
+    return response

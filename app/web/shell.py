@@ -9,6 +9,7 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
 
+from app.errors import InvalidInput
 from app.query.window import zones
 from app.web.question import INTERVALS, RANGES, REFRESHES, Question, common, query, written
 from app.web.tables import labelled
@@ -117,10 +118,17 @@ def _fixed(question: Question) -> dict[str, str | None]:
 
 
 def _instant(question: Question, value: str | None) -> str | None:
-    """What a picker holds is the clock of the zone."""
+    """What a picker holds is the clock of the zone.
+
+    Raises:
+        InvalidInput: it is no time, or one that UTC's calendar doesn't have.
+    """
     if not value:
         return None
-    return written(datetime.fromisoformat(value).replace(tzinfo=ZoneInfo(question.zone)))
+    try:
+        return written(datetime.fromisoformat(value).replace(tzinfo=ZoneInfo(question.zone)))
+    except (ValueError, OverflowError):
+        raise InvalidInput("this is no time that can be asked about") from None
 
 
 PAGES = (("/", "Models"), ("/executions", "Executions"), ("/status", "Status"))

@@ -118,14 +118,14 @@ class Questions:
             "fieldName": field,
             "fieldValue": value,
         }
-        return decode(InferenceStats, self._session.get("/api/v1/inference-stats", asked))
+        return decode(InferenceStats, self._all_pages("/api/v1/inference-stats", asked))
 
     def models(self, *, start: Instant | None = None, end: Instant | None = None) -> Models:
         """The models of the workspace, and how often each answered in a window.
 
         Arguments and errors are those of `inference_stats`.
         """
-        return decode(Models, self._session.get("/api/v1/models", _period(start, end)))
+        return decode(Models, self._all_pages("/api/v1/models", _period(start, end)))
 
     def health(
         self, deployment: str, *, start: Instant | None = None, end: Instant | None = None
@@ -152,6 +152,14 @@ class Questions:
             self._session.get(f"{path}/health", asked),
             self._session.get(f"{path}/operational", asked),
         )
+
+    def _all_pages(self, path: str, asked: dict[str, Any]) -> Any:
+        """The answer with the models of all its pages, which are of one window."""
+        answer = page = self._session.get(path, asked)
+        while isinstance(page, dict) and page.get("models") and page.get("nextCursor"):
+            page = self._session.get(path, {**asked, "cursor": page["nextCursor"]})
+            answer["models"] += page["models"]
+        return answer
 
     def _metrics(self, kind: str, subject: Subject, **asked: Any) -> Any:
         parameters = {**vars(subject), **asked}

@@ -271,12 +271,13 @@ COMMENT ON FUNCTION truthline.model_stats(integer, timestamptz, timestamptz, tex
 
 -- models: what there is in a workspace.
 --
--- Grain    one row per model, by name; also those without a prediction.
+-- Grain    one row per model, by name, of all or of those named; also those without a prediction.
 -- Units    first_seen and last_seen are as in seen. Counts are of
 --          [start_time, end_time): answered inferences, and failed ones.
 -- Cost     the cells of the window, and two look-ups per series.
 CREATE OR REPLACE FUNCTION truthline.models(
-    workspace integer, start_time timestamptz, end_time timestamptz
+    workspace integer, start_time timestamptz, end_time timestamptz,
+    model_names text[] DEFAULT NULL
 ) RETURNS TABLE (
     namespace text, pipeline text, name text, kind text, versions text[], deployments text[],
     first_seen timestamptz, last_seen timestamptz, n_inferences bigint, n_errors bigint
@@ -284,8 +285,8 @@ CREATE OR REPLACE FUNCTION truthline.models(
     WITH counted AS (
         SELECT s.model_id, sum(n_requests - n_failed) AS n, sum(n_failed) AS n_failed
         FROM truthline.cells(
-            'prediction', '{series_id,n_requests,n_failed,n}', truthline.workspace_series(workspace),
-            ARRAY[start_time, end_time], 'infinity'
+            'prediction', '{series_id,n_requests,n_failed,n}',
+            truthline.workspace_series(workspace, model_names), ARRAY[start_time, end_time], 'infinity'
         ) AS cell (place integer, series_id integer, n_requests bigint, n_failed bigint, n bigint)
         JOIN truthline_data.series AS s ON s.id = cell.series_id
         GROUP BY 1
@@ -298,7 +299,7 @@ CREATE OR REPLACE FUNCTION truthline.models(
                min(seen.first) AS first_seen, max(seen.last) AS last_seen
         FROM truthline_data.series
         CROSS JOIN LATERAL truthline.seen(series.id) AS seen
-        WHERE series.id = ANY (truthline.workspace_series(workspace))
+        WHERE series.id = ANY (truthline.workspace_series(workspace, model_names))
         GROUP BY 1
     )
     SELECT model.namespace, model.pipeline, model.name, model.kind,
@@ -308,7 +309,8 @@ CREATE OR REPLACE FUNCTION truthline.models(
     LEFT JOIN part ON part.model_id = model.id
     LEFT JOIN counted ON counted.model_id = model.id
     WHERE model.workspace_id = workspace
+      AND (model_names IS NULL OR model.name = ANY (model_names))
     ORDER BY model.name COLLATE "C", model.namespace COLLATE "C", model.pipeline COLLATE "C"
 $$;
-COMMENT ON FUNCTION truthline.models(integer, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION truthline.models(integer, timestamptz, timestamptz, text[]) IS
     'The models of a workspace, when they were seen, and how often in a window.';

@@ -45,7 +45,7 @@ def run(*arguments, **more):
 
 
 @contextmanager
-def served(data, *arguments, port=None, **variables):
+def served(data, *arguments, port=None, log_file=None, **variables):
     """A running `truthline serve`; yields its base URL and expects a clean end."""
     port = port or free_port()
     command = [*TRUTHLINE, "serve", "--port", str(port), "--data", str(data), *arguments]
@@ -59,6 +59,8 @@ def served(data, *arguments, port=None, **variables):
     finally:
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=PATIENCE)
+    if log_file:
+        log_file.write_text(log)
     assert process.returncode == 0, log
     assert "Traceback" not in log
 

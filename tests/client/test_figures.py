@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from truthline import ClassificationMetrics, ConfusionMatrix, Freshness, Subject
-from truthline.plots.theme import Clock
+from truthline.plots.theme import Clock, escape
 
 from docs.pictures.scenes import DAY, HOUR, IRIS, IRIS_START, PRICES, RETURNS
 
@@ -108,6 +108,7 @@ def test_names_are_no_markup():
 
     assert "a&lt;b&gt;c" in title(figure)
     assert figure.layout.xaxis.ticktext == ("&lt;i&gt;x", "y&amp;z")
+    assert escape("$\\alpha$ %{y}") == "&#36;\\alpha&#36; %&#123;y}"  # neither TeX nor a template
 
 
 def test_many_classes_are_told_by_hovering():

@@ -143,6 +143,22 @@ def test_inference_stats_and_models(scenes):
     assert models.to_pandas().loc[("homes", "valuation", "price-model"), "errors"] == 0
 
 
+def test_models_of_all_pages_are_one_answer(scenes, monkeypatch):
+    stats, models = scenes.inference_stats(**TODAY), scenes.models(**TODAY)
+    real, asked = scenes._session.get, []
+
+    def one_by_one(path, parameters):
+        asked.append(parameters.get("cursor"))
+        return real(path, {**parameters, "limit": 1})
+
+    monkeypatch.setattr(scenes._session, "get", one_by_one)
+
+    assert scenes.inference_stats(**TODAY) == stats
+    assert scenes.models(**TODAY) == models
+    assert len(asked) == len(stats.models) + len(models.models) > 4
+    assert len(set(asked) - {None}) == len(asked) - 2
+
+
 def test_health(scenes):
     health = scenes.health("homes-eu", **TODAY)
     table = health.to_pandas()

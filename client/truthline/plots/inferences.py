@@ -154,4 +154,6 @@ def requests(models: Models) -> "Figure":
 def _list_names(made: Any, number: int) -> None:
     """From top to bottom, with room for them."""
     made.update_xaxes(showgrid=True, gridcolor=GRID, zeroline=False)
-    made.update_yaxes(range=[number - 0.5, -0.5], showgrid=False, automargin=True, **UNSEEN_TICKS)
+    # names, also where they read as numbers or days
+    made.update_yaxes(type="category", showgrid=False, automargin=True, **UNSEEN_TICKS)
+    made.update_yaxes(range=[number - 0.5, -0.5])

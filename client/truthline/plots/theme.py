@@ -61,9 +61,12 @@ def dress(made: Any, title: str, subtitle: str, *, height: int, **layout: Any) -
     return made.update_layout(**layout)
 
 
+_AS_IT_IS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", "{": "&#123;"})
+
+
 def escape(text: str) -> str:
-    """Text as it is: names of models and classes are no markup."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Text as it is: names are no tags, no TeX (between dollars), and no part of a template."""
+    return text.translate(_AS_IT_IS)
 
 
 _MILLISECOND = timedelta(milliseconds=1)

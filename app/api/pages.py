@@ -1,0 +1,76 @@
+"""Pages of lists: how many members, and a cursor to those that follow."""
+
+import base64
+import binascii
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from marshmallow import Schema, ValidationError, fields, validate
+
+from app.ingest.fields import text_problem
+from app.query.pages import Place
+from app.query.window import Window
+from app.store.registry import ModelName
+
+MAX_PAGE_SIZE = 1000
+UNREADABLE = (msgspec.MsgspecError, binascii.Error, ValueError)
+
+
+class Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """Where the next page begins, and the window that all pages are about."""
+
+    start: datetime
+    end: datetime
+    n: int
+    namespace: str
+    pipeline: str
+    name: str
+
+    @property
+    def place(self) -> Place:
+        """Behind which model."""
+        return Place(ModelName(self.namespace, self.pipeline, self.name), self.n)
+
+
+class CursorField(fields.Field[Cursor]):
+    """A cursor in a query: what an answer gave as `nextCursor`."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Cursor:
+        try:
+            packed = base64.b64decode(str(value).encode(), b"-_", validate=True)
+            cursor = msgspec.json.decode(packed, type=Cursor)
+            Window(cursor.start, cursor.end)
+        except UNREADABLE:
+            raise ValidationError("must be a nextCursor") from None
+        if text_problem(cursor.namespace, cursor.pipeline, cursor.name) or cursor.n < 0:
+            raise ValidationError("must be a nextCursor")
+        return cursor
+
+
+class PageArgs(Schema):
+    """Which page of a list."""
+
+    size = fields.Integer(
+        data_key="limit", load_default=MAX_PAGE_SIZE, validate=validate.Range(1, MAX_PAGE_SIZE)
+    )
+    cursor = CursorField(
+        metadata={"description": "nextCursor of the page before, whose window stays"}
+    )
+
+
+class PageSchema(Schema):
+    """A page of a list."""
+
+    total = fields.Integer(metadata={"description": "Members of all pages"})
+    following = fields.String(
+        data_key="nextCursor", allow_none=True, metadata={"description": "null on the last page"}
+    )
+
+
+def cursor_to(place: Place | None, window: Window) -> str | None:
+    """The cursor to what follows a place."""
+    if place is None:
+        return None
+    cursor = Cursor(window.start, window.end, place.n, *place.name)
+    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode()

@@ -1,0 +1,25 @@
+-- Which models an answer about many of them is about: some of a workspace's, in a lasting order.
+
+-- busiest_models: the models seen in a window or in the one of equal length before it.
+--
+-- Grain    one row per model, in the order of model_stats: the busiest of both periods first.
+-- Units    n counts inferences answered in both periods.
+-- Cost     the cells of both periods, added up per model.
+CREATE OR REPLACE FUNCTION truthline.busiest_models(
+    workspace integer, start_time timestamptz, end_time timestamptz,
+    model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL
+) RETURNS TABLE (namespace text, pipeline text, name text, n bigint)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT model.namespace, model.pipeline, model.name, counted.n
+    FROM (
+        SELECT model_id, sum(n_requests - n_failed)::bigint AS n
+        FROM truthline.inference_cells(
+            workspace, start_time, end_time, model_names, field, field_text)
+        GROUP BY 1
+    ) AS counted
+    JOIN truthline_data.model ON model.id = counted.model_id
+    ORDER BY counted.n DESC, model.name COLLATE "C", model.namespace COLLATE "C",
+             model.pipeline COLLATE "C"
+$$;
+COMMENT ON FUNCTION truthline.busiest_models(integer, timestamptz, timestamptz, text[], text, text) IS
+    'The models seen in a window or in the one before it, the busiest first.';
