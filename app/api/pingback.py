@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from app.errors import InvalidInput
+from app.ingest.fields import Label, read_field
 from app.ingest.inferences import Prediction
 from app.ingest.wording import in_words
 
@@ -25,7 +26,7 @@ Part = TypeVar("Part")
 class Found(msgspec.Struct):
     """One object that was found."""
 
-    label: str = msgspec.field(name="class")
+    label: Label = msgspec.field(name="class")
     confidence: float | None = None
 
 
@@ -66,7 +67,7 @@ class InferenceResult(msgspec.Struct):
     request_time: float | None = None
     # the Workflows block's
     model_id: str | None = None
-    class_name: str | None = None
+    class_name: Label | None = None
     confidence: float | None = None
     inference_id: str | None = None
 
@@ -201,7 +202,7 @@ def _given(place: int, member: str, value: Part | None) -> Part:
 def _prediction(place: int, members: dict[str, Any]) -> Prediction:
     """Through the native form, so that it is held to the native bounds."""
     try:
-        return msgspec.convert(members, Prediction)
+        return msgspec.convert(members, Prediction, dec_hook=read_field)
     except msgspec.ValidationError as error:
         field, reason = in_words(error)
         raise InvalidInput(f"{_path(place, field)} {reason}") from None

@@ -12,6 +12,7 @@ import msgspec
 
 from app.errors import InvalidInput
 from app.ingest.confusion import Answer, Scalar
+from app.ingest.fields import number_text
 
 FAILURES = ("FAILURE", 1)
 DEPTH = 2  # rows of values; nothing deeper is an answer of a classifier
@@ -167,15 +168,15 @@ def _leaves(name: str, array: list[Any], depth: int, limit: int) -> Iterator[tup
 
 
 def _alike(values: list[Scalar]) -> list[Scalar]:
-    """Values of one type, as numpy makes an array of them."""
+    """Values of one type, as numpy makes an array of them; beside texts, numbers are labels."""
     kinds = {type(value) for value in values}
     if len(kinds) == 1:
         return values
-    if str in kinds:
-        return [str(value) for value in values]
     try:
+        if str in kinds:
+            return [value if isinstance(value, str) else number_text(value) for value in values]
         return [float(value) for value in values] if float in kinds else [int(v) for v in values]
-    except OverflowError:
+    except (OverflowError, ValueError):
         raise InvalidInput("a number is out of range") from None
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.errors import InvalidInput
-from app.ingest.fields import MAX_MAGNITUDE, MAX_NAME_LENGTH, Fraction, text_problem
+from app.ingest.fields import MAX_MAGNITUDE, MAX_NAME_LENGTH, Fraction, number_text, text_problem
 
 Scalar = bool | int | float | str
 PREFIX = "CLASS_"
@@ -126,7 +126,7 @@ def _printed(value: Scalar, *, flat: bool) -> Class:
         inner = f"'{value}'"
     else:
         number = _number(MetricKind.NUMERIC, value)
-        text = str(int(number) if number == int(number) else number)
+        text = number_text(number)
         inner = _in_an_array(value) if isinstance(value, float) else str(value)
     return Class(f"{PREFIX}{text}", f"{PREFIX}{value}" if flat else f"{PREFIX}[{inner}]")
 

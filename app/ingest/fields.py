@@ -1,8 +1,9 @@
 """The types of incoming fields, and the bounds they keep. One definition of each."""
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
@@ -22,6 +23,76 @@ BatchIndex = Annotated[int, Meta(ge=0, le=MAX_BATCH_INDEX)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0, le=MAX_MAGNITUDE)]
 Value = Annotated[float, Meta(ge=-MAX_MAGNITUDE, le=MAX_MAGNITUDE)]
+
+
+_TOO_LONG = f"must have at most {MAX_NAME_LENGTH} characters"
+_TOO_MANY_DIGITS = 10**MAX_NAME_LENGTH
+
+
+def label_text(label: Any) -> str:
+    """A label as it is stored: a text as it is, a number as `number_text` writes it.
+
+    Raises:
+        ValueError: it is neither, or can't be stored; the text says why.
+    """
+    text = label if isinstance(label, str) else number_text(label)
+    if not text:
+        raise ValueError("must not be empty")
+    if len(text) > MAX_NAME_LENGTH:
+        raise ValueError(_TOO_LONG)
+    return text
+
+
+def number_text(number: Any) -> str:
+    """A number as a label: equal numbers are one text, so `true`, 1 and 1.0 are all "1".
+
+    A whole number is written in all its digits, another one as its shortest decimal.
+
+    Raises:
+        ValueError: it is no number, not finite, or has more digits than a label may have.
+    """
+    if not isinstance(number, int | float):
+        raise ValueError("must be a text or a number")  # noqa: TRY004 - what msgspec expects
+    if isinstance(number, float) and not math.isfinite(number):
+        raise ValueError("must be a finite number")
+    if abs(number) >= _TOO_MANY_DIGITS:
+        raise ValueError(_TOO_LONG)
+    return str(int(number)) if number == int(number) else repr(float(number))
+
+
+class _Read(type):
+    """Of types that JSON doesn't have: msgspec hands each value to `read_field`.
+
+    Then it asks whether what it got back is of the type. It is: `read` has made it.
+    """
+
+    read: Callable[[Any], object]
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return True
+
+
+def read_field(kind: Any, value: Any) -> object:
+    """The `dec_hook` for messages with fields of such types."""
+    return kind.read(value)
+
+
+class _Label(metaclass=_Read):
+    read = staticmethod(label_text)
+
+
+_LABEL_SCHEMA = {
+    "description": "A class. Numbers that are equal are one: true, 1 and 1.0 are stored as 1",
+    "anyOf": [
+        {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH},
+        {"type": "number"},
+        {"type": "boolean"},
+    ],
+}
+if TYPE_CHECKING:
+    Label = str  # what `read` makes of whatever comes
+else:
+    Label = Annotated[_Label, Meta(extra_json_schema=_LABEL_SCHEMA)]
 
 
 def text_problem(*texts: str | None) -> str | None:

@@ -11,6 +11,7 @@ from app.ingest.fields import (
     BatchIndex,
     Fraction,
     Instant,
+    Label,
     Name,
     RequiredName,
     Seconds,
@@ -29,7 +30,7 @@ NOTHING_DETECTED = ""
 class Detection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One object that a detector found."""
 
-    label: RequiredName
+    label: Label
     confidence: Fraction | None = None
 
 
@@ -50,7 +51,7 @@ class Prediction(
     version: Name = ""
     request_id: RequiredName | None = None
     batch_index: BatchIndex = 0
-    label: RequiredName | None = None
+    label: Label | None = None
     confidence: Fraction | None = None
     scores: dict[RequiredName, Fraction] | None = None
     value: Value | None = None
