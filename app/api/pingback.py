@@ -6,13 +6,13 @@ and inference. Whatever else a sender adds is not looked at.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
 
 from app.errors import InvalidInput
-from app.ingest.fields import Label, read_field
+from app.ingest.fields import Label, instant_of_epoch, read_field
 from app.ingest.inferences import Prediction
 from app.ingest.wording import in_words
 
@@ -188,9 +188,9 @@ def _zoned(timestamp: str | None) -> datetime | None:
 
 def _instant(place: int, seconds: float) -> datetime:
     try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        raise InvalidInput(f"{_path(place, 'request_time')} is not a time") from None
+        return instant_of_epoch(seconds)
+    except ValueError as error:
+        raise InvalidInput(f"{_path(place, 'request_time')} {error}") from None
 
 
 def _given(place: int, member: str, value: Part | None) -> Part:

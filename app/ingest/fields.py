@@ -1,11 +1,14 @@
 """The types of incoming fields, and the bounds they keep. One definition of each."""
 
 import math
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
-from msgspec import Meta
+from msgspec import DecodeError, Meta, ValidationError, convert
+from msgspec.json import Decoder
 
 MAX_NAME_LENGTH = 200
 MAX_BATCH_INDEX = 2**31 - 1
@@ -18,7 +21,6 @@ EARLIEST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]
 RequiredName = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
-Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339 with offset")]
 BatchIndex = Annotated[int, Meta(ge=0, le=MAX_BATCH_INDEX)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0, le=MAX_MAGNITUDE)]
@@ -93,6 +95,56 @@ if TYPE_CHECKING:
     Label = str  # what `read` makes of whatever comes
 else:
     Label = Annotated[_Label, Meta(extra_json_schema=_LABEL_SCHEMA)]
+
+
+def instant(time: Any) -> datetime:
+    """A time as it is stored: in whole microseconds, what is finer being cut off.
+
+    Rounded, the last instants of an hour would lie in the next one.
+
+    Raises:
+        ValueError: it isn't RFC 3339 with an offset.
+    """
+    try:
+        if not isinstance(time, str):
+            return convert(time, _Aware)
+        if time[_SEVENTH_DIGIT].isdigit():
+            time = _FINER_THAN_MICROSECONDS.sub("", time, count=1)
+        return _AWARE.decode(f'"{time}"')
+    except ValidationError as error:
+        raise ValueError(str(error)) from None
+    except DecodeError:  # a quote in it
+        raise ValueError("Invalid RFC3339 encoded datetime") from None
+
+
+def instant_of_epoch(seconds: float) -> datetime:
+    """An instant given as seconds since 1970, cut to microseconds as its decimal says it.
+
+    Raises:
+        ValueError: not a time that exists.
+    """
+    try:
+        microseconds = math.floor(Decimal(repr(seconds)) * 10**6)
+        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds)
+    except (ArithmeticError, ValueError):
+        raise ValueError("is not a time") from None
+
+
+_Aware = Annotated[datetime, Meta(tz=True)]
+_AWARE = Decoder(_Aware)  # for texts: `convert` prepares anew each time, and each row has one
+_FINER_THAN_MICROSECONDS = re.compile(r"(?<=\.\d{6})\d+")
+_SEVENTH_DIGIT = slice(26, 27)  # of the fraction, in 2026-03-01T10:00:00.1234567Z
+
+
+class _Instant(metaclass=_Read):
+    read = staticmethod(instant)
+
+
+_INSTANT_SCHEMA = {"type": "string", "format": "date-time", "description": "RFC 3339 with offset"}
+if TYPE_CHECKING:
+    Instant = datetime
+else:
+    Instant = Annotated[_Instant, Meta(extra_json_schema=_INSTANT_SCHEMA)]
 
 
 def text_problem(*texts: str | None) -> str | None:
