@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.errors import InvalidInput
-from app.ingest.fields import MAX_MAGNITUDE, MAX_NAME_LENGTH, Fraction, number_text, text_problem
+from app.ingest.fields import (
+    LEAST_FRACTION,
+    MAX_MAGNITUDE,
+    MAX_NAME_LENGTH,
+    MOST_FRACTION,
+    Fraction,
+    number_text,
+    text_problem,
+)
 
 Scalar = bool | int | float | str
 PREFIX = "CLASS_"
@@ -111,7 +119,8 @@ def _most_probable(vector: Sequence[Scalar]) -> Class:
     place = max(range(len(numbers)), key=numbers.__getitem__)
     confidence = float(numbers[place])
     name = f"{PREFIX}{place}"
-    return Class(name, name, confidence if 0 <= confidence <= 1 else None)
+    probable = LEAST_FRACTION <= confidence <= MOST_FRACTION
+    return Class(name, name, confidence if probable else None)
 
 
 def _truncated(value: Scalar) -> Class:

@@ -22,7 +22,12 @@ EARLIEST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]
 RequiredName = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
 BatchIndex = Annotated[int, Meta(ge=0, le=MAX_BATCH_INDEX)]
-Fraction = Annotated[float, Meta(ge=0, le=1)]
+# Probabilities that were computed in 32 bits, or fewer, end a little outside [0, 1]: fastText's at
+# 1.00001, which is 1.0000100136 in its 32 bits. They count as 0 or 1: see `clamped`.
+ROUNDING = 1.1e-5
+LEAST_FRACTION, MOST_FRACTION = -ROUNDING, 1 + ROUNDING
+_FRACTION = "0 to 1; what a rounding error puts outside counts as 0 or 1"
+Fraction = Annotated[float, Meta(ge=LEAST_FRACTION, le=MOST_FRACTION, description=_FRACTION)]
 Seconds = Annotated[float, Meta(ge=0, le=MAX_MAGNITUDE)]
 Value = Annotated[float, Meta(ge=-MAX_MAGNITUDE, le=MAX_MAGNITUDE)]
 
@@ -60,6 +65,11 @@ def number_text(number: Any) -> str:
     if abs(number) >= _TOO_MANY_DIGITS:
         raise ValueError(_TOO_LONG)
     return str(int(number)) if number == int(number) else repr(float(number))
+
+
+def clamped(fraction: float | None) -> float | None:
+    """A fraction as it is stored: within [0, 1], from which rounding errors may have taken it."""
+    return None if fraction is None else min(max(0.0, fraction), 1.0)
 
 
 class _Read(type):

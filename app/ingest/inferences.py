@@ -16,6 +16,7 @@ from app.ingest.fields import (
     RequiredName,
     Seconds,
     Value,
+    clamped,
     number_problem,
     text_problem,
     time_problem,
@@ -100,14 +101,16 @@ def check(index: int, row: Prediction) -> RowError | None:
 def outputs_of(row: Prediction) -> Sequence[Output]:
     """The rows that one prediction is stored as."""
     if row.label is not None:
-        return (Output(label=row.label, confidence=row.confidence),)
+        return (Output(label=row.label, confidence=clamped(row.confidence)),)
     if row.scores:
         label = max(row.scores, key=row.scores.__getitem__)
-        return (Output(label=label, confidence=row.scores[label]),)
+        return (Output(label=label, confidence=clamped(row.scores[label])),)
     if row.value is not None:
         return (Output(value=row.value),)
     if row.detections:
-        return tuple(Output(label=d.label, confidence=d.confidence) for d in row.detections)
+        return tuple(
+            Output(label=d.label, confidence=clamped(d.confidence)) for d in row.detections
+        )
     if row.detections is not None:
         return (Output(label=NOTHING_DETECTED, confidence=0.0),)
     return FAILED
