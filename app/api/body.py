@@ -66,7 +66,7 @@ def read_message(kind: type[Message], max_bytes: int | None = None) -> Message:
     except UNREADABLE as error:
         field, reason = in_words(error)
         raise InvalidInput(f"{field or 'the body'} {reason}") from None
-    if problem := text_problem(*_texts(msgspec.to_builtins(message))):
+    if problem := text_problem(*_texts(message)):
         raise InvalidInput(f"a text {problem}")
     return message
 
@@ -89,6 +89,9 @@ def _texts(part: Any) -> Iterator[str]:
     """All texts within a message, wherever they stand."""
     if isinstance(part, str):
         yield part
+    elif isinstance(part, msgspec.Struct):
+        for name in part.__struct_fields__:
+            yield from _texts(getattr(part, name))
     elif isinstance(part, dict | list):
         for inner in part.values() if isinstance(part, dict) else part:
             if not isinstance(inner, float):  # a list may hold thousands

@@ -86,7 +86,7 @@ def test_what_is_no_rounding_error_is_refused(client, stored, sent):
         prediction(detections=[{"label": "a", "confidence": sent}]),
     ):
         assert predict(client, row).status_code == 422
-    assert post(client, inference("cards/4", ("a", sent))).status_code == 400
+    assert post(client, inference("cards/4", ("a", sent))).status_code == 422
     assert stored() == before
 
 
