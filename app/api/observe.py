@@ -51,6 +51,23 @@ def tell_refused(kind: str, errors: Sequence[RowError], *, of: int) -> None:
             _log.warning("%d of %d %s can't be stored: %s", len(errors), of, kind, in_short(errors))
 
 
+def tell_odd_events(errors: Sequence[RowError], *, of: int) -> None:
+    """Count and log events that were left out of a request of `of` events."""
+    if errors:
+        with _never_in_the_way():
+            EVENTS.labels("refused").inc(len(errors))
+            _log.warning("%d of %d events can't be taken: %s", len(errors), of, in_short(errors))
+
+
+def tell_odd_rows(reasons: Sequence[str]) -> None:
+    """Count and log rows that were left out of events whose other rows were stored."""
+    if reasons:
+        with _never_in_the_way():
+            ROWS.labels("events", "refused").inc(len(reasons))
+            rows = [RowError(row, "", reason) for row, reason in enumerate(reasons)]
+            _log.warning("rows of events can't be stored, %d: %s", len(reasons), in_short(rows))
+
+
 def in_short(errors: Sequence[RowError]) -> str:
     """What is wrong with the first few rows."""
     reasons = [f"{error.field} {error.reason}".strip() for error in errors[:REASONS]]

@@ -160,22 +160,24 @@ def _leaves(name: str, array: list[Any], depth: int, limit: int) -> Iterator[tup
     for value in array:
         if isinstance(value, list) and depth < limit:
             yield from _leaves(name, value, depth + 1, limit)
-        elif isinstance(value, bool | int | float | str):
+        elif value is None or isinstance(value, bool | int | float | str):
             yield value, depth
         else:
-            kind = "a deeper list" if isinstance(value, list) else "null or an object"
+            kind = "a deeper list" if isinstance(value, list) else "an object"
             raise InvalidInput(f"{name} must hold numbers or texts in rows, not {kind}")
 
 
 def _alike(values: list[Scalar]) -> list[Scalar]:
-    """Values of one type, as numpy makes an array of them; beside texts, numbers are labels."""
-    kinds = {type(value) for value in values}
-    if len(kinds) == 1:
+    """Values of one type, as numpy makes an array of them; beside texts, numbers are labels.
+
+    What is null stays so: it spoils its own row.
+    """
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) <= 1:
         return values
+    make = number_text if str in kinds else float if float in kinds else int
     try:
-        if str in kinds:
-            return [value if isinstance(value, str) else number_text(value) for value in values]
-        return [float(value) for value in values] if float in kinds else [int(v) for v in values]
+        return [v if v is None or isinstance(v, str) else make(v) for v in values]
     except (OverflowError, ValueError):
         raise InvalidInput("a number is out of range") from None
 

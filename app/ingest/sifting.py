@@ -5,7 +5,7 @@ Roboflow's servers and brokers of events don't, and there one odd row must not c
 """
 
 from collections.abc import Callable, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import TypeVar
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from app.errors import InvalidRows, RowError
 from app.ingest import feedback, inferences
 from app.ingest.batch import Verdict
+from app.ingest.event_intake import EventIntake
 from app.ingest.events import Event
 from app.ingest.fields import read_field
 from app.ingest.inferences import Prediction
@@ -22,6 +23,8 @@ from app.ingest.wording import UNREADABLE, Complaint, in_words
 from app.store.database import Database
 
 Item = TypeVar("Item", bound=msgspec.Struct)
+Row = TypeVar("Row")
+Stored = tuple[Verdict, list[RowError]]
 # Each time another writer may have settled the kind of one more model since it was looked up.
 ATTEMPTS = 4
 
@@ -36,23 +39,41 @@ def read_item(text: msgspec.Raw, kind: type[Item]) -> Item | Complaint:
 
 def ingest_what_can_be(
     database: Database, workspace_id: int, predictions: Sequence[Prediction]
-) -> tuple[Verdict, list[RowError]]:
+) -> Stored:
     """Store the predictions that can be stored, and say what is wrong with the others."""
+
+    def attempt() -> Stored:
+        odd = odd_predictions(database, workspace_id, predictions)
+        kept = _without(odd, predictions)
+        return ingest_predictions(database, workspace_id, kept) if kept else Verdict(0, 0), odd
+
+    return _patiently(attempt)
+
+
+def take_what_can_be(
+    intake: EventIntake, database: Database, workspace_id: int, events: Sequence[Event]
+) -> Stored:
+    """Take the events that can be taken, and say what is wrong with the others."""
+
+    def attempt() -> Stored:
+        odd = odd_events(database, workspace_id, events)
+        return intake.take(workspace_id, _without(odd, events)), odd
+
+    return _patiently(attempt)
+
+
+def _patiently(attempt: Callable[[], Stored]) -> Stored:
     for _ in range(ATTEMPTS - 1):
         try:
-            return _ingest(database, workspace_id, predictions)
+            return attempt()
         except InvalidRows:  # what was settled since is known now
             pass
-    return _ingest(database, workspace_id, predictions)
+    return attempt()
 
 
-def _ingest(
-    database: Database, workspace_id: int, predictions: Sequence[Prediction]
-) -> tuple[Verdict, list[RowError]]:
-    odd = odd_predictions(database, workspace_id, predictions)
+def _without(odd: Sequence[RowError], rows: Sequence[Row]) -> list[Row]:
     indices = {error.index for error in odd}
-    kept = [row for index, row in enumerate(predictions) if index not in indices]
-    return ingest_predictions(database, workspace_id, kept) if kept else Verdict(0, 0), odd
+    return [row for index, row in enumerate(rows) if index not in indices]
 
 
 def odd_predictions(
@@ -66,25 +87,18 @@ def odd_predictions(
 
 def odd_events(database: Database, workspace_id: int, events: Sequence[Event]) -> list[RowError]:
     """What is wrong with events that bring what can't be stored, one error for each."""
-    errors, claims = [], []
+    errors: list[RowError] = []
+    claims = []
     for index, event in enumerate(events):
         made, told = event.predictions, event.feedback
         problems = chain(
-            _problems(index, made, inferences.check), _problems(index, told, feedback.check)
+            (inferences.check(index, row) for row in made),
+            (feedback.check(index, row) for row in told),
         )
-        errors += [problem for problem in problems if problem][:1]
+        errors += islice(filter(None, problems), 1)
         claimed = [*map(inferences.claim_of, made), *map(feedback.claim_of, told)]
         claims.append((index, claimed))
     return _odd(errors, claims, database, workspace_id)
-
-
-Row = TypeVar("Row")
-
-
-def _problems(
-    index: int, rows: Sequence[Row], check: Callable[[int, Row], RowError | None]
-) -> list[RowError | None]:
-    return [check(index, row) for row in rows]
 
 
 def _odd(
