@@ -12,7 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from app.api.access import settings
 from app.errors import InvalidInput, TooLarge
-from app.ingest.fields import text_problem
+from app.ingest.fields import read_field, text_problem
 from app.ingest.wording import UNREADABLE, in_words
 
 Message = TypeVar("Message", bound=msgspec.Struct)
@@ -62,11 +62,11 @@ def read_message(kind: type[Message], max_bytes: int | None = None) -> Message:
         media_type("application/json")
     body = read_body(max_bytes or settings().max_body_bytes)
     try:
-        message = msgspec.json.decode(body, type=kind)
+        message = msgspec.json.decode(body, type=kind, dec_hook=read_field)
     except UNREADABLE as error:
         field, reason = in_words(error)
         raise InvalidInput(f"{field or 'the body'} {reason}") from None
-    if problem := text_problem(*_texts(msgspec.to_builtins(message))):
+    if problem := text_problem(*_texts(message)):
         raise InvalidInput(f"a text {problem}")
     return message
 
@@ -89,6 +89,9 @@ def _texts(part: Any) -> Iterator[str]:
     """All texts within a message, wherever they stand."""
     if isinstance(part, str):
         yield part
+    elif isinstance(part, msgspec.Struct):
+        for name in part.__struct_fields__:
+            yield from _texts(getattr(part, name))
     elif isinstance(part, dict | list):
         for inner in part.values() if isinstance(part, dict) else part:
             if not isinstance(inner, float):  # a list may hold thousands

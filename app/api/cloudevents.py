@@ -39,6 +39,7 @@ REQUEST_BODY = {
         BATCHED: {"schema": {"type": "array", "items": _EVENT_SCHEMA}},
     },
 }
+Source = TypeVar("Source")
 Data = TypeVar("Data", bound=msgspec.Struct)
 
 
@@ -52,24 +53,24 @@ class _Untouched(JSONFormat):
 _FORMAT = _Untouched()
 
 
-def read_events() -> list[BaseCloudEvent]:
-    """The events of the current request.
+def read_events() -> Sequence[BaseCloudEvent | InvalidInput]:
+    """The events of the current request; in place of one that isn't valid, why.
 
     Raises:
-        InvalidInput: it holds none, or one that isn't valid.
+        InvalidInput: it holds none.
         TooLarge: more of them than a batch may have.
     """
     if request.mimetype == BATCHED:
         return _batch(read_body(settings().max_body_bytes))
     if request.mimetype == STRUCTURED:
-        return [_structured(read_body(settings().max_body_bytes))]
+        return [_or_why_not(_structured, read_body(settings().max_body_bytes))]
     headers = {n.lower(): v for n, v in request.headers if n.lower().startswith(PREFIX)}
     if not headers:
         raise InvalidInput(
             "expected a CloudEvent: headers ce-specversion, ce-id, ce-source and ce-type, or"
             f" Content-Type {STRUCTURED} or {BATCHED}"
         )
-    return [_binary(headers)]
+    return [_or_why_not(_binary, headers)]
 
 
 def data_of(event: BaseCloudEvent, kind: type[Data]) -> Data:
@@ -138,14 +139,23 @@ def _structured(text: bytes) -> BaseCloudEvent:
     return _checked(lambda: _FORMAT.read(None, text), timed="time" in attributes)
 
 
-def _batch(body: bytes) -> list[BaseCloudEvent]:
+def _batch(body: bytes) -> Sequence[BaseCloudEvent | InvalidInput]:
     try:
         texts = msgspec.json.decode(body, type=list[msgspec.Raw])
     except UNREADABLE as error:
         raise InvalidInput(f"the batch {in_words(error).reason}") from None
     if len(texts) > (limit := settings().max_batch_rows):
         raise TooLarge(f"a batch may hold at most {limit} events")
-    return [_structured(bytes(text)) for text in texts]
+    return [_or_why_not(_structured, bytes(text)) for text in texts]
+
+
+def _or_why_not(
+    read: Callable[[Source], BaseCloudEvent], source: Source
+) -> BaseCloudEvent | InvalidInput:
+    try:
+        return read(source)
+    except InvalidInput as error:
+        return error.with_traceback(None)
 
 
 def _require(attributes: Mapping[str, Any]) -> None:

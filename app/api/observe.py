@@ -4,13 +4,14 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import quote
 
 from flask import Flask, Response, g, request
 from prometheus_client import Counter, Histogram
 
+from app.errors import RowError
 from app.ingest.batch import Verdict
 from app.logs import request_id
 
@@ -23,6 +24,7 @@ REQUESTS = Histogram(
     "Time from a request's arrival to its answer",
     ["method", "route", "status"],
 )
+REASONS = 5  # in one line of the log
 UNKNOWN = ("(unknown)", "(unknown)")
 ROWS = Counter("truthline_ingested_rows", "Rows of ingested batches", ["kind", "verdict"])
 EVENTS = Counter("truthline_events", "CloudEvents by what became of them", ["verdict"])
@@ -39,6 +41,38 @@ def count_rows(kind: str, verdict: Verdict) -> None:
     with _never_in_the_way():
         for name in ("accepted", "duplicates", "pending"):
             ROWS.labels(kind, name).inc(getattr(verdict, name))
+
+
+def tell_refused(kind: str, errors: Sequence[RowError], *, of: int) -> None:
+    """Count and log rows that were left out of a post of `of` rows, whose others were stored."""
+    if errors:
+        with _never_in_the_way():
+            ROWS.labels(kind, "refused").inc(len(errors))
+            _log.warning("%d of %d %s can't be stored: %s", len(errors), of, kind, in_short(errors))
+
+
+def tell_odd_events(errors: Sequence[RowError], *, of: int) -> None:
+    """Count and log events that were left out of a request of `of` events."""
+    if errors:
+        with _never_in_the_way():
+            EVENTS.labels("refused").inc(len(errors))
+            _log.warning("%d of %d events can't be taken: %s", len(errors), of, in_short(errors))
+
+
+def tell_odd_rows(reasons: Sequence[str]) -> None:
+    """Count and log rows that were left out of events whose other rows were stored."""
+    if reasons:
+        with _never_in_the_way():
+            ROWS.labels("events", "refused").inc(len(reasons))
+            rows = [RowError(row, "", reason) for row, reason in enumerate(reasons)]
+            _log.warning("rows of events can't be stored, %d: %s", len(reasons), in_short(rows))
+
+
+def in_short(errors: Sequence[RowError]) -> str:
+    """What is wrong with the first few rows."""
+    reasons = [f"{error.field} {error.reason}".strip() for error in errors[:REASONS]]
+    more = len(errors) - len(reasons)
+    return "; ".join(reasons) + (f"; and {more} more" if more else "")
 
 
 def count_events(verdict: Verdict) -> None:

@@ -46,8 +46,8 @@ class NotADuration(ValueError):
 def parse_instant(text: str) -> datetime:
     """Read RFC 3339 with an offset, as UTC.
 
-    Digits beyond the microsecond are rounded up: stored times are whole microseconds, so a
-    half-open window keeps its meaning exactly.
+    Digits beyond the microsecond are cut off, as they are from the times of rows: what happened at
+    a bound as it is written here lies after it.
 
     Raises:
         ValueError: not of this form, or not a time that exists.
@@ -57,7 +57,7 @@ def parse_instant(text: str) -> datetime:
         raise ValueError("must be RFC 3339 with an offset, like 2025-02-25T11:51:22Z")
     base = datetime.fromisoformat(match["seconds"].upper() + match["offset"].upper())
     fraction = match["fraction"] or "0"
-    microseconds = -(-int(fraction) * MICROSECONDS // 10 ** len(fraction))
+    microseconds = int(fraction) * MICROSECONDS // 10 ** len(fraction)
     try:
         return (base + timedelta(microseconds=microseconds)).astimezone(UTC)
     except OverflowError:

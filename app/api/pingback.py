@@ -2,30 +2,36 @@
 
 Two shapes share one member, `inference_results`. The pingback has an `inference` in each result,
 with its request and one response per image; the block of Workflows has flat results, one per class
-and inference. Whatever else a sender adds is not looked at.
+and inference. Whatever else a sender adds is not looked at. Nobody sends a post twice, so each
+result is read by itself: an odd one costs no other.
 """
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from app.errors import InvalidInput
-from app.ingest.inferences import Prediction
-from app.ingest.wording import in_words
+from app.errors import InvalidInput, RowError
+from app.ingest.fields import Label, instant_of_epoch, read_field, text_problem
+from app.ingest.inferences import Detection, Prediction
+from app.ingest.sifting import read_item
+from app.ingest.wording import Complaint, in_words
 
 # What a server is unless it says something else.
 DEPLOYMENT_TYPE = "hosted"
 # An inference that found nothing comes without its time, and counts as this.
 NOTHING_TOOK = 0.0
 Part = TypeVar("Part")
+Built = TypeVar("Built", Prediction, Detection)
 
 
 class Found(msgspec.Struct):
     """One object that was found."""
 
-    label: str = msgspec.field(name="class")
+    label: Label = msgspec.field(name="class")
     confidence: float | None = None
 
 
@@ -66,19 +72,28 @@ class InferenceResult(msgspec.Struct):
     request_time: float | None = None
     # the Workflows block's
     model_id: str | None = None
-    class_name: str | None = None
+    class_name: Label | None = None
     confidence: float | None = None
     inference_id: str | None = None
 
 
-class InferenceReport(msgspec.Struct):
+_RESULT = {"$ref": f"#/components/schemas/{InferenceResult.__name__}"}
+UnreadResult = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_RESULT)]
+
+
+class InferenceReport(msgspec.Struct, dict=True):
     """A post of either sender."""
 
-    inference_results: list[InferenceResult]
+    inference_results: list[UnreadResult]
     api_key: str | None = None
     timestamp: str | None = None
     inference_server_version: str | None = None
     deployment_type: str | None = None
+
+    @cached_property
+    def results(self) -> Sequence[InferenceResult | Complaint]:
+        """The results, each read by itself; in place of one that can't be read, why."""
+        return [read_item(text, InferenceResult) for text in self.inference_results]
 
     def key(self) -> str | None:
         """The API key in the body: that of the server, or the one its requests were made with.
@@ -88,7 +103,8 @@ class InferenceReport(msgspec.Struct):
         """
         if self.api_key:
             return self.api_key
-        results = (result.inference for result in self.inference_results if result.inference)
+        read = (result for result in self.results if isinstance(result, InferenceResult))
+        results = (result.inference for result in read if result.inference)
         keys = {one.request.api_key for one in results if one.request.api_key}
         if len(keys) > 1:
             raise InvalidInput(
@@ -97,22 +113,72 @@ class InferenceReport(msgspec.Struct):
         return keys.pop() if keys else None
 
 
-def predictions_of(report: InferenceReport) -> list[Prediction]:
-    """The predictions of a report, one per inference.
+# --- as predictions -------------------------------------------------------------------------
 
-    Raises:
-        InvalidInput: a result is of neither shape, or holds what can't be stored.
+
+class _Odd(Exception):
+    """A result can't be stored: which member it is, and why."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(field, reason)
+        self.complaint = Complaint(field, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The predictions of a report, and what is wrong with results that are of none.
+
+    `places` tells which results each prediction was made of.
     """
-    found = [
-        (place, _of_pingback(place, result, report))
-        for place, result in enumerate(report.inference_results)
-        if result.inference
-    ]
-    return [_prediction(place, members) for place, members in [*found, *_flat(report)]]
+
+    predictions: Sequence[Prediction]
+    places: Sequence[Sequence[int]]
+    odd: Sequence[RowError]
+
+    def all_odd(self, of_predictions: Sequence[RowError]) -> list[RowError]:
+        """Those, and every result of predictions that can't be stored, in their order."""
+        more = [
+            odd_result(place, Complaint(error.field, error.reason))
+            for error in of_predictions
+            for place in self.places[error.index]
+        ]
+        return sorted([*self.odd, *more], key=lambda error: error.index)
 
 
-def _of_pingback(place: int, result: InferenceResult, report: InferenceReport) -> dict[str, Any]:
-    inference = _given(place, "inference", result.inference)
+def odd_result(place: int, complaint: Complaint) -> RowError:
+    """What is wrong with the result at a place of a report."""
+    path = f"inference_results[{place}].{complaint.field}".rstrip(".")
+    return RowError(place, path, complaint.reason)
+
+
+def predictions_of(report: InferenceReport) -> Reading:
+    """The predictions of a report, one per inference, of those results that can be read."""
+    odd: list[RowError] = []
+    found: list[tuple[list[int], dict[str, Any]]] = []
+    flat = _Flat(report)
+    for place, result in enumerate(report.results):
+        try:
+            if isinstance(result, Complaint):
+                odd.append(odd_result(place, result))
+            elif result.inference:
+                found.append(([place], _of_pingback(result.inference, result, report)))
+            else:
+                flat.add(place, result)
+        except _Odd as error:
+            odd.append(odd_result(place, error.complaint))
+    predictions, places = [], []
+    for own, members in [*found, *flat.inferences.values()]:
+        try:
+            predictions.append(_built(members, Prediction))
+            places.append(own)
+        except _Odd as error:
+            odd += [odd_result(place, error.complaint) for place in own]
+    return Reading(predictions, places, odd)
+
+
+def _of_pingback(
+    inference: Inference, result: InferenceResult, report: InferenceReport
+) -> dict[str, Any]:
     responses = inference.response or []
     images = responses if isinstance(responses, list) else [responses]
     detections = [found for image in images for found in _detections(image)]
@@ -120,7 +186,7 @@ def _of_pingback(place: int, result: InferenceResult, report: InferenceReport) -
         **_model(inference.request.model_id),
         **_sender(report, inference.inference_server_version),
         "requestId": inference.inference_id,
-        "time": _instant(place, _given(place, "request_time", result.request_time)),
+        "time": _instant(_given("request_time", result.request_time)),
         "detections": detections,
         "latencySeconds": _seconds(images) if detections else NOTHING_TOOK,
     }
@@ -139,18 +205,36 @@ def _seconds(images: list[ImageResponse]) -> float | None:
     return max((image.time for image in images if image.time is not None), default=None)
 
 
-def _flat(report: InferenceReport) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Results of one inference come one per class."""
-    inferences: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
-    for place, result in enumerate(report.inference_results):
-        if not result.inference:
-            id_ = _given(place, "inference_id", result.inference_id)
-            model_id = _given(place, "model_id", result.model_id)
-            class_name = _given(place, "class_name", result.class_name)
-            new = (place, _of_block(report, id_, model_id))
-            _, members = inferences.setdefault((id_, model_id), new)
-            members["detections"].append({"label": class_name, "confidence": result.confidence})
-    yield from inferences.values()
+class _Flat:
+    """Results of Workflows, gathered: those of one inference come one per class.
+
+    `inferences` holds, by their ids, the places of the results and the members of the prediction.
+    """
+
+    def __init__(self, report: InferenceReport) -> None:
+        self._report = report
+        self.inferences: dict[tuple[str, str], tuple[list[int], dict[str, Any]]] = {}
+
+    def add(self, place: int, result: InferenceResult) -> None:
+        """Add a result to its inference.
+
+        Raises:
+            _Odd: it can't be stored.
+        """
+        id_ = _given("inference_id", result.inference_id)
+        model_id = _given("model_id", result.model_id)
+        members = {
+            "label": _given("class_name", result.class_name),
+            "confidence": result.confidence,
+        }
+        found = _built(members, Detection)
+        if problem := text_problem(found.label):
+            raise _Odd("class_name", problem)
+        places, inference = self.inferences.setdefault(
+            (id_, model_id), ([], _of_block(self._report, id_, model_id))
+        )
+        places.append(place)
+        inference["detections"].append(members)
 
 
 def _of_block(report: InferenceReport, id_: str, model_id: str) -> dict[str, Any]:
@@ -185,27 +269,22 @@ def _zoned(timestamp: str | None) -> datetime | None:
     return time if time.tzinfo else None
 
 
-def _instant(place: int, seconds: float) -> datetime:
+def _instant(seconds: float) -> datetime:
     try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        raise InvalidInput(f"{_path(place, 'request_time')} is not a time") from None
+        return instant_of_epoch(seconds)
+    except ValueError as error:
+        raise _Odd("request_time", str(error)) from None
 
 
-def _given(place: int, member: str, value: Part | None) -> Part:
+def _given(member: str, value: Part | None) -> Part:
     if value is None:
-        raise InvalidInput(f"{_path(place, member)} is required")
+        raise _Odd(member, "is required")
     return value
 
 
-def _prediction(place: int, members: dict[str, Any]) -> Prediction:
+def _built(members: dict[str, Any], kind: type[Built]) -> Built:
     """Through the native form, so that it is held to the native bounds."""
     try:
-        return msgspec.convert(members, Prediction)
+        return msgspec.convert(members, kind, dec_hook=read_field)
     except msgspec.ValidationError as error:
-        field, reason = in_words(error)
-        raise InvalidInput(f"{_path(place, field)} {reason}") from None
-
-
-def _path(place: int, member: str) -> str:
-    return f"inference_results[{place}].{member}"
+        raise _Odd(*in_words(error)) from None

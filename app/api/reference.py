@@ -74,6 +74,11 @@ def asset(name: str) -> Response:
 _MESSAGES: list[type[msgspec.Struct]] = []
 
 
+def describe(message: type[msgspec.Struct]) -> None:
+    """Put a message's schema into the document, for others to refer to."""
+    _MESSAGES.append(message)
+
+
 def takes_body(
     blp: flask_smorest.Blueprint,
     message: type[msgspec.Struct],
@@ -85,7 +90,7 @@ def takes_body(
     `content` makes of the message's schema what each media type holds; `more` is further
     OpenAPI of the operation.
     """
-    _MESSAGES.append(message)
+    describe(message)
     reference = {"$ref": f"#/components/schemas/{message.__name__}"}
     media = {name: {"schema": schema} for name, schema in content(reference).items()}
     documented: Callable[[View], View] = blp.doc(

@@ -4,7 +4,7 @@ Wire contract: the `inference` server's pingback and Workflows block, and the Mo
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from flask import Response, jsonify, request
@@ -16,18 +16,26 @@ from app.api.access import database, needs, require_workspace, settings, workspa
 from app.api.basis import ExactSchema, vendor_members
 from app.api.body import read_message
 from app.api.numbers import Number
-from app.api.observe import count_rows
+from app.api.observe import count_rows, tell_refused
 from app.api.parameters import Text
-from app.api.pingback import InferenceReport, predictions_of
+from app.api.pingback import InferenceReport, InferenceResult, predictions_of
 from app.api.problems import ErrorForm, Problem, use_error_form_where
-from app.api.reference import takes_body
+from app.api.reference import describe, takes_body
 from app.auth.keys import Role
 from app.auth.workspaces import workspace_name
-from app.errors import InvalidInput, TooLarge, TruthlineError
-from app.ingest.fields import RequiredName
+from app.errors import (
+    MAX_ROW_ERRORS,
+    InvalidInput,
+    InvalidRows,
+    RowError,
+    TooLarge,
+    TruthlineError,
+)
+from app.ingest.fields import RequiredName, text_problem
 from app.ingest.inferences import check_size
 from app.ingest.metadata import ingest_metadata
-from app.ingest.predictions import ingest_predictions
+from app.ingest.sifting import ingest_what_can_be, read_item
+from app.ingest.wording import Complaint
 from app.query.basis import Counted, moment_of
 from app.query.inferences import (
     ClassStats,
@@ -109,12 +117,18 @@ def tell_workspace() -> Response | None:
 # --- in -----------------------------------------------------------------------------------
 
 
+describe(InferenceResult)
+
+
 class StoredSchema(Schema):
     """What became of a report."""
 
     status = fields.String()
     accepted = fields.Integer(metadata={"description": "Inferences stored by this call"})
     duplicates = fields.Integer(metadata={"description": "Inferences that were stored already"})
+    refused = fields.Integer(
+        metadata={"description": "Results that can't be stored; the log tells why"}
+    )
 
 
 @blp.route("/inference-stats", methods=["POST"])
@@ -123,7 +137,8 @@ class StoredSchema(Schema):
 def post_inference_stats() -> dict[str, Any]:
     """Store what an inference server reports
 
-    The key may stand in the body. An inference is known by its id: reports may overlap.
+    The key may stand in the body. An inference is known by its id: reports may overlap. A result
+    that can't be stored costs no other.
     """
     return _store(*_opened(InferenceReport))
 
@@ -156,15 +171,27 @@ def _opened(kind: type[Message]) -> tuple[Message, int]:
 
 
 def _store(report: InferenceReport, workspace_id: int) -> dict[str, Any]:
+    """Store what can be stored.
+
+    Raises:
+        InvalidRows: that is nothing.
+    """
     if len(report.inference_results) > (limit := settings().max_batch_rows):
         raise TooLarge(f"a post may hold at most {limit} results")
-    predictions = predictions_of(report)
-    if not predictions:  # a heartbeat
-        return {"status": "ok", "accepted": 0, "duplicates": 0}
-    check_size(predictions, limit)
-    verdict = ingest_predictions(database(), workspace_id, predictions)
+    reading = predictions_of(report)
+    check_size(reading.predictions, limit)
+    verdict, odd_predictions = ingest_what_can_be(database(), workspace_id, reading.predictions)
+    odd = reading.all_odd(odd_predictions)
     count_rows("predictions", verdict)
-    return {"status": "ok", "accepted": verdict.accepted, "duplicates": verdict.duplicates}
+    tell_refused("predictions", odd, of=len(report.inference_results))
+    if odd and not verdict.accepted + verdict.duplicates:
+        raise InvalidRows(odd[:MAX_ROW_ERRORS])
+    return {
+        "status": "ok",
+        "accepted": verdict.accepted,
+        "duplicates": verdict.duplicates,
+        "refused": len(odd),
+    }
 
 
 class FieldOfInferences(msgspec.Struct):
@@ -175,10 +202,15 @@ class FieldOfInferences(msgspec.Struct):
     field_value: str
 
 
+describe(FieldOfInferences)
+_FIELD = {"$ref": f"#/components/schemas/{FieldOfInferences.__name__}"}
+UnreadField = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_FIELD)]
+
+
 class InferenceMetadata(msgspec.Struct):
     """Fields of inferences; the key may stand here."""
 
-    data: list[FieldOfInferences]
+    data: list[UnreadField]
     api_key: str | None = None
 
     def key(self) -> str | None:
@@ -190,25 +222,44 @@ class StatusSchema(Schema):
     """That it is kept."""
 
     status = fields.String()
+    refused = fields.Integer(metadata={"description": "Fields that can't be stored, if any"})
 
 
 @blp.route("/<string:workspace>/inference-stats/metadata", methods=["POST"])
 @takes_body(blp, InferenceMetadata)
 @blp.response(200, StatusSchema)
-def post_inference_metadata(workspace: str) -> dict[str, str]:
+def post_inference_metadata(workspace: str) -> dict[str, Any]:
     """Keep metadata of inferences
 
-    It may come before them. A later value of a field replaces the earlier one.
+    It may come before them. A later value of a field replaces the earlier one. A field that can't
+    be stored costs no other.
     """
     message, workspace_id = _opened(InferenceMetadata)
     require_workspace(workspace, workspace_id)
-    values = {
-        (one.field_name, id_): one.field_value for one in message.data for id_ in one.inference_ids
-    }
+    values, odd = _values_of(message)
     if len(values) > (limit := settings().max_batch_rows):
         raise TooLarge(f"a post may hold at most {limit} values")
+    tell_refused("metadata", odd, of=len(message.data))
+    if odd and not values:
+        raise InvalidRows(odd[:MAX_ROW_ERRORS])
     ingest_metadata(database(), workspace_id, values)
-    return {"status": "ok"}
+    return {"status": "ok"} | ({"refused": len(odd)} if odd else {})
+
+
+def _values_of(message: InferenceMetadata) -> tuple[dict[tuple[str, str], str], list[RowError]]:
+    """Values by field and inference, and what is wrong with fields that can't be stored."""
+    values: dict[tuple[str, str], str] = {}
+    odd = []
+    for place, text in enumerate(message.data):
+        one = read_item(text, FieldOfInferences)
+        if isinstance(one, FieldOfInferences):
+            problem = text_problem(one.field_name, one.field_value, *one.inference_ids)
+            one = Complaint("", problem) if problem else one
+        if isinstance(one, Complaint):
+            odd.append(RowError(place, f"data[{place}].{one.field}".rstrip("."), one.reason))
+        else:
+            values |= {(one.field_name, id_): one.field_value for id_ in one.inference_ids}
+    return values, odd
 
 
 # --- out ----------------------------------------------------------------------------------

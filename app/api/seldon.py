@@ -31,7 +31,7 @@ from app.errors import (
     WrongKind,
 )
 from app.ingest.feedback import Feedback, ingest_feedback
-from app.ingest.fields import MAX_BATCH_INDEX, Name, RequiredName, Value
+from app.ingest.fields import MAX_BATCH_INDEX, Label, Name, RequiredName, Value
 from app.query.basis import moment_of
 from app.query.classification import ClassificationBucket, classification_metrics
 from app.query.models import truths_reach
@@ -194,7 +194,7 @@ class Categorical(msgspec.Struct):
     """A category, or a tensor of one probability per category: the model classifies."""
 
     name: RequiredName
-    categories: list[RequiredName]
+    categories: list[Label]
 
 
 class FeatureMetadata(msgspec.Struct, rename="camel"):

@@ -1,5 +1,6 @@
 """Events of Seldon's executor and of MLServer, as what they bring."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,15 @@ from app.api.seldon_messages import (
 )
 from app.api.seldon_metrics import custom_samples
 from app.errors import InvalidInput
-from app.ingest.confusion import Answer, MetricKind, classes, values
+from app.ingest.confusion import (
+    Answer,
+    Class,
+    MetricKind,
+    check_truth,
+    classes,
+    classes_of_both,
+    values,
+)
 from app.ingest.event_lookups import Lookup, confusion_samples
 from app.ingest.event_metrics import Sample
 from app.ingest.event_pairs import Half
@@ -27,6 +36,7 @@ from app.ingest.inferences import Prediction
 FEEDBACK = "io.seldon.serving.feedback"
 REQUEST = "io.seldon.serving.inference.request"
 RESPONSE = "io.seldon.serving.inference.response"
+Said = Class | float  # what one row says
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +110,12 @@ def _of_request(event: BaseCloudEvent, subject: Subject, _: MetricsServer) -> di
 def _of_response(event: BaseCloudEvent, subject: Subject, server: MetricsServer) -> dict[str, Any]:
     response = data_of(event, InferenceResponse)
     model = {**_of_model(subject, subject.request_id or None), "time": event.get_time()}
+    half = _half(subject, responded_at=event.get_time())
     if response.failed:
-        predictions = [Prediction(**model, error=True)]
-    else:
-        answer = answer_of_response(response)
-        predictions = _predictions(model, server.kind or answer.kind(), answer)
-    return {"predictions": predictions, "half": _half(subject, responded_at=event.get_time())}
+        return {"predictions": [Prediction(**model, error=True)], "half": half}
+    answer = answer_of_response(response)
+    rows = _Rows("response", _read(server.kind or answer.kind(), answer))
+    return {"predictions": rows.predictions(model), "half": half, "odd": rows.odd}
 
 
 def _of_feedback(event: BaseCloudEvent, subject: Subject, server: MetricsServer) -> dict[str, Any]:
@@ -113,23 +123,24 @@ def _of_feedback(event: BaseCloudEvent, subject: Subject, server: MetricsServer)
     if said.request is not None:
         answer_of("request", said.request.data)
     truth = answer_of("truth", said.truth.data)
+    check_truth(truth, server.kind)
     labels = subject.labels() | server.labels
     custom = custom_samples(said.truth.meta and said.truth.meta.metrics, labels)
     if said.response is None:
         return _without_answer(subject, server.kind or truth.kind(), truth, labels, custom)
     answer = answer_of("response", said.response.data)
-    kind = server.kind or answer.kind()
     request = subject.request_id or event.get_id()[:MAX_NAME_LENGTH]
     model = {**_of_model(subject, request), "time": event.get_time()}
-    counted = (
-        ()
-        if kind is MetricKind.REGRESSION
-        else confusion_samples(kind, classes(kind, answer)[0], classes(kind, truth)[0], labels)
+    made, told = (
+        _Rows(name, rows)
+        for name, rows in zip(("response", "truth"), _read_both(server, answer, truth), strict=True)
     )
+    kind = server.kind or answer.kind()
     return {
-        "samples": [*counted, *custom],
-        "predictions": _predictions(model, kind, answer),
-        "feedback": _truths(subject, request, kind, truth),
+        "samples": [*_counted(kind, made.first, told.first, labels), *custom],
+        "predictions": made.predictions(model),
+        "feedback": told.truths(subject, request),
+        "odd": made.odd + told.odd,
     }
 
 
@@ -139,10 +150,12 @@ def _without_answer(
     """A truth whose answer came, or will come, as an event of its own."""
     if not subject.request_id:
         raise InvalidInput("response is required where ce-requestid doesn't tell which it was")
-    brought = {"samples": custom, "feedback": _truths(subject, subject.request_id, kind, truth)}
-    if kind is MetricKind.REGRESSION:
+    rows = _Rows("truth", _read(kind, truth))
+    feedback = rows.truths(subject, subject.request_id)
+    brought = {"samples": custom, "feedback": feedback, "odd": rows.odd}
+    if not isinstance(rows.first, Class):
         return brought
-    return {**brought, "lookup": Lookup(kind, classes(kind, truth)[0].name, labels)}
+    return {**brought, "lookup": Lookup(kind, rows.first.name, labels)}
 
 
 _BY_TYPE = {FEEDBACK: _of_feedback, REQUEST: _of_request, RESPONSE: _of_response}
@@ -155,29 +168,63 @@ def _half(subject: Subject, **time: Any) -> Half | None:
     return Half(**_of_model(subject, subject.request_id), **time)
 
 
-def _predictions(model: dict[str, Any], kind: MetricKind, answer: Answer) -> list[Prediction]:
-    if kind is MetricKind.REGRESSION:
-        return [
-            Prediction(**model, batch_index=row, value=value)
-            for row, value in enumerate(values(answer))
-        ]
-    return [
-        Prediction(**model, batch_index=row, label=one.name, confidence=one.confidence)
-        for row, one in enumerate(classes(kind, answer))
-    ]
+def _read(kind: MetricKind, answer: Answer) -> Sequence[Said | InvalidInput]:
+    return values(answer) if kind is MetricKind.REGRESSION else classes(kind, answer)
 
 
-def _truths(subject: Subject, request_id: str, kind: MetricKind, truth: Answer) -> list[Feedback]:
-    named: dict[str, Any] = {**subject.model_name(), "request_id": request_id}
-    if kind is MetricKind.REGRESSION:
+def _read_both(
+    server: MetricsServer, answer: Answer, truth: Answer
+) -> tuple[Sequence[Said | InvalidInput], Sequence[Said | InvalidInput]]:
+    if server.kind is MetricKind.REGRESSION:
+        return values(answer), values(truth)
+    return classes_of_both(answer, truth, server.kind)
+
+
+class _Rows:
+    """Rows of an array that were read: classes or values, and why others could not be.
+
+    Raises:
+        InvalidInput: none of them could.
+    """
+
+    def __init__(self, name: str, rows: Sequence[Said | InvalidInput]) -> None:
+        self._said = {at: one for at, one in enumerate(rows) if not isinstance(one, InvalidInput)}
+        errors = {at: one for at, one in enumerate(rows) if isinstance(one, InvalidInput)}
+        if not self._said:
+            raise errors[0]
+        self.odd = [f"row {at} of {name}: {error}" for at, error in errors.items()]
+
+    @property
+    def first(self) -> Said | None:
+        """What the first row says; None where it can't be read."""
+        return self._said.get(0)
+
+    def predictions(self, model: dict[str, Any]) -> list[Prediction]:
+        """The rows as answers."""
         return [
-            Feedback(**named, batch_index=row, value=value)
-            for row, value in enumerate(values(truth))
+            Prediction(**model, batch_index=at, label=one.name, confidence=one.confidence)
+            if isinstance(one, Class)
+            else Prediction(**model, batch_index=at, value=one)
+            for at, one in self._said.items()
         ]
-    return [
-        Feedback(**named, batch_index=row, label=one.name)
-        for row, one in enumerate(classes(kind, truth))
-    ]
+
+    def truths(self, subject: Subject, request_id: str) -> list[Feedback]:
+        """The rows as truths."""
+        named: dict[str, Any] = {**subject.model_name(), "request_id": request_id}
+        return [
+            Feedback(**named, batch_index=at, label=one.name)
+            if isinstance(one, Class)
+            else Feedback(**named, batch_index=at, value=one)
+            for at, one in self._said.items()
+        ]
+
+
+def _counted(
+    kind: MetricKind, predicted: Said | None, actual: Said | None, labels: dict[str, str]
+) -> Iterator[Sample]:
+    """What the first row adds to the counters, if both can be read and are classes."""
+    if isinstance(predicted, Class) and isinstance(actual, Class):
+        yield from confusion_samples(kind, predicted, actual, labels)
 
 
 def _of_model(subject: Subject, request_id: str | None) -> dict[str, Any]:

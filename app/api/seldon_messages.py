@@ -12,6 +12,7 @@ import msgspec
 
 from app.errors import InvalidInput
 from app.ingest.confusion import Answer, Scalar
+from app.ingest.fields import number_text
 
 FAILURES = ("FAILURE", 1)
 DEPTH = 2  # rows of values; nothing deeper is an answer of a classifier
@@ -159,23 +160,25 @@ def _leaves(name: str, array: list[Any], depth: int, limit: int) -> Iterator[tup
     for value in array:
         if isinstance(value, list) and depth < limit:
             yield from _leaves(name, value, depth + 1, limit)
-        elif isinstance(value, bool | int | float | str):
+        elif value is None or isinstance(value, bool | int | float | str):
             yield value, depth
         else:
-            kind = "a deeper list" if isinstance(value, list) else "null or an object"
+            kind = "a deeper list" if isinstance(value, list) else "an object"
             raise InvalidInput(f"{name} must hold numbers or texts in rows, not {kind}")
 
 
 def _alike(values: list[Scalar]) -> list[Scalar]:
-    """Values of one type, as numpy makes an array of them."""
-    kinds = {type(value) for value in values}
-    if len(kinds) == 1:
+    """Values of one type, as numpy makes an array of them; beside texts, numbers are labels.
+
+    What is null stays so: it spoils its own row.
+    """
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) <= 1:
         return values
-    if str in kinds:
-        return [str(value) for value in values]
+    make = number_text if str in kinds else float if float in kinds else int
     try:
-        return [float(value) for value in values] if float in kinds else [int(v) for v in values]
-    except OverflowError:
+        return [v if v is None or isinstance(v, str) else make(v) for v in values]
+    except (OverflowError, ValueError):
         raise InvalidInput("a number is out of range") from None
 
 

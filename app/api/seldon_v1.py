@@ -4,46 +4,70 @@ Wire contract: seldon-core 1.18, components/alibi-detect-server, and what the ex
 sends. Unlike there, nothing is lost at a restart, and an event that comes twice counts once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from cloudevents.core.base import BaseCloudEvent
 from flask import Response, current_app
 from flask_smorest import Blueprint
+from werkzeug.exceptions import UnsupportedMediaType
 
 from app.api import cloudevents
 from app.api.access import database, settings, workspace_of_events
 from app.api.exposition import expose
 from app.api.metrics_servers import MetricsServers
-from app.api.observe import count_events, count_ignored_events
+from app.api.observe import (
+    count_events,
+    count_ignored_events,
+    in_short,
+    tell_odd_events,
+    tell_odd_rows,
+)
 from app.api.replies import send_reply
 from app.api.seldon_events import FEEDBACK, server_of, translate
 from app.auth.keys import Role
-from app.errors import InvalidInput, InvalidRows, TooLarge
+from app.errors import InvalidInput, RowError, TooLarge
 from app.ingest.event_intake import EventIntake
 from app.ingest.events import Event
+from app.ingest.sifting import take_what_can_be
 from app.query.event_metrics import event_metrics
 
 blp = Blueprint("seldon_v1", __name__, description="Seldon Core v1's metrics server")
 PROTOCOL = "seldonfeedback.http"
+REFUSED = "Truthline-Refused"
+HEADERS = {
+    REFUSED: {
+        "description": "How many events, and rows of other events, can't be stored, if any",
+        "schema": {"type": "string", "example": "events=1, rows=3"},
+    }
+}
 
 
 @blp.route("/", methods=["POST"])
 @blp.doc(requestBody=cloudevents.REQUEST_BODY)
-@blp.response(200, description="The reply to a feedback, in the mode of the request")
-@blp.alt_response(204, description="Events that nobody replies to")
+@blp.response(
+    200, description="The reply to a feedback, in the mode of the request", headers=HEADERS
+)
+@blp.alt_response(204, description="Events that nobody replies to", headers=HEADERS)
 def post_event() -> Response:
-    """Take a CloudEvent, or a batch of them, stored whole or not at all
+    """Take a CloudEvent, or a batch of them, of which one that is odd costs no other
 
     In binary, structured or batched mode, of version 1.0 or 0.3. Feedback is counted and joined
     with its prediction; requests and responses of inferences become predictions; other types
-    change nothing. An event that comes again, by its source and id, changes nothing either.
+    change nothing. An event that comes again, by its source and id, changes nothing either. Brokers
+    send again what was refused, or drop it, but never mend it: of several events, or several rows
+    of one, those that can be read are kept.
     """
     workspace_id = workspace_of_events(Role.INGEST)
     events = cloudevents.read_events()
-    brought = _translated(events)
-    _ingest(workspace_id, brought)
-    count_ignored_events(len(events) - len(brought))
-    return cloudevents.respond([_reply(e) for e in events if e.get_type() == FEEDBACK])
+    taken, odd = _take(workspace_id, events)
+    replies = [_reply(event) for event, _ in taken if event.get_type() == FEEDBACK]
+    response = cloudevents.respond(replies)
+    rows = sum(len(brought.odd) for _, brought in taken if brought)
+    parts = [f"{name}={n}" for name, n in (("events", len(odd)), ("rows", rows)) if n]
+    if parts:
+        response.headers[REFUSED] = ", ".join(parts)
+    return response
 
 
 def _servers() -> MetricsServers:
@@ -56,27 +80,72 @@ def _intake() -> EventIntake:
     return intake
 
 
-def _translated(events: Sequence[BaseCloudEvent]) -> list[Event]:
-    """What the events bring that say anything here."""
-    found = []
+Taken = tuple[BaseCloudEvent, Event | None]
+
+
+def _take(
+    workspace_id: int, events: Sequence[BaseCloudEvent | InvalidInput]
+) -> tuple[list[Taken], list[RowError]]:
+    """Store what the events bring; return those that were taken, and what is wrong with others.
+
+    Raises:
+        InvalidInput: none of them could be taken.
+        UnsupportedMediaType: a single one is of another type.
+    """
+    translated, odd = _translated(events)
+    brought = {at: event for at, (_, event) in translated.items() if event}
+    _check_size(brought.values())
+    odd += _stored(workspace_id, brought)
+    for error in odd:
+        translated.pop(error.index, None)
+    odd = [_within(len(events), error) for error in sorted(odd, key=lambda error: error.index)]
+    tell_odd_events(odd, of=len(events))
+    if odd and not translated:
+        raise InvalidInput(in_short(odd))
+    tell_odd_rows([row for _, event in translated.values() if event for row in event.odd])
+    count_ignored_events(sum(event is None for _, event in translated.values()))
+    return list(translated.values()), odd
+
+
+def _translated(
+    events: Sequence[BaseCloudEvent | InvalidInput],
+) -> tuple[dict[int, Taken], list[RowError]]:
+    """Events with what they bring, by their places, and what is wrong with the others."""
+    found: dict[int, Taken] = {}
+    odd = []
     for place, event in enumerate(events):
         try:
-            found.append(translate(event, _servers()))
+            if isinstance(event, InvalidInput):
+                odd.append(RowError(place, "", str(event)))
+            else:
+                found[place] = event, translate(event, _servers())
         except InvalidInput as error:
-            where = f"event {place} of the batch: " if len(events) > 1 else ""
-            raise InvalidInput(f"{where}{error}") from None
-    return [event for event in found if event]
+            odd.append(RowError(place, "", str(error)))
+        except UnsupportedMediaType as error:
+            if len(events) == 1:
+                raise
+            odd.append(RowError(place, "", str(error.description).rstrip(".")))
+    return found, odd
 
 
-def _ingest(workspace_id: int, events: Sequence[Event]) -> None:
+def _within(size: int, error: RowError) -> RowError:
+    """The error, with the place of its event where that is one of several."""
+    where = f"event {error.index} of the batch:" if size > 1 else ""
+    return RowError(error.index, where, f"{error.field} {error.reason}".strip())
+
+
+def _check_size(events: Iterable[Event]) -> None:
     rows = sum(len(event.predictions) + len(event.feedback) for event in events)
     if rows > (limit := settings().max_batch_rows):
         raise TooLarge(f"a request may bring at most {limit} rows; this one has {rows}")
-    try:
-        count_events(_intake().take(workspace_id, events))
-    except InvalidRows as error:
-        reasons = "; ".join(f"{row.field} {row.reason}".strip() for row in error.errors)
-        raise InvalidInput(reasons) from None
+
+
+def _stored(workspace_id: int, events: Mapping[int, Event]) -> list[RowError]:
+    """Store events, by their places, and say what is wrong with those that can't be."""
+    places = list(events)
+    verdict, odd = take_what_can_be(_intake(), database(), workspace_id, list(events.values()))
+    count_events(verdict)
+    return [replace(error, index=places[error.index]) for error in odd]
 
 
 def _reply(event: BaseCloudEvent) -> BaseCloudEvent:

@@ -4,16 +4,30 @@ Each way of counting has the name of the vendor's class. A "true negative" is th
 counted for the class of a true positive, and of no other.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from app.errors import InvalidInput
-from app.ingest.fields import MAX_MAGNITUDE, MAX_NAME_LENGTH, Fraction, text_problem
+from app.ingest.fields import (
+    LEAST_FRACTION,
+    MAX_MAGNITUDE,
+    MAX_NAME_LENGTH,
+    MOST_FRACTION,
+    Fraction,
+    number_text,
+    text_problem,
+)
 
-Scalar = bool | int | float | str
+Scalar = bool | int | float | str | None
+Read = TypeVar("Read")
+Row = TypeVar("Row")
 PREFIX = "CLASS_"
 # numpy prints other numbers with an exponent.
+_PLACE = re.compile(r"0|[1-9][0-9]{0,8}")
+_ONE_VECTOR = "truth is one vector of several values; labels of several rows are like [[2], [0]]"
 SMALLEST_IN_DIGITS, LARGEST_IN_DIGITS = 1e-4, 1e8
 
 
@@ -56,29 +70,74 @@ class Count:
     class_: str | None
 
 
-def classes(kind: MetricKind, answer: Answer) -> list[Class]:
-    """The class of each row of an answer.
+def classes(kind: MetricKind, answer: Answer) -> list[Class | InvalidInput]:
+    """The class of each row of an answer; in place of one that can't be read, why.
 
     Raises:
         InvalidInput: the answer is not of this kind.
     """
     if kind is MetricKind.ONE_HOT:
-        vectors = [[row[0] for row in answer.rows]] if answer.flat else answer.rows
-        return [_most_probable(vector) for vector in vectors]
+        return _each(_most_probable, _vectors(answer))
     values = _single_values(kind, answer)
     if kind is MetricKind.BINARY:
-        return [_truncated(value) for value in values]
-    return [_printed(value, flat=answer.flat) for value in values]
+        return _each(_truncated, values)
+    return _each(lambda value: _printed(value, flat=answer.flat), values)
 
 
-def values(answer: Answer) -> list[float]:
-    """The value of each row of a regressor's answer.
+def classes_of_both(
+    answer: Answer, truth: Answer, configured: MetricKind | None
+) -> tuple[list[Class | InvalidInput], list[Class | InvalidInput]]:
+    """The classes of an answer and of the truth about it, as `classes` reads each.
+
+    Where no kind is `configured`, each is read by its own shape, as it is when it comes alone: a
+    vector tells its class by the place of the largest, and a label beside it is such a place.
+
+    Raises:
+        InvalidInput: one is not of its kind, or they can't be about the same rows and classes.
+    """
+    kinds = configured or answer.kind(), configured or truth.kind()
+    predicted, actual = classes(kinds[0], answer), classes(kinds[1], truth)
+    vectors = [kind is MetricKind.ONE_HOT for kind in kinds]
+    if vectors[1] and truth.flat and len(predicted) > 1:
+        raise InvalidInput(_ONE_VECTOR)
+    if all(vectors):
+        _check_lengths(answer, truth)
+    elif any(vectors):
+        length = _length(answer if vectors[0] else truth)
+        predicted, actual = _as_places(predicted, length), _as_places(actual, length)
+    return predicted, actual
+
+
+def _check_lengths(answer: Answer, truth: Answer) -> None:
+    if (told := _length(truth)) != (length := _length(answer)):
+        raise InvalidInput(
+            f"response has {length} values per row, and truth {told}; truth must have as many, or"
+            " be the place of one"
+        )
+
+
+def check_truth(truth: Answer, configured: MetricKind | None) -> None:
+    """Refuse a truth that would be read as of a class it can't mean, whatever the answer is.
+
+    Raises:
+        InvalidInput: a vector of one value, or labels of several rows in a list that is a vector.
+    """
+    if configured is MetricKind.ONE_HOT and _length(truth) == 1:
+        raise InvalidInput(f"{configured} expects a vector of several values as truth, not of one")
+    if configured is None and truth.flat and len(truth.rows) > 1:
+        numbers = [row[0] for row in truth.rows if isinstance(row[0], int | float)]
+        if not all(0 <= number <= 1 for number in numbers):
+            raise InvalidInput(_ONE_VECTOR)
+
+
+def values(answer: Answer) -> list[float | InvalidInput]:
+    """The value of each row of a regressor's answer; in place of one that can't be read, why.
 
     Raises:
         InvalidInput: the answer is not of this kind.
     """
     kind = MetricKind.REGRESSION
-    return [float(_number(kind, value)) for value in _single_values(kind, answer)]
+    return _each(lambda value: float(_number(kind, value)), _single_values(kind, answer))
 
 
 def counts(kind: MetricKind, predicted: Class, actual: Class) -> list[Count]:
@@ -99,6 +158,36 @@ def counts(kind: MetricKind, predicted: Class, actual: Class) -> list[Count]:
     ]
 
 
+def _each(read: Callable[[Row], Read], rows: Sequence[Row]) -> list[Read | InvalidInput]:
+    found: list[Read | InvalidInput] = []
+    for row in rows:
+        try:
+            found.append(read(row))
+        except InvalidInput as error:
+            found.append(error.with_traceback(None))  # there may be a hundred thousand
+    return found
+
+
+def _vectors(answer: Answer) -> Sequence[Sequence[Scalar]]:
+    return [[row[0] for row in answer.rows]] if answer.flat else answer.rows
+
+
+def _length(answer: Answer) -> int:
+    return len(_vectors(answer)[0])
+
+
+def _as_places(found: Sequence[Class | InvalidInput], length: int) -> list[Class | InvalidInput]:
+    """Classes that lie beside vectors of this length: all of them are places within."""
+    return [one if isinstance(one, InvalidInput) else _as_place(one, length) for one in found]
+
+
+def _as_place(one: Class, length: int) -> Class | InvalidInput:
+    place = one.name.removeprefix(PREFIX)
+    if not (_PLACE.fullmatch(place) and int(place) < length):
+        return InvalidInput(f"label {place[:40]!r} is no place in a vector of {length} values")
+    return Class(one.name, one.name, one.confidence)
+
+
 def _single_values(kind: MetricKind, answer: Answer) -> list[Scalar]:
     if any(len(row) != 1 for row in answer.rows):
         raise InvalidInput(f"{kind} expects one value per row, not a vector")
@@ -111,7 +200,8 @@ def _most_probable(vector: Sequence[Scalar]) -> Class:
     place = max(range(len(numbers)), key=numbers.__getitem__)
     confidence = float(numbers[place])
     name = f"{PREFIX}{place}"
-    return Class(name, name, confidence if 0 <= confidence <= 1 else None)
+    probable = LEAST_FRACTION <= confidence <= MOST_FRACTION
+    return Class(name, name, confidence if probable else None)
 
 
 def _truncated(value: Scalar) -> Class:
@@ -126,7 +216,7 @@ def _printed(value: Scalar, *, flat: bool) -> Class:
         inner = f"'{value}'"
     else:
         number = _number(MetricKind.NUMERIC, value)
-        text = str(int(number) if number == int(number) else number)
+        text = number_text(number)
         inner = _in_an_array(value) if isinstance(value, float) else str(value)
     return Class(f"{PREFIX}{text}", f"{PREFIX}{value}" if flat else f"{PREFIX}[{inner}]")
 
@@ -158,6 +248,8 @@ def _number(kind: MetricKind, value: Scalar) -> int | float:
     Raises:
         InvalidInput: it isn't.
     """
+    if value is None:
+        raise InvalidInput(f"{kind} expects numbers, not null")
     if isinstance(value, str):
         raise InvalidInput(f"{kind} expects numbers, not the text {value[:40]!r}")
     if not -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE:

@@ -31,7 +31,8 @@ class Event:
     """One event, by its source and id, and what it brings.
 
     `half` makes it one of request and response; predictions then get their latency from the pair.
-    `lookup` counts its first truth once the prediction of it is known.
+    `lookup` counts its first truth once the prediction of it is known. `odd` tells of rows that it
+    had and that could not be read.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Event:
     feedback: Sequence[Feedback] = ()
     half: Half | None = None
     lookup: Lookup | None = None
+    odd: Sequence[str] = ()
 
     @property
     def key(self) -> UUID:

@@ -11,6 +11,7 @@ from app.errors import RowError
 from app.ingest.batch import BatchKey, Verdict, claim, first_problem, refuse_if_any, refuse_reused
 from app.ingest.fields import (
     BatchIndex,
+    Label,
     Name,
     RequiredName,
     Value,
@@ -38,7 +39,7 @@ class Feedback(
     namespace: Name = ""
     pipeline: Name = ""
     batch_index: BatchIndex = 0
-    label: RequiredName | None = None
+    label: Label | None = None
     value: Value | None = None
 
 

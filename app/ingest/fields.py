@@ -1,10 +1,14 @@
 """The types of incoming fields, and the bounds they keep. One definition of each."""
 
 import math
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any
 
-from msgspec import Meta
+from msgspec import DecodeError, Meta, ValidationError, convert
+from msgspec.json import Decoder
 
 MAX_NAME_LENGTH = 200
 MAX_BATCH_INDEX = 2**31 - 1
@@ -17,11 +21,140 @@ EARLIEST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]
 RequiredName = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
-Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339 with offset")]
 BatchIndex = Annotated[int, Meta(ge=0, le=MAX_BATCH_INDEX)]
-Fraction = Annotated[float, Meta(ge=0, le=1)]
+# Probabilities that were computed in 32 bits, or fewer, end a little outside [0, 1]: fastText's at
+# 1.00001, which is 1.0000100136 in its 32 bits. They count as 0 or 1: see `clamped`.
+ROUNDING = 1.1e-5
+LEAST_FRACTION, MOST_FRACTION = -ROUNDING, 1 + ROUNDING
+_FRACTION = "0 to 1; what a rounding error puts outside counts as 0 or 1"
+Fraction = Annotated[float, Meta(ge=LEAST_FRACTION, le=MOST_FRACTION, description=_FRACTION)]
 Seconds = Annotated[float, Meta(ge=0, le=MAX_MAGNITUDE)]
 Value = Annotated[float, Meta(ge=-MAX_MAGNITUDE, le=MAX_MAGNITUDE)]
+
+
+_TOO_LONG = f"must have at most {MAX_NAME_LENGTH} characters"
+_TOO_MANY_DIGITS = 10**MAX_NAME_LENGTH
+
+
+def label_text(label: Any) -> str:
+    """A label as it is stored: a text as it is, a number as `number_text` writes it.
+
+    Raises:
+        ValueError: it is neither, or can't be stored; the text says why.
+    """
+    text = label if isinstance(label, str) else number_text(label)
+    if not text:
+        raise ValueError("must not be empty")
+    if len(text) > MAX_NAME_LENGTH:
+        raise ValueError(_TOO_LONG)
+    return text
+
+
+def number_text(number: Any) -> str:
+    """A number as a label: equal numbers are one text, so `true`, 1 and 1.0 are all "1".
+
+    A whole number is written in all its digits, another one as its shortest decimal.
+
+    Raises:
+        ValueError: it is no number, not finite, or has more digits than a label may have.
+    """
+    if not isinstance(number, int | float):
+        raise ValueError("must be a text or a number")  # noqa: TRY004 - what msgspec expects
+    if isinstance(number, float) and not math.isfinite(number):
+        raise ValueError("must be a finite number")
+    if abs(number) >= _TOO_MANY_DIGITS:
+        raise ValueError(_TOO_LONG)
+    return str(int(number)) if number == int(number) else repr(float(number))
+
+
+def clamped(fraction: float | None) -> float | None:
+    """A fraction as it is stored: within [0, 1], from which rounding errors may have taken it."""
+    return None if fraction is None else min(max(0.0, fraction), 1.0)
+
+
+class _Read(type):
+    """Of types that JSON doesn't have: msgspec hands each value to `read_field`.
+
+    Then it asks whether what it got back is of the type. It is: `read` has made it.
+    """
+
+    read: Callable[[Any], object]
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return True
+
+
+def read_field(kind: Any, value: Any) -> object:
+    """The `dec_hook` for messages with fields of such types."""
+    return kind.read(value)
+
+
+class _Label(metaclass=_Read):
+    read = staticmethod(label_text)
+
+
+_LABEL_SCHEMA = {
+    "description": "A class. Numbers that are equal are one: true, 1 and 1.0 are stored as 1",
+    "anyOf": [
+        {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH},
+        {"type": "number"},
+        {"type": "boolean"},
+    ],
+}
+if TYPE_CHECKING:
+    Label = str  # what `read` makes of whatever comes
+else:
+    Label = Annotated[_Label, Meta(extra_json_schema=_LABEL_SCHEMA)]
+
+
+def instant(time: Any) -> datetime:
+    """A time as it is stored: in whole microseconds, what is finer being cut off.
+
+    Rounded, the last instants of an hour would lie in the next one.
+
+    Raises:
+        ValueError: it isn't RFC 3339 with an offset.
+    """
+    try:
+        if not isinstance(time, str):
+            return convert(time, _Aware)
+        if time[_SEVENTH_DIGIT].isdigit():
+            time = _FINER_THAN_MICROSECONDS.sub("", time, count=1)
+        return _AWARE.decode(f'"{time}"')
+    except ValidationError as error:
+        raise ValueError(str(error)) from None
+    except DecodeError:  # a quote in it
+        raise ValueError("Invalid RFC3339 encoded datetime") from None
+
+
+def instant_of_epoch(seconds: float) -> datetime:
+    """An instant given as seconds since 1970, cut to microseconds as its decimal says it.
+
+    Raises:
+        ValueError: not a time that exists.
+    """
+    try:
+        microseconds = math.floor(Decimal(repr(seconds)) * 10**6)
+        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds)
+    except (ArithmeticError, ValueError):
+        raise ValueError("is not a time") from None
+
+
+_Aware = Annotated[datetime, Meta(tz=True)]
+_AWARE = Decoder(_Aware)  # for texts: `convert` prepares anew each time, and each row has one
+_FINER_THAN_MICROSECONDS = re.compile(r"(?<=\.\d{6})\d+")
+_SEVENTH_DIGIT = slice(26, 27)  # of the fraction, in 2026-03-01T10:00:00.1234567Z
+
+
+class _Instant(metaclass=_Read):
+    read = staticmethod(instant)
+
+
+_INSTANT_SCHEMA = {"type": "string", "format": "date-time", "description": "RFC 3339 with offset"}
+if TYPE_CHECKING:
+    Instant = datetime
+else:
+    Instant = Annotated[_Instant, Meta(extra_json_schema=_INSTANT_SCHEMA)]
 
 
 def text_problem(*texts: str | None) -> str | None:

@@ -11,10 +11,12 @@ from app.ingest.fields import (
     BatchIndex,
     Fraction,
     Instant,
+    Label,
     Name,
     RequiredName,
     Seconds,
     Value,
+    clamped,
     number_problem,
     text_problem,
     time_problem,
@@ -29,7 +31,7 @@ NOTHING_DETECTED = ""
 class Detection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One object that a detector found."""
 
-    label: RequiredName
+    label: Label
     confidence: Fraction | None = None
 
 
@@ -50,7 +52,7 @@ class Prediction(
     version: Name = ""
     request_id: RequiredName | None = None
     batch_index: BatchIndex = 0
-    label: RequiredName | None = None
+    label: Label | None = None
     confidence: Fraction | None = None
     scores: dict[RequiredName, Fraction] | None = None
     value: Value | None = None
@@ -110,14 +112,16 @@ def check_size(rows: Iterable[Prediction], limit: int) -> None:
 def outputs_of(row: Prediction) -> Sequence[Output]:
     """The rows that one prediction is stored as."""
     if row.label is not None:
-        return (Output(label=row.label, confidence=row.confidence),)
+        return (Output(label=row.label, confidence=clamped(row.confidence)),)
     if row.scores:
         label = max(row.scores, key=row.scores.__getitem__)
-        return (Output(label=label, confidence=row.scores[label]),)
+        return (Output(label=label, confidence=clamped(row.scores[label])),)
     if row.value is not None:
         return (Output(value=row.value),)
     if row.detections:
-        return tuple(Output(label=d.label, confidence=d.confidence) for d in row.detections)
+        return tuple(
+            Output(label=d.label, confidence=clamped(d.confidence)) for d in row.detections
+        )
     if row.detections is not None:
         return (Output(label=NOTHING_DETECTED, confidence=0.0),)
     return FAILED

@@ -42,9 +42,16 @@ def refuse_known_clashes(registry: Registry, workspace_id: int, claims: Sequence
     Raises:
         InvalidRows: a row is of another kind than its model, or than an earlier row of it.
     """
+    refuse_if_any(known_clashes(registry, workspace_id, claims))
+
+
+def known_clashes(
+    registry: Registry, workspace_id: int, claims: Sequence[Claim]
+) -> Iterator[RowError]:
+    """Every row that is of another kind than its model, or than an earlier row of it."""
     kinds = _first_kinds(claims)
     known = registry.known_models(workspace_id, kinds)
-    _refuse_clashes(claims, kinds | {n: m.kind for n, m in known.items() if m.kind})
+    return _clashes(claims, kinds | {n: m.kind for n, m in known.items() if m.kind})
 
 
 def respect_kinds(

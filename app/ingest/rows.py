@@ -7,6 +7,7 @@ import msgspec
 
 from app.errors import InvalidInput, RowError, TooLarge
 from app.ingest.batch import refuse_if_any
+from app.ingest.fields import read_field
 from app.ingest.wording import UNREADABLE, in_words
 
 LINES_PER_ROW = 10  # empty lines are allowed, and a body of nothing else is none
@@ -61,7 +62,7 @@ def _decode_rows(
         raise InvalidInput("the batch is empty")
     if len(raw_rows) > max_rows:
         raise TooLarge(f"a batch may hold at most {max_rows} rows; this one has {len(raw_rows)}")
-    decoder = msgspec.json.Decoder(row_type)
+    decoder = msgspec.json.Decoder(row_type, dec_hook=read_field)
     try:
         return [decoder.decode(raw) for raw in raw_rows]
     except UNREADABLE:

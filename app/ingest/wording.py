@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from app.ingest.fields import LEAST_FRACTION, MOST_FRACTION
+
 # What msgspec raises: also for text that isn't UTF-8, and for a million brackets.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -30,6 +32,9 @@ _SENTENCES = [
     (r"Object contains unknown field `(?P<field>.*)`", "is not a known field"),
     (r"Expected `str` of length >= 1", "must not be empty"),
     (r"Expected `str` of length <= (?P<limit>\d+)", "must have at most {limit} characters"),
+    # whoever sends 1.5 wants to know the bound, not what is forgiven
+    (rf"Expected `float` >= {re.escape(repr(LEAST_FRACTION))}", "must be at least 0.0"),
+    (rf"Expected `float` <= {re.escape(repr(MOST_FRACTION))}", "must be at most 1.0"),
     (r"Expected `\w+` >= (?P<limit>\S+)", "must be at least {limit}"),
     (r"Expected `\w+` <= (?P<limit>\S+)", "must be at most {limit}"),
     (r"Expected `int(?: \| null)?`, got `float`", _WHOLE),

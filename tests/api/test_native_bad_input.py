@@ -112,7 +112,10 @@ BAD_ROWS = {
     # texts
     "a label of 10 MB": (f'"label": "{"a" * 10_000_000}"', "label", TOO_LONG),
     "an empty label": ('"label": ""', "label", EMPTY),
-    "a label that is a number": ('"label": 5', "label", "must be a text, not a whole number"),
+    "a label that is a list": ('"label": [5]', "label", "must be a text or a number"),
+    "a label of 201 digits": (f'"label": {"9" * 201}', "label", TOO_LONG),
+    "a label of 1e999": ('"label": 1e999', "label", BEYOND),
+    "a label of 1e300": ('"detections": [{"label": 1e300}]', "detections[0].label", TOO_LONG),
     "an empty requestId": ('"label": "a", "requestId": ""', "requestId", EMPTY),
     "NUL in label": (r'"label": "a\u0000"', "label", NUL),
     "NUL in a key of scores": (r'"scores": {"a": 0.5, "\u0000": 0.5}', "scores", NUL),
@@ -319,7 +322,7 @@ def test_lines_without_a_row_are_refused(client, stored, body):
         ('{"predictions": []}', "is not a known field"),
         (
             '{"model": "m", "label": ' + "[" * 9_999 + "]" * 9_999 + "}",
-            "must be a text, not a list",
+            "is nested too deeply",
         ),
         ("[]", "must be an object, not a list"),
     ],

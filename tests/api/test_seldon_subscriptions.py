@@ -155,9 +155,9 @@ BAD_BODIES = {
         categorical("a" * 201),
         f"{CATEGORIES}[0] must have at most 200 characters",
     ),
-    "a number as category": (
-        categorical("a", 1),
-        f"{CATEGORIES}[1] must be a text, not a whole number",
+    "a list as category": (
+        categorical("a", []),
+        f"{CATEGORIES}[1] must be a text or a number",
     ),
     "NUL in a category": (categorical("a\0"), NUL),
     "NUL in the name of an output": ({"featuresMetadata": [{"numeric": {"name": "\0"}}]}, NUL),

@@ -96,15 +96,6 @@ def test_a_batch_is_answered_with_a_batch(client):
     }
 
 
-def test_of_a_batch_with_a_bad_event_none_is_taken(client, stored):
-    answer = batch(client, event(), event({"truth": {}}, "2"))
-
-    assert answer.status_code == 400
-    assert answer.json["detail"] == "event 1 of the batch: truth.data is required"
-    assert counted(client) == {}
-    assert set(stored().values()) == {0}
-
-
 def test_an_empty_batch_says_nothing(client):
     assert batch(client).status_code == 204
 

@@ -1,0 +1,117 @@
+"""What can be stored of a post that its sender never repeats, and what is wrong with the rest.
+
+A batch of the native API is stored whole or not at all: its client mends it and sends it again.
+Roboflow's servers and brokers of events don't, and there one odd row must not cost its neighbours.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import chain, islice
+from typing import TypeVar
+
+import msgspec
+
+from app.errors import InvalidRows, RowError
+from app.ingest import feedback, inferences
+from app.ingest.batch import Verdict
+from app.ingest.event_intake import EventIntake
+from app.ingest.events import Event
+from app.ingest.fields import read_field
+from app.ingest.inferences import Prediction
+from app.ingest.models import Claim, known_clashes
+from app.ingest.predictions import ingest_predictions
+from app.ingest.wording import UNREADABLE, Complaint, in_words
+from app.store.database import Database
+
+Item = TypeVar("Item", bound=msgspec.Struct)
+Row = TypeVar("Row")
+Stored = tuple[Verdict, list[RowError]]
+# Each time another writer may have settled the kind of one more model since it was looked up.
+ATTEMPTS = 4
+
+
+def read_item(text: msgspec.Raw, kind: type[Item]) -> Item | Complaint:
+    """One part of a message, or what is wrong with it."""
+    try:
+        return msgspec.json.decode(text, type=kind, dec_hook=read_field)
+    except UNREADABLE as error:
+        return in_words(error)
+
+
+def ingest_what_can_be(
+    database: Database, workspace_id: int, predictions: Sequence[Prediction]
+) -> Stored:
+    """Store the predictions that can be stored, and say what is wrong with the others."""
+
+    def attempt() -> Stored:
+        odd = odd_predictions(database, workspace_id, predictions)
+        kept = _without(odd, predictions)
+        return ingest_predictions(database, workspace_id, kept) if kept else Verdict(0, 0), odd
+
+    return _patiently(attempt)
+
+
+def take_what_can_be(
+    intake: EventIntake, database: Database, workspace_id: int, events: Sequence[Event]
+) -> Stored:
+    """Take the events that can be taken, and say what is wrong with the others."""
+
+    def attempt() -> Stored:
+        odd = odd_events(database, workspace_id, events)
+        return intake.take(workspace_id, _without(odd, events)), odd
+
+    return _patiently(attempt)
+
+
+def _patiently(attempt: Callable[[], Stored]) -> Stored:
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return attempt()
+        except InvalidRows:  # what was settled since is known now
+            pass
+    return attempt()
+
+
+def _without(odd: Sequence[RowError], rows: Sequence[Row]) -> list[Row]:
+    indices = {error.index for error in odd}
+    return [row for index, row in enumerate(rows) if index not in indices]
+
+
+def odd_predictions(
+    database: Database, workspace_id: int, predictions: Sequence[Prediction]
+) -> list[RowError]:
+    """What is wrong with those that can't be stored, one error for each."""
+    claims = [(index, [inferences.claim_of(row)]) for index, row in enumerate(predictions)]
+    errors = map(inferences.check, range(len(predictions)), predictions)
+    return _odd([error for error in errors if error], claims, database, workspace_id)
+
+
+def odd_events(database: Database, workspace_id: int, events: Sequence[Event]) -> list[RowError]:
+    """What is wrong with events that bring what can't be stored, one error for each."""
+    errors: list[RowError] = []
+    claims = []
+    for index, event in enumerate(events):
+        made, told = event.predictions, event.feedback
+        problems = chain(
+            (inferences.check(index, row) for row in made),
+            (feedback.check(index, row) for row in told),
+        )
+        errors += islice(filter(None, problems), 1)
+        claimed = [*map(inferences.claim_of, made), *map(feedback.claim_of, told)]
+        claims.append((index, claimed))
+    return _odd(errors, claims, database, workspace_id)
+
+
+def _odd(
+    errors: Sequence[RowError],
+    claims: Sequence[tuple[int, Sequence[Claim]]],
+    database: Database,
+    workspace_id: int,
+) -> list[RowError]:
+    """The errors, and one for each of the others that is of another kind than its model."""
+    odd = {error.index: error for error in errors}
+    owned = [(index, claim) for index, made in claims if index not in odd for claim in made]
+    flat = [claim for _, claim in owned]
+    for clash in known_clashes(database.registry, workspace_id, flat):
+        index = owned[clash.index][0]
+        odd.setdefault(index, RowError(index, clash.field, clash.reason))
+    return [odd[index] for index in sorted(odd)]
