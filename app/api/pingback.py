@@ -70,6 +70,12 @@ class InferenceResult(msgspec.Struct):
     confidence: float | None = None
     inference_id: str | None = None
 
+    def size(self) -> int:
+        """How many objects or classes were found; an image without any counts as one."""
+        responses = (self.inference and self.inference.response) or []
+        images = responses if isinstance(responses, list) else [responses]
+        return sum(max(1, len(image.predictions or ())) for image in images)
+
 
 class InferenceReport(msgspec.Struct):
     """A post of either sender."""

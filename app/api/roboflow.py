@@ -3,6 +3,8 @@
 Wire contract: the `inference` server's pingback and Workflows block, and the Model Monitoring API.
 """
 
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -12,12 +14,19 @@ from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError, fields
 from werkzeug.exceptions import HTTPException
 
-from app.api.access import database, needs, require_workspace, settings, workspace_of_key
-from app.api.body import read_message
+from app.api.access import (
+    database,
+    needs,
+    presented_key,
+    require_workspace,
+    settings,
+    workspace_of_key,
+)
+from app.api.body import JSON, Incoming, as_long_message, media_type, read_body
 from app.api.numbers import Number
 from app.api.observe import count_rows
 from app.api.parameters import Text
-from app.api.pingback import InferenceReport, predictions_of
+from app.api.pingback import InferenceReport, InferenceResult, predictions_of
 from app.api.problems import ErrorForm, Problem, use_error_form_where
 from app.api.reference import takes_body
 from app.auth.keys import Role
@@ -36,6 +45,8 @@ QUESTION = r"/\?(?:.*&)?api_key=.*"
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 PERIOD = timedelta(hours=24)
 Message = TypeVar("Message", InferenceReport, "InferenceMetadata")
+HEAD_BYTES = 64 * 1024  # of what anybody may send
+_API_KEY = re.compile(rb'"api_key"\s*:\s*"([!-~]+?)"')
 
 
 # --- errors -------------------------------------------------------------------------------
@@ -114,7 +125,7 @@ def post_inference_stats() -> dict[str, Any]:
 
     The key may stand in the body. An inference is known by its id: reports may overlap.
     """
-    return _store(*_opened(InferenceReport))
+    return _store(*_opened(_read_report))
 
 
 @blp.route("/<string:workspace>/inference-stats", methods=["POST"])
@@ -122,26 +133,52 @@ def post_inference_stats() -> dict[str, Any]:
 @blp.response(200, StoredSchema)
 def post_workspace_inference_stats(workspace: str) -> dict[str, Any]:
     """Store what an inference server or a Workflow reports"""
-    report, workspace_id = _opened(InferenceReport)
+    report, workspace_id = _opened(_read_report)
     require_workspace(workspace, workspace_id)
     return _store(report, workspace_id)
 
 
-def _opened(kind: type[Message]) -> tuple[Message, int]:
+def _opened(read: Callable[[bytes], Message]) -> tuple[Message, int]:
     """The body, and the workspace that its key or that of the request opens.
+
+    Nothing large is read for a stranger: without a key outside the body, one must stand in its
+    first HEAD_BYTES, or be found in a body that is no longer.
 
     Raises:
         Unauthenticated: no valid key; also where the body can't be read, for a stranger is told
             nothing else.
-        and what read_message raises.
+        and what `read_message` raises.
     """
+    if presented_key() or not settings().auth:
+        workspace_id = workspace_of_key(None, Role.INGEST)
+        media_type(JSON)
+        return read(read_body(settings().max_body_bytes)), workspace_id
+    known = None
     try:
-        message = read_message(kind)
+        media_type(JSON)
+        body = Incoming(settings().max_body_bytes)
+        head = body.up_to(HEAD_BYTES + 1)
+        if len(head) > HEAD_BYTES:
+            known = _key_within(head)
+            workspace_of_key(known, Role.INGEST)
+        message = read(body.whole())
         key = message.key()
     except (TruthlineError, HTTPException):
-        workspace_of_key(None, Role.INGEST)
+        workspace_of_key(known, Role.INGEST)
         raise
     return message, workspace_of_key(key, Role.INGEST)
+
+
+def _key_within(head: bytes) -> str | None:
+    """The first key in the beginning of a post: that of the server, or of a request."""
+    match = _API_KEY.search(head)
+    return match[1].decode() if match else None
+
+
+def _read_report(body: bytes) -> InferenceReport:
+    return as_long_message(
+        body, InferenceReport, "inference_results", InferenceResult, InferenceResult.size
+    )
 
 
 def _store(report: InferenceReport, workspace_id: int) -> dict[str, Any]:
@@ -174,6 +211,12 @@ class InferenceMetadata(msgspec.Struct):
         return self.api_key
 
 
+def _read_metadata(body: bytes) -> InferenceMetadata:
+    return as_long_message(
+        body, InferenceMetadata, "data", FieldOfInferences, lambda one: len(one.inference_ids)
+    )
+
+
 class StatusSchema(Schema):
     """That it is kept."""
 
@@ -188,7 +231,7 @@ def post_inference_metadata(workspace: str) -> dict[str, str]:
 
     It may come before them. A later value of a field replaces the earlier one.
     """
-    message, workspace_id = _opened(InferenceMetadata)
+    message, workspace_id = _opened(_read_metadata)
     require_workspace(workspace, workspace_id)
     values = {
         (one.field_name, id_): one.field_value for one in message.data for id_ in one.inference_ids

@@ -58,20 +58,20 @@ def _intake() -> EventIntake:
 
 def _translated(events: Sequence[BaseCloudEvent]) -> list[Event]:
     """What the events bring that say anything here."""
-    found = []
+    found, rows = [], 0
     for place, event in enumerate(events):
         try:
             found.append(translate(event, _servers()))
         except InvalidInput as error:
             where = f"event {place} of the batch: " if len(events) > 1 else ""
             raise InvalidInput(f"{where}{error}") from None
+        rows += len(found[-1].predictions) + len(found[-1].feedback) if found[-1] else 0
+        if rows > (limit := settings().max_batch_rows):  # before there are many more
+            raise TooLarge(f"a request may bring at most {limit} rows; this one has more")
     return [event for event in found if event]
 
 
 def _ingest(workspace_id: int, events: Sequence[Event]) -> None:
-    rows = sum(len(event.predictions) + len(event.feedback) for event in events)
-    if rows > (limit := settings().max_batch_rows):
-        raise TooLarge(f"a request may bring at most {limit} rows; this one has {rows}")
     try:
         count_events(_intake().take(workspace_id, events))
     except InvalidRows as error:
