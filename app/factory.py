@@ -20,6 +20,7 @@ from app.api import (
     seldon,
     seldon_v1,
     steps,
+    whole,
 )
 from app.api.metrics_servers import read_metrics_servers
 from app.auth.issuer import Issuer
@@ -80,6 +81,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions["issuer"] = Issuer(settings) if settings.oidc_issuer else None
     app.extensions["event_intake"] = EventIntake(app.extensions["database"])
     app.extensions["metrics_servers"] = read_metrics_servers(settings.metrics_servers)
+    whole.install(app)
     observe.install(app)
     problems.install(app)
     app.register_blueprint(routes.blp)
