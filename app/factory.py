@@ -6,6 +6,7 @@ from flask import Flask
 from app.api import (
     craft,
     h2o,
+    hosts,
     inferences,
     ingest,
     metrics,
@@ -83,6 +84,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions["metrics_servers"] = read_metrics_servers(settings.metrics_servers)
     whole.install(app)
     observe.install(app)
+    hosts.install(app, settings)
     problems.install(app)
     app.register_blueprint(routes.blp)
     api = Api(app)
