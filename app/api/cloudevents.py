@@ -138,7 +138,7 @@ def _structured(text: bytes) -> BaseCloudEvent:
         if len(rest) > MAX_ATTRIBUTES:
             raise TooLarge(f"attributes of an event may have at most {MAX_ATTRIBUTES} bytes")
         attributes = decode(rest, dict[str, Any])
-        data, packed_text = _data_and_packed(data, packed, attributes)
+        content, packed_text = _data_and_packed(_as_bytes(data), _as_bytes(packed), attributes)
     except UNREADABLE as error:
         field, reason = in_words(error)
         raise InvalidInput(f"the event{field and ': '}{field} {reason}") from None
@@ -146,22 +146,26 @@ def _structured(text: bytes) -> BaseCloudEvent:
 
     def read() -> BaseCloudEvent:
         event = _FORMAT.read(None, rest)
-        content = data if packed_text is None else base64.b64decode(packed_text)
-        return type(event)(event.get_attributes(), content)
+        unpacked = content if packed_text is None else base64.b64decode(packed_text)
+        return type(event)(event.get_attributes(), unpacked)
 
     return _checked(read, timed="time" in attributes)
 
 
+def _as_bytes(value: msgspec.Raw | None) -> bytes:
+    return NULL if value is None else bytes(value)
+
+
 def _data_and_packed(
-    data: bytes | None, packed: bytes | None, attributes: Mapping[str, Any]
+    data: bytes, packed: bytes, attributes: Mapping[str, Any]
 ) -> tuple[bytes, str | None]:
     """The data of an event in JSON, or as a text in base64: version 0.3 has an attribute for it.
 
     Raises:
         one of UNREADABLE: what should be packed is no text.
     """
-    if data is None or data == NULL:
-        return NULL, None if packed is None or packed == NULL else decode(packed, str)
+    if data == NULL:
+        return NULL, None if packed == NULL else decode(packed, str)
     old = attributes.get("specversion") == "0.3"
     if old and str(attributes.get("datacontentencoding")).lower() == "base64":
         return NULL, decode(data, str)

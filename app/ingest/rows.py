@@ -11,6 +11,7 @@ import msgspec
 from app.errors import InvalidInput, RowError, TooLarge
 from app.ingest.batch import refuse_if_any
 from app.ingest.strict_json import (
+    LIGHT_BYTES,
     apart,
     check_weight,
     count_outside_texts,
@@ -25,6 +26,7 @@ OBJECTS_PER_ROW = 3  # itself, its scores, and as many detections in all as rows
 Row = TypeVar("Row", bound=msgspec.Struct)
 # What is wrong with the row at an index of its batch, or None.
 Check = Callable[[int, Row], RowError | None]
+Slim = Callable[[Row], Row]  # a row without what isn't stored of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,18 @@ class _Batch(Generic[Row]):
     check: Check[Row]
     body: bytes
     texts: Callable[[], Iterable[bytes]]  # from the first, each time
+    slim: Slim[Row] | None
     members: int = 0  # of the body, outside its rows
     check_outside: Callable[[], None] = lambda: None  # whether one of those is given twice
 
 
 def read_json(
-    body: bytes, member: str, row_type: type[Row], check: Check[Row], max_rows: int
+    body: bytes,
+    member: str,
+    row_type: type[Row],
+    check: Check[Row],
+    max_rows: int,
+    slim: Slim[Row] | None = None,
 ) -> list[Row]:
     """Rows of `{"<member>": [...]}`, all of them of `row_type`.
 
@@ -60,13 +68,20 @@ def read_json(
             check,
             body,
             texts=lambda: map(bytes, raw_rows),
+            slim=slim,
             members=1,
             check_outside=lambda: _refuse_repeated_outside(body, member),
         )
     )
 
 
-def read_ndjson(body: bytes, row_type: type[Row], check: Check[Row], max_rows: int) -> list[Row]:
+def read_ndjson(
+    body: bytes,
+    row_type: type[Row],
+    check: Check[Row],
+    max_rows: int,
+    slim: Slim[Row] | None = None,
+) -> list[Row]:
     """Rows of newline-delimited JSON; empty lines don't count. `check` as in `read_json`.
 
     Raises:
@@ -82,7 +97,7 @@ def read_ndjson(body: bytes, row_type: type[Row], check: Check[Row], max_rows: i
     if (number := sum(1 for _ in lines())) > max_rows:
         raise TooLarge(f"{_rule(max_rows)}; this one has {number}")
     _check_objects(body, max_rows)
-    return _read(_Batch(row_type, check, body, texts=lines))
+    return _read(_Batch(row_type, check, body, texts=lines, slim=slim))
 
 
 def _rule(max_rows: int) -> str:
@@ -134,21 +149,27 @@ def _refuse_repeated_outside(body: bytes, member: str) -> None:
 def _read(batch: _Batch[Row]) -> list[Row]:
     decoder = msgspec.json.Decoder(batch.row_type)
     try:
-        rows = [decoder.decode(text) for text in _light(batch)]
+        rows = list(map(batch.slim or _as_it_is, map(decoder.decode, _light(batch))))
     except UNREADABLE:
         refuse_if_any(_problems(batch, decoder))
         raise  # not reached: at least that row has a problem
     if not rows:
         raise InvalidInput("the batch is empty")
-    if not evidently_distinct(batch.texts(), batch.body, batch.members):
+    flat = batch.body.count(b"{") == len(rows) + batch.members
+    if not evidently_distinct(batch.texts(), batch.body, members=batch.members, flat=flat):
         batch.check_outside()
         refuse_if_any(_problems(batch, decoder))
     return rows
 
 
+def _as_it_is(row: Row) -> Row:
+    return row
+
+
 def _light(batch: _Batch[Row]) -> Iterator[bytes]:
     for text in batch.texts():
-        check_weight(text)
+        if len(text) > LIGHT_BYTES:
+            check_weight(text)
         yield text
 
 

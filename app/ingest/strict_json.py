@@ -118,7 +118,7 @@ def _refuse_beyond(limit: int, number: int, rule: str) -> None:
 # --- a member apart from the rest -----------------------------------------------------------
 
 
-def apart(text: bytes, name: str, instead: bytes) -> tuple[bytes | None, bytes]:
+def apart(text: bytes, name: str, instead: bytes) -> tuple[msgspec.Raw | None, bytes]:
     """A member of an object, not yet read, and the object with `instead` in its place.
 
     Where it can't be cut out it is None, and the object as it was: it isn't there, is given twice,
@@ -127,10 +127,12 @@ def apart(text: bytes, name: str, instead: bytes) -> tuple[bytes | None, bytes]:
     Raises:
         one of UNREADABLE: the text is no object.
     """
-    value = bytes(msgspec.json.decode(text, type=_outline(name)).value)
-    for key in re.finditer(rb'"%b"\s*+:\s*+' % name.encode(), text) if value else ():
-        if text.startswith(value, key.end()):
-            return value, text[: key.end()] + instead + text[key.end() + len(value) :]
+    value: msgspec.Raw = msgspec.json.decode(text, type=_outline(name)).value
+    length = len(memoryview(value))
+    for key in re.finditer(rb'"%b"\s*+:\s*+' % name.encode(), text) if length else ():
+        start, end = key.end(), key.end() + length
+        if text.find(memoryview(value), start, end) == start:
+            return value, text[:start] + instead + text[end:]
     return None, text
 
 
@@ -154,14 +156,18 @@ def refuse_repeated(text: bytes) -> None:
         _look_for_repeated(text)
 
 
-def evidently_distinct(texts: Iterable[bytes], body: bytes, members: int = 0) -> bool:
+def evidently_distinct(
+    texts: Iterable[bytes], body: bytes, *, members: int = 0, flat: bool = False
+) -> bool:
     """Whether all members in these texts are counted among the colons of their body, and no more.
 
-    `members` are those of the body outside the texts. Where it isn't evident, which is rare, it has
-    to be looked for: a text may hold what looks like the end of a member's name.
+    `members` are those of the body outside the texts; `flat` texts are objects that hold no other.
+    Where it isn't evident, which is rare, it has to be looked for: a text may hold what looks like
+    the end of a member's name.
     """
     try:
-        return _colons(body) == members + sum(_members(_anything(text)) for text in texts)
+        count = len if flat else _members
+        return _colons(body) == members + sum(map(count, map(_anything, texts)))
     except UNREADABLE:  # a number beyond all bounds in a member that isn't looked at
         return False
 
