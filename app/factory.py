@@ -7,6 +7,7 @@ from app.api import (
     craft,
     h2o,
     headers,
+    hosts,
     inferences,
     ingest,
     metrics,
@@ -21,6 +22,7 @@ from app.api import (
     seldon,
     seldon_v1,
     steps,
+    whole,
 )
 from app.api.metrics_servers import read_metrics_servers
 from app.auth.issuer import Issuer
@@ -82,7 +84,9 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions["event_intake"] = EventIntake(app.extensions["database"])
     app.extensions["metrics_servers"] = read_metrics_servers(settings.metrics_servers)
     headers.install(app)
+    whole.install(app)
     observe.install(app)
+    hosts.install(app, settings)
     problems.install(app)
     app.register_blueprint(routes.blp)
     api = Api(app)

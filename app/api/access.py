@@ -65,7 +65,7 @@ def workspace_of_key(key: str | None, role: Role | None) -> int:
         Unauthenticated: no key, or one that isn't known.
         Forbidden: the key has another role.
     """
-    access = _access(_presented_key() or key)
+    access = _access(presented_key() or key)
     if role:
         access.require(role)
     g.workspace_id = access.workspace_id
@@ -81,7 +81,7 @@ def workspace_of_events(role: Role) -> int:
         Unavailable: the operator named a workspace that isn't there.
     """
     name = settings().events_workspace
-    if not name or _presented_key():
+    if not name or presented_key():
         return workspace_for(role)
     with database().reading() as conn:
         found = find_workspace(conn, name)
@@ -113,8 +113,8 @@ def _access(credential: str | None) -> Access:
     return access_of(database(), current_app.extensions["issuer"], credential)
 
 
-def _presented_key() -> str | None:
-    """The key as `Authorization: Bearer`, as `X-API-Key`, or as `api_key` in the query."""
+def presented_key() -> str | None:
+    """The key outside the body: `Authorization: Bearer`, `X-API-Key`, or `api_key` in the query."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()

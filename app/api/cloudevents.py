@@ -4,6 +4,7 @@ The `cloudevents` library reads and writes them; it knows no batches, and makes 
 forgot, so that is asked for here.
 """
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -16,17 +17,19 @@ from flask import Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app.api.access import settings
-from app.api.body import read_body
+from app.api.body import JSON, read_body
 from app.errors import InvalidInput, TooLarge
 from app.ingest.fields import text_problem
+from app.ingest.strict_json import apart, decode, elements
 from app.ingest.wording import UNREADABLE, in_words
 
-JSON = "application/json"
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch+json"
 PREFIX = "ce-"
+NULL = b"null"
 REQUIRED = ("specversion", "id", "source", "type")
 VERSIONS = ("1.0", "0.3")
+MAX_ATTRIBUTES = 64 * 1024  # bytes, of an event in JSON without its data
 # Attributes of an event itself; all others are extensions.
 CONTEXT = {*REQUIRED, "time", "subject", "datacontenttype", "dataschema"}
 CONTEXT |= {"datacontentencoding", "schemaurl"}
@@ -84,9 +87,7 @@ def data_of(event: BaseCloudEvent, kind: type[Data]) -> Data:
         raise UnsupportedMediaType(f"The data must be {JSON}.")
     data: Any = event.get_data()
     try:
-        if isinstance(data, bytes):
-            return msgspec.json.decode(data, type=kind)
-        return msgspec.convert(data, type=kind)
+        return decode(data, kind)
     except UNREADABLE as error:
         field, reason = in_words(error)
         raise InvalidInput(f"{field or 'the data'} {reason}") from None
@@ -131,21 +132,55 @@ def _binary(headers: Mapping[str, str]) -> BaseCloudEvent:
 
 
 def _structured(text: bytes) -> BaseCloudEvent:
+    """An event in JSON; its data stays as it came, whatever it is."""
     try:
-        attributes = msgspec.json.decode(text, type=dict[str, Any])
+        data, rest = apart(text, "data", NULL)
+        packed, rest = apart(rest, "data_base64", NULL)
+        if len(rest) > MAX_ATTRIBUTES:
+            raise TooLarge(f"attributes of an event may have at most {MAX_ATTRIBUTES} bytes")
+        attributes = decode(rest, dict[str, Any])
+        content, packed_text = _data_and_packed(_as_bytes(data), _as_bytes(packed), attributes)
     except UNREADABLE as error:
-        raise InvalidInput(f"the event {in_words(error).reason}") from None
+        field, reason = in_words(error)
+        raise InvalidInput(f"the event{field and ': '}{field} {reason}") from None
     _require(attributes)
-    return _checked(lambda: _FORMAT.read(None, text), timed="time" in attributes)
+
+    def read() -> BaseCloudEvent:
+        event = _FORMAT.read(None, rest)
+        unpacked = content if packed_text is None else base64.b64decode(packed_text)
+        return type(event)(event.get_attributes(), unpacked)
+
+    return _checked(read, timed="time" in attributes)
+
+
+def _as_bytes(value: msgspec.Raw | None) -> bytes:
+    return NULL if value is None else bytes(value)
+
+
+def _data_and_packed(
+    data: bytes, packed: bytes, attributes: Mapping[str, Any]
+) -> tuple[bytes, str | None]:
+    """The data of an event in JSON, or as a text in base64: version 0.3 has an attribute for it.
+
+    Raises:
+        one of UNREADABLE: what should be packed is no text.
+    """
+    if data == NULL:
+        return NULL, None if packed == NULL else decode(packed, str)
+    old = attributes.get("specversion") == "0.3"
+    if old and str(attributes.get("datacontentencoding")).lower() == "base64":
+        return NULL, decode(data, str)
+    return data, None
 
 
 def _batch(body: bytes) -> Sequence[BaseCloudEvent | InvalidInput]:
+    limit = settings().max_batch_rows
+    rule = f"a batch may hold at most {limit} events"
     try:
-        texts = msgspec.json.decode(body, type=list[msgspec.Raw])
+        texts = elements(body, limit, body=body, rule=rule)
     except UNREADABLE as error:
-        raise InvalidInput(f"the batch {in_words(error).reason}") from None
-    if len(texts) > (limit := settings().max_batch_rows):
-        raise TooLarge(f"a batch may hold at most {limit} events")
+        field, reason = in_words(error)
+        raise InvalidInput(f"the batch{field and ': '}{field} {reason}") from None
     return [_or_why_not(_structured, bytes(text)) for text in texts]
 
 

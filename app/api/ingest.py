@@ -9,21 +9,22 @@ from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
 from app.api.access import database, needs, settings
-from app.api.body import media_type, read_body
+from app.api.body import JSON, media_type, read_body
 from app.api.idempotency import IDEMPOTENCY_KEY, batch_key
 from app.api.observe import count_rows
 from app.api.reference import Reference, View, takes_body
 from app.auth.keys import Role
 from app.ingest import feedback, inferences
-from app.ingest.batch import Verdict
+from app.ingest.batch import BatchKey, Verdict
 from app.ingest.feedback import Feedback
 from app.ingest.inferences import Prediction
 from app.ingest.predictions import ingest_predictions
-from app.ingest.rows import Check, read_json, read_ndjson
+from app.ingest.rows import Check, Slim, read_json, read_ndjson
 
 blp = Blueprint("ingest", __name__, url_prefix="/api/v1", description="Predictions and truths in")
 
 Row = TypeVar("Row", bound=msgspec.Struct)
+NDJSON = "application/x-ndjson"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,16 @@ class Intake(Generic[Row]):
     check: Check[Row]
     store: Callable[..., Verdict]
     check_size: Callable[[Sequence[Row], int], None] = lambda _rows, _limit: None
+    slim: Slim[Row] | None = None
 
 
 PREDICTIONS = Intake(
-    "predictions", Prediction, inferences.check, ingest_predictions, inferences.check_size
+    "predictions",
+    Prediction,
+    inferences.check,
+    ingest_predictions,
+    inferences.check_size,
+    inferences.slim,
 )
 FEEDBACK = Intake("feedback", Feedback, feedback.check, feedback.ingest_feedback)
 
@@ -61,7 +68,7 @@ def _takes(intake: Intake[Any]) -> Callable[[View], View]:
             "additionalProperties": False,
             "properties": {intake.member: {"type": "array", "minItems": 1, "items": row}},
         }
-        return {"application/json": batch, "application/x-ndjson": row}
+        return {JSON: batch, NDJSON: row}
 
     return takes_body(blp, intake.row_type, content, parameters=[IDEMPOTENCY_KEY])
 
@@ -94,15 +101,21 @@ def post_feedback(workspace_id: int) -> Verdict:
 
 
 def _ingest(intake: Intake[Row], workspace_id: int) -> Verdict:
-    kind = media_type("application/json", "application/x-ndjson")
-    body = read_body(settings().max_body_bytes)
-    key = batch_key(intake.member, lambda: body)
-    limit = settings().max_batch_rows
-    if kind == "application/json":
-        rows = read_json(body, intake.member, intake.row_type, intake.check, limit)
-    else:
-        rows = read_ndjson(body, intake.row_type, intake.check, limit)
-    intake.check_size(rows, limit)
+    rows, key = _rows(intake)
     verdict = intake.store(database(), workspace_id, rows, batch=key)
     count_rows(intake.member, verdict)
     return verdict
+
+
+def _rows(intake: Intake[Row]) -> tuple[list[Row], BatchKey | None]:
+    """The rows of a batch, and its key; its body is gone when they are stored."""
+    kind = media_type(JSON, NDJSON)
+    body = read_body(settings().max_body_bytes)
+    key = batch_key(intake.member, lambda: body)
+    limit = settings().max_batch_rows
+    if kind == JSON:
+        rows = read_json(body, intake.member, intake.row_type, intake.check, limit, intake.slim)
+    else:
+        rows = read_ndjson(body, intake.row_type, intake.check, limit, intake.slim)
+    intake.check_size(rows, limit)
+    return rows, key

@@ -12,13 +12,12 @@ from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
 from app.api.access import database, settings
-from app.api.body import media_type
+from app.api.body import FORM, read_form
 from app.api.problems import ErrorForm, Problem, use_error_form
 from app.auth import keys, refresh, tokens
 from app.errors import InvalidInput, UnsupportedGrant
 
 PREFIX = "/auth/realms"
-FORM = "application/x-www-form-urlencoded"
 GRANT = "refresh_token"
 UNSTORED = {"Cache-Control": "no-store"}
 MAX_BYTES = 64 * 1024  # of what anybody may send
@@ -93,9 +92,10 @@ class TokensSchema(Schema):
 @blp.response(200, TokensSchema)
 def post_token(realm: str) -> tuple[dict[str, Any], dict[str, str]]:  # noqa: ARG001 - any realm
     """Exchange an API key or a refresh token for an access token and the next refresh token"""
-    if _parameter("grant_type") != GRANT:
+    form = read_form(MAX_BYTES)
+    if _parameter(form, "grant_type") != GRANT:
         raise UnsupportedGrant(f"grant_type must be {GRANT}")
-    pair = _exchange(_parameter("refresh_token"))
+    pair = _exchange(_parameter(form, "refresh_token"))
     given = {
         "access_token": pair.access_token,
         "expires_in": settings().access_token_seconds,
@@ -120,7 +120,7 @@ def _exchange(presented: str) -> refresh.TokenPair:
 @blp.response(200)
 def post_revoke(realm: str) -> Response:  # noqa: ARG001 - any realm
     """End a refresh token and all that were given for it (RFC 7009)"""
-    token = _parameter("token")
+    token = _parameter(read_form(MAX_BYTES), "token")
     if token.startswith(keys.PREFIX):
         raise InvalidInput("an API key is revoked by 'truthline keys revoke'")
     refresh.revoke(database(), token)
@@ -150,17 +150,15 @@ def get_configuration(realm: str) -> Response:
     )
 
 
-def _parameter(name: str) -> str:
+def _parameter(form: dict[str, list[str]], name: str) -> str:
     """A parameter of the form.
 
     Raises:
-        UnsupportedMediaType: the body is no form.
-        RequestEntityTooLarge: it is larger than any token.
-        InvalidInput: the parameter isn't there.
+        InvalidInput: the parameter isn't there, or is there twice.
     """
-    media_type(FORM)
-    request.max_content_length = MAX_BYTES
-    value = request.form.get(name)
-    if not value:
+    values = form.get(name, [])
+    if len(values) > 1:
+        raise InvalidInput(f"form parameter given twice: {name}")
+    if not values or not values[0]:
         raise InvalidInput(f"missing form parameter: {name}")
-    return value
+    return values[0]

@@ -76,13 +76,19 @@ class InferenceResult(msgspec.Struct):
     confidence: float | None = None
     inference_id: str | None = None
 
+    def size(self) -> int:
+        """How many objects or classes were found; an image without any counts as one."""
+        responses = (self.inference and self.inference.response) or []
+        images = responses if isinstance(responses, list) else [responses]
+        return sum(max(1, len(image.predictions or ())) for image in images)
+
 
 _RESULT = {"$ref": f"#/components/schemas/{InferenceResult.__name__}"}
 UnreadResult = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_RESULT)]
 
 
 class InferenceReport(msgspec.Struct, dict=True):
-    """A post of either sender."""
+    """A post of either sender; in place of a result that can't be read stands why."""
 
     inference_results: list[UnreadResult]
     api_key: str | None = None
@@ -92,7 +98,7 @@ class InferenceReport(msgspec.Struct, dict=True):
 
     @cached_property
     def results(self) -> Sequence[InferenceResult | Complaint]:
-        """The results, each read by itself; in place of one that can't be read, why."""
+        """The results, each read by itself; whoever has read them already puts them here."""
         return [read_item(text, InferenceResult) for text in self.inference_results]
 
     def key(self) -> str | None:

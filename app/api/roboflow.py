@@ -3,7 +3,10 @@
 Wire contract: the `inference` server's pingback and Workflows block, and the Model Monitoring API.
 """
 
+import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -12,9 +15,16 @@ from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError, fields
 from werkzeug.exceptions import HTTPException
 
-from app.api.access import database, needs, require_workspace, settings, workspace_of_key
+from app.api.access import (
+    database,
+    needs,
+    presented_key,
+    require_workspace,
+    settings,
+    workspace_of_key,
+)
 from app.api.basis import ExactSchema, vendor_members
-from app.api.body import read_message
+from app.api.body import JSON, Incoming, as_long_message, media_type, read_body
 from app.api.numbers import Number
 from app.api.observe import count_rows, tell_refused
 from app.api.parameters import Text
@@ -55,6 +65,8 @@ TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 PERIOD = timedelta(hours=24)
 MAX_ROWS = 10_000  # of an answer, which has no pages
 Message = TypeVar("Message", InferenceReport, "InferenceMetadata")
+HEAD_BYTES = 64 * 1024  # of what anybody may send
+_API_KEY = re.compile(rb'"api_key"\s*:\s*"([!-~]+?)"')
 
 
 # --- errors -------------------------------------------------------------------------------
@@ -140,7 +152,7 @@ def post_inference_stats() -> dict[str, Any]:
     The key may stand in the body. An inference is known by its id: reports may overlap. A result
     that can't be stored costs no other.
     """
-    return _store(*_opened(InferenceReport))
+    return _store(*_opened(_read_report))
 
 
 @blp.route("/<string:workspace>/inference-stats", methods=["POST"])
@@ -148,26 +160,54 @@ def post_inference_stats() -> dict[str, Any]:
 @blp.response(200, StoredSchema)
 def post_workspace_inference_stats(workspace: str) -> dict[str, Any]:
     """Store what an inference server or a Workflow reports"""
-    report, workspace_id = _opened(InferenceReport)
+    report, workspace_id = _opened(_read_report)
     require_workspace(workspace, workspace_id)
     return _store(report, workspace_id)
 
 
-def _opened(kind: type[Message]) -> tuple[Message, int]:
+def _opened(read: Callable[[bytes], Message]) -> tuple[Message, int]:
     """The body, and the workspace that its key or that of the request opens.
+
+    Nothing large is read for a stranger: without a key outside the body, one must stand in its
+    first HEAD_BYTES, or be found in a body that is no longer.
 
     Raises:
         Unauthenticated: no valid key; also where the body can't be read, for a stranger is told
             nothing else.
-        and what read_message raises.
+        and what `read_message` raises.
     """
+    if presented_key() or not settings().auth:
+        workspace_id = workspace_of_key(None, Role.INGEST)
+        media_type(JSON)
+        return read(read_body(settings().max_body_bytes)), workspace_id
+    known = None
     try:
-        message = read_message(kind)
+        media_type(JSON)
+        body = Incoming(settings().max_body_bytes)
+        head = body.up_to(HEAD_BYTES + 1)
+        if len(head) > HEAD_BYTES:
+            known = _key_within(head)
+            workspace_of_key(known, Role.INGEST)
+        message = read(body.whole())
         key = message.key()
     except (TruthlineError, HTTPException):
-        workspace_of_key(None, Role.INGEST)
+        workspace_of_key(known, Role.INGEST)
         raise
     return message, workspace_of_key(key, Role.INGEST)
+
+
+def _key_within(head: bytes) -> str | None:
+    """The first key in the beginning of a post: that of the server, or of a request."""
+    match = _API_KEY.search(head)
+    return match[1].decode() if match else None
+
+
+def _read_report(body: bytes) -> InferenceReport:
+    report, results = as_long_message(
+        body, InferenceReport, "inference_results", InferenceResult, InferenceResult.size
+    )
+    report.results = results
+    return report
 
 
 def _store(report: InferenceReport, workspace_id: int) -> dict[str, Any]:
@@ -176,14 +216,12 @@ def _store(report: InferenceReport, workspace_id: int) -> dict[str, Any]:
     Raises:
         InvalidRows: that is nothing.
     """
-    if len(report.inference_results) > (limit := settings().max_batch_rows):
-        raise TooLarge(f"a post may hold at most {limit} results")
     reading = predictions_of(report)
-    check_size(reading.predictions, limit)
+    check_size(reading.predictions, settings().max_batch_rows)
     verdict, odd_predictions = ingest_what_can_be(database(), workspace_id, reading.predictions)
     odd = reading.all_odd(odd_predictions)
     count_rows("predictions", verdict)
-    tell_refused("predictions", odd, of=len(report.inference_results))
+    tell_refused("predictions", odd, of=len(report.results))
     if odd and not verdict.accepted + verdict.duplicates:
         raise InvalidRows(odd[:MAX_ROW_ERRORS])
     return {
@@ -207,15 +245,28 @@ _FIELD = {"$ref": f"#/components/schemas/{FieldOfInferences.__name__}"}
 UnreadField = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_FIELD)]
 
 
-class InferenceMetadata(msgspec.Struct):
-    """Fields of inferences; the key may stand here."""
+class InferenceMetadata(msgspec.Struct, dict=True):
+    """Fields of inferences; the key may stand here. In place of a field that can't be read: why."""
 
     data: list[UnreadField]
     api_key: str | None = None
 
+    @cached_property
+    def fields(self) -> Sequence[FieldOfInferences | Complaint]:
+        """The fields, each read by itself; whoever has read them already puts them here."""
+        return [read_item(text, FieldOfInferences) for text in self.data]
+
     def key(self) -> str | None:
         """The API key in the body."""
         return self.api_key
+
+
+def _read_metadata(body: bytes) -> InferenceMetadata:
+    metadata, fields_ = as_long_message(
+        body, InferenceMetadata, "data", FieldOfInferences, lambda one: len(one.inference_ids)
+    )
+    metadata.fields = fields_
+    return metadata
 
 
 class StatusSchema(Schema):
@@ -234,12 +285,12 @@ def post_inference_metadata(workspace: str) -> dict[str, Any]:
     It may come before them. A later value of a field replaces the earlier one. A field that can't
     be stored costs no other.
     """
-    message, workspace_id = _opened(InferenceMetadata)
+    message, workspace_id = _opened(_read_metadata)
     require_workspace(workspace, workspace_id)
     values, odd = _values_of(message)
     if len(values) > (limit := settings().max_batch_rows):
         raise TooLarge(f"a post may hold at most {limit} values")
-    tell_refused("metadata", odd, of=len(message.data))
+    tell_refused("metadata", odd, of=len(message.fields))
     if odd and not values:
         raise InvalidRows(odd[:MAX_ROW_ERRORS])
     ingest_metadata(database(), workspace_id, values)
@@ -250,16 +301,18 @@ def _values_of(message: InferenceMetadata) -> tuple[dict[tuple[str, str], str], 
     """Values by field and inference, and what is wrong with fields that can't be stored."""
     values: dict[tuple[str, str], str] = {}
     odd = []
-    for place, text in enumerate(message.data):
-        one = read_item(text, FieldOfInferences)
-        if isinstance(one, FieldOfInferences):
-            problem = text_problem(one.field_name, one.field_value, *one.inference_ids)
-            one = Complaint("", problem) if problem else one
+    for place, found in enumerate(message.fields):
+        one = found if isinstance(found, Complaint) else _unstorable(found) or found
         if isinstance(one, Complaint):
             odd.append(RowError(place, f"data[{place}].{one.field}".rstrip("."), one.reason))
         else:
             values |= {(one.field_name, id_): one.field_value for id_ in one.inference_ids}
     return values, odd
+
+
+def _unstorable(one: FieldOfInferences) -> Complaint | None:
+    problem = text_problem(one.field_name, one.field_value, *one.inference_ids)
+    return Complaint("", problem) if problem else None
 
 
 # --- out ----------------------------------------------------------------------------------

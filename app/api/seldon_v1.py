@@ -4,7 +4,7 @@ Wire contract: seldon-core 1.18, components/alibi-detect-server, and what the ex
 sends. Unlike there, nothing is lost at a restart, and an event that comes twice counts once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from cloudevents.core.base import BaseCloudEvent
@@ -94,7 +94,6 @@ def _take(
     """
     translated, odd = _translated(events)
     brought = {at: event for at, (_, event) in translated.items() if event}
-    _check_size(brought.values())
     odd += _stored(workspace_id, brought)
     for error in odd:
         translated.pop(error.index, None)
@@ -110,9 +109,13 @@ def _take(
 def _translated(
     events: Sequence[BaseCloudEvent | InvalidInput],
 ) -> tuple[dict[int, Taken], list[RowError]]:
-    """Events with what they bring, by their places, and what is wrong with the others."""
+    """Events with what they bring, by their places, and what is wrong with the others.
+
+    Raises:
+        TooLarge: they bring more rows than a request may, which is seen before there are many more.
+    """
     found: dict[int, Taken] = {}
-    odd = []
+    odd, rows = [], 0
     for place, event in enumerate(events):
         try:
             if isinstance(event, InvalidInput):
@@ -125,19 +128,21 @@ def _translated(
             if len(events) == 1:
                 raise
             odd.append(RowError(place, "", str(error.description).rstrip(".")))
+        rows += _rows_of(found.get(place))
+        if rows > (limit := settings().max_batch_rows):
+            raise TooLarge(f"a request may bring at most {limit} rows; this one has more")
     return found, odd
+
+
+def _rows_of(taken: Taken | None) -> int:
+    event = taken[1] if taken else None
+    return len(event.predictions) + len(event.feedback) if event else 0
 
 
 def _within(size: int, error: RowError) -> RowError:
     """The error, with the place of its event where that is one of several."""
     where = f"event {error.index} of the batch:" if size > 1 else ""
     return RowError(error.index, where, f"{error.field} {error.reason}".strip())
-
-
-def _check_size(events: Iterable[Event]) -> None:
-    rows = sum(len(event.predictions) + len(event.feedback) for event in events)
-    if rows > (limit := settings().max_batch_rows):
-        raise TooLarge(f"a request may bring at most {limit} rows; this one has {rows}")
 
 
 def _stored(workspace_id: int, events: Mapping[int, Event]) -> list[RowError]:

@@ -109,6 +109,14 @@ def check_size(rows: Iterable[Prediction], limit: int) -> None:
         raise TooLarge(f"a batch may hold at most {limit} rows; with its detections it has {size}")
 
 
+def slim(row: Prediction) -> Prediction:
+    """A prediction without the scores that are not stored: a batch may hold a million."""
+    if not row.scores or text_problem(*row.scores):
+        return row
+    label = max(row.scores, key=row.scores.__getitem__)
+    return msgspec.structs.replace(row, scores={label: row.scores[label]})
+
+
 def outputs_of(row: Prediction) -> Sequence[Output]:
     """The rows that one prediction is stored as."""
     if row.label is not None:

@@ -1,23 +1,55 @@
 """Rows as they arrive: JSON or NDJSON, read whole and strictly."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from app.errors import InvalidInput, RowError, TooLarge
 from app.ingest.batch import refuse_if_any
 from app.ingest.fields import read_field
+from app.ingest.strict_json import (
+    LIGHT_BYTES,
+    apart,
+    check_weight,
+    count_outside_texts,
+    elements,
+    evidently_distinct,
+    refuse_repeated,
+)
 from app.ingest.wording import UNREADABLE, in_words
 
 LINES_PER_ROW = 10  # empty lines are allowed, and a body of nothing else is none
+OBJECTS_PER_ROW = 3  # itself, its scores, and as many detections in all as rows
 Row = TypeVar("Row", bound=msgspec.Struct)
 # What is wrong with the row at an index of its batch, or None.
 Check = Callable[[int, Row], RowError | None]
+Slim = Callable[[Row], Row]  # a row without what isn't stored of it
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch(Generic[Row]):
+    """Rows not yet read, in the body that holds them."""
+
+    row_type: type[Row]
+    check: Check[Row]
+    body: bytes
+    texts: Callable[[], Iterable[bytes]]  # from the first, each time
+    slim: Slim[Row] | None
+    members: int = 0  # of the body, outside its rows
+    check_outside: Callable[[], None] = lambda: None  # whether one of those is given twice
 
 
 def read_json(
-    body: bytes, member: str, row_type: type[Row], check: Check[Row], max_rows: int
+    body: bytes,
+    member: str,
+    row_type: type[Row],
+    check: Check[Row],
+    max_rows: int,
+    slim: Slim[Row] | None = None,
 ) -> list[Row]:
     """Rows of `{"<member>": [...]}`, all of them of `row_type`.
 
@@ -27,56 +59,127 @@ def read_json(
     Raises:
         InvalidInput: the body isn't JSON of this form.
         TooLarge: more than `max_rows` rows.
-        InvalidRows: some rows are not of `row_type`.
+        InvalidRows: some rows are not of `row_type`, or have a member twice.
     """
-    try:
-        envelope = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except UNREADABLE as error:
-        raise InvalidInput(f"the body {in_words(error).reason}") from None
-    if set(envelope) != {member}:
-        raise InvalidInput(f'the body must be {{"{member}": [...]}} and have no other member')
-    try:
-        raw_rows = msgspec.json.decode(envelope[member], type=list[msgspec.Raw])
-    except UNREADABLE as error:
-        raise InvalidInput(f'"{member}" {in_words(error).reason}') from None
-    return _decode_rows(raw_rows, row_type, check, max_rows)
+    _check_objects(body, max_rows)
+    raw_rows = _elements_of(body, member, max_rows)
+    return _read(
+        _Batch(
+            row_type,
+            check,
+            body,
+            texts=lambda: map(bytes, raw_rows),
+            slim=slim,
+            members=1,
+            check_outside=lambda: _refuse_repeated_outside(body, member),
+        )
+    )
 
 
-def read_ndjson(body: bytes, row_type: type[Row], check: Check[Row], max_rows: int) -> list[Row]:
+def read_ndjson(
+    body: bytes,
+    row_type: type[Row],
+    check: Check[Row],
+    max_rows: int,
+    slim: Slim[Row] | None = None,
+) -> list[Row]:
     """Rows of newline-delimited JSON; empty lines don't count. `check` as in `read_json`.
 
     Raises:
         TooLarge: more than `max_rows` rows.
-        InvalidRows: some rows are not of `row_type`.
+        InvalidRows: some rows are not of `row_type`, or have a member twice.
     """
-    if body.count(b"\n") > LINES_PER_ROW * max_rows:  # before there is a list of them
-        raise TooLarge(f"a batch may hold at most {max_rows} rows; this one has far more lines")
-    lines = [line for line in body.split(b"\n") if line.strip()]
-    return _decode_rows(lines, row_type, check, max_rows)
+
+    def lines() -> Iterator[bytes]:
+        return (text for line in BytesIO(body) if (text := line.strip()))
+
+    if body.count(b"\n") > LINES_PER_ROW * max_rows:  # before they are looked at one by one
+        raise TooLarge(f"{_rule(max_rows)}; this one has far more lines")
+    if (number := sum(1 for _ in lines())) > max_rows:
+        raise TooLarge(f"{_rule(max_rows)}; this one has {number}")
+    _check_objects(body, max_rows)
+    return _read(_Batch(row_type, check, body, texts=lines, slim=slim))
 
 
-def _decode_rows(
-    raw_rows: Sequence[msgspec.Raw | bytes], row_type: type[Row], check: Check[Row], max_rows: int
-) -> list[Row]:
-    if not raw_rows:
-        raise InvalidInput("the batch is empty")
-    if len(raw_rows) > max_rows:
-        raise TooLarge(f"a batch may hold at most {max_rows} rows; this one has {len(raw_rows)}")
-    decoder = msgspec.json.Decoder(row_type, dec_hook=read_field)
+def _rule(max_rows: int) -> str:
+    return f"a batch may hold at most {max_rows} rows"
+
+
+def _check_objects(body: bytes, max_rows: int) -> None:
+    """Refuse far too many rows or detections before any is made.
+
+    Raises:
+        TooLarge: more objects than so many rows can have.
+    """
+    limit = OBJECTS_PER_ROW * max_rows + 1
+    if count_outside_texts(body, b"{", limit) > limit:
+        raise TooLarge(f"{_rule(max_rows)}; this one has far more objects")
+
+
+def _elements_of(body: bytes, member: str, max_rows: int) -> list[msgspec.Raw]:
     try:
-        return [decoder.decode(raw) for raw in raw_rows]
+        envelope: Any = msgspec.json.decode(body, type=_envelope(member))
+    except UNREADABLE as error:
+        field, reason = in_words(error)
+        if field:
+            reason = f'must be {{"{member}": [...]}} and have no other member'
+        raise InvalidInput(f"the body {reason}") from None
+    try:
+        return elements(envelope.rows, max_rows, body=body, rule=_rule(max_rows))
+    except UNREADABLE as error:
+        field, reason = in_words(error)
+        raise InvalidInput(f'"{member}"{field} {reason}') from None
+
+
+@cache
+def _envelope(member: str) -> type[msgspec.Struct]:
+    """An object with one member, which is kept unread as `rows`."""
+    return msgspec.defstruct(
+        "Envelope", [("rows", msgspec.Raw)], rename={"rows": member}, forbid_unknown_fields=True
+    )
+
+
+def _refuse_repeated_outside(body: bytes, member: str) -> None:
+    try:
+        refuse_repeated(apart(body, member, b"0")[1])
+    except UNREADABLE as error:
+        field, reason = in_words(error)
+        raise InvalidInput(f"{field or 'the body'} {reason}") from None
+
+
+def _read(batch: _Batch[Row]) -> list[Row]:
+    decoder = msgspec.json.Decoder(batch.row_type, dec_hook=read_field)
+    try:
+        rows = list(map(batch.slim or _as_it_is, map(decoder.decode, _light(batch))))
     except UNREADABLE:
-        refuse_if_any(_problems(raw_rows, decoder, check))
+        refuse_if_any(_problems(batch, decoder))
         raise  # not reached: at least that row has a problem
+    if not rows:
+        raise InvalidInput("the batch is empty")
+    flat = batch.body.count(b"{") == len(rows) + batch.members
+    if not evidently_distinct(batch.texts(), batch.body, members=batch.members, flat=flat):
+        batch.check_outside()
+        refuse_if_any(_problems(batch, decoder))
+    return rows
 
 
-def _problems(
-    raw_rows: Sequence[msgspec.Raw | bytes], decoder: msgspec.json.Decoder[Row], check: Check[Row]
-) -> Iterator[RowError | None]:
-    for index, raw in enumerate(raw_rows):
+def _as_it_is(row: Row) -> Row:
+    return row
+
+
+def _light(batch: _Batch[Row]) -> Iterator[bytes]:
+    for text in batch.texts():
+        if len(text) > LIGHT_BYTES:
+            check_weight(text)
+        yield text
+
+
+def _problems(batch: _Batch[Row], decoder: msgspec.json.Decoder[Row]) -> Iterator[RowError | None]:
+    for index, text in enumerate(_light(batch)):
         try:
-            row = decoder.decode(raw)
+            row = decoder.decode(text)
+            refuse_repeated(text)
         except UNREADABLE as error:
             yield RowError(index, *in_words(error))
         else:
-            yield check(index, row)
+            yield batch.check(index, row)

@@ -15,10 +15,10 @@ from app.ingest import feedback, inferences
 from app.ingest.batch import Verdict
 from app.ingest.event_intake import EventIntake
 from app.ingest.events import Event
-from app.ingest.fields import read_field
 from app.ingest.inferences import Prediction
 from app.ingest.models import Claim, known_clashes
 from app.ingest.predictions import ingest_predictions
+from app.ingest.strict_json import decode
 from app.ingest.wording import UNREADABLE, Complaint, in_words
 from app.store.database import Database
 
@@ -30,9 +30,13 @@ ATTEMPTS = 4
 
 
 def read_item(text: msgspec.Raw, kind: type[Item]) -> Item | Complaint:
-    """One part of a message, or what is wrong with it."""
+    """One part of a message, or what is wrong with it.
+
+    Raises:
+        TooLarge: it has too many values for its size.
+    """
     try:
-        return msgspec.json.decode(text, type=kind, dec_hook=read_field)
+        return decode(bytes(text), kind)
     except UNREADABLE as error:
         return in_words(error)
 

@@ -30,6 +30,7 @@ _WHOLE = "must be a whole number, written without a point or exponent"
 _SENTENCES = [
     (r"Object missing required field `(?P<field>.*)`", "is required"),
     (r"Object contains unknown field `(?P<field>.*)`", "is not a known field"),
+    (r"Object has member `(?P<field>.*)` twice", "is given twice"),
     (r"Expected `str` of length >= 1", "must not be empty"),
     (r"Expected `str` of length <= (?P<limit>\d+)", "must have at most {limit} characters"),
     # whoever sends 1.5 wants to know the bound, not what is forgiven

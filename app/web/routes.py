@@ -38,6 +38,8 @@ POLICY = (
     " img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors 'none'"
 )
+MAX_FORM_BYTES = 64 * 1024  # of what anybody may send
+MAX_UPDATE_BYTES = 1024 * 1024
 # Where Dash's callbacks find the workspace that a request acts for.
 WORKSPACE = "truthline.workspace"
 _making = threading.Lock()
@@ -54,10 +56,14 @@ def _dash() -> Any:
     return extensions["web"]
 
 
-def _handed_over(path: str, workspace_id: int | None = None) -> Response:
+def _handed_over(path: str, workspace_id: int | None = None, body: bytes = b"") -> Response:
     """What Dash answers at a path of its own."""
-    environ = request.environ | {"PATH_INFO": path, WORKSPACE: workspace_id}
-    environ["wsgi.input"] = BytesIO(request.get_data())  # it may have been read
+    environ = request.environ | {
+        "PATH_INFO": path,
+        WORKSPACE: workspace_id,
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": BytesIO(body),
+    }
     return Response.from_app(_dash().server, environ, buffered=True)
 
 
@@ -96,6 +102,7 @@ def login() -> Response:
 def log_in() -> Response:
     """Begin a session, and go on to where somebody wanted to go."""
     check_origin()
+    request.max_content_length = MAX_FORM_BYTES
     target = local_path(request.form.get("next", "/"))
     try:
         token = sessions.begin(database(), request.form.get("key", "").strip())
@@ -137,8 +144,10 @@ def update() -> Response:
 
     check_origin()
     session = current()
-    check_update(request.get_data(), _dash().callback_map)
-    return _kept(_handed_over(request.path, session.access.workspace_id), session)
+    request.max_content_length = MAX_UPDATE_BYTES
+    body = request.get_data(cache=False)  # here, where an error gets our form
+    check_update(body, _dash().callback_map)
+    return _kept(_handed_over(request.path, session.access.workspace_id, body), session)
 
 
 @blp.get("/web/_dash-component-suites/<string:package>/<path:file>")

@@ -337,13 +337,6 @@ def test_a_bad_line_refuses_the_batch_and_is_named(client, stored, line, reason)
     assert stored() == NOTHING
 
 
-def test_a_member_given_twice_is_read_as_its_last(client, outputs):
-    body = '{"predictions": 1, "predictions": [{"model": "m", "label": "a", "label": "b"}]}'
-
-    assert verdict(send(client, body)) == (1, 0, 0)
-    assert [label for label, *_ in outputs()] == ["b"]
-
-
 # --- many rows ------------------------------------------------------------------------------
 
 

@@ -1,11 +1,13 @@
 """What senders report: every shape they have, known again, and nothing half stored."""
 
+import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 
 import pytest
 
+from app.api.roboflow import HEAD_BYTES
 from tests.api.given import NOTHING, keyed_client
 from tests.api.roboflow_given import accepted, ask, inference, post, report, stats
 
@@ -46,6 +48,38 @@ def test_requests_with_several_keys_are_refused(stranger, workspace, neighbour_k
 
     assert post(stranger, *both).status_code == 401
     assert stored() == NOTHING
+
+
+def sent(client, said, *, packed=False, **query):
+    """Post a report as it stands, its members in their order."""
+    body = json.dumps(said).encode()
+    return client.post(
+        "/inference-stats",
+        data=gzip.compress(body) if packed else body,
+        content_type="application/json",
+        headers={"Content-Encoding": "gzip"} if packed else {},
+        query_string=query,
+    )
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_nothing_large_is_read_before_a_key_is_found(stranger, workspace, stored, packed):
+    large = report(*(inference("cards/4", CARD, id_=f"i{n}") for n in range(500)))
+    assert len(json.dumps(large)) > 2 * HEAD_BYTES
+    keyless = {name: value for name, value in large.items() if name != "api_key"}
+    key = workspace.ingest_key
+
+    for late in (keyless, keyless | {"api_key": key}, {"api_key": "tl_unknown"} | keyless):
+        assert sent(stranger, late, packed=packed).status_code == 401
+    read_only = {"api_key": workspace.read_key} | keyless
+    assert sent(stranger, read_only, packed=packed).status_code == 403
+    assert stored() == NOTHING
+
+    assert accepted(sent(stranger, {"api_key": key} | keyless, packed=packed)) == (500, 0)
+    assert accepted(sent(stranger, keyless, packed=packed, api_key=key)) == (0, 500)
+    for one in large["inference_results"]:
+        one["inference"]["request"]["api_key"] = key
+    assert accepted(sent(stranger, large, packed=packed)) == (0, 500)
 
 
 def test_the_key_names_its_workspace(client, stranger, workspace):

@@ -212,7 +212,9 @@ BAD_MEMBERS = {
 def refuse(client, stored, body):
     """Send a body that is refused without a trace; returns the message."""
     before = stored()
-    message = refused(client.post(f"{SELDON}/pipeline/model/feedback", data=body))
+    message = refused(
+        client.post(f"{SELDON}/pipeline/model/feedback", data=body, content_type="application/json")
+    )
     assert stored() == before
     return message
 

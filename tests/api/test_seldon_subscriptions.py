@@ -179,7 +179,9 @@ BAD_BODIES = {
 
 def refused(client, body):
     """The message of a body that is refused."""
-    answer = client.post(f"{SELDON}/pipeline/model/subscribe", data=body)
+    answer = client.post(
+        f"{SELDON}/pipeline/model/subscribe", data=body, content_type="application/json"
+    )
     assert answer.status_code == 400, answer.text
     assert answer.content_type == "application/json"
     assert (answer.json["code"], answer.json["details"]) == (3, [])
