@@ -21,6 +21,7 @@ from gunicorn.glogging import Logger
 
 from app.cli.connection import data_option, located
 from app.cli.housekeeping import keep_house
+from app.cli.patience import PatientWorker
 from app.config import Settings
 
 GRACE_SECONDS = 30
@@ -128,7 +129,8 @@ class Server(BaseApplication):
     def load_config(self) -> None:
         """Take the options."""
         fixed = {
-            "worker_class": "gthread",
+            "worker_class": PatientWorker,
+            "sendfile": False,  # answers leave when clients take them, not when a thread does
             "graceful_timeout": GRACE_SECONDS,
             "timeout": 2 * GRACE_SECONDS,
             "logger_class": _QuietLogger,
