@@ -30,6 +30,8 @@ class Settings:
     body_timeout_s: float = 30.0
     answer_timeout_s: float = 60.0
     max_waiting_bytes: int = 256 * MEBIBYTE
+    max_questions: int = 0  # 0: all threads but two, where that is known
+    max_buckets_at_once: int = 20_000
     auth: bool = True
     access_token_seconds: int = 3_600
     public_url: str = ""  # empty: as the request says

@@ -20,6 +20,7 @@ from app.api import (
     seldon,
     seldon_v1,
     steps,
+    turns,
 )
 from app.api.metrics_servers import read_metrics_servers
 from app.auth.issuer import Issuer
@@ -82,6 +83,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions["metrics_servers"] = read_metrics_servers(settings.metrics_servers)
     observe.install(app)
     problems.install(app)
+    turns.install(app, settings)
     app.register_blueprint(routes.blp)
     api = Api(app)
     for field, type_and_format in FIELD_TYPES.items():

@@ -6,7 +6,19 @@ from flask import Response, jsonify
 
 from app.api.problems import ErrorForm, Problem
 
-GRPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 409: 6, 413: 8, 415: 3, 500: 13, 503: 14}
+GRPC_CODES = {
+    400: 3,
+    401: 16,
+    403: 7,
+    404: 5,
+    405: 12,
+    409: 6,
+    413: 8,
+    415: 3,
+    429: 8,
+    500: 13,
+    503: 14,
+}
 
 
 def grpc_gateway_error(problem: Problem) -> Response:

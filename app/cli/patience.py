@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # Each has a thread of its own, whatever keeps the others busy; /readyz may wait for the database.
 PROBES = ("/livez", "/readyz")
 # A head that is longer is refused by whoever reads it.
-LONGEST_HEAD = 64 * 1024
+LONGEST_HEAD = 128 * 1024
 # What a body may take of the room even if none is left.
 SMALL = 64 * 1024
 LINGER_SECONDS = 2.0

@@ -25,6 +25,8 @@ from app.cli.patience import PatientWorker
 from app.config import Settings
 
 GRACE_SECONDS = 30
+# What one workspace's questions leave to others, and to ingest.
+THREADS_LEFT = 2
 
 
 @click.command()
@@ -53,6 +55,8 @@ def serve(
         raise click.UsageError(
             f"without authentication the API is served on a loopback address only, not on {host}"
         )
+    if not settings.max_questions:
+        settings = replace(settings, max_questions=max(1, threads - THREADS_LEFT))
     check_port_is_free(host, port)
     with located(settings, data) as settings, _shared_metrics(workers):
         options = {"bind": address(host, port), "workers": workers, "threads": threads}

@@ -1,8 +1,8 @@
 """Who waits for what is asked of the database, and how long a database may say nothing."""
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Self, TypeVar
 
@@ -20,7 +20,19 @@ GRACE_SECONDS = 1.0
 # The database gives up statements by itself; it is silent for longer only if it hangs.
 SILENCE_SECONDS = 5.0
 _LOOK_EVERY = 0.1
+# Less patience than a connection has; None: what it has.
+_patience: ContextVar[float | None] = ContextVar("patience", default=None)
 _CANCEL_SECONDS = 5.0
+
+
+@contextmanager
+def waiting_at_most(seconds: float) -> Iterator[None]:
+    """Let the database be silent for so long only, for what is asked in this thread meanwhile."""
+    before = _patience.set(seconds)
+    try:
+        yield
+    finally:
+        _patience.reset(before)
 
 
 class WatchedConnection(psycopg.Connection[TupleRow]):
@@ -74,7 +86,8 @@ class WatchedConnection(psycopg.Connection[TupleRow]):
             return result
 
     def _check_silence(self, waited: float) -> None:
-        if self.longest_s and waited > self.longest_s:
+        longest = _patience.get() or self.longest_s
+        if longest and waited > longest:
             self.close()
             raise psycopg.OperationalError(f"the database has said nothing for {waited:.0f} s")
 
