@@ -144,7 +144,8 @@ class Database:
             try:
                 yield conn
             finally:
-                conn.exec_driver_sql("RESET statement_timeout")
+                if not conn.invalidated:  # or the error that it was broken by would be lost
+                    conn.exec_driver_sql("RESET statement_timeout")
 
     def dispose(self) -> None:
         """Close all connections."""
