@@ -3,7 +3,7 @@
 gthread gives a thread to whoever has sent a byte, for as long as the rest takes. Here the main
 thread, which waits for connections anyway, also waits for heads and bodies and for answers to be
 taken, each until a deadline; a thread gets a request when all of it is here.
-docs/decisions/0007-slow-clients.md compares it with other servers.
+docs/decisions/0008-slow-clients.md compares it with other servers.
 """
 
 import errno
@@ -75,7 +75,7 @@ class Waiting:
         self.moved = 0
         self.head = bytearray()
         self.framing: Framing | None = None
-        self.paused = False
+        self.watched = False  # by the poller; a body for which there is no room is not
 
     def move(self, number: int) -> None:
         """Bytes came or went: the deadline follows, as long as they are not too few."""
@@ -154,19 +154,23 @@ class PatientWorker(ThreadWorker):
     def _expect(self, conn: Client, arrived: bytes = b"") -> None:
         """Wait for a request, of which some may be here."""
         patience = self.settings.head_timeout_s
-        waiting = self._wait(conn, "head", patience, EVENT_READ, self._read)
+        waiting = Waiting("head", time.monotonic() + patience, patience)
+        self.waiting[conn] = waiting
         if arrived:
             self._take_head(conn, waiting, arrived)
         else:
             self._read(conn, conn.sock)
+        if self.waiting.get(conn) is waiting:  # most requests come whole
+            self._watch(conn, waiting, EVENT_READ, self._read)
 
     def _read(self, conn: Client, _wire: Any) -> None:
         waiting, wire = self.waiting.get(conn), conn.sock
         if waiting is None:  # closed in this same turn, to make room
             return
         if waiting.kind == "body" and not self._has_room(conn):
-            self.poller.unregister(wire)
-            waiting.paused = True
+            if waiting.watched:
+                self.poller.unregister(wire)
+            waiting.watched = False
             return
         try:
             data = wire.sock.recv(RECEIVED_AT_ONCE)
@@ -349,15 +353,20 @@ class PatientWorker(ThreadWorker):
         patience: float,
         event: int,
         react: Callable[[Client, Any], None],
-    ) -> Waiting:
+    ) -> None:
         waiting = Waiting(kind, time.monotonic() + patience, patience)
         self.waiting[conn] = waiting
+        self._watch(conn, waiting, event, react)
+
+    def _watch(
+        self, conn: Client, waiting: Waiting, event: int, react: Callable[[Client, Any], None]
+    ) -> None:
         self.poller.register(conn.sock, event, partial(react, conn))
-        return waiting
+        waiting.watched = True
 
     def _stop_waiting(self, conn: Client) -> None:
         waiting = self.waiting.pop(conn, None)
-        if waiting and not waiting.paused:
+        if waiting and waiting.watched:
             self.poller.unregister(conn.sock)
 
     def murder_pending(self) -> None:
@@ -371,9 +380,8 @@ class PatientWorker(ThreadWorker):
                 waiting.until = min(waiting.until, waiting.began + LINGER_SECONDS)
             if waiting.until <= now:
                 self._cut(conn, waiting)
-            elif waiting.paused and self._has_room(conn):
-                waiting.paused = False
-                self.poller.register(conn.sock, EVENT_READ, partial(self._read, conn))
+            elif not waiting.watched and self._has_room(conn):
+                self._watch(conn, waiting, EVENT_READ, self._read)
 
     def _cut(self, conn: Client, waiting: Waiting) -> None:
         if waiting.kind != "close":
