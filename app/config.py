@@ -26,6 +26,12 @@ class Settings:
     statement_timeout_ms: int = 30_000
     max_batch_rows: int = 100_000
     max_body_bytes: int = 32 * MEBIBYTE
+    head_timeout_s: float = 10.0
+    body_timeout_s: float = 30.0
+    answer_timeout_s: float = 60.0
+    max_waiting_bytes: int = 256 * MEBIBYTE
+    max_questions: int = 0  # 0: all threads but two, where that is known
+    max_buckets_at_once: int = 20_000
     auth: bool = True
     access_token_seconds: int = 3_600
     public_url: str = ""  # empty: as the request says
@@ -50,6 +56,9 @@ class Settings:
             ValueError: the text names the variable.
         """
         self._check_retention()
+        for name in ("head_timeout_s", "body_timeout_s", "answer_timeout_s"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{PREFIX}{name.upper()} must be more than 0")
         shortest, longest = ACCESS_TOKEN_SECONDS
         if not shortest <= self.access_token_seconds <= longest:
             raise ValueError(f"TRUTHLINE_ACCESS_TOKEN_SECONDS must be {shortest} to {longest}")

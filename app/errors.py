@@ -21,6 +21,8 @@ TruthlineError
 ├── DuplicateSubscription
 ├── WrongKind               a classification question to a regression model, or the reverse
 ├── ReplyFailed             the reply to an event could not be delivered
+├── Busy                    the workspace has too many or too costly questions under way
+├── AskerGone               the client left before its answer came
 └── Unavailable             the database, or an issuer of tokens, can't answer now
 """
 
@@ -139,3 +141,11 @@ class ReplyFailed(TruthlineError):
 
 class Unavailable(TruthlineError):
     """The service can't answer right now."""
+
+
+class Busy(TruthlineError):
+    """The workspace has as many questions under way as it may have."""
+
+
+class AskerGone(TruthlineError):
+    """The client left before its answer came."""

@@ -22,6 +22,7 @@ from app.api import (
     seldon,
     seldon_v1,
     steps,
+    turns,
     whole,
 )
 from app.api.metrics_servers import read_metrics_servers
@@ -88,6 +89,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     observe.install(app)
     hosts.install(app, settings)
     problems.install(app)
+    turns.install(app, settings)
     app.register_blueprint(routes.blp)
     api = Api(app)
     for field, type_and_format in FIELD_TYPES.items():

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from flask import current_app, g, request
 
+from app.api.turns import take_turn
 from app.auth.credentials import access_of
 from app.auth.keys import WRONG_KEY, Access, Role
 from app.auth.workspaces import default_workspace, find_workspace
@@ -64,11 +65,14 @@ def workspace_of_key(key: str | None, role: Role | None) -> int:
     Raises:
         Unauthenticated: no key, or one that isn't known.
         Forbidden: the key has another role.
+        Busy: it asks while the workspace has as many questions under way as it may have.
     """
     access = _access(presented_key() or key)
     if role:
         access.require(role)
     g.workspace_id = access.workspace_id
+    if role is Role.READ:
+        take_turn(access.workspace_id)
     return access.workspace_id
 
 

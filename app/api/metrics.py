@@ -13,6 +13,7 @@ from app.api.access import database, needs
 from app.api.basis import RestsOnSchema, basis_members
 from app.api.numbers import UtcTime
 from app.api.parameters import Instant, NotADuration, StrictArgs, Text, parse_go_duration
+from app.api.turns import charge
 from app.auth.keys import Role
 from app.errors import InvalidWindow
 from app.query.basis import Basis, Counted, Moment, basis_of, moment_of
@@ -257,10 +258,12 @@ def buckets_of(args: dict[str, Any]) -> dict[str, Any]:
 
     Raises:
         InvalidWindow: no window, or more buckets than one answer may have.
+        Busy: the workspace asks for too many at once.
     """
     window = Window(args["start"], args["end"])
     grid = _grid(args.get("interval"), args["align"], args["zone"])
     grid.check(window, MAX_BUCKETS)
+    charge(grid.buckets(window))
     return {"window": window, "grid": grid}
 
 

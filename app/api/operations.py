@@ -14,8 +14,12 @@ from app.api.access import database
 from app.api.level_metrics import LevelMetrics
 from app.errors import Unavailable
 from app.query.status import FreshLevel, fresh_levels
+from app.store.asker import waiting_at_most
 from app.store.edition import server_info
 from app.store.migration import schema_version
+
+# Whoever asks whether the service is ready doesn't wait long for a database that hangs.
+SILENCE_SECONDS = 5.0
 
 blp = Blueprint("operations", __name__, description="Health and the service's own metrics")
 
@@ -41,7 +45,7 @@ def readyz() -> tuple[Response, int]:
 
 
 def _report() -> dict[str, Any]:
-    with database().reading() as conn:
+    with waiting_at_most(SILENCE_SECONDS), database().reading() as conn:
         version, info = schema_version(conn), server_info(conn)
     return {
         "status": "ready" if version.at_head else "not ready",

@@ -21,6 +21,8 @@ from werkzeug.exceptions import HTTPException
 
 from app.api.headers import complete
 from app.errors import (
+    AskerGone,
+    Busy,
     DuplicateSubscription,
     Forbidden,
     IdempotencyKeyReused,
@@ -48,7 +50,11 @@ from app.logs import request_id
 
 _log = logging.getLogger(__name__)
 
-STATUS: Mapping[type[TruthlineError], HTTPStatus] = {
+# nginx's own, for the log and the metrics: nobody is there to read it.
+CLIENT_CLOSED_REQUEST = 499
+BUSY_SECONDS = "2"
+
+STATUS: Mapping[type[TruthlineError], int] = {
     InvalidInput: HTTPStatus.BAD_REQUEST,
     InvalidWindow: HTTPStatus.BAD_REQUEST,
     InvalidSubscription: HTTPStatus.BAD_REQUEST,
@@ -70,8 +76,14 @@ STATUS: Mapping[type[TruthlineError], HTTPStatus] = {
     DuplicateSubscription: HTTPStatus.CONFLICT,
     ReplyFailed: HTTPStatus.INTERNAL_SERVER_ERROR,  # as the vendor's server says it
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    Busy: HTTPStatus.TOO_MANY_REQUESTS,
+    AskerGone: CLIENT_CLOSED_REQUEST,
 }
 
+HEADERS: Mapping[type[TruthlineError], Mapping[str, str]] = {
+    Unauthenticated: {"WWW-Authenticate": "Bearer"},
+    Busy: {"Retry-After": BUSY_SECONDS},
+}
 
 PLAIN = {
     404: "Nothing is at this path; /docs lists what there is.",
@@ -189,7 +201,7 @@ def on_domain_error(error: TruthlineError) -> Response:
         _log.info("%s: %s", kind.__name__, error.reason)
     rows = [asdict(row) for row in error.errors] if isinstance(error, InvalidRows) else []
     title = (kind.__doc__ or "").strip().rstrip(".")
-    headers = {"WWW-Authenticate": "Bearer"} if kind is Unauthenticated else {}
+    headers = HEADERS.get(kind, {})
     return _leave(Problem(STATUS[kind], kind.__name__, title, str(error), rows, headers))
 
 

@@ -32,15 +32,23 @@ def located(settings: Settings, data: Path | None, *, migrate: bool = False) -> 
     `--data` always means the embedded server, also where TRUTHLINE_DATABASE_URL is set. That
     one is migrated; a given database only with `migrate`.
     """
-    if settings.database_url and data is None:
+    cluster = embedded(settings, data)
+    if cluster is None:
         if migrate:
             upgrade(settings.database_url)
         yield settings
         return
-    directory = (data or settings.data).absolute()
-    with running(Cluster(directory=directory, binaries=embedded_binaries())) as url:
+    with running(cluster) as url:
         upgrade(url)
-        yield replace(settings, database_url=url, data=directory)
+        yield replace(settings, database_url=url, data=cluster.directory)
+
+
+def embedded(settings: Settings, data: Path | None) -> Cluster | None:
+    """The embedded server, if that is what is to be used."""
+    if settings.database_url and data is None:
+        return None
+    directory = (data or settings.data).absolute()
+    return Cluster(directory=directory, binaries=embedded_binaries())
 
 
 @contextmanager

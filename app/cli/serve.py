@@ -18,14 +18,18 @@ import click
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
-from gunicorn.workers.gthread import ThreadWorker
 
-from app.cli.connection import data_option, located
+from app.cli.connection import data_option, embedded, located
 from app.cli.gateway_errors import answering
 from app.cli.housekeeping import keep_house
+from app.cli.patience import PatientWorker
+from app.cli.watch import watch
 from app.config import Settings
+from app.store.cluster import Cluster
 
 GRACE_SECONDS = 30
+# What one workspace's questions leave to others, and to ingest.
+THREADS_LEFT = 2
 
 
 @click.command()
@@ -54,10 +58,13 @@ def serve(
         raise click.UsageError(
             f"without authentication the API is served on a loopback address only, not on {host}"
         )
+    if not settings.max_questions:
+        settings = replace(settings, max_questions=max(1, threads - THREADS_LEFT))
     check_port_is_free(host, port)
+    cluster = embedded(settings, data)
     with located(settings, data) as settings, _shared_metrics(workers):
         options = {"bind": address(host, port), "workers": workers, "threads": threads}
-        Server(settings, options, housekeeping=not no_worker).run()
+        Server(settings, options, housekeeping=not no_worker, cluster=cluster).run()
 
 
 def is_loopback(host: str) -> bool:
@@ -121,22 +128,31 @@ class _QuietLogger(Logger):
 class Server(BaseApplication):
     """gunicorn with threads; each worker process builds its own application."""
 
-    def __init__(self, settings: Settings, options: dict[str, Any], *, housekeeping: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        options: dict[str, Any],
+        *,
+        housekeeping: bool,
+        cluster: Cluster | None = None,
+    ) -> None:
         self.settings = settings
         self.options = options
         self.housekeeping = housekeeping
+        self.cluster = cluster
         super().__init__()  # type: ignore[no-untyped-call] # gunicorn carries no types
 
     def load_config(self) -> None:
         """Take the options."""
         fixed = {
-            "worker_class": answering(ThreadWorker),
+            "worker_class": answering(PatientWorker),
+            "sendfile": False,  # answers leave when clients take them, not when a thread does
             "graceful_timeout": GRACE_SECONDS,
             "timeout": 2 * GRACE_SECONDS,
             "logger_class": _QuietLogger,
             "proc_name": "truthline",
             "control_socket_disable": True,
-            "post_worker_init": self._begin_housekeeping,
+            "post_worker_init": self._begin_background,
             "child_exit": _forget_process,
         }
         for name, value in {**self.options, **fixed}.items():
@@ -150,10 +166,13 @@ class Server(BaseApplication):
         calm_collector()
         return app
 
-    def _begin_housekeeping(self, worker: Any) -> None:
+    def _begin_background(self, worker: Any) -> None:
+        """Begin what goes on beside the requests, in each process: threads don't survive a fork."""
+        stop = threading.Event()  # never set: these threads end with the process
+        if self.cluster:
+            threading.Thread(target=watch, args=(self.cluster, stop), daemon=True).start()
         if self.housekeeping:
-            database = worker.wsgi.extensions["database"]
-            house = (database, self.settings, threading.Event())
+            house = (worker.wsgi.extensions["database"], self.settings, stop)
             threading.Thread(target=keep_house, args=house, daemon=True).start()
 
 

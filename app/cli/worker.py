@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from app.cli.connection import connected, data_option
+from app.cli.connection import connected, data_option, embedded
 from app.cli.housekeeping import keep_house
+from app.cli.watch import watched
 from app.config import Settings
 
 _log = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ def worker(settings: Settings, data: Path | None) -> None:
     """Keep house until stopped."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    with connected(settings, data) as database:
+    cluster = embedded(settings, data)
+    with connected(settings, data) as database, watched(cluster):
         _log.info("worker started")
         keep_house(database, settings, stop)

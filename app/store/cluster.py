@@ -5,6 +5,7 @@ it, and whoever leaves last stops it. Users are counted by the kernel, as holder
 on a file, so a process that is killed stops counting at once.
 """
 
+import errno
 import fcntl
 import hashlib
 import importlib.util
@@ -13,6 +14,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -138,6 +140,23 @@ def running(cluster: Cluster) -> Iterator[str]:
         finally:
             if os.getpid() == entered_by:
                 _leave(server, users)
+
+
+def revive(cluster: Cluster) -> bool:
+    """Start the cluster's server again if it has ended; whether it had.
+
+    For whoever is inside `running`, in this process or in the one that it was forked from.
+
+    Raises:
+        UnusableDirectory, WrongServerVersion, NoServerAccount, ServerFailed: as in `running`.
+    """
+    if _listens(cluster):
+        return False
+    with _decision(cluster):
+        if _listens(cluster):  # somebody else was quicker
+            return False
+        _Server(cluster, server_account(cluster.data)).ensure_running()
+        return True
 
 
 def _leave(server: "_Server", users: int) -> None:
@@ -423,6 +442,20 @@ def _answering_socket(cluster: Cluster) -> Path | None:
             with suppress(psycopg.OperationalError), _connection(Path(socket)):
                 return Path(socket)
     return None
+
+
+def _listens(cluster: Cluster) -> bool:
+    """Tell whether somebody takes connections, if only to keep them waiting.
+
+    Not whether it answers: a server without a connection to spare would look as if it had ended.
+    """
+    match _pid_lines(cluster):
+        case [_, _, _, _, directory, *_] if directory:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.setblocking(False)
+                # with EAGAIN so many wait already that there is no room for one more
+                return client.connect_ex(f"{directory}/{_SOCKET}") in (0, errno.EAGAIN)
+    return False
 
 
 def _connection(socket: Path) -> psycopg.Connection:

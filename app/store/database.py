@@ -4,6 +4,8 @@ import select
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
+from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -20,6 +22,7 @@ from sqlalchemy.exc import InvalidatePoolError
 
 from app.config import Settings
 from app.errors import Unavailable
+from app.store.asker import WatchedConnection
 from app.store.executions import StepRegistry
 from app.store.metrics import MetricRegistry
 from app.store.outages import naming_outages
@@ -71,6 +74,7 @@ class Database:
             connect_args={"options": options, "prepare_threshold": sys.maxsize, **PATIENCE},
         )
         event.listen(engine, "checkout", _refuse_ended)
+        event.listen(engine, "do_connect", partial(_connect, settings.statement_timeout_ms))
         return cls(engine)
 
     @contextmanager
@@ -79,11 +83,13 @@ class Database:
 
         Raises:
             Unavailable: the database is away, busy, or too slow.
+            AskerGone: whoever asked has left, and the statement was cancelled.
         """
         with naming_outages(), self.engine.connect() as conn:
-            yield conn.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
+            with _only_reading(driver(conn)):
+                yield conn.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
             conn.commit()  # after a rollback psycopg forgets all plans, and tells the server so
 
     @contextmanager
@@ -138,7 +144,8 @@ class Database:
             try:
                 yield conn
             finally:
-                conn.exec_driver_sql("RESET statement_timeout")
+                if not conn.invalidated:  # or the error that it was broken by would be lost
+                    conn.exec_driver_sql("RESET statement_timeout")
 
     def dispose(self) -> None:
         """Close all connections."""
@@ -154,6 +161,23 @@ def _driver(pooled: PoolProxiedConnection) -> psycopg.Connection:
     below = pooled.driver_connection
     assert isinstance(below, psycopg.Connection)  # noqa: S101 - the engine is made for no other
     return below
+
+
+def _connect(
+    statement_timeout_ms: int, _dialect: Any, _record: Any, args: Any, parameters: Any
+) -> psycopg.Connection:
+    return WatchedConnection.connect_for(statement_timeout_ms, *args, **parameters)
+
+
+@contextmanager
+def _only_reading(conn: psycopg.Connection) -> Iterator[None]:
+    """What is asked meanwhile may be cancelled when nobody waits for it any more."""
+    assert isinstance(conn, WatchedConnection)  # noqa: S101 - the engine makes no other
+    conn.reading = True
+    try:
+        yield
+    finally:
+        conn.reading = False
 
 
 def _refuse_ended(connection: psycopg.Connection, *_: object) -> None:

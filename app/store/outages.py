@@ -7,7 +7,8 @@ import psycopg
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.errors import Unavailable
+from app.errors import AskerGone, Unavailable
+from app.store.asker import asker
 
 QUERY_CANCELED = "57014"
 DEADLOCK = "40P01"
@@ -22,6 +23,7 @@ def naming_outages() -> Iterator[None]:
 
     Raises:
         Unavailable: the database is away, busy, too slow, or its schema is not up to date.
+        AskerGone: a statement was cancelled, and nobody waits for it.
     """
     try:
         yield
@@ -39,6 +41,8 @@ def naming_outages() -> Iterator[None]:
 def _raise_if_outage(original: object, error: Exception, *, lost: bool) -> None:
     sqlstate = getattr(original, "sqlstate", None)
     if sqlstate == QUERY_CANCELED:
+        if (gone := asker.get()) and gone():
+            raise AskerGone("whoever asked has left") from error
         raise Unavailable(
             "the database took too long; try again, or ask for less at once"
         ) from error

@@ -128,6 +128,7 @@ _BY_STATUS: dict[int, type[Refused]] = {
     401: Unauthenticated,
     403: Forbidden,
     404: NotFound,
+    408: Unavailable,
     409: InvalidRequest,
     413: TooLarge,
     422: InvalidRequest,

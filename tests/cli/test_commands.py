@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,30 +50,36 @@ def served(data, *arguments, port=None, log_file=None, **variables):
     """A running `truthline serve`; yields its base URL and expects a clean end."""
     port = port or free_port()
     command = [*TRUTHLINE, "serve", "--port", str(port), "--data", str(data), *arguments]
-    process = subprocess.Popen(
-        command, env=environment(**variables), stderr=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    try:
-        base = f"http://127.0.0.1:{port}"
-        await_ready(base, process)
-        yield base
-    finally:
-        process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=PATIENCE)
+    # a pipe that nobody reads would stop the server once it is full
+    with tempfile.TemporaryFile("w+") as stderr:
+        process = subprocess.Popen(command, env=environment(**variables), stderr=stderr, cwd=ROOT)
+        try:
+            base = f"http://127.0.0.1:{port}"
+            await_ready(base, process, stderr)
+            yield base
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE)
+            log = contents(stderr)
     if log_file:
         log_file.write_text(log)
     assert process.returncode == 0, log
     assert "Traceback" not in log
 
 
-def await_ready(base, process):
+def contents(file):
+    file.seek(0)
+    return file.read()
+
+
+def await_ready(base, process, stderr=None):
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()[1]
+        assert process.poll() is None, contents(stderr) if stderr else process.communicate()[1]
         try:
             if requests.get(f"{base}/readyz", timeout=5).ok:
                 return
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):  # it listens before it can answer
             time.sleep(0.05)
     pytest.fail("the server did not get ready")
 

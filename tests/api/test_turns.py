@@ -1,0 +1,70 @@
+"""A workspace that asks too much at once is told to ask again, in each dialect's form."""
+
+import pytest
+
+from app.config import Settings
+from app.errors import Busy
+from app.factory import create_app
+from tests.api.given import MODEL
+from tests.api.test_every_route import ask_all, members_of_refusals, path_of
+
+WEEK = {"startTime": "2026-01-01T00:00:00Z", "endTime": "2026-01-08T00:00:00Z"}
+
+
+@pytest.fixture
+def app(shared_settings, database):
+    """The service, with one question at a time for each workspace."""
+    settings = Settings(
+        database_url=shared_settings.database_url, max_questions=1, max_buckets_at_once=2000
+    )
+    return create_app(settings, database)
+
+
+@pytest.fixture
+def turns(app, workspace):
+    """The turns, with one question under way."""
+    found = app.extensions["turns"]
+    found.begin(workspace.id)
+    return found
+
+
+def test_whatever_reads_is_put_off_while_questions_are_under_way(client, turns, workspace):
+    answers = ask_all(client, workspace)
+
+    putting_off = {path: a for path, a in answers.items() if a.status_code == 429}
+    assert answers.keys() == putting_off.keys()
+    for path, answer in answers.items():
+        assert answer.headers["Retry-After"] == "2"
+        assert members_of_refusals(path_of(path)) <= answer.json.keys(), path
+
+
+def test_a_question_ends_with_its_answer(client, app, workspace):
+    for _ in range(3):
+        assert client.get("/api/v1/models", query_string=WEEK).status_code == 200
+        refused = client.get("/api/v1/models", query_string={"startTime": "x"})
+        assert refused.status_code == 422
+    app.extensions["turns"].begin(workspace.id)
+
+
+def test_ingest_is_not_put_off(client, turns):
+    row = {"model": "m", "label": "a", "requestId": "r"}
+
+    assert client.post("/api/v1/predictions", json={"predictions": [row]}).status_code == 200
+
+
+def test_costly_questions_are_put_off_and_cheap_ones_are_not(client, app, workspace):
+    turns = app.extensions["turns"]
+    turns._most_questions = 9
+    turns.begin(workspace.id)
+    turns.charge(workspace.id, 1500)
+
+    costly = client.get(
+        "/api/v1/metrics/classification", query_string=MODEL | WEEK | {"interval": "10m"}
+    )
+    cheap = client.get(
+        "/api/v1/metrics/classification", query_string=MODEL | WEEK | {"interval": "1h"}
+    )
+
+    assert (costly.status_code, cheap.status_code) == (429, 404)
+    with pytest.raises(Busy):
+        turns.charge(workspace.id, 501)
