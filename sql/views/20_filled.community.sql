@@ -2,10 +2,11 @@
 --
 -- Grain    one row per level.
 -- Units    every row received before `filled_until` is in the level; -infinity where none is.
--- Bound    the least of its watermark (how far it was ever refreshed) and the earliest change
+-- Bound    the least of its source's threshold (changes before it are noted) and the earliest change
 --          that a refresh has yet to work through: changes of its source, those that were handed
---          to it, and ranges being refreshed. Changes before what retention kept are the dropping
---          itself, and don't count.
+--          to it (what was never refreshed is one of them), and ranges being refreshed. Changes
+--          before what retention kept are the dropping itself, and don't count. The aggregate's
+--          own watermark ends at its last cell: a level that counts nothing would never be filled.
 -- Exact    TimescaleDB writes a change in the transaction that writes the rows, and removes it in
 --          the one that writes the cells, so that a snapshot holds both the bound and the cells, or
 --          neither. The catalog is read as tables, for its own functions look at the newest state
@@ -26,8 +27,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     ),
     pending AS (
         SELECT catalog.*, least(
-            (SELECT watermark FROM _timescaledb_catalog.continuous_aggs_watermark
-             WHERE mat_hypertable_id = cells_id),
+            (SELECT watermark FROM _timescaledb_catalog.continuous_aggs_invalidation_threshold
+             WHERE hypertable_id = source_id),
             (SELECT min(greatest(lowest_modified_value, kept_since))
              FROM _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log
              WHERE hypertable_id = source_id AND greatest_modified_value >= kept_since),

@@ -99,7 +99,7 @@ def test_readers_beside_slow_writers_and_refreshes_see_every_row_once(brisk):
         if planned != raw:
             wrong.append((question, planned, raw))
 
-    slow = [lambda pause=pause: write(pause) for pause in (0.02, 0.05, 0.4, 2.5)]
+    slow = [lambda pause=pause: write(pause) for pause in (0.02, 0.05, 0.2, 0.8)]
     Crowd(SECONDS).run(*slow, precompute, read, read)
 
     sys.stdout.write(f"{len(compared)} answers compared, {len(wrong)} wrong\n")
