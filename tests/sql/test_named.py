@@ -87,12 +87,16 @@ def test_quantiles(ask, series, window, measure):
     assert by_name
 
 
-def test_confusion_and_classes_add_up(ask, window):
-    named = {"workspace": "default", "model": "digits"} | window | ASKED
-    metrics = {row[0]: row[1] for row in ask("classification_metrics", "bucket_start, n", **named)}
+def test_confusion_and_classes_add_up(ask, window, demo):
+    """Of buckets with truths: one without has no cells and no classes, so no rows."""
+    beyond = {"end_time": demo.end + timedelta(hours=7)}  # of its last hours nothing is known
+    named = {"workspace": "default", "model": "digits"} | window | beyond | ASKED
+    counts = dict(ask("classification_metrics", "bucket_start, n", **named))
+    known = {start: n for start, n in counts.items() if n}
+    assert 2 <= len(known) <= len(counts) - 2
     for function, n in (("confusion_matrix", "n"), ("class_metrics", "support")):
         counted = ask(function, f"bucket_start, sum({n}) OVER (PARTITION BY bucket_start)", **named)
-        assert dict(counted) == metrics
+        assert dict(counted) == known
 
 
 def test_steps(ask):
