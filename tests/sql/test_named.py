@@ -99,6 +99,33 @@ def test_confusion_and_classes_add_up(ask, window, demo):
         assert dict(counted) == known
 
 
+LONG_AGO = {
+    "start_time": datetime(2001, 2, 3, tzinfo=UTC),
+    "end_time": datetime(2001, 2, 4, tzinfo=UTC),
+}
+NUMBERS = {"measure": "latency", "fractions": [0.5]}
+
+
+@pytest.mark.parametrize(
+    ("function", "more", "counts"),
+    [
+        ("classification_metrics", {}, [(0,), (0,)]),
+        ("regression_metrics", {}, [(0,), (0,)]),
+        ("prediction_volume", {}, [(0,), (0,)]),
+        ("confusion_matrix", {}, []),
+        ("class_metrics", {}, []),
+        ("quantiles", NUMBERS, []),
+    ],
+)
+def test_where_nothing_is_known_buckets_have_rows_and_their_parts_have_none(
+    ask, function, more, counts
+):
+    model = "diabetes" if function == "regression_metrics" else "digits"
+    count = "support" if function == "class_metrics" else "n"
+    named = {"workspace": "default", "model": model, "width": "12 hours"} | LONG_AGO | more
+    assert ask(function, count, **named) == counts
+
+
 def test_steps(ask):
     """Each of the optional arguments filters by what its name says."""
     window = {"start_time": "2000-01-01", "end_time": "2100-01-01"}
