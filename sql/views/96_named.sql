@@ -48,7 +48,8 @@ COMMENT ON FUNCTION truthline.classification_metrics(text, text, timestamptz, ti
 
 -- class_metrics: one class against all others, bucket by bucket.
 --
--- Grain    one row per (bucket, class that occurs in it), in the order of buckets and labels.
+-- Grain    one row per (bucket, class that occurs in it), in the order of buckets and labels; none
+--          for a bucket without truths, in which no class occurs.
 -- Units    fractions of 1, NULL where a denominator is zero; `support` counts truths of the class.
 CREATE OR REPLACE FUNCTION truthline.class_metrics(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
@@ -71,11 +72,12 @@ SET search_path = pg_catalog, pg_temp AS $$
     ORDER BY m.bucket_start, label.name COLLATE "C"
 $$;
 COMMENT ON FUNCTION truthline.class_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
-    'Precision, recall and F1 of each class of a model per bucket.';
+    'Precision, recall and F1 of each class of a model per bucket; no row where no truth is known.';
 
 -- confusion_matrix: how often each class was predicted for each truth, bucket by bucket.
 --
--- Grain    one row per (bucket, actual, predicted) that counts anything.
+-- Grain    one row per (bucket, actual, predicted) that counts anything; so none for a bucket without
+--          truths, whose matrix has no cells. classification_metrics has a row for it, with `n` 0.
 CREATE OR REPLACE FUNCTION truthline.confusion_matrix(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
@@ -95,7 +97,7 @@ SET search_path = pg_catalog, pg_temp AS $$
     ORDER BY m.bucket_start, actual.name COLLATE "C", predicted.name COLLATE "C"
 $$;
 COMMENT ON FUNCTION truthline.confusion_matrix(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
-    'Counts of truths per bucket, actual and predicted class.';
+    'Counts of truths per bucket, actual and predicted class; no row where no truth is known.';
 
 -- regression_metrics: how far predictions were from the truth, bucket by bucket.
 CREATE OR REPLACE FUNCTION truthline.regression_metrics(

@@ -264,17 +264,18 @@ OLD = [("old", "a"), ("old", "b")]
 IDLE_10 = Settings(keep_executions_days=10)
 
 
-def dropped_since(database, settings=IDLE_10):
-    found = enforce(database, settings, datetime.now(UTC))
+def dropped_since(database, settings=IDLE_10, now=None):
+    found = enforce(database, settings, now or datetime.now(UTC))
     return [done.since for done in found if done.relation == "step_batch"]
 
 
 def test_executions_go_whole_once_the_last_of_their_metrics_is_old(recorded):
-    assert dropped_since(recorded, Settings()) == []
-    (since,) = dropped_since(recorded)
-    assert dropped_since(recorded) == []
+    now = datetime.now(UTC)
+    assert dropped_since(recorded, Settings(), now) == []
+    (since,) = dropped_since(recorded, now=now)
+    assert dropped_since(recorded, now=now) == []
 
-    assert timedelta(days=10) <= datetime.now(UTC) - since < timedelta(days=11)
+    assert since == now.replace(hour=0, minute=0, second=0, microsecond=0) - 10 * DAY
     assert left(recorded) == KEPT
     with recorded.reading() as conn:
         assert tuple(conn.execute(BATCHES).one()) == (6, 3)

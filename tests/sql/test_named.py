@@ -87,12 +87,43 @@ def test_quantiles(ask, series, window, measure):
     assert by_name
 
 
-def test_confusion_and_classes_add_up(ask, window):
-    named = {"workspace": "default", "model": "digits"} | window | ASKED
-    metrics = {row[0]: row[1] for row in ask("classification_metrics", "bucket_start, n", **named)}
+def test_confusion_and_classes_add_up(ask, window, demo):
+    """Of buckets with truths: one without has no cells and no classes, so no rows."""
+    beyond = {"end_time": demo.end + timedelta(hours=7)}  # of its last hours nothing is known
+    named = {"workspace": "default", "model": "digits"} | window | beyond | ASKED
+    counts = dict(ask("classification_metrics", "bucket_start, n", **named))
+    known = {start: n for start, n in counts.items() if n}
+    assert 2 <= len(known) <= len(counts) - 2
     for function, n in (("confusion_matrix", "n"), ("class_metrics", "support")):
         counted = ask(function, f"bucket_start, sum({n}) OVER (PARTITION BY bucket_start)", **named)
-        assert dict(counted) == metrics
+        assert dict(counted) == known
+
+
+LONG_AGO = {
+    "start_time": datetime(2001, 2, 3, tzinfo=UTC),
+    "end_time": datetime(2001, 2, 4, tzinfo=UTC),
+}
+NUMBERS = {"measure": "latency", "fractions": [0.5]}
+
+
+@pytest.mark.parametrize(
+    ("function", "more", "counts"),
+    [
+        ("classification_metrics", {}, [(0,), (0,)]),
+        ("regression_metrics", {}, [(0,), (0,)]),
+        ("prediction_volume", {}, [(0,), (0,)]),
+        ("confusion_matrix", {}, []),
+        ("class_metrics", {}, []),
+        ("quantiles", NUMBERS, []),
+    ],
+)
+def test_where_nothing_is_known_buckets_have_rows_and_their_parts_have_none(
+    ask, function, more, counts
+):
+    model = "diabetes" if function == "regression_metrics" else "digits"
+    count = "support" if function == "class_metrics" else "n"
+    named = {"workspace": "default", "model": model, "width": "12 hours"} | LONG_AGO | more
+    assert ask(function, count, **named) == counts
 
 
 def test_steps(ask):

@@ -24,16 +24,16 @@ def plan(superuser):
 
 @pytest.mark.skipif(edition() == "postgres", reason="plain tables have no chunks")
 @pytest.mark.parametrize("view", ["predictions", "outcomes"])
-def test_a_span_of_the_learned_clock_leaves_out_chunks(plan, view):
-    """Yesterday's rows lie in chunks of their own."""
+def test_a_span_of_the_learned_clock_leaves_out_chunks(plan, view, demo):
+    """The rows of a day before lie in a chunk of a day before, whenever midnight was."""
     query = f"SELECT count(*) FROM truthline.{view} WHERE {ASKED}"
     everything = plan(query)
     nothing = plan(f"{query} AND received_at < now() - INTERVAL '3 days'")
-    today = plan(f"{query} AND received_at >= date_trunc('day', now())")
+    newest = plan(f"{query} AND received_at >= '{demo.start.isoformat()}'")
 
     assert chunks(everything) >= 2
     assert chunks(nothing) == 0
-    assert 0 < chunks(today) < chunks(everything)
+    assert 0 < chunks(newest) < chunks(everything)
 
 
 def chunks(plan):
