@@ -139,7 +139,7 @@ def inference_totals(
         InvalidWindow: there is no window of this length before it.
         NotKept: rows that a metadata field needs were dropped.
     """
-    (row,) = kept_rows(conn, _TOTALS, _asked(workspace_id, window, selection))
+    (row,) = kept_rows(conn, _TOTALS, asked_of(workspace_id, window, selection))
     return Totals(*pairs(row))
 
 
@@ -159,7 +159,7 @@ def class_stats(
         of each model the `per_model` busiest.
     Cost:  one statement over the cells of both periods, and the rows of a bin per quantile.
     """
-    asked = _asked(workspace_id, window, selection) | {"fractions": list(fractions)}
+    asked = asked_of(workspace_id, window, selection) | {"fractions": list(fractions)}
     asked |= {"most": most, "per_model": per_model}
     return [
         ClassStats(*row[:4], *pairs(row[4:14]), *(*row[14:17], row.n_classes))
@@ -179,7 +179,7 @@ def model_stats(
 
     Shape and cost: as of `class_stats`.
     """
-    asked = _asked(workspace_id, window, selection) | {"fractions": list(fractions)}
+    asked = asked_of(workspace_id, window, selection) | {"fractions": list(fractions)}
     return [
         ModelStats(*row[:3], *pairs(row[3:9]), *row[9:]) for row in kept_rows(conn, _MODELS, asked)
     ]
@@ -200,7 +200,7 @@ def stats_reach(
     """
     if selection.field is not None:
         return Reach(moment, [], None)
-    asked = _asked(workspace_id, window, selection)
+    asked = asked_of(workspace_id, window, selection)
     series = conn.execute(_SERIES, asked).scalar_one()
     both = bounds(*periods(window), None)
     own = bounds(window, Grid(), None)
@@ -248,7 +248,12 @@ def kept_rows(conn: Connection, statement: TextClause, asked: dict[str, Any]) ->
         raise
 
 
-def _asked(workspace_id: int, window: Window, selection: Selection) -> dict[str, Any]:
+def asked_of(workspace_id: int, window: Window, selection: Selection) -> dict[str, Any]:
+    """Parameters of a statement about a window and the one before it.
+
+    Raises:
+        InvalidWindow: as `previous`.
+    """
     previous(window)
     return {
         "workspace": workspace_id,

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
-from app.query.inferences import ALL, Selection, kept_rows
+from app.query.inferences import ALL, Selection, asked_of, kept_rows
 from app.query.window import Window
 from app.store.registry import ModelName
 
@@ -58,15 +58,7 @@ def busiest(
     Raises:
         NotKept: the rows that it would be made of were dropped.
     """
-    asked = {
-        "workspace": workspace_id,
-        "start": window.start,
-        "end": window.end,
-        "models": None if selection.models is None else list(selection.models),
-        "field": selection.field,
-        "value": selection.value,
-    }
-    return _page(conn, _BUSIEST, asked, size, after)
+    return _page(conn, _BUSIEST, asked_of(workspace_id, window, selection), size, after)
 
 
 def _page(
