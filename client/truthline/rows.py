@@ -14,8 +14,8 @@ from truthline.wire import rfc3339
 Label = str | int | float | bool
 """A class. Numbers and booleans are stored as text: equal ones are one label, see `as_label`."""
 
-# So far outside [0, 1] a probability may lie by rounding, as the server has it. fastText adds 1e-5 in
-# 32 bits, and gives 1.0000100136.
+# So far outside [0, 1] a probability may lie by rounding; the server has the same bound. fastText
+# adds 1e-5 in 32 bits, and gives 1.0000100136.
 _ROUNDING = 1.1e-5
 # Exactly these: pandas' NaT is a datetime too.
 _NEVER_MISSING = {str, int, bool, datetime, list, tuple, dict}
