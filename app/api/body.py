@@ -39,6 +39,8 @@ class Incoming:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._held = io.BytesIO()
+        if (request.content_length or 0) > max_bytes:
+            raise self._too_large()
         request.max_content_length = max_bytes + 1  # one more is read, to know of it
         encoding = request.headers.get("Content-Encoding", "identity").lower()
         if encoding not in ("gzip", "identity"):

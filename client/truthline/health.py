@@ -57,7 +57,7 @@ class Health:
     buckets: tuple[HealthBucket, ...] = ABSENT
     spreads: tuple[Spread, ...] | None = None
     exact: bool | None = None
-    snapped: tuple[Snapped, ...] = ()
+    snapped: tuple[Snapped, ...] = ABSENT
 
     def to_pandas(self) -> "pd.DataFrame":
         """A DataFrame with a row per bucket, by its start; spreads are among its columns."""
@@ -92,7 +92,7 @@ def health_of(deployment: str, health: Any, operational: Any) -> Health:
             _each(health.get("predictions"), "bin", lambda one: _bucket(one, latencies, failures)),
             _each(health.get("predictionValues"), "box", _spread),
             health.get("exact"),
-            tuple(decode(Snapped, one) for one in health.get("snapped") or ()),
+            _snapped(health.get("snapped")),
         )
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise NotTruthline(f"the answer is no health of a deployment: {error!r}") from error
@@ -132,3 +132,9 @@ def _spread(box: Mapping[str, str]) -> Spread:
 
 def _read(kind: Callable[[str], Any], text: str | None) -> Any:
     return None if text is None else kind(text)
+
+
+def _snapped(edges: list[dict[str, Any]] | None) -> tuple[Snapped, ...]:
+    if edges is None:  # an older server doesn't say
+        return ABSENT  # type: ignore[no-any-return] # as every field that a server doesn't know
+    return tuple(decode(Snapped, edge) for edge in edges)

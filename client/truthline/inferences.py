@@ -68,7 +68,10 @@ class ClassStats:
 
 @dataclass(frozen=True)
 class ModelStats:
-    """One model, its latencies per inference."""
+    """One model, its latencies per inference.
+
+    `classes` are the busiest, at most a thousand; `total_classes` counts all of them.
+    """
 
     namespace: str = ABSENT
     pipeline: str = ABSENT
@@ -79,6 +82,7 @@ class ModelStats:
     latency_seconds: Compared = ABSENT
     latency_quantiles: Quantiles | None = None
     classes: tuple[ClassStats, ...] = ABSENT
+    total_classes: int | None = None
 
     def __str__(self) -> str:
         return _full_name(self)
@@ -98,7 +102,7 @@ class InferenceStats:
     totals: Totals = ABSENT
     models: tuple[ModelStats, ...] = ABSENT
     exact: bool | None = None
-    snapped: tuple[Snapped, ...] = ()
+    snapped: tuple[Snapped, ...] = ABSENT
     freshness: Freshness | None = None
 
     def to_pandas(self) -> "pd.DataFrame":
@@ -153,7 +157,7 @@ class Models:
     end: End = ABSENT
     models: tuple[KnownModel, ...] = ABSENT
     exact: bool | None = None
-    snapped: tuple[Snapped, ...] = ()
+    snapped: tuple[Snapped, ...] = ABSENT
     freshness: Freshness | None = None
 
     def to_pandas(self) -> "pd.DataFrame":

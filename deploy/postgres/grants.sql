@@ -23,6 +23,7 @@ GRANT SELECT ON
     truthline_data.subject,
     truthline_data.level_column,
     truthline_data.level,
+    truthline_data.audit_fault,
     truthline_data.retention,
     truthline_data.inference_metadata,
     truthline_data.execution,

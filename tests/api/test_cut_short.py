@@ -18,6 +18,8 @@ from tests.api.given import MODEL, NOTHING, NUMERIC, SELDON_MODEL, ndjson, numbe
 from tests.cli.test_commands import PATIENCE, TRUTHLINE, await_ready, environment
 from tests.servers import free_port
 
+# What the server says of chunks whose own form is broken off.
+BROKEN_FRAMING = "the body is not what its head announces"
 JSON = {"Content-Type": "application/json"}
 LINES = {"Content-Type": "application/x-ndjson"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -257,7 +259,7 @@ CHUNKED = LINES | {"Transfer-Encoding": "chunked"}
 def test_chunks_without_an_end_are_refused(port, key, stored, sent):
     status, said = answer_to_half(port, "POST", "/api/v1/predictions", CHUNKED | key, sent)
 
-    assert (status, said["detail"]) == (400, INCOMPLETE)
+    assert (status, said["detail"]) in ((400, INCOMPLETE), (400, BROKEN_FRAMING))
     assert stored() == NOTHING
 
 

@@ -100,10 +100,14 @@ TYPES = {"attribute": ENVELOPE, "structured event": ENVELOPE, "two data": ENVELO
 TYPES |= {"event of a batch": ENVELOPES}
 
 
-@pytest.mark.parametrize("name", BODIES)
-def test_every_message(client, stored, workspace, name):
-    path, body, member = BODIES[name]
-    answer = client.open(
+# Parts that cost no other, as their senders never repeat them; of two, the other one is stored.
+ALONE = {"a detection": 422, "metadata": 422}
+BESIDE = ("what isn't looked at", "event of a batch")
+
+
+def sent(client, workspace, name):
+    path, body, _ = BODIES[name]
+    return client.open(
         path.format(workspace=workspace.name),
         method="PUT" if name in PUT else "POST",
         data=body,
@@ -111,9 +115,28 @@ def test_every_message(client, stored, workspace, name):
         headers=headers() if name == "binary event" else {},
     )
 
-    assert answer.status_code == 400
-    assert f"{member} is given twice" in answer.text
+
+@pytest.mark.parametrize("name", [name for name in BODIES if name not in BESIDE])
+def test_every_message(client, stored, workspace, name):
+    answer = sent(client, workspace, name)
+
+    assert answer.status_code == ALONE.get(name, 400)
+    assert f"{BODIES[name][2]} is given twice" in answer.text
     assert stored() == NOTHING
+
+
+def test_a_result_costs_no_other(client, stored, workspace):
+    answer = sent(client, workspace, "what isn't looked at")
+
+    assert (answer.json["accepted"], answer.json["refused"]) == (1, 1)
+    assert stored()["prediction"] == 1
+
+
+def test_an_event_of_a_batch_costs_no_other(client, workspace):
+    answer = sent(client, workspace, "event of a batch")
+
+    assert answer.status_code == 200
+    assert answer.headers["Truthline-Refused"] == "events=1"
 
 
 def test_a_list_of_rows_given_twice(client, stored):
