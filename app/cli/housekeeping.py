@@ -22,10 +22,9 @@ from app.rollup.event_totals import fold_event_counts
 from app.rollup.refresh import refresh
 from app.rollup.retention import enforce, forget_keys
 from app.store.database import Database
+from app.store.outages import is_held_lock
 
 PAUSE_SECONDS = 60.0
-# By turns: SQLSTATE of a lock that somebody else holds.
-LOCK_NOT_AVAILABLE = "55P03"
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +61,7 @@ def _is_free(conn: Connection) -> bool:
         with conn.begin_nested():
             conn.exec_driver_sql(_TAKE_TURN)
     except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+        if is_held_lock(error):
             return False
         raise
     return True

@@ -19,12 +19,12 @@ from app.errors import Unavailable
 from app.rollup.levels import Level
 from app.rollup.writers import writers_have_ended
 from app.store.database import Database
+from app.store.outages import is_held_lock
 
 # How TimescaleDB is to cut a long refresh into transactions: as it likes.
 OPTIONS: dict[str, int] = {}
 PATIENCE_SECONDS = 600.0
 PAUSE_SECONDS = 0.2
-LOCK_NOT_AVAILABLE = "55P03"
 
 
 def refresh_aggregate(database: Database, level: Level, until: datetime | None = None) -> None:
@@ -69,7 +69,7 @@ def _refreshed(conn: Connection, span: dict[str, Any]) -> bool:
     try:
         conn.execute(_REFRESH, span)
     except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+        if not is_held_lock(error):
             raise
         return False
     return True

@@ -12,6 +12,7 @@ from app.store.asker import asker
 
 QUERY_CANCELED = "57014"
 DEADLOCK = "40P01"
+LOCK_NOT_AVAILABLE = "55P03"
 OUT_OF_RESOURCES = "53"  # the class of all such states
 # undefined table, schema, column, function: the code is newer than the schema
 NO_SUCH_THING = ("42P01", "3F000", "42703", "42883")
@@ -36,6 +37,11 @@ def naming_outages() -> Iterator[None]:
     except psycopg.Error as error:  # COPY and glances go past SQLAlchemy
         _raise_if_outage(error, error, lost=isinstance(error, psycopg.OperationalError))
         raise
+
+
+def is_held_lock(error: DBAPIError) -> bool:
+    """Whether a statement gave up because a lock that it would not wait for is held."""
+    return getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE
 
 
 def _raise_if_outage(original: object, error: Exception, *, lost: bool) -> None:
