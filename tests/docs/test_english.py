@@ -112,7 +112,6 @@ NOT_YET = (
     "CONTRIBUTING.md",
     "app/*",
     "client/truthline/*",
-    "docs/decisions/*",
     "migrations/*",
     "sql/*.sql",
     "tests/*",
