@@ -75,7 +75,7 @@ def test_a_crash_of_seldon_is_said_in_its_form(client, monkeypatch, caplog):
 
 
 def test_a_crash_elsewhere_is_a_problem(client, monkeypatch):
-    monkeypatch.setattr("app.api.operations.routes.routes.generate_latest", crash)
+    monkeypatch.setattr("app.api.operations.routes.generate_latest", crash)
 
     assert native(client.get("/metrics")) == ("Internal Server Error", 500, CRASH)
 

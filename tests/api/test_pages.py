@@ -172,7 +172,7 @@ def test_a_long_list_of_subscriptions_is_refused_or_asked_for_in_parts(
 
 
 def test_a_deployment_of_very_many_models_has_pages_of_them(client, monkeypatch):
-    monkeypatch.setattr("app.api.h2o.routes.routes.MAX_PAGE_SIZE", 2)
+    monkeypatch.setattr("app.api.h2o.routes.MAX_PAGE_SIZE", 2)
     verdict(
         predict(client, *(prediction(model=f"m{n}", label="a", deployment="d") for n in range(5)))
     )
