@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from migrations.sqlfile import views_digest, views_edition, views_in_place
+from migrations import rerunnable
 
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
 VERSION_SCHEMA = "public"
@@ -20,7 +20,7 @@ VERSION_SCHEMA = "public"
 class SchemaVersion:
     """The revision a database is at, and the newest one. `current` is None before the first.
 
-    `views` tells whether its public functions are those of this program.
+    `views` tells whether its functions and views are those of this program.
     """
 
     current: str | None
@@ -55,7 +55,9 @@ def schema_version(conn: Connection) -> SchemaVersion:
     current = context.get_current_revision()
     at_head = current == _head()
     # older tables can't be asked which edition keeps them
-    views = at_head and views_in_place(conn) == views_digest(views_edition(conn))
+    views = at_head and rerunnable.digest_in_place(conn) == rerunnable.digest(
+        rerunnable.edition(conn)
+    )
     return SchemaVersion(current, _head(), views)
 
 

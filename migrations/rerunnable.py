@@ -1,0 +1,80 @@
+"""Bring the SQL that each upgrade runs again up to date: machinery, levels, functions and views.
+
+`sql/versions/` runs once, and is frozen once released. What is here is written for the newest
+tables and replaced as a whole, so it has no history: `sql/machinery/` is what writes the tables and
+builds the levels, `sql/views/` what analysts, Grafana and the API read.
+"""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from migrations.sqlfile import SQL, execute
+
+MARK = "Truthline: functions and views, version "
+
+
+def refresh(connection: Connection) -> None:
+    """Bring machinery, levels and views up to date, all in the caller's transaction.
+
+    The tables must be the newest. Levels that are missing are built by the newest machinery; which
+    views are right depends on who keeps the levels, so these come last.
+    """
+    if digest_in_place(connection) != digest(edition(connection)):
+        for path in _machinery():
+            execute(connection, path)
+    connection.exec_driver_sql("CALL truthline_data.build_levels()")
+    if digest_in_place(connection) != digest(edition(connection)):
+        _replace_views(connection)
+
+
+def _replace_views(connection: Connection) -> None:
+    """Drop the public functions and views and create them again: every file, in order.
+
+    PostgreSQL can't change what a function returns. Grants on functions and views are lost with
+    them: repeat yours. The schema's comment says which version is there.
+    """
+    kept_by = edition(connection)
+    execute(connection, SQL / "drop_views.sql")
+    for path in _views(kept_by):
+        execute(connection, path)
+    connection.exec_driver_sql(f"COMMENT ON SCHEMA truthline IS '{MARK}{digest(kept_by)}'")
+
+
+@cache
+def digest(edition: str) -> str:
+    """What tells one version of machinery, functions and views from another."""
+    files = [*_machinery(), *_views(edition)]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def digest_in_place(connection: Connection) -> str | None:
+    """The digest of the machinery, functions and views that the database has."""
+    comment: str | None = connection.exec_driver_sql(
+        "SELECT obj_description(to_regnamespace('truthline')::oid, 'pg_namespace')"
+    ).scalar()
+    return comment.removeprefix(MARK) if comment else None
+
+
+def edition(connection: Connection) -> str:
+    """`community` where TimescaleDB keeps the levels, otherwise empty."""
+    if not connection.exec_driver_sql("SELECT to_regclass('truthline_data.level')").scalar():
+        return ""
+    kept = connection.exec_driver_sql(
+        "SELECT FROM truthline_data.level WHERE kept_by = 'timescaledb' LIMIT 1"
+    )
+    return "community" if kept.first() is not None else ""
+
+
+def _machinery() -> list[Path]:
+    return sorted((SQL / "machinery").glob("*.sql"))
+
+
+def _views(edition: str) -> list[Path]:
+    """The files of an edition: `name.community.sql` stands for `name.sql` there."""
+    every = sorted((SQL / "views").glob("*.sql"))
+    own = {path.name.split(".")[0]: path for path in every if path.name.endswith(f".{edition}.sql")}
+    common = [path for path in every if path.name.count(".") == 1]
+    return [own.get(path.stem, path) for path in common]
