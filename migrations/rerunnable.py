@@ -13,7 +13,11 @@ from sqlalchemy import Connection
 
 from migrations.sqlfile import SQL, execute
 
-MARK = "Truthline: functions and views, version "
+# The comment on schema `truthline`: this, and the digests that the database was brought up to, the
+# newest last.
+MARK = "Truthline: functions and views, versions "
+REMEMBERED = 20
+DROPPED = "dropped"  # as sql/drop_views.sql has it: since then there are none
 
 
 def refresh(connection: Connection) -> None:
@@ -22,11 +26,11 @@ def refresh(connection: Connection) -> None:
     The tables must be the newest. Levels that are missing are built by the newest machinery; which
     views are right depends on who keeps the levels, so these come last.
     """
-    if digest_in_place(connection) != digest(edition(connection)):
+    if not is_up_to_date(connection):
         for path in _machinery():
             execute(connection, path)
     connection.exec_driver_sql("CALL truthline_data.build_levels()")
-    if digest_in_place(connection) != digest(edition(connection)):
+    if not is_up_to_date(connection):
         _replace_views(connection)
 
 
@@ -34,28 +38,40 @@ def _replace_views(connection: Connection) -> None:
     """Drop the public functions and views and create them again: every file, in order.
 
     PostgreSQL can't change what a function returns. Grants on functions and views are lost with
-    them: repeat yours. The schema's comment says which version is there.
+    them: repeat yours.
     """
-    kept_by = edition(connection)
+    own, older = digest(edition(connection)), _versions(connection)
+    if own in older:  # back to a release that was there before: what came after it is forgotten
+        older = older[: older.index(own)]
+    versions = " ".join([*(v for v in older if v != DROPPED), own][-REMEMBERED:])
     execute(connection, SQL / "drop_views.sql")
-    for path in _views(kept_by):
+    for path in _views(edition(connection)):
         execute(connection, path)
-    connection.exec_driver_sql(f"COMMENT ON SCHEMA truthline IS '{MARK}{digest(kept_by)}'")
+    connection.exec_driver_sql(f"COMMENT ON SCHEMA truthline IS '{MARK}{versions}'")
+
+
+def is_up_to_date(connection: Connection) -> bool:
+    """Whether the database has this program's machinery, functions and views."""
+    return _versions(connection)[-1:] == [digest(edition(connection))]
+
+
+def is_ahead(connection: Connection) -> bool:
+    """Whether it had them, and a newer program has replaced them since."""
+    return digest(edition(connection)) in _versions(connection)[:-1]
 
 
 @cache
 def digest(edition: str) -> str:
     """What tells one version of machinery, functions and views from another."""
     files = [*_machinery(), *_views(edition)]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
-def digest_in_place(connection: Connection) -> str | None:
-    """The digest of the machinery, functions and views that the database has."""
+def _versions(connection: Connection) -> list[str]:
     comment: str | None = connection.exec_driver_sql(
         "SELECT obj_description(to_regnamespace('truthline')::oid, 'pg_namespace')"
     ).scalar()
-    return comment.removeprefix(MARK) if comment else None
+    return comment.removeprefix(MARK).split() if comment and comment.startswith(MARK) else []
 
 
 def edition(connection: Connection) -> str:

@@ -116,6 +116,38 @@ def test_an_upgrade_replaces_older_machinery(fresh_database_url, own, catalog):
     assert catalog() == before
 
 
+NEWER = {
+    "revision": "UPDATE public.alembic_version SET version_num = '9999'",
+    "functions": """DO $$ BEGIN
+        EXECUTE format('COMMENT ON SCHEMA truthline IS %L',
+                       obj_description('truthline'::regnamespace, 'pg_namespace') || ' newer');
+    END $$""",
+}
+
+
+@pytest.mark.parametrize("statement", NEWER.values(), ids=NEWER)
+def test_a_program_serves_what_a_newer_one_has_migrated(own, statement):
+    """Or every older replica would stop being ready as soon as the next release has migrated."""
+    with own.begin() as conn:
+        conn.execution_options(no_parameters=True).exec_driver_sql(statement)
+        version = schema_version(conn)
+
+    assert (version.at_head, version.ahead, version.usable) == (False, True, True)
+
+
+def test_going_back_to_an_older_program_forgets_the_newer_one(fresh_database_url, own):
+    with own.begin() as conn:
+        conn.execution_options(no_parameters=True).exec_driver_sql(NEWER["functions"])
+
+    upgrade(fresh_database_url)
+
+    with own.connect() as conn:
+        version = schema_version(conn)
+        comment = conn.exec_driver_sql("SELECT obj_description('truthline'::regnamespace)").scalar()
+    assert (version.at_head, version.ahead) == (True, False)
+    assert "newer" not in comment
+
+
 def test_an_upgrade_waits_for_no_writer(fresh_database_url, own):
     """Everything that runs again does so while rows are written: no lock shuts writers out."""
     with own.begin() as conn:
@@ -192,7 +224,7 @@ def test_a_function_that_returns_something_else_is_replaced(fresh_database_url, 
     engine = create_engine(fresh_database_url)
     with engine.begin() as conn:
         conn.execute(older)
-        assert not schema_version(conn).at_head
+        assert not schema_version(conn).usable
     engine.dispose()
 
     upgrade(fresh_database_url)
