@@ -203,7 +203,7 @@ def test_the_oldest_are_dropped_counted_and_said_once(caplog):
     away_, dropped, lost = warnings_of(caplog)
     assert "no response from" in away_
     assert "oldest are being dropped" in dropped
-    assert "not sent before the end" in lost
+    assert "not sent before the client closed" in lost
 
 
 def test_memory_is_bounded_whatever_rows_weigh():
