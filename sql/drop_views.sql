@@ -1,4 +1,4 @@
--- Drop the public functions and views, to be made anew from sql/views/ in the same transaction.
+-- Drop the public functions, views and types, to be made anew from sql/views/ in the same transaction.
 --
 -- Why      the schema itself stays: usage granted on it stays too. Views go first, for they hold on
 --          to functions; and all names are read before anything goes.
@@ -10,6 +10,9 @@ DECLARE
     ) || ARRAY(
         SELECT format('DROP ROUTINE IF EXISTS %s CASCADE', oid::regprocedure) FROM pg_proc
         WHERE pronamespace = 'truthline'::regnamespace
+    ) || ARRAY(
+        SELECT format('DROP TYPE IF EXISTS %s CASCADE', reltype::regtype) FROM pg_class
+        WHERE relkind = 'c' AND relnamespace = 'truthline'::regnamespace
     );
     statement text;
 BEGIN

@@ -146,19 +146,18 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET jit = off SET extra_float_digits = 1 AS $function$
 DECLARE
     reach record;
-    piece record;
+    piece truthline.piece;
 BEGIN
     SELECT * INTO STRICT reach FROM truthline.reach(
         subject_name, series, truthline.edges(start_time, end_time, width, origin, zone), as_of);
     FOR piece IN SELECT * FROM truthline.plan(
-                     subject_name, '{n}', series, reach.reached_edges, reach.reached_as_of) LOOP
+                     subject_name, series, reach.reached_edges, reach.reached_as_of) LOOP
         source := piece.source;
         learned_from := piece.learned_from;
         learned_until := nullif(piece.learned_until, 'infinity');
         -- nothing was learned by then that could be about the window
         CONTINUE WHEN learned_from >= learned_until;
-        EXECUTE format('SELECT count(*) FROM (%s) AS read', piece.reading)
-            INTO n USING series, reach.reached_edges;
+        n := truthline.n_read(piece, subject_name, series, reach.reached_edges);
         RETURN NEXT;
     END LOOP;
 END

@@ -11,15 +11,15 @@ CREATE OR REPLACE FUNCTION truthline.numbered_cells(
     measure text, series integer[], edges timestamptz[], as_of timestamptz
 ) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT string_agg(format('SELECT place, series_id, %s AS label_id, bin, n, numbers FROM (%s) AS piece',
-                             asked.label, query), ' UNION ALL ')
+                             asked.label, truthline.piece_query(piece, wanted)), ' UNION ALL ')
     FROM (VALUES
         ('confidence', 'score', '{series_id,label_id,bin,n,numbers}'::text[], 'label_id',
          'label_id IS NOT NULL'),
         ('value', 'score', '{series_id,label_id,bin,n,numbers}', '-1', 'label_id IS NULL'),
         ('latency', 'latency', '{series_id,bin,n,numbers}', '-1', 'true')
     ) AS asked (name, subject, columns, label, picked)
-    CROSS JOIN LATERAL truthline.plan(
-        asked.subject, asked.columns, series, edges, as_of, asked.picked)
+    CROSS JOIN LATERAL truthline.wanted_of(asked.subject, asked.columns, asked.picked) AS wanted
+    CROSS JOIN LATERAL truthline.plan(asked.subject, series, edges, as_of) AS piece
     WHERE asked.name = measure
 $$;
 COMMENT ON FUNCTION truthline.numbered_cells(text, integer[], timestamptz[], timestamptz) IS
