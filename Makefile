@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-timescale test-apache check lint types format pictures dashboards \
-	lock clean
+	freeze lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -41,9 +41,10 @@ test-apache: .venv ## the same with the extension's Apache licence
 
 check: lint types test ## all that must be green before a commit
 
-lint: .venv ## ruff: rules and format
+lint: .venv ## ruff: rules and format; import-linter: who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
 
 types: .venv ## mypy, strict
 	$(BIN)/mypy
@@ -59,6 +60,9 @@ pictures: .venv ## make the pictures of the documents anew; needs Chromium
 
 dashboards: .venv ## write Grafana's dashboards from grafana/dashboards
 	$(BIN)/python -m grafana.dashboards
+
+freeze: ## at a release: record the digests of its migrations, which never change again
+	sha256sum sql/versions/*.sql migrations/versions/*.py > migrations/RELEASED
 
 lock: .venv ## renew requirements.lock and its part for running from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
