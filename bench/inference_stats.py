@@ -51,12 +51,12 @@ RAW = text("""
 ASKED = "1, CAST(:start AS timestamptz), CAST(:end AS timestamptz)"
 WAYS = {
     "totals and rows with medians": [
-        text(f"SELECT * FROM truthline.inference_totals({ASKED})"),
-        text(f"SELECT * FROM truthline.inference_stats({ASKED})"),
+        text(f"SELECT * FROM truthline_internal.inference_totals({ASKED})"),
+        text(f"SELECT * FROM truthline_internal.inference_stats({ASKED})"),
     ],
     "the same without medians": [
-        text(f"SELECT * FROM truthline.inference_totals({ASKED})"),
-        text(f"SELECT * FROM truthline.inference_stats({ASKED}, fractions => '{{}}')"),
+        text(f"SELECT * FROM truthline_internal.inference_totals({ASKED})"),
+        text(f"SELECT * FROM truthline_internal.inference_stats({ASKED}, fractions => '{{}}')"),
     ],
 }
 DAYS = {

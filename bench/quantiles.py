@@ -38,7 +38,7 @@ PREDICTIONS = text("""
           FROM generate_series(0, :rows - 1) AS n) AS t
 """)
 QUANTILES = text("""
-    SELECT place, coalesce(label_id, 0), quantiles FROM truthline.quantiles(
+    SELECT place, coalesce(label_id, 0), quantiles FROM truthline_internal.quantiles(
         :measure, ARRAY[1], CAST(:start AS timestamptz), CAST(:end AS timestamptz),
         CAST(:fractions AS float8[]), CAST(:width AS interval)) ORDER BY 1, 2
 """)

@@ -136,7 +136,7 @@ def _check_size(classes: int, buckets: int) -> None:
 
 
 _METRICS = text(f"""
-    SELECT * FROM truthline.classification_metrics(
+    SELECT * FROM truthline_internal.classification_metrics(
         CAST(:series AS integer[]), {BOUNDS}, CAST(:declared AS integer[]), :average)
 """)
 

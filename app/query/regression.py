@@ -60,5 +60,5 @@ _METRICS = text(f"""
     SELECT bucket_start, bucket_end, n,
            mean_absolute_error, mean_squared_error, root_mean_squared_error,
            mean_error, r2, mean_absolute_percentage_error
-    FROM truthline.regression_metrics(CAST(:series AS integer[]), {BOUNDS})
+    FROM truthline_internal.regression_metrics(CAST(:series AS integer[]), {BOUNDS})
 """)

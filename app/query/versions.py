@@ -75,11 +75,11 @@ def _statement(kind: Kind | None) -> TextClause:
     )
     return text(f"""
         SELECT one.version, load.n, load.n_failed,
-               truthline.mean_milliseconds(load.sum_latency, load.n_latency),
+               truthline_internal.mean_milliseconds(load.sum_latency, load.n_latency),
                judged.n, judged.measures, line.starts, line.headlines
         FROM (SELECT version, array_agg(id) AS series FROM series
               WHERE id = ANY (CAST(:series AS integer[])) GROUP BY version) AS one
-        CROSS JOIN LATERAL truthline.prediction_volume(
+        CROSS JOIN LATERAL truthline_internal.prediction_volume(
             one.series, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
             as_of => CAST(:as_of AS timestamptz)) AS load
         CROSS JOIN LATERAL ({judged}) AS judged (n, measures)

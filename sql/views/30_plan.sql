@@ -25,46 +25,46 @@
 --          cells that were cut, NULL where none were. Of the event clock it counts the spans
 --          [starts, ends), whole and tail one, cuts one each. Of ends, the span counts `signs` times in
 --          bucket `places`; of sides `signs` times in bucket `places`, and is taken from the next.
-CREATE TYPE truthline.piece AS (
+CREATE TYPE truthline_internal.piece AS (
     kind text, source text, learned_from timestamptz, learned_until timestamptz,
     wide interval, narrow interval,
     places integer[], signs integer[], starts timestamptz[], ends timestamptz[]
 );
-COMMENT ON TYPE truthline.piece IS
+COMMENT ON TYPE truthline_internal.piece IS
     'A part of an answer: which cells or rows of a level or raw table count, and in which buckets.';
 
 -- source: a level that counts the cells of a width, over a span of the learned clock.
-CREATE TYPE truthline.source AS (
+CREATE TYPE truthline_internal.source AS (
     width interval, level text, learned_width interval, learned_from timestamptz,
     learned_until timestamptz
 );
-COMMENT ON TYPE truthline.source IS
+COMMENT ON TYPE truthline_internal.source IS
     'A level that counts the cells of an event width, over a span of the learned clock.';
 
 -- rounded: edges moved to the nearest bound of an event bucket; as they are where width is NULL.
-CREATE OR REPLACE FUNCTION truthline.rounded(edges timestamptz[], width interval)
+CREATE OR REPLACE FUNCTION truthline_internal.rounded(edges timestamptz[], width interval)
 RETURNS timestamptz[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN width IS NULL THEN edges ELSE ARRAY(
         SELECT truthline_data.event_start(width, edge + width / 2)
         FROM unnest(edges) WITH ORDINALITY AS e (edge, n) ORDER BY n
     ) END
 $$;
-COMMENT ON FUNCTION truthline.rounded(timestamptz[], interval) IS
+COMMENT ON FUNCTION truthline_internal.rounded(timestamptz[], interval) IS
     'Edges moved to the nearest bound of an event bucket.';
 
 -- cuts: what the edges of buckets cut off cells of width `wide`, in cells of width `narrow`, or in
 -- rows where that is NULL: add `sign` times [cut_start, cut_end) to bucket `place`, and take it
 -- from the next.
-CREATE OR REPLACE FUNCTION truthline.cuts(edges timestamptz[], wide interval, narrow interval)
+CREATE OR REPLACE FUNCTION truthline_internal.cuts(edges timestamptz[], wide interval, narrow interval)
 RETURNS TABLE (place integer, sign integer, cut_start timestamptz, cut_end timestamptz)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 30 AS $$
     SELECT n::integer - 1, CASE WHEN goal > have THEN 1 ELSE -1 END,
            least(have, goal), greatest(have, goal)
-    FROM unnest(truthline.rounded(edges, wide), truthline.rounded(edges, narrow))
+    FROM unnest(truthline_internal.rounded(edges, wide), truthline_internal.rounded(edges, narrow))
         WITH ORDINALITY AS e (have, goal, n)
     WHERE have <> goal
 $$;
-COMMENT ON FUNCTION truthline.cuts(timestamptz[], interval, interval) IS
+COMMENT ON FUNCTION truthline_internal.cuts(timestamptz[], interval, interval) IS
     'What the edges of buckets cut off wide cells, to be counted in narrow ones.';
 
 -- sources: which levels count the cells of each event width, along the learned clock.
@@ -74,11 +74,11 @@ COMMENT ON FUNCTION truthline.cuts(timestamptz[], interval, interval) IS
 -- Why      a width need not have a level of each learned span: the next narrower one serves, for
 --          its cells are parts of the wider ones. A wider span is never cleaner than those it
 --          was made from, so the spans of a width don't overlap.
-CREATE OR REPLACE FUNCTION truthline.sources(
+CREATE OR REPLACE FUNCTION truthline_internal.sources(
     subject_name text, longest interval, as_of timestamptz DEFAULT 'infinity'
-) RETURNS SETOF truthline.source LANGUAGE sql STABLE PARALLEL SAFE AS $$
+) RETURNS SETOF truthline_internal.source LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH known AS MATERIALIZED (
-        SELECT * FROM truthline.levels() WHERE subject = subject_name
+        SELECT * FROM truthline_internal.levels() WHERE subject = subject_name
     ),
     chosen AS (
         SELECT DISTINCT ON (w.event_width, known.learned_width)
@@ -101,12 +101,12 @@ CREATE OR REPLACE FUNCTION truthline.sources(
            until
     FROM span
 $$;
-COMMENT ON FUNCTION truthline.sources(text, interval, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.sources(text, interval, timestamptz) IS
     'Which levels count the cells of each event width, and over which span of the learned clock.';
 
 -- widest: the longest bucket, the widest that cells may be. Where raw rows are dropped, buckets
 -- are no shorter than a cell.
-CREATE OR REPLACE FUNCTION truthline.widest(subject truthline_data.subject, edges timestamptz[])
+CREATE OR REPLACE FUNCTION truthline_internal.widest(subject truthline_data.subject, edges timestamptz[])
 RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT greatest(
         (SELECT max(edge - previous)
@@ -117,7 +117,7 @@ RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
          JOIN truthline_data.level ON level.subject = subject.name
          WHERE kept.relation = subject.source AND edges[1] < kept.since + INTERVAL '25 hours'))
 $$;
-COMMENT ON FUNCTION truthline.widest(truthline_data.subject, timestamptz[]) IS
+COMMENT ON FUNCTION truthline_internal.widest(truthline_data.subject, timestamptz[]) IS
     'The widest event bucket that an answer may be made of.';
 
 -- cut: what edges cut off, of all places or of `chosen` ones, as the columns of a piece.
@@ -125,7 +125,7 @@ COMMENT ON FUNCTION truthline.widest(truthline_data.subject, timestamptz[]) IS
 -- Grain    one row, none where nothing is cut.
 -- Why      buckets of whole cells are cut at the ends of their window alone. Each of these counts in one
 --          bucket: the first takes what its edge adds to the bucket before it.
-CREATE OR REPLACE FUNCTION truthline.cut(
+CREATE OR REPLACE FUNCTION truthline_internal.cut(
     edges timestamptz[], wide interval, narrow interval, chosen integer[] DEFAULT NULL
 ) RETURNS TABLE (kind text, places integer[], signs integer[], starts timestamptz[], ends timestamptz[])
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1 AS $$
@@ -138,7 +138,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1 AS $$
                array_agg(cut_end ORDER BY place) AS ends,
                array_agg(greatest(place, 1) ORDER BY place) AS of_bucket,
                array_agg(CASE place WHEN 0 THEN -sign ELSE sign END ORDER BY place) AS of_bucket_signs
-        FROM truthline.cuts(edges, wide, narrow)
+        FROM truthline_internal.cuts(edges, wide, narrow)
         WHERE chosen IS NULL OR place = ANY (chosen)
     ) AS found
     CROSS JOIN LATERAL (
@@ -147,15 +147,15 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1 AS $$
     ) AS where_cut (at_ends)
     WHERE places IS NOT NULL
 $$;
-COMMENT ON FUNCTION truthline.cut(timestamptz[], interval, interval, integer[]) IS
+COMMENT ON FUNCTION truthline_internal.cut(timestamptz[], interval, interval, integer[]) IS
     'What the edges of buckets cut off, at the ends of a window or on both sides of an edge.';
 
 -- plan: the pieces of an answer.
 --
 -- Grain    one row per piece that may hold anything, cells of the widest first.
-CREATE OR REPLACE FUNCTION truthline.plan(
+CREATE OR REPLACE FUNCTION truthline_internal.plan(
     subject_name text, series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
-) RETURNS SETOF truthline.piece LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10 AS $function$
+) RETURNS SETOF truthline_internal.piece LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10 AS $function$
 DECLARE
     subject truthline_data.subject;
     first timestamptz := edges[1];
@@ -163,15 +163,15 @@ DECLARE
     -- 25 hours, and half a day that the first edge may be moved back
     earliest timestamptz := first - INTERVAL '2 days';
     bound timestamptz := '-infinity';
-    source truthline.source;
-    narrowest truthline.source[];
+    source truthline_internal.source;
+    narrowest truthline_internal.source[];
     wide interval;
     cut record;
     row record;
 BEGIN
     SELECT * INTO STRICT subject FROM truthline_data.subject AS s WHERE s.name = subject_name;
-    FOR source IN SELECT * FROM truthline.sources(
-                      subject_name, truthline.widest(subject, edges), as_of) AS s
+    FOR source IN SELECT * FROM truthline_internal.sources(
+                      subject_name, truthline_internal.widest(subject, edges), as_of) AS s
                   ORDER BY s.width DESC, s.learned_from LOOP
         bound := greatest(bound, source.learned_until);
         source.learned_from := greatest(source.learned_from, earliest - INTERVAL '1 month');
@@ -180,7 +180,7 @@ BEGIN
             wide := narrowest[1].width;
             narrowest := '{}';
             IF wide IS NOT NULL THEN
-                SELECT * INTO cut FROM truthline.cut(edges, wide, source.width);
+                SELECT * INTO cut FROM truthline_internal.cut(edges, wide, source.width);
             END IF;
         END IF;
         narrowest := narrowest || source;
@@ -189,27 +189,27 @@ BEGIN
                          NULL, source.width, NULL, NULL,
                          ARRAY[truthline_data.event_start(source.width, first + source.width / 2)],
                          ARRAY[truthline_data.event_start(source.width, last + source.width / 2)]
-                        )::truthline.piece;
+                        )::truthline_internal.piece;
         ELSIF cut.kind IS NOT NULL THEN
             RETURN NEXT (cut.kind, source.level, source.learned_from, source.learned_until,
                          wide, source.width, cut.places, cut.signs, cut.starts, cut.ends
-                        )::truthline.piece;
+                        )::truthline_internal.piece;
         END IF;
     END LOOP;
     wide := narrowest[1].width;
-    FOR row IN SELECT * FROM truthline.cut_rows(series, edges, narrowest) LOOP
+    FOR row IN SELECT * FROM truthline_internal.cut_rows(series, edges, narrowest) LOOP
         row.learned_from := greatest(row.learned_from, earliest);
         row.learned_until := least(row.learned_until, bound);
         CONTINUE WHEN row.learned_from >= row.learned_until;
-        SELECT * INTO cut FROM truthline.cut(edges, wide, NULL, row.places);
+        SELECT * INTO cut FROM truthline_internal.cut(edges, wide, NULL, row.places);
         RETURN NEXT (cut.kind, subject.source, row.learned_from, row.learned_until,
-                     wide, NULL, cut.places, cut.signs, cut.starts, cut.ends)::truthline.piece;
+                     wide, NULL, cut.places, cut.signs, cut.starts, cut.ends)::truthline_internal.piece;
     END LOOP;
     RETURN NEXT ('tail', subject.source, greatest(bound, earliest), as_of, NULL, NULL, NULL, NULL,
-                 ARRAY[first], ARRAY[last])::truthline.piece;
+                 ARRAY[first], ARRAY[last])::truthline_internal.piece;
 END
 $function$;
-COMMENT ON FUNCTION truthline.plan(text, integer[], timestamptz[], timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.plan(text, integer[], timestamptz[], timestamptz) IS
     'The pieces of an answer: cells of levels, cuts and the newest rows.';
 
 -- cut_rows: when the rows were learned that edges cut off cells of the narrowest width.
@@ -218,8 +218,8 @@ COMMENT ON FUNCTION truthline.plan(text, integer[], timestamptz[], timestamptz) 
 -- Why      without it, the rows before an edge would be looked for in every chunk since then. The
 --          cells know when they were learned, and with that as literal bounds other chunks aren't
 --          even planned for.
-CREATE OR REPLACE FUNCTION truthline.cut_rows(
-    series integer[], edges timestamptz[], narrowest truthline.source[]
+CREATE OR REPLACE FUNCTION truthline_internal.cut_rows(
+    series integer[], edges timestamptz[], narrowest truthline_internal.source[]
 ) RETURNS TABLE (places integer[], learned_from timestamptz, learned_until timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 2 AS $function$
 DECLARE
@@ -227,16 +227,16 @@ DECLARE
     cut_cells timestamptz[];
 BEGIN
     SELECT array_agg(place), array_agg(truthline_data.event_start(narrowest[1].width, cut_start))
-    INTO cut_places, cut_cells FROM truthline.cuts(edges, narrowest[1].width, NULL);
+    INTO cut_places, cut_cells FROM truthline_internal.cuts(edges, narrowest[1].width, NULL);
     IF cut_places IS NULL THEN
         RETURN;
     END IF;
     RETURN QUERY
     SELECT array_agg(cell.place ORDER BY cell.place), min(cell.learned_from), max(cell.learned_until)
-    FROM truthline.cells_learned(narrowest, series, cut_places, cut_cells) AS cell
+    FROM truthline_internal.cells_learned(narrowest, series, cut_places, cut_cells) AS cell
     GROUP BY CASE WHEN array_length(cut_places, 1) <= 4 THEN cell.place END
     ORDER BY 2;
 END
 $function$;
-COMMENT ON FUNCTION truthline.cut_rows(integer[], timestamptz[], truthline.source[]) IS
+COMMENT ON FUNCTION truthline_internal.cut_rows(integer[], timestamptz[], truthline_internal.source[]) IS
     'When the rows were learned that edges of buckets cut off the narrowest cells.';

@@ -9,20 +9,20 @@
 --          numbers times a `sign`, `added` their sums, and `keys` are the columns that these go by, NULL
 --          without any. Rows count that meet `condition`, and of cells and rows those that are `picked`
 --          by one on columns. `collected` says whether numbers are kept one by one.
-CREATE TYPE truthline.wanted AS (
+CREATE TYPE truthline_internal.wanted AS (
     subject text, of_cell text, of_row text, signed text, added text, keys text, collected boolean,
     condition text, picked text
 );
-COMMENT ON TYPE truthline.wanted IS 'What is asked of the cells and rows of a subject, as text.';
+COMMENT ON TYPE truthline_internal.wanted IS 'What is asked of the cells and rows of a subject, as text.';
 
 -- wanted_of: some columns of a subject. Every cell and every raw row has its series, which is a key to
 -- whoever asks for it; and of outcomes can be counted how many were right, without their classes.
-CREATE OR REPLACE FUNCTION truthline.wanted_of(
+CREATE OR REPLACE FUNCTION truthline_internal.wanted_of(
     subject_name text, columns text[], picked text DEFAULT 'true'
-) RETURNS truthline.wanted LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
+) RETURNS truthline_internal.wanted LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
 #variable_conflict use_column
 DECLARE
-    wanted truthline.wanted;
+    wanted truthline_internal.wanted;
 BEGIN
     SELECT subject_name,
            string_agg(format('%s AS %I', of_cell, name), ', ' ORDER BY place),
@@ -52,19 +52,19 @@ BEGIN
     RETURN wanted;
 END
 $function$;
-COMMENT ON FUNCTION truthline.wanted_of(text, text[], text) IS
+COMMENT ON FUNCTION truthline_internal.wanted_of(text, text[], text) IS
     'What is asked of the cells and rows of a subject, as text.';
 
 -- event_clock: what tells when a cell or a row of a piece was about: its bucket, or its time.
-CREATE OR REPLACE FUNCTION truthline.event_clock(piece truthline.piece) RETURNS text
+CREATE OR REPLACE FUNCTION truthline_internal.event_clock(piece truthline_internal.piece) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN piece.narrow IS NULL THEN 'time' ELSE 'bucket' END
 $$;
-COMMENT ON FUNCTION truthline.event_clock(truthline.piece) IS
+COMMENT ON FUNCTION truthline_internal.event_clock(truthline_internal.piece) IS
     'The column that tells when a cell or a row of a piece was about.';
 
 -- within: the text of a condition that an instant lies in one of some spans.
-CREATE OR REPLACE FUNCTION truthline.within(at text, starts timestamptz[], ends timestamptz[])
+CREATE OR REPLACE FUNCTION truthline_internal.within(at text, starts timestamptz[], ends timestamptz[])
 RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
 DECLARE
     spans text;
@@ -76,23 +76,23 @@ BEGIN
     RETURN '(' || spans || ')';
 END
 $function$;
-COMMENT ON FUNCTION truthline.within(text, timestamptz[], timestamptz[]) IS
+COMMENT ON FUNCTION truthline_internal.within(text, timestamptz[], timestamptz[]) IS
     'The text of a condition that an instant lies in one of some spans.';
 
 -- by_cut: the text of a number that goes with one cut or the other; the first one ends at `first_end`.
-CREATE OR REPLACE FUNCTION truthline.by_cut(first_end timestamptz, numbers integer[])
+CREATE OR REPLACE FUNCTION truthline_internal.by_cut(first_end timestamptz, numbers integer[])
 RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT format(CASE WHEN cardinality(numbers) = 1 THEN '%2$s'
                        ELSE 'CASE WHEN at < %1$L THEN %2$s ELSE %3$s END' END,
                   first_end, numbers[1], numbers[2])
 $$;
-COMMENT ON FUNCTION truthline.by_cut(timestamptz, integer[]) IS
+COMMENT ON FUNCTION truthline_internal.by_cut(timestamptz, integer[]) IS
     'The text of a number that goes with one cut of two.';
 
 -- read_query: the text of a query of the cells or rows of a piece that meet a condition on the event
 -- clock. `first` is the column before those that are wanted.
-CREATE OR REPLACE FUNCTION truthline.read_query(
-    piece truthline.piece, wanted truthline.wanted, first text, condition text
+CREATE OR REPLACE FUNCTION truthline_internal.read_query(
+    piece truthline_internal.piece, wanted truthline_internal.wanted, first text, condition text
 ) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT format(
         CASE WHEN piece.narrow IS NULL THEN
@@ -105,49 +105,54 @@ CREATE OR REPLACE FUNCTION truthline.read_query(
         first, wanted.of_cell, wanted.of_row, piece.source, piece.learned_from, piece.learned_until,
         condition, wanted.condition, wanted.picked)
 $$;
-COMMENT ON FUNCTION truthline.read_query(truthline.piece, truthline.wanted, text, text) IS
+COMMENT ON FUNCTION truthline_internal.read_query(truthline_internal.piece, truthline_internal.wanted, text, text) IS
     'The text of a query of the cells or rows of a piece.';
 
 -- whole_query: the text of a query of whole cells, each in the bucket that it lies in.
-CREATE OR REPLACE FUNCTION truthline.whole_query(piece truthline.piece, wanted truthline.wanted)
-RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT truthline.read_query(
+CREATE OR REPLACE FUNCTION truthline_internal.whole_query(
+    piece truthline_internal.piece, wanted truthline_internal.wanted
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT truthline_internal.read_query(
         piece, wanted,
-        format('width_bucket(bucket, truthline.rounded($2, %L)) AS place', piece.narrow),
-        truthline.within('bucket', piece.starts, piece.ends))
+        format('width_bucket(bucket, truthline_internal.rounded($2, %L)) AS place', piece.narrow),
+        truthline_internal.within('bucket', piece.starts, piece.ends))
 $$;
-COMMENT ON FUNCTION truthline.whole_query(truthline.piece, truthline.wanted) IS
+COMMENT ON FUNCTION truthline_internal.whole_query(truthline_internal.piece, truthline_internal.wanted) IS
     'The text of a query of whole cells.';
 
 -- tail_query: the text of a query of the newest rows, each in the bucket of its own time.
-CREATE OR REPLACE FUNCTION truthline.tail_query(piece truthline.piece, wanted truthline.wanted)
-RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT truthline.read_query(piece, wanted, 'width_bucket(time, $2) AS place',
-                                truthline.within('time', piece.starts, piece.ends))
+CREATE OR REPLACE FUNCTION truthline_internal.tail_query(
+    piece truthline_internal.piece, wanted truthline_internal.wanted
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT truthline_internal.read_query(piece, wanted, 'width_bucket(time, $2) AS place',
+                                truthline_internal.within('time', piece.starts, piece.ends))
 $$;
-COMMENT ON FUNCTION truthline.tail_query(truthline.piece, truthline.wanted) IS
+COMMENT ON FUNCTION truthline_internal.tail_query(truthline_internal.piece, truthline_internal.wanted) IS
     'The text of a query of the newest rows.';
 
 -- ends_read: the text of a query of the cells or rows that the ends of a window cut off.
-CREATE OR REPLACE FUNCTION truthline.ends_read(piece truthline.piece, wanted truthline.wanted)
-RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT truthline.read_query(
-        piece, wanted, truthline.event_clock(piece) || ' AS at',
-        truthline.within(truthline.event_clock(piece), piece.starts, piece.ends))
+CREATE OR REPLACE FUNCTION truthline_internal.ends_read(
+    piece truthline_internal.piece, wanted truthline_internal.wanted
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT truthline_internal.read_query(
+        piece, wanted, truthline_internal.event_clock(piece) || ' AS at',
+        truthline_internal.within(truthline_internal.event_clock(piece), piece.starts, piece.ends))
 $$;
-COMMENT ON FUNCTION truthline.ends_read(truthline.piece, truthline.wanted) IS
+COMMENT ON FUNCTION truthline_internal.ends_read(truthline_internal.piece, truthline_internal.wanted) IS
     'The text of a query of the cells or rows that the ends of a window cut off.';
 
 -- ends_query: the text of a query that adds them to the first bucket, and to the last.
 -- Why      with bounds that are literals the query is planned in half the time.
-CREATE OR REPLACE FUNCTION truthline.ends_query(piece truthline.piece, wanted truthline.wanted)
-RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION truthline_internal.ends_query(
+    piece truthline_internal.piece, wanted truthline_internal.wanted
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT format(
         'SELECT place, %s FROM (SELECT %s AS place, %s AS sign, cell.* FROM (%s) AS cell) AS signed',
-        wanted.signed, truthline.by_cut(piece.ends[1], piece.places),
-        truthline.by_cut(piece.ends[1], piece.signs), truthline.ends_read(piece, wanted))
+        wanted.signed, truthline_internal.by_cut(piece.ends[1], piece.places),
+        truthline_internal.by_cut(piece.ends[1], piece.signs),
+        truthline_internal.ends_read(piece, wanted))
 $$;
-COMMENT ON FUNCTION truthline.ends_query(truthline.piece, truthline.wanted) IS
+COMMENT ON FUNCTION truthline_internal.ends_query(truthline_internal.piece, truthline_internal.wanted) IS
     'The text of a query that counts what the ends of a window cut off.';
 
 -- sides_read: the text of a query of the cells or rows that edges cut off, cut by cut.
@@ -155,26 +160,28 @@ COMMENT ON FUNCTION truthline.ends_query(truthline.piece, truthline.wanted) IS
 --          it makes plain columns of a cut's bounds, which the columnstore compares with the least
 --          and greatest time of each batch; with expressions it would unpack them all. Only rows are
 --          ever read for some of the cuts.
-CREATE OR REPLACE FUNCTION truthline.sides_read(piece truthline.piece, wanted truthline.wanted)
-RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION truthline_internal.sides_read(
+    piece truthline_internal.piece, wanted truthline_internal.wanted
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT format(
         'SELECT cut.place AS cut_place, cut.sign AS cut_sign, cell.*'
-        ' FROM (SELECT * FROM truthline.cuts($2, %L, %L) WHERE %s OFFSET 0) AS cut'
+        ' FROM (SELECT * FROM truthline_internal.cuts($2, %L, %L) WHERE %s OFFSET 0) AS cut'
         ' CROSS JOIN LATERAL (%s OFFSET 0) AS cell OFFSET 0',
         piece.wide, piece.narrow,
         CASE WHEN piece.narrow IS NULL THEN format('place = ANY (%L)', piece.places) ELSE 'true' END,
-        truthline.read_query(
-            piece, wanted, truthline.event_clock(piece) || ' AS at',
-            format('%1$I >= cut_start AND %1$I < cut_end', truthline.event_clock(piece))))
+        truthline_internal.read_query(
+            piece, wanted, truthline_internal.event_clock(piece) || ' AS at',
+            format('%1$I >= cut_start AND %1$I < cut_end', truthline_internal.event_clock(piece))))
 $$;
-COMMENT ON FUNCTION truthline.sides_read(truthline.piece, truthline.wanted) IS
+COMMENT ON FUNCTION truthline_internal.sides_read(truthline_internal.piece, truthline_internal.wanted) IS
     'The text of a query of the cells or rows that the edges of buckets cut off.';
 
 -- sides_query: the text of a query that adds them to the bucket on one side of their edge and takes
 -- them from the other.
 -- Why      sums are added up before they are given to both sides; numbers can't be.
-CREATE OR REPLACE FUNCTION truthline.sides_query(piece truthline.piece, wanted truthline.wanted)
-RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION truthline_internal.sides_query(
+    piece truthline_internal.piece, wanted truthline_internal.wanted
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT format(
         'SELECT side.place, %s FROM (%s) AS counted'
         ' CROSS JOIN LATERAL (VALUES (cut_place, cut_sign), (cut_place + 1, -cut_sign))'
@@ -183,68 +190,69 @@ RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
         format(CASE WHEN wanted.collected THEN '%3$s' ELSE
                    'SELECT cut_place, cut_sign, %1$s FROM (%3$s) AS cut GROUP BY %2$s' END,
                wanted.added, concat_ws(', ', 'cut_place', 'cut_sign', wanted.keys),
-               truthline.sides_read(piece, wanted)))
+               truthline_internal.sides_read(piece, wanted)))
 $$;
-COMMENT ON FUNCTION truthline.sides_query(truthline.piece, truthline.wanted) IS
+COMMENT ON FUNCTION truthline_internal.sides_query(truthline_internal.piece, truthline_internal.wanted) IS
     'The text of a query that counts cuts on both sides of their edges.';
 
 -- piece_query: the text of a query of one piece: the place of a bucket, and the columns wanted. Where a
 -- column is collected, `n` of a cell is less than 0 if its numbers are taken away.
-CREATE OR REPLACE FUNCTION truthline.piece_query(piece truthline.piece, wanted truthline.wanted)
-RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT CASE piece.kind WHEN 'whole' THEN truthline.whole_query(piece, wanted)
-                           WHEN 'ends' THEN truthline.ends_query(piece, wanted)
-                           WHEN 'sides' THEN truthline.sides_query(piece, wanted)
-                           WHEN 'tail' THEN truthline.tail_query(piece, wanted) END
+CREATE OR REPLACE FUNCTION truthline_internal.piece_query(
+    piece truthline_internal.piece, wanted truthline_internal.wanted
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT CASE piece.kind WHEN 'whole' THEN truthline_internal.whole_query(piece, wanted)
+                           WHEN 'ends' THEN truthline_internal.ends_query(piece, wanted)
+                           WHEN 'sides' THEN truthline_internal.sides_query(piece, wanted)
+                           WHEN 'tail' THEN truthline_internal.tail_query(piece, wanted) END
 $$;
-COMMENT ON FUNCTION truthline.piece_query(truthline.piece, truthline.wanted) IS
+COMMENT ON FUNCTION truthline_internal.piece_query(truthline_internal.piece, truthline_internal.wanted) IS
     'The text of a query of one piece.';
 
 -- cells_query: the text of a query of all pieces, added up per bucket and key. `n` must be among the
 -- columns.
-CREATE OR REPLACE FUNCTION truthline.cells_query(
+CREATE OR REPLACE FUNCTION truthline_internal.cells_query(
     subject_name text, columns text[], series integer[], edges timestamptz[], as_of timestamptz
 ) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
 DECLARE
-    wanted truthline.wanted := truthline.wanted_of(subject_name, columns);
+    wanted truthline_internal.wanted := truthline_internal.wanted_of(subject_name, columns);
     query text;
 BEGIN
-    SELECT string_agg(truthline.piece_query(piece, wanted), ' UNION ALL ') INTO query
-    FROM truthline.plan(subject_name, series, edges, as_of) AS piece;
+    SELECT string_agg(truthline_internal.piece_query(piece, wanted), ' UNION ALL ') INTO query
+    FROM truthline_internal.plan(subject_name, series, edges, as_of) AS piece;
     RETURN format('SELECT place, %s FROM (%s) AS piece GROUP BY %s HAVING sum(n) <> 0',
                   wanted.added, query, concat_ws(', ', 'place', wanted.keys));
 END
 $function$;
-COMMENT ON FUNCTION truthline.cells_query(text, text[], integer[], timestamptz[], timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.cells_query(text, text[], integer[], timestamptz[], timestamptz) IS
     'The query whose answer are the cells of a subject, per bucket between edges.';
 
 -- n_read: how many cells or rows are read for a piece, those of a cut once though they count on either
 -- side.
-CREATE OR REPLACE FUNCTION truthline.n_read(
-    piece truthline.piece, subject_name text, series integer[], edges timestamptz[]
+CREATE OR REPLACE FUNCTION truthline_internal.n_read(
+    piece truthline_internal.piece, subject_name text, series integer[], edges timestamptz[]
 ) RETURNS bigint LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
 DECLARE
-    wanted truthline.wanted := truthline.wanted_of(subject_name, '{n}');
+    wanted truthline_internal.wanted := truthline_internal.wanted_of(subject_name, '{n}');
     n bigint;
 BEGIN
     EXECUTE format('SELECT count(*) FROM (%s) AS read', CASE piece.kind
-        WHEN 'whole' THEN truthline.whole_query(piece, wanted)
-        WHEN 'ends' THEN truthline.ends_read(piece, wanted)
-        WHEN 'sides' THEN truthline.sides_read(piece, wanted)
-        WHEN 'tail' THEN truthline.tail_query(piece, wanted) END)
+        WHEN 'whole' THEN truthline_internal.whole_query(piece, wanted)
+        WHEN 'ends' THEN truthline_internal.ends_read(piece, wanted)
+        WHEN 'sides' THEN truthline_internal.sides_read(piece, wanted)
+        WHEN 'tail' THEN truthline_internal.tail_query(piece, wanted) END)
     INTO n USING series, edges;
     RETURN n;
 END
 $function$;
-COMMENT ON FUNCTION truthline.n_read(truthline.piece, text, integer[], timestamptz[]) IS
+COMMENT ON FUNCTION truthline_internal.n_read(truthline_internal.piece, text, integer[], timestamptz[]) IS
     'How many cells or rows are read for a piece.';
 
 -- cells_learned: when the rows of some cells were learned, as the cells of `levels` know it.
 --
 -- Grain    one row per place whose cell has any rows, the earliest first. `buckets` are the cells,
 --          beside the `places` they are asked for.
-CREATE OR REPLACE FUNCTION truthline.cells_learned(
-    levels truthline.source[], series integer[], places integer[], buckets timestamptz[]
+CREATE OR REPLACE FUNCTION truthline_internal.cells_learned(
+    levels truthline_internal.source[], series integer[], places integer[], buckets timestamptz[]
 ) RETURNS TABLE (place integer, learned_from timestamptz, learned_until timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
 BEGIN
@@ -261,5 +269,5 @@ BEGIN
     USING series, places, buckets;
 END
 $function$;
-COMMENT ON FUNCTION truthline.cells_learned(truthline.source[], integer[], integer[], timestamptz[]) IS
+COMMENT ON FUNCTION truthline_internal.cells_learned(truthline_internal.source[], integer[], integer[], timestamptz[]) IS
     'When the rows of some cells were learned.';

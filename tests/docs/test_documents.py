@@ -51,6 +51,7 @@ def test_every_native_path_is_in_the_api_page(app):
     "title",
     [
         "`truthline`: public",
+        "`truthline_internal`: machinery",
         "`truthline_data`: functions",
         "`truthline_data`: tables",
     ],
@@ -61,6 +62,11 @@ def test_the_sql_page_lists_what_there_is(database, title):
             SELECT proname FROM pg_proc WHERE pronamespace = 'truthline'::regnamespace
             UNION SELECT relname FROM pg_class
             WHERE relnamespace = 'truthline'::regnamespace AND relkind = 'v'
+        """,
+        "`truthline_internal`: machinery": """
+            SELECT proname FROM pg_proc WHERE pronamespace = 'truthline_internal'::regnamespace
+            UNION SELECT relname FROM pg_class
+            WHERE relnamespace = 'truthline_internal'::regnamespace
         """,
         "`truthline_data`: functions": """
             SELECT proname FROM pg_proc WHERE pronamespace = 'truthline_data'::regnamespace

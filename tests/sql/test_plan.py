@@ -19,7 +19,7 @@ NOTHING = dict.fromkeys(CLEAN)
 ONLY_HOURS = NOTHING | {"1 hour": "10 14:00"}
 
 LEVELS = """
-    CREATE OR REPLACE FUNCTION truthline.levels()
+    CREATE OR REPLACE FUNCTION truthline_internal.levels()
     RETURNS TABLE (name text, subject text, event_width interval, learned_width interval,
                    clean_until timestamptz)
     LANGUAGE sql STABLE AS $$
@@ -31,8 +31,9 @@ LEVELS = """
     $$
 """
 LEARNED = """
-    CREATE OR REPLACE FUNCTION truthline.cells_learned(
-        levels truthline.source[], series integer[], places integer[], buckets timestamptz[]
+    CREATE OR REPLACE FUNCTION truthline_internal.cells_learned(
+        levels truthline_internal.source[], series integer[], places integer[],
+        buckets timestamptz[]
     ) RETURNS TABLE (place integer, learned_from timestamptz, learned_until timestamptz)
     LANGUAGE sql STABLE AS $$
         SELECT cell.* FROM (SELECT 0, TIMESTAMPTZ '-infinity', TIMESTAMPTZ '-infinity' WHERE false
@@ -44,7 +45,7 @@ DROPPED = text("INSERT INTO retention (relation, since) VALUES ('outcome', :sinc
 PLAN = text("""
     SELECT kind, source, learned_from, nullif(learned_until, 'infinity'), wide, narrow,
            places, signs, starts, ends
-    FROM truthline.plan(:subject, ARRAY[1], CAST(:edges AS timestamptz[]),
+    FROM truthline_internal.plan(:subject, ARRAY[1], CAST(:edges AS timestamptz[]),
                         coalesce(CAST(:as_of AS timestamptz), 'infinity'))
 """)
 
@@ -63,7 +64,7 @@ def spans(*bounds):
 
 
 class Piece(NamedTuple):
-    """A row of truthline.plan; `learned_until` is None where there is no end."""
+    """A row of truthline_internal.plan; `learned_until` is None where there is no end."""
 
     kind: str
     source: str
@@ -423,6 +424,7 @@ def test_cuts_of_both_ends_that_overlap_have_two_sides(database):
     edges = [at("5 10:03"), at("5 10:04")]
     with database.reading() as conn:
         kind = conn.execute(
-            text("SELECT kind FROM truthline.cut(:edges, '5 minutes', NULL)"), {"edges": edges}
+            text("SELECT kind FROM truthline_internal.cut(:edges, '5 minutes', NULL)"),
+            {"edges": edges},
         ).scalar_one()
     assert kind == "sides"
