@@ -92,7 +92,14 @@ CLASS = _table(
         "2 TP / (2 TP + FP + FN)",
         "if the class was never predicted and never occurred",
     ),
-    Measure("support", "Support", COUNT, NEITHER, "TP + FN: number of truths of this class"),
+    Measure(
+        "support",
+        "Support",
+        COUNT,
+        NEITHER,
+        "TP + FN: number of truths of this class",
+        short="Truths",
+    ),
 )
 """What a bucket says of one class against all others."""
 
@@ -255,7 +262,7 @@ MODEL_CLASS = _table(
 KNOWN_MODEL = _table(TOTALS["inferences"], TOTALS["errors"])
 """What the list of models counts."""
 
-VOLUME = _table(
+REQUESTS = _table(
     Measure(
         "answered",
         "Inferences",
