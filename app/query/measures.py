@@ -236,6 +236,7 @@ MODEL_CLASS = _table(
         NEITHER,
         "class labels and detections of this class",
         column="n_outputs",
+        left_out=frozenset({Surface.DASHBOARDS}),
     ),
     TOTALS["confidence"],
     Measure(
@@ -294,7 +295,7 @@ REQUESTS = _table(
         "if none was reported",
         wire="latencyMs",
         column="mean_latency",
-        left_out=NOT_IN_REST,
+        left_out=frozenset({Surface.REST, Surface.DASHBOARDS}),
     ),
 )
 """What a bucket says of the requests to a model; H2O's dialect has names of its own for these."""
