@@ -1,4 +1,4 @@
-"""A classifier: how good it is over time, class by class and version by version."""
+"""A classifier: how good it is over time, per class and version by version."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard, DataTransformerConfig
 

@@ -179,7 +179,7 @@ def truths(function: str) -> timeseries.Panel:
 
 
 def of_versions(function: str) -> str:
-    """The FROM clause of a metric `m` of each version `s` of the model, bucket by bucket."""
+    """The FROM clause of a metric `m` of each version `s` of the model, per bucket."""
     return f"""(SELECT DISTINCT version FROM truthline.series
           WHERE {IN_PLACE} AND model = ${{model:sqlstring}}) AS s
     CROSS JOIN LATERAL {buckets(function, "version => s.version", version=False)} AS m"""
