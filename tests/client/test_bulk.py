@@ -126,7 +126,7 @@ def test_what_has_no_form_is_not_sent(truthline, row, said):
 
 @pytest.mark.parametrize("table", ["rows", {"label": ["cat"]}, 3])
 def test_what_is_no_table(truthline, table):
-    with pytest.raises(TypeError, match="is no table"):
+    with pytest.raises(TypeError, match="is not a table"):
         truthline.send_predictions(table, model="pets")
 
 

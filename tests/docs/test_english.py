@@ -111,7 +111,6 @@ NOT_YET = (
     "README.md",
     "CONTRIBUTING.md",
     "app/*",
-    "client/truthline/*",
     "migrations/*",
     "sql/*.sql",
     "tests/*",
