@@ -13,8 +13,7 @@ TEST_PROCESSES ?= 2
 help: ## list the targets
 	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.venv: requirements.lock requirements-published.lock pyproject.toml client/pyproject.toml \
-		client/truthline/version.py ## make the environment from the lock file
+.venv: requirements.lock requirements-published.lock pyproject.toml client/pyproject.toml client/truthline/version.py ## make the environment from the lock file
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Truthline needs Python 3.11 or newer; this is $$($(PYTHON) --version)." \
 		"Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -42,9 +41,10 @@ test-apache: .venv ## the same with the extension's Apache licence
 
 check: lint types test ## all that must be green before a commit
 
-lint: .venv ## ruff: rules and format
+lint: .venv ## ruff: rules and format; import-linter: who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
 
 types: .venv ## mypy, strict
 	$(BIN)/mypy
