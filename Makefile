@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-timescale test-apache check lint types format pictures dashboards \
-	lock clean
+	lock coverage wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -61,6 +61,15 @@ pictures: .venv ## make the pictures of the documents anew; needs Chromium
 dashboards: .venv ## write Grafana's dashboards from grafana/dashboards
 	$(BIN)/python -m grafana.dashboards
 
+coverage: .venv ## the suite with coverage, also of the processes it starts; fails below fail_under
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses $(TEST_PROCESSES)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+wheel: .venv ## build the client's wheel and source archive into dist/
+	cd client && ../$(BIN)/python -m hatchling build -d ../dist
+
 lock: .venv ## renew requirements.lock and its part for running from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-emit-index-url --extra embedded --extra demo --extra dev \
@@ -70,4 +79,4 @@ lock: .venv ## renew requirements.lock and its part for running from pyproject.t
 		pyproject.toml --output-file requirements-runtime.lock
 
 clean: ## remove what make made; data stays
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .coverage* dist *.egg-info
