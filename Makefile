@@ -41,10 +41,11 @@ test-apache: .venv ## the same with the extension's Apache licence
 
 check: lint types test ## all that must be green before a commit
 
-lint: .venv ## ruff: rules and format; import-linter: who imports whom
+lint: .venv ## ruff: rules and format; import-linter: who imports whom; squawk: SQL
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/squawk 'sql/**/*.sql'
 
 types: .venv ## mypy, strict
 	$(BIN)/mypy
