@@ -17,13 +17,14 @@ from app.cli.serve import Server, address, calm_collector
 from app.config import Settings
 from bench.steps import NAMES
 
-Environ, Start = dict[str, Any], Callable[[str, list[tuple[str, str]]], Any]
+Environ = dict[str, Any]
+Start = Callable[[str, list[tuple[str, str]]], Any]
 
 
 class Ready(Server):
     """`Server` with another application."""
 
-    def load(self) -> Callable[[Environ, Start], list[bytes]]:  # type: ignore[override] # no Flask
+    def load(self) -> Callable[[Environ, Start], list[bytes]]:  # type: ignore[override] # not Flask
         """An application that looks at nothing but whether a token is asked for."""
         calm_collector()
         now = datetime.now(UTC)
