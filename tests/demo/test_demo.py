@@ -164,7 +164,7 @@ def test_without_scikit_learn_it_says_where_it_can_be_run(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     monkeypatch.delitem(sys.modules, "app.demo.models")
 
-    with pytest.raises(NoScikitLearn, match="from a checkout with 'make demo'"):
+    with pytest.raises(NoScikitLearn, match="a checkout with 'make demo'"):
         invoke("--once")
 
 
