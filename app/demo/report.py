@@ -25,9 +25,8 @@ def report(
     """Accuracy per half hour, the confusion matrix of the whole window, and errors per hour."""
     digits: dict[str, Any] = {"workspace_id": workspace_id, "name": DIGITS, "window": window}
     half_hours = classification_metrics(conn, registry, **digits, grid=Grid(HALF_HOUR))
-    yield accuracy_table(
-        half_hours, _versions(conn, Kind.CLASSIFICATION, **digits, width=HALF_HOUR)
-    )
+    by_version = _versions(conn, Kind.CLASSIFICATION, **digits, width=HALF_HOUR)
+    yield accuracy_table(half_hours, by_version)
     (whole,) = classification_metrics(conn, registry, **digits)
     yield confusion_table(whole.matrix)
     diabetes: dict[str, Any] = {"workspace_id": workspace_id, "name": DIABETES, "window": window}

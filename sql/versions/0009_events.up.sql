@@ -105,15 +105,13 @@ CREATE INDEX event_pair_received_at ON event_pair
 
 -- event_lookup: truths that wait to be counted until the prediction they are about is there.
 -- Grain   one row per feedback that came without an answer, and before it.
--- Units   `kind` says how to count, `actual` is the true class, `labels` are those of the metrics.
+-- Units   `lookup` says what to count for which answer: Lookup of its writer.
 -- Writer  app/ingest/events/lookups.py   Reader  app/ingest/events/lookups.py
 CREATE TABLE event_lookup (
     id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     key         uuid        NOT NULL,
     received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     model_id    integer     NOT NULL,
-    kind        text        NOT NULL,
-    actual      text        NOT NULL,
-    labels      jsonb       NOT NULL
+    lookup      jsonb       NOT NULL
 );
 CREATE INDEX event_lookup_key ON event_lookup (model_id, key);

@@ -1,7 +1,6 @@
-"""Right or wrong: what Seldon's metrics server counts for a prediction beside its truth.
+"""Arrays as classes or values: how Seldon's metrics server reads what a model answered.
 
-Each way of counting has the name of the vendor's class. A "true negative" is the vendor's: it is
-counted for the class of a true positive, and of no other.
+Each way of reading has the name of the vendor's class.
 """
 
 import re
@@ -60,14 +59,6 @@ class Class:
     name: str
     printed: str
     confidence: Fraction | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """One thing to count: a counter's name, and of which class, if of any."""
-
-    name: str
-    class_: str | None
 
 
 def classes(kind: MetricKind, answer: Answer) -> list[Class | InvalidInput]:
@@ -138,24 +129,6 @@ def values(answer: Answer) -> list[float | InvalidInput]:
     """
     kind = MetricKind.REGRESSION
     return _each(lambda value: float(_number(kind, value)), _single_values(kind, answer))
-
-
-def counts(kind: MetricKind, predicted: Class, actual: Class) -> list[Count]:
-    """What one prediction and its truth add to the counters, each by one."""
-    right = predicted.name == actual.name
-    if kind is MetricKind.BINARY:
-        positive = actual.name != f"{PREFIX}0"
-        name = f"{'true' if right else 'false'}_{'positive' if positive == right else 'negative'}"
-        return [Count(f"seldon_metric_{name}", None)]
-    if right:
-        return [
-            Count("seldon_metric_true_positive", actual.printed),
-            Count("seldon_metric_true_negative", predicted.printed),
-        ]
-    return [
-        Count("seldon_metric_false_negative", actual.printed),
-        Count("seldon_metric_false_positive", predicted.printed),
-    ]
 
 
 def _each(read: Callable[[Row], Read], rows: Sequence[Row]) -> list[Read | InvalidInput]:
