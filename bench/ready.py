@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--port", type=int)
     given = parser.parse_args()
     options = {"bind": address(given.host, given.port), "workers": 1, "threads": 8}
-    Ready(Settings(), options, housekeeping=False).run()
+    Ready(Settings(), options, housekeeping=False).run()  # type: ignore[no-untyped-call] # gunicorn carries no types
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -23,7 +24,7 @@ def stored(database: Database, workspace: Workspace) -> Callable[[], dict[str, i
 
 
 @pytest.fixture
-def outputs(database: Database, workspace: Workspace) -> Callable[[], list[tuple]]:
+def outputs(database: Database, workspace: Workspace) -> Callable[[], list[tuple[Any, ...]]]:
     """Outputs of this test's predictions as they are stored."""
     return lambda: stored_outputs(database, workspace.id)
 
@@ -33,10 +34,8 @@ def small_client(
     shared_settings: Settings, database: Database, workspace: Workspace
 ) -> FlaskClient:
     """A client of a server that takes 5 rows and 2,000 bytes at most."""
-    limits = {"max_batch_rows": 5, "max_body_bytes": 2_000}
-    return keyed_client(
-        create_app(replace(shared_settings, **limits), database), workspace.admin_key
-    )
+    settings = replace(shared_settings, max_batch_rows=5, max_body_bytes=2_000)
+    return keyed_client(create_app(settings, database), workspace.admin_key)
 
 
 @pytest.fixture

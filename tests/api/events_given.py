@@ -88,8 +88,9 @@ def samples(client: FlaskClient, *labels: str) -> dict[tuple[str | None, ...], f
 
 def counted(client: FlaskClient) -> dict[str, dict[str | None, float]]:
     """Counters as {"true_positive": {"CLASS_2": 1}}; the class of a binary one is None."""
-    found = {}
+    found: dict[str, dict[str | None, float]] = {}
     for (name, class_), value in samples(client, "class").items():
+        assert name
         short = name.removeprefix("seldon_metric_").removesuffix("_total")
         found.setdefault(short, {})[class_] = value
     return found

@@ -18,9 +18,10 @@ MINUTE = {"startTime": "2025-02-25T11:51:22Z", "endTime": "2025-02-25T11:52:22Z"
 MODEL = {"namespace": "shop", "pipeline": "checkout", "model": "fraud"}
 SELDON_MODEL = {"namespace": "shop", "pipelineName": "checkout", "modelName": "fraud"}
 
-TABLES = ("model", "label", "subscription", "prediction", "outcome", "prediction_key")
-TABLES += ("pending_feedback", "ingest_batch", "execution", "step_name", "step_metric")
-TABLES += ("step_batch",)
+TABLES = [
+    *("model", "label", "subscription", "prediction", "outcome", "prediction_key"),
+    *("pending_feedback", "ingest_batch", "execution", "step_name", "step_metric", "step_batch"),
+]
 NOTHING = dict.fromkeys(TABLES, 0)
 
 
@@ -112,7 +113,8 @@ def native_metrics(
 def now_of(database: Database) -> datetime:
     """The database's clock, by which rows are stamped."""
     with database.reading() as conn:
-        return conn.execute(text("SELECT clock_timestamp()")).scalar_one()
+        now: datetime = conn.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return now
 
 
 # --- Seldon's -------------------------------------------------------------------------------
@@ -126,7 +128,8 @@ def metrics(client: FlaskClient, kind: str = "classification", **parameters: Any
 
 def buckets(answer: TestResponse) -> list[dict[str, Any]]:
     assert answer.status_code == 200, answer.text
-    return answer.get_json()["metrics"]
+    found: list[dict[str, Any]] = answer.get_json()["metrics"]
+    return found
 
 
 def matrices(client: FlaskClient, **parameters: Any) -> list[list[int]]:
@@ -152,21 +155,23 @@ def categorical(*categories: Sequence[str], member: str = "categorical") -> dict
 NUMERIC = {"featuresMetadata": [{"numeric": {"name": "output"}}]}
 
 
-def subscribe(client: FlaskClient, metadata: Mapping[str, Any], **names: Any) -> TestResponse:
+def subscribe(client: FlaskClient, metadata: dict[str, Any], **names: Any) -> TestResponse:
     return client.post(f"{SELDON}/pipeline/model/subscribe", json=SELDON_MODEL | metadata | names)
 
 
-def subscribed(client: FlaskClient, metadata: Mapping[str, Any], **names: Any) -> str:
+def subscribed(client: FlaskClient, metadata: dict[str, Any], **names: Any) -> str:
     """Subscribe, and return the id."""
     answer = subscribe(client, metadata, **names)
     assert answer.status_code == 200, answer.text
-    return answer.get_json()["subscriptionId"]
+    id_: str = answer.get_json()["subscriptionId"]
+    return id_
 
 
 def subscriptions(client: FlaskClient, **filters: Any) -> list[dict[str, Any]]:
     answer = client.get(f"{SELDON}/pipeline/subscriptions", query_string=filters)
     assert answer.status_code == 200, answer.text
-    return answer.get_json()["subscriptions"]
+    listed: list[dict[str, Any]] = answer.get_json()["subscriptions"]
+    return listed
 
 
 def unsubscribe(client: FlaskClient, id_: str) -> TestResponse:

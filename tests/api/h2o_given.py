@@ -1,6 +1,5 @@
 """What tests of H2O's dialect ask with."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -13,7 +12,7 @@ DAY = {"startDateTime": "2025-02-25T00:00:00Z", "endDateTime": "2025-02-26T00:00
 
 
 def given_deployed(
-    client: FlaskClient, *rows: Mapping[str, Any], deployment: str = "shop-fraud", **fields: Any
+    client: FlaskClient, *rows: dict[str, Any], deployment: str = "shop-fraud", **fields: Any
 ) -> None:
     """Predictions of a deployment at noon of DAY; each row and `fields` say more."""
     at_noon = {"time": "2025-02-25T12:00:00Z", "deployment": deployment}

@@ -15,13 +15,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-Signer = tuple[PrivateKey | bytes | str | None, str, str | None]  # key, algorithm, key id
+Signer = tuple[PrivateKey | bytes | str, str, str | None]  # key, algorithm, key id
 
 AUDIENCE = "truthline-test"
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
 SHARED_SECRET = b"s" * 32
+ALGORITHMS: dict[str, Any] = {
+    "RSA": jwt.algorithms.RSAAlgorithm,
+    "EC": jwt.algorithms.ECAlgorithm,
+}
 RSA: Signer = (RSA_KEY, "RS256", "rsa")
 EC: Signer = (EC_KEY, "ES256", "ec")
 
@@ -33,8 +37,8 @@ def public_pem(key: PrivateKey = RSA_KEY) -> bytes:
 
 def jwk(kind: str, key: PrivateKey, **members: Any) -> dict[str, Any]:
     """A key as it stands in a JWKS."""
-    algorithm = {"RSA": jwt.algorithms.RSAAlgorithm, "EC": jwt.algorithms.ECAlgorithm}[kind]
-    return algorithm.to_jwk(key.public_key(), as_dict=True) | {"use": "sig"} | members
+    to_jwk: Callable[..., dict[str, Any]] = ALGORITHMS[kind].to_jwk
+    return to_jwk(key.public_key(), as_dict=True) | {"use": "sig"} | members
 
 
 def encoded(part: bytes | Mapping[str, Any]) -> str:
@@ -97,7 +101,13 @@ class FakeIssuer:
         return jwt.api_jws.encode(said, key, alg, headers=header)
 
 
+class _Server(ThreadingHTTPServer):
+    issuer: FakeIssuer
+
+
 class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
     def do_GET(self) -> None:
         issuer = self.server.issuer
         try:
@@ -116,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving() -> Iterator[FakeIssuer]:
     """A running issuer."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+    with _Server(("127.0.0.1", 0), _Handler) as server:
         server.issuer = FakeIssuer(f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()

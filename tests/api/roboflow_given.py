@@ -81,4 +81,5 @@ def ask(client: FlaskClient, workspace: Workspace, **parameters: Any) -> TestRes
 def stats(client: FlaskClient, workspace: Workspace, **parameters: Any) -> dict[str, Any]:
     answer = ask(client, workspace, **parameters)
     assert answer.status_code == 200, answer.text
-    return answer.get_json()
+    body: dict[str, Any] = answer.get_json()
+    return body

@@ -51,8 +51,8 @@ class Deployed:
 
     def roles(self) -> subprocess.CompletedProcess[str]:
         """Run roles.sql as the image does at the first start."""
-        command = [PSQL, "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--file={ROLES}"]
-        return _run([*command, f"--dbname={self.conninfo()}"], self.environment("db"))
+        options = ["--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--file={ROLES}"]
+        return _run([PSQL, *options, f"--dbname={self.conninfo()}"], self.environment("db"))
 
     def migrate(self) -> subprocess.CompletedProcess[str]:
         """Run service `migrate`."""

@@ -33,7 +33,8 @@ def new_model() -> str:
 def prediction(model: str, number: int, label: str = "yes", **more: Any) -> Prediction:
     """A classified request, named by its number."""
     time = BASE + timedelta(milliseconds=number)
-    return Prediction(model=model, request_id=f"r{number}", **{"time": time, "label": label} | more)
+    said: dict[str, Any] = {"request_id": f"r{number}", "time": time, "label": label} | more
+    return Prediction(model=model, **said)
 
 
 def truth(model: str, number: int, label: str = "yes") -> Feedback:

@@ -7,7 +7,7 @@ versions of the model; its truth then stands beside both answers.
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -86,7 +86,7 @@ class Case:
     def pairs(self) -> list[tuple[datetime, Output, Output]]:
         """(time, predicted, actual) of every prediction whose truth is known in the end."""
         return [
-            (answer.time, answer.predicted, request.actual)
+            (answer.time, answer.predicted, request.truths[-1][1])
             for request in self.requests
             if request.truths
             for answer in request.answers
@@ -127,13 +127,17 @@ def categories_of(case: Case) -> list[Output]:
     return [*case.declared, *sorted(occurring - set(case.declared))]
 
 
-def plain_matrix(pairs: Pairs, categories: Sequence[Output]) -> list[list[int]]:
+def plain_matrix(
+    pairs: Iterable[tuple[Output, Output]], categories: Sequence[Output]
+) -> list[list[int]]:
     """Counts by actual (rows) and predicted (columns)."""
     count = Counter(pairs)
     return [[count[predicted, actual] for predicted in categories] for actual in categories]
 
 
-def plain_counts(pairs: Pairs, category: Output) -> tuple[int, int, int, int]:
+def plain_counts(
+    pairs: Iterable[tuple[Output, Output]], category: Output
+) -> tuple[int, int, int, int]:
     """TP, FP, FN and TN of one category."""
     sides = Counter((actual == category, predicted == category) for predicted, actual in pairs)
     return sides[True, True], sides[False, True], sides[True, False], sides[False, False]
@@ -244,7 +248,7 @@ def new_name() -> ModelName:
 def tell(database: Database, workspace_id: int, name: ModelName, case: Case) -> None:
     """Ingest a case under a model's name, round by round."""
     for number in range(ROUNDS):
-        steps = [
+        steps: list[tuple[Callable[..., object], list[Any]]] = [
             (ingest_predictions, list(_predictions(name, case, number))),
             (ingest_feedback, list(_feedback(name, case, number))),
         ]
@@ -254,7 +258,7 @@ def tell(database: Database, workspace_id: int, name: ModelName, case: Case) -> 
 
 
 def declare(
-    database: Database, workspace_id: int, name: ModelName, categories: Sequence[Output]
+    database: Database, workspace_id: int, name: ModelName, categories: Sequence[str]
 ) -> None:
     """Subscribe a classifier, if it declares any categories."""
     if not categories:

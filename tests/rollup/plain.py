@@ -185,6 +185,5 @@ def differences(
 
 
 def same(found: Sequence[Fraction], wanted: Sums) -> bool:
-    return all(
-        abs(f - w) <= 1e-12 * max(size, 1) for f, (w, size) in zip(found, wanted, strict=True)
-    )
+    pairs = zip(found, wanted, strict=True)
+    return all(abs(f - w) <= 1e-12 * max(float(size), 1.0) for f, (w, size) in pairs)

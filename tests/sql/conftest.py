@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -93,8 +93,9 @@ def reader(
     superuser.execute(GRANTS.replace("truthline_reader", role))
     superuser.execute(f"ALTER ROLE {role} SET default_transaction_read_only = on")
     with connect(role) as connection:
-        connection.row_factory = dict_row
-        yield connection
+        named = cast("psycopg.Connection[dict[str, Any]]", connection)
+        named.row_factory = dict_row
+        yield named
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +117,7 @@ def ask(
 ) -> Callable[..., list[dict[str, Any]]]:
     """The rows of a panel, by its dashboard and title."""
 
-    def ask(name: str, title: str, **variables: str | None) -> Callable[..., list[dict[str, Any]]]:
+    def ask(name: str, title: str, **variables: str | None) -> list[dict[str, Any]]:
         (panel,) = [one for one in BOARDS[name]["panels"] if one["title"] == title]
         (target,) = panel["targets"]
         asked = period.expand(target["rawSql"], CHOSEN[name] | variables)
@@ -129,7 +130,7 @@ def ask(
 def answer(api: FlaskClient, period: Range) -> Callable[..., Any]:
     """What the API answers about the same range."""
 
-    def answer(path: str, **parameters: Any) -> Callable[..., Any]:
+    def answer(path: str, **parameters: Any) -> Any:
         named = {"startTime": period.start.isoformat(), "endTime": period.end.isoformat()}
         found = api.get(f"/api/v1/{path}", query_string=named | parameters)
         assert found.status_code == 200, found.text
