@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-timescale test-apache check lint types format pictures dashboards \
-	lock coverage wheel clean
+	coverage wheel freeze lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -70,6 +70,9 @@ coverage: .venv ## the suite with coverage, also of the processes it starts; fai
 
 wheel: .venv ## build the client's wheel and source archive into dist/
 	cd client && ../$(BIN)/python -m hatchling build -d ../dist
+
+freeze: ## at a release: record the digests of its migrations, which never change again
+	sha256sum sql/versions/*.sql migrations/versions/*.py > migrations/RELEASED
 
 lock: .venv ## renew requirements.lock and its part for running from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

@@ -1,14 +1,14 @@
 -- What training pipelines measure, step by step.
 --
--- Rows of the registries (execution, step_name, step_metric) are told apart by ids that grow; what
+-- Rows of the registries (execution, step_name, step_metric) are identified by ids that grow; what
 -- was recorded is kept in step_batch, which nothing ever updates.
 SET LOCAL search_path = truthline_data, truthline, public;
 
 -- execution: a run of a pipeline, by itself or for a deployment.
--- Grain   one row per (workspace, name); made at first sight in a metric, or told.
+-- Grain   one row per (workspace, name); created by the first metric that names it, or explicitly.
 -- Writer  app/store/executions.py, app/ingest/executions.py
 -- Reader  sql/views/90_steps.sql, app/query/executions.py
--- Why     pipeline and deployment are told apart from metrics, perhaps after them; empty until then.
+-- Why     pipeline and deployment are reported separately, perhaps after metrics; empty until then.
 CREATE TABLE execution (
     id           integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     workspace_id integer     NOT NULL REFERENCES workspace (id),
@@ -40,8 +40,8 @@ CREATE TABLE step_name (
 -- Writer   app/ingest/steps.py
 -- Reader   sql/views/90_steps.sql
 -- Why      the row that a recording updates decides the order of recordings, and whether a list is
---          full. Its id is drawn at first sight: in that order pages are served, so that a new
---          metric never moves one that was served before. Nothing that a recording changes is
+--          full. Its id is assigned by the first recording: pages are served in that order, so that
+--          a new metric never moves one that was served before. Nothing that a recording changes is
 --          indexed, so that the update stays on its page.
 CREATE TABLE step_metric (
     id           bigint           GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -60,7 +60,7 @@ CREATE INDEX step_metric_name ON step_metric (name_id, is_list, id);
 
 -- step_batch: what was recorded, append-only.
 --
--- Grain    one row per recording: a scalar's value, or the values that a list was appended.
+-- Grain    one row per recording: a scalar's value, or the values appended to a list.
 -- Clock    received_at, which grows from one recording of a metric to the next.
 -- Units    `place` is that of the first of its values among all of the metric, from 1.
 -- Writer   app/ingest/steps.py
@@ -72,7 +72,7 @@ CREATE TABLE step_batch (
     place       bigint             NOT NULL,
     values      double precision[] NOT NULL
 );
--- doubles of measurements hardly get smaller by packing
+-- doubles of measurements hardly get smaller by compression
 ALTER TABLE step_batch ALTER COLUMN values SET STORAGE EXTERNAL;
 -- `place` lets a part of a long history be found within the index
 CREATE INDEX step_batch_metric ON step_batch (metric_id, received_at, place);
