@@ -55,7 +55,7 @@ format: .venv ## let ruff put everything in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-pictures: .venv ## make the pictures of the documents anew; needs Chromium
+pictures: .venv ## recreate the pictures of the documents; needs Chromium
 	$(BIN)/python -m docs.pictures.draw
 	$(BIN)/python -m tests.web.pictures
 
