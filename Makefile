@@ -8,12 +8,12 @@ TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-timescale test-apache check lint types format pictures dashboards \
-	freeze lock clean
+	coverage wheel freeze lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.venv: requirements.lock requirements-published.lock pyproject.toml client/pyproject.toml ## make the environment from the lock file
+.venv: requirements.lock requirements-published.lock pyproject.toml client/pyproject.toml client/truthline/version.py ## make the environment from the lock file
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Truthline needs Python 3.11 or newer; this is $$($(PYTHON) --version)." \
 		"Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -41,10 +41,11 @@ test-apache: .venv ## the same with the extension's Apache licence
 
 check: lint types test ## all that must be green before a commit
 
-lint: .venv ## ruff: rules and format; import-linter: who imports whom
+lint: .venv ## ruff: rules and format; import-linter: who imports whom; squawk: SQL
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/squawk 'sql/**/*.sql'
 
 types: .venv ## mypy, strict
 	$(BIN)/mypy
@@ -61,6 +62,15 @@ pictures: .venv ## recreate the pictures of the documents; needs Chromium
 dashboards: .venv ## write Grafana's dashboards from grafana/dashboards
 	$(BIN)/python -m grafana.dashboards
 
+coverage: .venv ## the suite with coverage, also of the processes it starts; fails below fail_under
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses $(TEST_PROCESSES)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+wheel: .venv ## build the client's wheel and source archive into dist/
+	cd client && ../$(BIN)/python -m hatchling build -d ../dist
+
 freeze: ## at a release: record the digests of its migrations, which never change again
 	sha256sum sql/versions/*.sql migrations/versions/*.py > migrations/RELEASED
 
@@ -73,4 +83,4 @@ lock: .venv ## renew requirements.lock and its part for running from pyproject.t
 		pyproject.toml --output-file requirements-runtime.lock
 
 clean: ## remove what make made; data stays
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .coverage* dist *.egg-info

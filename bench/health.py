@@ -58,7 +58,7 @@ RAW_LOAD = text("""
     SELECT grid.bucket_start, count(p.time) FILTER (WHERE starts_request AND NOT failed),
            count(p.time) FILTER (WHERE starts_request AND failed),
            1000 * avg(latency_seconds) FILTER (WHERE starts_request)
-    FROM truthline.buckets(CAST(:start AS timestamptz), CAST(:end AS timestamptz),
+    FROM truthline_internal.buckets(CAST(:start AS timestamptz), CAST(:end AS timestamptz),
                            CAST(:width AS interval), CAST(:origin AS timestamptz)) AS grid
     LEFT JOIN (
         SELECT *, date_bin(CAST(:width AS interval), time, CAST(:origin AS timestamptz)) AS bin

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 from flask.testing import FlaskClient
@@ -150,8 +151,8 @@ def report_sql(database: Database, many: Loaded) -> None:
     heading()
     for words, (length, grid) in WINDOWS.items():
         window = Window(END - length, END)
-        asked = {"start": window.start, "end": END, "before": window.start - length}
-        asked |= {"workspace_id": many.id}
+        asked: dict[str, Any] = {"start": window.start, "end": END}
+        asked |= {"before": window.start - length, "workspace_id": many.id}
         with database.reading() as conn:
 
             def planned(window: Window = window, grid: Grid = grid) -> list[ModelOverview]:

@@ -51,7 +51,7 @@ def _execute(url: str, statement: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def empty_database_url(server) -> Iterator[Callable[[str], str]]:
+def empty_database_url(server: str) -> Iterator[Callable[[str], str]]:
     """Make a database, empty or a copy of `template`; they are dropped at the end."""
     made: list[str] = []
     numbers = itertools.count()
@@ -68,7 +68,7 @@ def empty_database_url(server) -> Iterator[Callable[[str], str]]:
 
 
 @pytest.fixture(scope="session")
-def template(server, empty_database_url) -> str:
+def template(server: str, empty_database_url: Callable[..., str]) -> str:
     """Name of a migrated database that nobody is connected to, or it couldn't be copied.
 
     TimescaleDB's scheduler would connect to it at any moment, so it is closed to all.
@@ -77,6 +77,7 @@ def template(server, empty_database_url) -> str:
     upgrade(url)
     _execute(url, _PAUSE_POLICIES)
     name = make_url(url).database
+    assert name
     _execute(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     _execute(server, _DISCONNECT.format(name=name))
     return name
@@ -98,19 +99,19 @@ _DISCONNECT = (
 
 
 @pytest.fixture
-def fresh_database_url(empty_database_url, template) -> str:
+def fresh_database_url(empty_database_url: Callable[..., str], template: str) -> str:
     """A migrated database of this test's own."""
     return empty_database_url(template)
 
 
 @pytest.fixture(scope="session")
-def shared_settings(empty_database_url, template) -> Settings:
+def shared_settings(empty_database_url: Callable[..., str], template: str) -> Settings:
     """Settings of the database that tests share; each has a workspace of its own in it."""
     return Settings(database_url=empty_database_url(template))
 
 
 @pytest.fixture(scope="session")
-def database(shared_settings) -> Iterator[Database]:
+def database(shared_settings: Settings) -> Iterator[Database]:
     """The database that tests share."""
     database = Database.from_settings(shared_settings)
     yield database
@@ -118,7 +119,7 @@ def database(shared_settings) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def app(shared_settings, database) -> Flask:
+def app(shared_settings: Settings, database: Database) -> Flask:
     """The service over that database, asking for keys."""
     return create_app(shared_settings, database)
 
@@ -135,7 +136,7 @@ class Workspace:
 
 
 @pytest.fixture
-def workspace(database) -> Workspace:
+def workspace(database: Database) -> Workspace:
     """A workspace of this test's own."""
     name = f"test-{secrets.token_hex(6)}"
     with database.writing() as conn:
@@ -145,7 +146,7 @@ def workspace(database) -> Workspace:
 
 
 @pytest.fixture
-def client(app, workspace) -> FlaskClient:
+def client(app: Flask, workspace: Workspace) -> FlaskClient:
     """A client with the admin key of this test's workspace."""
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {workspace.admin_key}"
@@ -153,7 +154,7 @@ def client(app, workspace) -> FlaskClient:
 
 
 @pytest.fixture(scope="session")
-def demo(empty_database_url, template) -> Iterator[Demo]:
+def demo(empty_database_url: Callable[..., str], template: str) -> Iterator[Demo]:
     """A database in use, to be read only."""
     demo = fill(empty_database_url(template))
     yield demo

@@ -204,23 +204,25 @@ def _pieces(conn: Connection, asked: Question) -> list[Piece]:
 _CLOCK = text("SELECT clock_timestamp()")
 _ZONE = text("SELECT now() AT TIME ZONE :zone")
 _REACHED = text("""
-    SELECT truthline.shared_reach_as_of(CAST(:subjects AS text[]), CAST(:as_of AS timestamptz))
+    SELECT truthline_internal.shared_reach_as_of(
+        CAST(:subjects AS text[]), CAST(:as_of AS timestamptz))
 """)
 _BASIS = text(f"""
     SELECT subject, asked, answered, clean_until
-    FROM truthline.basis(CAST(:subjects AS text[]), CAST(:series AS integer[]), {BOUNDS})
+    FROM truthline_internal.basis(CAST(:subjects AS text[]), CAST(:series AS integer[]), {BOUNDS})
 """)
 _REQUESTS = text(f"""
     SELECT coalesce(sum(n_requests - n_failed), 0)::bigint AS n,
            coalesce(sum(n_failed), 0)::bigint AS n_failed
-    FROM truthline.buckets(CAST(:start AS timestamptz), CAST(:end AS timestamptz),
+    FROM truthline_internal.buckets(CAST(:start AS timestamptz), CAST(:end AS timestamptz),
                            CAST(:width AS interval), CAST(:origin AS timestamptz), :zone) AS grid
-    LEFT JOIN truthline.prediction_cells(CAST(:series AS integer[]), {BOUNDS}) AS cell USING (place)
+    LEFT JOIN truthline_internal.prediction_cells(
+        CAST(:series AS integer[]), {BOUNDS}) AS cell USING (place)
     GROUP BY grid.place ORDER BY grid.place
 """)
 # Python's calendar begins with the year 1; what is skipped lies a month before the window.
 _EXPLAIN = text(f"""
     SELECT source, greatest(learned_from, TIMESTAMPTZ '0001-01-01 00:00:00+00'),
            learned_until, n
-    FROM truthline.explain('outcome', CAST(:series AS integer[]), {BOUNDS})
+    FROM truthline_internal.explain('outcome', CAST(:series AS integer[]), {BOUNDS})
 """)

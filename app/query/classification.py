@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from app.errors import TooLarge
+from app.query.measures import CLASSIFICATION
 from app.query.models import WHOLE, Part, subject
 from app.query.window import BOUNDS, Grid, Window, bounds
 from app.store.registry import Kind, ModelName, Registry
@@ -136,7 +137,7 @@ def _check_size(classes: int, buckets: int) -> None:
 
 
 _METRICS = text(f"""
-    SELECT * FROM truthline.classification_metrics(
+    SELECT * FROM truthline_internal.classification_metrics(
         CAST(:series AS integer[]), {BOUNDS}, CAST(:declared AS integer[]), :average)
 """)
 
@@ -157,12 +158,7 @@ def _bucket(
         start=row.bucket_start,
         end=row.bucket_end,
         n=row.n,
-        accuracy=row.accuracy,
-        precision=row.precision,
-        recall=row.recall,
-        specificity=row.specificity,
-        f1=row.f1,
-        harmonic_f1=row.harmonic_f1,
+        **{name: getattr(row, name) for name in CLASSIFICATION},
         classes=_classes(row, categories, names),
         matrix=_matrix(row, categories, names),
     )

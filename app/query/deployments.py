@@ -148,7 +148,7 @@ _DEPLOYED_SERIES = """
 """
 _SERIES = text(_DEPLOYED_SERIES)
 _TOTAL = text(f"""
-    SELECT n FROM truthline.prediction_volume(
+    SELECT n FROM truthline_internal.prediction_volume(
         ARRAY({_DEPLOYED_SERIES}),
         CAST(:start AS timestamptz), CAST(:end AS timestamptz))
 """)

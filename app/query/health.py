@@ -99,15 +99,15 @@ def health_reach(
 
 _LOAD = text(f"""
     SELECT bucket_start, bucket_end, n, n_failed,
-           truthline.mean_milliseconds(sum_latency, n_latency),
-           truthline.mean_milliseconds(
+           truthline_internal.mean_milliseconds(sum_latency, n_latency),
+           truthline_internal.mean_milliseconds(
                sum(sum_latency) OVER (), (sum(n_latency) OVER ())::bigint) AS mean_of_all
-    FROM truthline.prediction_volume(CAST(:series AS integer[]), {BOUNDS})
+    FROM truthline_internal.prediction_volume(CAST(:series AS integer[]), {BOUNDS})
     ORDER BY bucket_start
 """)
 _SPREADS = text("""
     SELECT bucket_start, bucket_end, n, quantiles
-    FROM truthline.value_quantiles(
+    FROM truthline_internal.value_quantiles(
         CAST(:series AS integer[]), CAST(:start AS timestamptz), CAST(:end AS timestamptz),
         '{0,0.25,0.5,0.75,1}', CAST(:width AS interval), CAST(:origin AS timestamptz),
         CAST(:zone AS text), CAST(:as_of AS timestamptz))

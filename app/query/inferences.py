@@ -269,17 +269,20 @@ _ASKED = (
     ":workspace, CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:models AS text[]),"
     " CAST(:field AS text), CAST(:value AS text)"
 )
-_SERIES = text("SELECT truthline.workspace_series(:workspace, CAST(:models AS text[]))")
-_TOTALS = text(f"SELECT * FROM truthline.inference_totals({_ASKED})")
+_SERIES = text("SELECT truthline_internal.workspace_series(:workspace, CAST(:models AS text[]))")
+_TOTALS = text(f"SELECT * FROM truthline_internal.inference_totals({_ASKED})")
 _CLASSES = text(f"""
     SELECT * FROM (
         SELECT *, row_number() OVER (model ORDER BY ordinality) AS place,
                count(*) OVER model AS n_classes
-        FROM truthline.inference_stats({_ASKED}, CAST(:fractions AS float8[])) WITH ORDINALITY
+        FROM truthline_internal.inference_stats({_ASKED}, CAST(:fractions AS float8[]))
+            WITH ORDINALITY
         WINDOW model AS (PARTITION BY namespace, pipeline, model)
     ) AS ranked
     WHERE place <= coalesce(CAST(:per_model AS bigint), place)
     ORDER BY ordinality
     LIMIT :most
 """)
-_MODELS = text(f"SELECT * FROM truthline.model_stats({_ASKED}, CAST(:fractions AS float8[]))")
+_MODELS = text(
+    f"SELECT * FROM truthline_internal.model_stats({_ASKED}, CAST(:fractions AS float8[]))"
+)

@@ -182,8 +182,8 @@ def models_reach(conn: Connection, moment: Moment, *, workspace_id: int, window:
     return reach_of(conn, moment, series=series, questions=[(question, [Counted.PREDICTION])])
 
 
-_SERIES = text("SELECT truthline.workspace_series(:workspace)")
+_SERIES = text("SELECT truthline_internal.workspace_series(:workspace)")
 _MODELS = text("""
-    SELECT * FROM truthline.models(:workspace, CAST(:start AS timestamptz),
+    SELECT * FROM truthline_internal.models(:workspace, CAST(:start AS timestamptz),
                                    CAST(:end AS timestamptz), CAST(:names AS text[]))
 """)

@@ -92,5 +92,5 @@ def _model(row: Row[Any]) -> ModelOverview:
     )
 
 
-_SERIES = text("SELECT truthline.workspace_series(:workspace)")
-_OVERVIEW = text(f"SELECT * FROM truthline.overview(:workspace, {BOUNDS})")
+_SERIES = text("SELECT truthline_internal.workspace_series(:workspace)")
+_OVERVIEW = text(f"SELECT * FROM truthline_internal.overview(:workspace, {BOUNDS})")

@@ -99,7 +99,7 @@ _BY_NAME = text(
 _BUSIEST = text(
     _PAGE.format(
         known="""
-        SELECT namespace, pipeline, name, n FROM truthline.busiest_models(
+        SELECT namespace, pipeline, name, n FROM truthline_internal.busiest_models(
             :workspace, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
             CAST(:models AS text[]), CAST(:field AS text), CAST(:value AS text))"""
     )

@@ -5,9 +5,11 @@ The definitions stand in `sql/views/70_regression.sql`; here they are asked for 
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
+from app.query.measures import REGRESSION
 from app.query.models import WHOLE, Part, subject
 from app.query.window import BOUNDS, Grid, Window, bounds
 from app.store.registry import Kind, ModelName
@@ -53,12 +55,15 @@ def regression_metrics(
     """
     found = subject(conn, workspace_id=workspace_id, name=name, kind=Kind.REGRESSION, part=part)
     rows = conn.execute(_METRICS, bounds(window, grid, as_of) | {"series": found.series})
-    return [RegressionBucket(*row) for row in rows]
+    return [_bucket(row) for row in rows]
+
+
+def _bucket(row: Row[Any]) -> RegressionBucket:
+    metrics = {name: getattr(row, name) for name in REGRESSION}
+    return RegressionBucket(row.bucket_start, row.bucket_end, row.n, **metrics)
 
 
 _METRICS = text(f"""
-    SELECT bucket_start, bucket_end, n,
-           mean_absolute_error, mean_squared_error, root_mean_squared_error,
-           mean_error, r2, mean_absolute_percentage_error
-    FROM truthline.regression_metrics(CAST(:series AS integer[]), {BOUNDS})
+    SELECT *
+    FROM truthline_internal.regression_metrics(CAST(:series AS integer[]), {BOUNDS})
 """)

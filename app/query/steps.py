@@ -103,7 +103,7 @@ def recorded(conn: Connection, *, workspace_id: int, executions: Sequence[str]) 
 _RECORDED = text("""
     SELECT is_list, id, execution, pipeline, deployment, name, n_values, value, created_at,
            recorded_at
-    FROM truthline.step_metrics(:workspace)
+    FROM truthline_internal.step_metrics(:workspace)
     WHERE execution = ANY (:executions)
     ORDER BY id
 """)
@@ -271,14 +271,14 @@ def _nothing(asked: dict[str, Any]) -> str:
 _PAGE = """
     WITH page AS MATERIALIZED (
         SELECT id, execution, pipeline, deployment, name, n_values, value, created_at, recorded_at
-        FROM truthline.step_metrics(%(workspace)s)
+        FROM truthline_internal.step_metrics(%(workspace)s)
         WHERE is_list = %(is_list)s {matching}
         ORDER BY id LIMIT %(size)s OFFSET %(offset)s
     )
     SELECT counted.total, page.*
     FROM (
         SELECT CASE WHEN n_rows BETWEEN 1 AND %(size)s - 1 THEN %(offset)s + n_rows
-                    ELSE (SELECT count(*) FROM truthline.step_metrics(%(workspace)s)
+                    ELSE (SELECT count(*) FROM truthline_internal.step_metrics(%(workspace)s)
                           WHERE is_list = %(is_list)s {matching}) END AS total
         FROM (SELECT count(*) AS n_rows FROM page) AS on_page
     ) AS counted
@@ -301,11 +301,11 @@ _MATCHING = """
     AND execution = coalesce(CAST(:execution AS text), execution)
 """
 _ONE = text(f"""
-    SELECT id, n_values FROM truthline.step_metrics(:workspace) WHERE {_MATCHING} LIMIT 1
+    SELECT id, n_values FROM truthline_internal.step_metrics(:workspace) WHERE {_MATCHING} LIMIT 1
 """)
 _OVER_TIME = text("""
     SELECT bucket_start, bucket_end, n, mean, minimum, maximum, last
-    FROM truthline.step_metric_over_time(
+    FROM truthline_internal.step_metric_over_time(
         :workspace, :name, :is_list, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
         CAST(:width AS interval), CAST(:origin AS timestamptz), CAST(:zone AS text),
         CAST(:pipeline AS text), CAST(:deployment AS text), CAST(:execution AS text))
@@ -314,7 +314,7 @@ _OVER_TIME = text("""
 _OVER_EXECUTIONS = text("""
     SELECT execution, pipeline, deployment, n, mean, minimum, maximum, last, first_recorded_at,
            last_recorded_at
-    FROM truthline.step_metric_by_execution(
+    FROM truthline_internal.step_metric_by_execution(
         :workspace, :name, :is_list, CAST(:as_of AS timestamptz))
     WHERE pipeline = coalesce(CAST(:pipeline AS text), pipeline)
       AND deployment = coalesce(CAST(:deployment AS text), deployment)
@@ -322,7 +322,7 @@ _OVER_EXECUTIONS = text("""
     ORDER BY id LIMIT :size OFFSET :offset
 """)
 _EXECUTIONS = text(f"""
-    SELECT count(*) FROM truthline.step_metrics(:workspace)
+    SELECT count(*) FROM truthline_internal.step_metrics(:workspace)
     WHERE {_MATCHING} AND created_at < CAST(:as_of AS timestamptz)
 """)
 # A recording has at most as many values as a list may; a scalar's has one.

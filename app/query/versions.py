@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, TextClause, text
 
 from app.query.classification import Average
+from app.query.measures import LEADING
 from app.query.window import BOUNDS, Grid, Window, bounds
 from app.store.registry import Kind
 
@@ -15,7 +16,7 @@ from app.store.registry import Kind
 class Version:
     """One version in a window. Units as those of the metrics and of `app/query/health.py`.
 
-    `measures` are `MEASURES` of the model's kind, in order; `starts` and `headlines` are the first
+    `measures` are the `LEADING` ones of its kind, in order; `starts` and `headlines` are the first
     of them over time, None where a bucket holds no truth.
     """
 
@@ -27,12 +28,6 @@ class Version:
     measures: Sequence[float | None]
     starts: Sequence[datetime]
     headlines: Sequence[float | None]
-
-
-MEASURES: dict[Kind | None, tuple[str, ...]] = {
-    Kind.CLASSIFICATION: ("accuracy", "f1", "precision", "recall"),
-    Kind.REGRESSION: ("root_mean_squared_error", "mean_absolute_error", "mean_error", "r2"),
-}
 
 
 def versions(
@@ -54,8 +49,8 @@ def versions(
 
 
 def _statement(kind: Kind | None) -> TextClause:
-    function = f"{kind}_metrics" if kind in MEASURES else None
-    measures = MEASURES.get(kind, ())
+    function = f"{kind}_metrics" if kind in LEADING else None
+    measures = LEADING.get(kind, ())
     averaged = ", average => CAST(:average AS text)" if kind is Kind.CLASSIFICATION else ""
     metrics = f"truthline.{function}(one.series, {BOUNDS}{averaged})"
     whole = (
@@ -75,11 +70,11 @@ def _statement(kind: Kind | None) -> TextClause:
     )
     return text(f"""
         SELECT one.version, load.n, load.n_failed,
-               truthline.mean_milliseconds(load.sum_latency, load.n_latency),
+               truthline_internal.mean_milliseconds(load.sum_latency, load.n_latency),
                judged.n, judged.measures, line.starts, line.headlines
         FROM (SELECT version, array_agg(id) AS series FROM series
               WHERE id = ANY (CAST(:series AS integer[])) GROUP BY version) AS one
-        CROSS JOIN LATERAL truthline.prediction_volume(
+        CROSS JOIN LATERAL truthline_internal.prediction_volume(
             one.series, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
             as_of => CAST(:as_of AS timestamptz)) AS load
         CROSS JOIN LATERAL ({judged}) AS judged (n, measures)

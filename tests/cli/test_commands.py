@@ -84,17 +84,19 @@ def await_ready(base, process, stderr=None):
     pytest.fail("the server did not get ready")
 
 
-def test_the_first_curl_of_the_readme_answers(data):
+def test_the_calls_of_the_readme_return_what_it_shows(data):
     readme = (ROOT / "README.md").read_text()
     curls = re.findall(r"```bash\n(curl.*?)```", readme, re.DOTALL)
-    assert len(curls) == 4
+    (shown,) = re.findall(r"```json\n(.*?)```", readme, re.DOTALL)
+    assert len(curls) == 3
     with served(data, "--no-auth") as base:
         answers = [play(curl, base) for curl in curls]
 
     assert answers[0] == {"accepted": 2, "duplicates": 0, "pending": 0}
     assert answers[1] == {"accepted": 2, "duplicates": 0, "pending": 0}
-    assert [bucket["accuracy"] for bucket in answers[2]["buckets"]] == [0.5, None]
-    assert [bucket["accuracy"] for bucket in answers[3]["metrics"]] == [0.5, -1]
+    fresh = answers[2]["freshness"]
+    assert fresh.keys() == json.loads(shown)["freshness"].keys()
+    assert answers[2] == json.loads(shown) | {"freshness": fresh}  # of today, not of the page's day
 
 
 def play(curl, base):

@@ -34,7 +34,7 @@ CHANGES = [
 ]
 BUCKETS = text("""
     SELECT place, bucket_start, bucket_end
-    FROM truthline.buckets(:start, :end, CAST(:width AS interval),
+    FROM truthline_internal.buckets(:start, :end, CAST(:width AS interval),
                            CAST(:origin AS timestamptz), :zone)
 """)
 

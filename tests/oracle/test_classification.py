@@ -15,6 +15,7 @@ from sklearn.metrics import (
 )
 
 from app.query.classification import Average, Counts, classification_metrics
+from app.query.measures import CLASSIFICATION
 from app.query.window import Grid, Window
 from tests.oracle.plain import (
     EARLIEST_START,
@@ -53,21 +54,37 @@ def harmonic_mean(one, other):
     return 0.0 if one + other == 0 else 2 * one * other / (one + other)
 
 
+def macro(score):
+    """scikit-learn's score of each class, averaged over the classes that have one."""
+
+    def mean(actual, predicted, categories):
+        how = {"labels": categories, "average": None, "zero_division": np.nan}
+        return mean_of_defined(score(actual, predicted, **how))
+
+    return mean
+
+
+def sklearn_harmonic_f1(*pairs):
+    return harmonic_mean(macro(precision_score)(*pairs), macro(recall_score)(*pairs))
+
+
+# Each metric of the registry, from what is true, what was predicted, and the classes.
+ORACLES = {
+    "accuracy": lambda actual, predicted, _: accuracy_score(actual, predicted),
+    "precision": macro(precision_score),
+    "recall": macro(recall_score),
+    "specificity": sklearn_specificity,
+    "f1": macro(f1_score),
+    "harmonic_f1": sklearn_harmonic_f1,
+}
+
+
 def sklearn_metrics(pairs, categories):
-    """Accuracy, precision, recall, specificity, f1; all None without pairs."""
+    """Each metric by its name; all None without pairs."""
     if not pairs:
-        return [None] * 5
+        return dict.fromkeys(CLASSIFICATION)
     predicted, actual = zip(*pairs, strict=True)
-    per_class = {"labels": categories, "average": None, "zero_division": np.nan}
-    precision = mean_of_defined(precision_score(actual, predicted, **per_class))
-    recall = mean_of_defined(recall_score(actual, predicted, **per_class))
-    return [
-        accuracy_score(actual, predicted),
-        precision,
-        recall,
-        sklearn_specificity(actual, predicted, categories),
-        harmonic_mean(precision, recall),
-    ]
+    return {name: ORACLES[name](actual, predicted, categories) for name in CLASSIFICATION}
 
 
 def answer(database, workspace, name, question, average=Average.MACRO):
@@ -92,13 +109,7 @@ def told(database, workspace, case, average=Average.MACRO):
 
 
 def metrics_of(bucket):
-    return [
-        bucket.accuracy,
-        bucket.precision,
-        bucket.recall,
-        bucket.specificity,
-        bucket.harmonic_f1,
-    ]
+    return {name: getattr(bucket, name) for name in CLASSIFICATION}
 
 
 @settings(max_examples=400)
@@ -192,5 +203,5 @@ def test_sklearn_leaves_undefined_classes_out_of_its_macro_mean():
 
     ours = sklearn_metrics(list(zip(predicted, actual, strict=True)), ["a", "b", "c"])
 
-    assert precision_score(actual, predicted, **macro) == pytest.approx(ours[1]) == 1 / 3
-    assert recall_score(actual, predicted, **macro) == pytest.approx(ours[2]) == 1 / 2
+    assert precision_score(actual, predicted, **macro) == pytest.approx(ours["precision"]) == 1 / 3
+    assert recall_score(actual, predicted, **macro) == pytest.approx(ours["recall"]) == 1 / 2

@@ -33,10 +33,10 @@ DAY = timedelta(days=1)
 CLOCKS_FORWARD = datetime(2024, 3, 10, tzinfo=ZoneInfo(NEW_YORK)).astimezone(UTC)
 LONGEST = Window(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
-BUCKETS = text("SELECT * FROM truthline.buckets(:start, :end, :width, :origin)")
+BUCKETS = text("SELECT * FROM truthline_internal.buckets(:start, :end, :width, :origin)")
 METRICS = text("""
     SELECT bucket_start, bucket_end, n, predicted, actual, counts
-    FROM truthline.classification_metrics(:series, :start, :end, :width, :origin)
+    FROM truthline_internal.classification_metrics(:series, :start, :end, :width, :origin)
 """)
 origins = st.one_of(
     st.just(EPOCH),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import r2_score
 
+from app.query.measures import REGRESSION
 from app.query.regression import regression_metrics
 from app.query.window import Grid, Window
 from tests.doubles import nasty
@@ -88,24 +89,34 @@ def test_every_bucket_equals_exact_fractions(database, workspace, case):
         assert bucket.mean_absolute_percentage_error == (None if mape is None else about(mape))
 
 
+def sklearn_r2(pairs):
+    """None where all truths are equal."""
+    predicted, actual = zip(*pairs, strict=True)
+    return r2_score(actual, predicted) if len(set(actual)) > 1 else None
+
+
+# Each metric of the registry, from pairs of what was predicted and what is true.
+ORACLES = {
+    "mean_absolute_error": lambda pairs: exact_metrics(pairs)[0],
+    "mean_squared_error": lambda pairs: exact_metrics(pairs)[1],
+    "root_mean_squared_error": lambda pairs: exact_metrics(pairs)[2],
+    "mean_error": lambda pairs: sum(p - a for p, a in pairs) / len(pairs),
+    "r2": sklearn_r2,
+    "mean_absolute_percentage_error": exact_mape,
+}
+
+
 moderate = st.floats(-1e3, 1e3).map(lambda value: round(value, 3))
 
 
 @settings(max_examples=150)
 @given(case=cases(moderate, moderate))
-def test_bias_and_r2_equal_sklearn(database, workspace, case):
+def test_every_metric_equals_its_oracle(database, workspace, case):
     for bucket in told(database, workspace, case):
         pairs = within(case.pairs(), bucket.start, bucket.end)
-        if not pairs:
-            assert (bucket.mean_error, bucket.r2) == (None, None)
-            continue
-        predicted, actual = zip(*pairs, strict=True)
-        bias = sum(p - a for p, a in pairs) / len(pairs)
-        assert bucket.mean_error == pytest.approx(bias, abs=1e-9)
-        if len(set(actual)) == 1:
-            assert bucket.r2 is None
-        else:
-            assert bucket.r2 == pytest.approx(r2_score(actual, predicted), rel=1e-9, abs=1e-9)
+        found = {name: getattr(bucket, name) for name in REGRESSION}
+        expected = {name: ORACLES[name](pairs) if pairs else None for name in REGRESSION}
+        assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 def exact_r2(pairs):

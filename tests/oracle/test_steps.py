@@ -243,7 +243,7 @@ def assert_summary(found, expected, *, ordered=True):
 
 BATCHES = text("""
     SELECT batch.values FROM step_batch AS batch
-    JOIN truthline.step_metrics(:workspace) AS metric ON metric.id = batch.metric_id
+    JOIN truthline_internal.step_metrics(:workspace) AS metric ON metric.id = batch.metric_id
     WHERE metric.is_list = :is_list AND metric.execution = :execution AND metric.name = :name
     ORDER BY batch.received_at
 """)

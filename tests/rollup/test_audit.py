@@ -76,7 +76,8 @@ def damage(database, level, change="DELETE FROM {cells} WHERE learned = :span", 
 def clean(database, level):
     with database.reading() as conn:
         return conn.execute(
-            text("SELECT nullif(truthline.clean_until(:level), '-infinity')"), {"level": level}
+            text("SELECT nullif(truthline_internal.clean_until(:level), '-infinity')"),
+            {"level": level},
         ).scalar_one()
 
 

@@ -439,12 +439,12 @@ def test_a_panel_of_what_is_gone_says_so(old, panel):
 
 
 BASIS = text("""
-    SELECT subject, asked, answered, known_at, exact FROM truthline.basis(
+    SELECT subject, asked, answered, known_at, exact FROM truthline_internal.basis(
         'default', :model, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
         as_of => CAST(:as_of AS timestamptz))
 """)
 VOLUME = text("""
-    SELECT n + n_failed FROM truthline.prediction_volume(
+    SELECT n + n_failed FROM truthline_internal.prediction_volume(
         'default', :model, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
         as_of => CAST(:as_of AS timestamptz))
 """)
@@ -517,7 +517,7 @@ def test_truths_and_requests_of_the_overview_are_of_one_moment(old, ago, length)
     as_of = old.hour - ago
     end = as_of.replace(minute=0, second=0, microsecond=0) + HOUR
     asked = Window(end - length, end)
-    shared = text("SELECT truthline.shared_reach_as_of('{prediction,outcome}', :as_of)")
+    shared = text("SELECT truthline_internal.shared_reach_as_of('{prediction,outcome}', :as_of)")
     with old.database.reading() as conn:
         known = conn.execute(shared, {"as_of": as_of}).scalar_one()
         found = overview(

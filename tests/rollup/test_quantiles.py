@@ -32,8 +32,8 @@ INSERT = text("""
 """)
 ASK = text("""
     SELECT bucket_start, bucket_end, coalesce(label_id, 0), n, quantiles
-    FROM truthline.quantiles(:measure, :series, :start, :end, :fractions, :width) AS q
-    JOIN truthline.buckets(:start, :end, :width) USING (place)
+    FROM truthline_internal.quantiles(:measure, :series, :start, :end, :fractions, :width) AS q
+    JOIN truthline_internal.buckets(:start, :end, :width) USING (place)
 """)
 
 windows = st.tuples(

@@ -46,7 +46,7 @@ OUTCOME = {
 REACH = text("""
     SELECT reached_edges, reached_as_of < CAST(:as_of AS timestamptz) AS held_back,
            nullif(reached_as_of, 'infinity') AS as_of
-    FROM truthline.reach('outcome', :series, truthline.edges(
+    FROM truthline_internal.reach('outcome', :series, truthline_internal.edges(
         CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:width AS interval),
         CAST(:origin AS timestamptz), 'UTC'), CAST(:as_of AS timestamptz))
 """)
@@ -193,7 +193,8 @@ def test_refreshing_again_erases_nothing(old):
 
     with database.reading() as conn:
         assert asked(conn, "outcome", series, everything) == answer
-        clean = conn.execute(text("SELECT truthline.clean_until('outcome_1h_1d')")).scalar_one()
+        until = text("SELECT truthline_internal.clean_until('outcome_1h_1d')")
+        clean = conn.execute(until).scalar_one()
     assert clean > now - 2 * DAY  # what was dropped holds no bound back
 
 

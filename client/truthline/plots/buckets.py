@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from truthline.metrics import Bucket, ClassificationMetrics, Metrics, RegressionMetrics
+from truthline.plots.shapes import AveragedMetrics, Bucket, Metrics
 from truthline.plots.theme import (
     BLUE,
     FAINT,
@@ -51,7 +51,7 @@ SQUARED = (Style("mean_squared_error", "Mean squared error", GREEN, "dot", "diam
 MANY_BUCKETS = 150
 
 
-def classification(answer: ClassificationMetrics, metrics: Iterable[str] | None = None) -> "Figure":
+def classification(answer: AveragedMetrics, metrics: Iterable[str] | None = None) -> "Figure":
     """All or the named of accuracy, precision, recall, F1 and specificity over time."""
     styles = [style for style in CLASSIFICATION if metrics is None or style.metric in set(metrics)]
     made = figure(2, (0.78, 0.22), vertical_spacing=0.06)
@@ -62,7 +62,7 @@ def classification(answer: ClassificationMetrics, metrics: Iterable[str] | None 
     return chart.finish("classification metrics", f"{answer.average} average", rows=2, height=560)
 
 
-def regression(answer: RegressionMetrics, unit: str = "") -> "Figure":
+def regression(answer: Metrics, unit: str = "") -> "Figure":
     """MAE and RMSE, in the model's unit, and MSE, in its square, over time."""
     made = figure(3, (0.46, 0.32, 0.22), vertical_spacing=0.06)
     chart = _Chart(made, answer, answer.buckets)

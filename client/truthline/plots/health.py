@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from truthline.health import Health
+from truthline.plots.shapes import Health
 from truthline.plots.theme import BLUE, GREEN, QUIET, VERMILION, Clock, dress, figure
 
 if TYPE_CHECKING:  # a package that need not be there

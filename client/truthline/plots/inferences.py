@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from truthline.extras import extra
-from truthline.inferences import Compared, InferenceStats, Models, ModelStats
+from truthline.plots.shapes import Compared, InferenceStats, Models, ModelStats
 from truthline.plots.theme import (
     BLUE,
     FAINT,
@@ -33,7 +33,7 @@ class Panel:
     """A measure, its factor to the displayed unit, and its number format."""
 
     title: str
-    number: Callable[[ModelStats], Compared]
+    number: Callable[[ModelStats], Compared | None]
     factor: float
     form: str
 
@@ -80,11 +80,11 @@ def _what(stats: InferenceStats, left_out: int) -> str:
 
 def _bars(made: Any, column: int, panel: Panel, models: Sequence[ModelStats]) -> None:
     """Two bars per model; number and change follow the bar of the current window."""
-    compared = [panel.number(one) or Compared() for one in models]
-    now = [None if one.now is None else one.now * panel.factor for one in compared]
-    before = [None if one.previous is None else one.previous * panel.factor for one in compared]
+    compared = [panel.number(one) for one in models]
+    now = [one and _scaled(one.now, panel.factor) for one in compared]
+    before = [one and _scaled(one.previous, panel.factor) for one in compared]
     words = [
-        "" if value is None else f"<b>{value:{panel.form}}</b>  {_change(one)}"
+        f"<b>{value:{panel.form}}</b>  {_change(one)}" if one and value is not None else ""
         for value, one in zip(now, compared, strict=True)
     ]
     for name, values, color, text in (
@@ -109,6 +109,10 @@ def _bars(made: Any, column: int, panel: Panel, models: Sequence[ModelStats]) ->
         )
     longest = max((value for value in (*now, *before) if value), default=1)
     made.update_xaxes(title_text=panel.title, range=[0, longest * HEADROOM], nticks=5, col=column)
+
+
+def _scaled(number: float | None, factor: float) -> float | None:
+    return None if number is None else number * factor
 
 
 def _change(compared: Compared) -> str:
