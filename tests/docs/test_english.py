@@ -108,11 +108,7 @@ BANNED = {re.compile(phrase, re.IGNORECASE): better for phrase, better in INSTEA
 
 # Files that are still to be rewritten. The list only shrinks: delete a pattern once they are clean.
 NOT_YET = (
-    "README.md",
-    "SECURITY.md",
-    "CONTRIBUTING.md",
     "app/*",
-    "migrations/*",
     "sql/*.sql",
     "tests/*",
 )
