@@ -15,7 +15,7 @@ SET LOCAL search_path = truthline_data, truthline, public;
 --          without label and value.
 -- Clocks   `time` is when it happened, as the client states it; `received_at` when it was
 --          learned, by the database's clock. Partitioned by the second, so no row is ever late.
--- Writer   app/ingest/predictions.py; a latency that arrives later, app/ingest/event_pairs.py
+-- Writer   app/ingest/predictions.py; a latency that arrives later, app/ingest/events/pairs.py
 -- Reader   sql/views
 -- Units    confidence is a fraction of 1, latency is in seconds.
 -- Why      `starts_request` marks the first row of an inference, `starts_label` the first of

@@ -34,7 +34,7 @@ from app.store.database import Database
 from app.store.registry import Kind, ModelName, SeriesName
 from app.web.page import shown
 from app.web.pages import PANELS
-from app.web.routes import WORKSPACE
+from app.web.session import WORKSPACE
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 KEEP = {"keep_raw_days": 3, "keep_fine_days": 6, "keep_asof_days": 5}
