@@ -109,14 +109,15 @@ ORACLES = {
 moderate = st.floats(-1e3, 1e3).map(lambda value: round(value, 3))
 
 
-@settings(max_examples=150)
+@settings(max_examples=15)
 @given(case=cases(moderate, moderate))
 def test_every_metric_equals_its_oracle(database, workspace, case):
     for bucket in told(database, workspace, case):
         pairs = within(case.pairs(), bucket.start, bucket.end)
-        found = {name: getattr(bucket, name) for name in REGRESSION}
-        expected = {name: ORACLES[name](pairs) if pairs else None for name in REGRESSION}
-        assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
+        for name in REGRESSION:
+            expected = ORACLES[name](pairs) if pairs else None
+            close = None if expected is None else pytest.approx(expected, rel=1e-9, abs=1e-9)
+            assert getattr(bucket, name) == close, name
 
 
 def exact_r2(pairs):
