@@ -41,9 +41,10 @@ test-apache: .venv ## the same with the extension's Apache licence
 
 check: lint types test ## all that must be green before a commit
 
-lint: .venv ## ruff: rules and format
+lint: .venv ## ruff: rules and format; import-linter: who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
 
 types: .venv ## mypy, strict
 	$(BIN)/mypy

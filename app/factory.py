@@ -3,32 +3,29 @@
 import flask_smorest
 from flask import Flask
 
-from app.api import (
-    craft,
-    h2o,
+from app.api.craft import routes as craft
+from app.api.h2o import oidc
+from app.api.h2o import routes as h2o
+from app.api.http import (
     headers,
     hosts,
-    inferences,
-    ingest,
-    metrics,
     numbers,
     observe,
-    oidc,
-    operations,
     parameters,
     problems,
     reference,
-    roboflow,
-    seldon,
-    seldon_v1,
-    steps,
     turns,
     whole,
 )
-from app.api.metrics_servers import read_metrics_servers
+from app.api.native import inferences, ingest, metrics, steps
+from app.api.operations import routes as operations
+from app.api.roboflow import routes as roboflow
+from app.api.seldon_core import routes as seldon_v1
+from app.api.seldon_core.servers import read_metrics_servers
+from app.api.seldon_mpm import routes as seldon
 from app.auth.issuer import Issuer
 from app.config import Settings
-from app.ingest.event_intake import EventIntake
+from app.ingest.events.intake import EventIntake
 from app.store.database import Database
 from app.web import routes
 
@@ -64,7 +61,7 @@ BLUEPRINTS = (
 
 
 class Api(flask_smorest.Api):
-    """flask-smorest, with all errors left to `app/api/problems.py`."""
+    """flask-smorest, with all errors left to `app/api/http/problems.py`."""
 
     def _register_error_handlers(self) -> None:
         """Register none: problems.install has done it."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import URL, NullPool, create_engine, make_url
 
 from app.config import Settings
-from app.store.cluster import Cluster, embedded_binaries, running
+from app.embedded.server import Cluster, embedded_binaries, running
 from app.store.database import Database
 from app.store.migration import upgrade
 

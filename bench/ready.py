@@ -12,7 +12,7 @@ from typing import Any
 import jwt
 import msgspec
 
-from app.api.craft import SingleRow
+from app.api.craft.routes import SingleRow
 from app.cli.serve import Server, address, calm_collector
 from app.config import Settings
 from bench.steps import NAMES

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store.cluster import Cluster, embedded_binaries, running
+from app.embedded.server import Cluster, embedded_binaries, running
 
 # The suite asks for correctness, not for durability.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

@@ -1,1 +1,1 @@
-"""HTTP in and out, and nothing more: native endpoints, and one module per dialect."""
+"""HTTP in and out, and nothing more: our own endpoints, and a folder per dialect."""

@@ -8,11 +8,12 @@ import click
 
 from app import logs
 from app.cli.audit import audit
-from app.cli.database import db, refresh, status
+from app.cli.database import db, refresh
 from app.cli.demo import demo
 from app.cli.keys import keys
 from app.cli.serve import serve
 from app.cli.sql import sql
+from app.cli.status import status
 from app.cli.worker import worker
 from app.cli.workspaces import workspaces
 from app.config import Settings

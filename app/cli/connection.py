@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from app.config import Settings
-from app.store.cluster import Cluster, embedded_binaries, running
+from app.embedded.server import Cluster, embedded_binaries, running
 from app.store.database import Database
 from app.store.migration import upgrade
 

@@ -1,14 +1,11 @@
-"""`truthline db` and `truthline status`: the database, its schema and what it holds."""
+"""`truthline db` and `truthline refresh`: the schema, and the levels brought up to date."""
 
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from app.cli.connection import connected, data_option
 from app.config import Settings
-from app.query.status import Status, service_status
 from app.rollup.refresh import refresh as refresh_levels
 from app.store.migration import SchemaVersion, schema_version
 
@@ -58,35 +55,3 @@ def refresh(settings: Settings, data: Path | None) -> None:
         for level in refresh_levels(database):
             until = f"{level.clean_until:%F %T} UTC" if level.clean_until else "nothing yet"
             click.echo(f"{level.level:18} clean until {until}")
-
-
-@click.command()
-@data_option
-@click.pass_obj
-def status(settings: Settings, data: Path | None) -> None:
-    """Say what the database is and what it holds, level by level."""
-    with connected(settings, data) as database, database.reading() as conn:
-        found = service_status(conn)
-    Console().print(_table(found), _levels(found))
-
-
-def _table(found: Status) -> Table:
-    table = Table(show_header=False, title="Truthline", title_justify="left")
-    table.add_column(style="bold")
-    table.add_column()
-    for name, value in found.rows():
-        table.add_row(name, value)
-    return table
-
-
-def _levels(found: Status) -> Table:
-    table = Table(title="Levels (times in UTC)", title_justify="left")
-    table.add_column("level", style="bold")
-    table.add_column("cells", justify="right")
-    table.add_column("clean until")
-    table.add_column("lag", justify="right")
-    table.add_column("audited until")
-    table.add_column("faults")
-    for level in found.levels:
-        table.add_row(*level.in_words())
-    return table

@@ -21,11 +21,11 @@ from gunicorn.glogging import Logger
 
 from app.cli.connection import data_option, embedded, located
 from app.cli.gateway_errors import answering
-from app.cli.housekeeping import keep_house
 from app.cli.patience import PatientWorker
 from app.cli.watch import watch
 from app.config import Settings
-from app.store.cluster import Cluster
+from app.embedded.server import Cluster
+from app.upkeep.housekeeping import keep_house
 
 GRACE_SECONDS = 30
 # What one workspace's questions leave to others, and to ingest.
@@ -116,7 +116,7 @@ def _shared_metrics(workers: int) -> Iterator[None]:
 
 
 class _QuietLogger(Logger):
-    """Hands gunicorn's messages to our own log; requests are logged by app/api/observe.py."""
+    """Hands gunicorn's messages to our own log; requests are logged by app/api/http/observe.py."""
 
     def setup(self, cfg: Any) -> None:
         """Keep the logger without handlers of its own."""

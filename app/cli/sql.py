@@ -12,8 +12,8 @@ import click
 from app.auth.workspaces import find_workspace
 from app.cli.connection import connected, data_option, located
 from app.config import Settings
+from app.embedded.server import NoEmbeddedServer, embedded_binaries
 from app.errors import TruthlineError
-from app.store.cluster import NoEmbeddedServer, embedded_binaries
 from app.store.database import sqlalchemy_url
 
 # What is PostgreSQL's own and stays as it is: a query of an analyst may take long.

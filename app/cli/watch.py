@@ -5,8 +5,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from app.embedded.server import Cluster, revive
 from app.errors import TruthlineError
-from app.store.cluster import Cluster, revive
 
 LOOK_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from app.cli.connection import connected, data_option, embedded
-from app.cli.housekeeping import keep_house
 from app.cli.watch import watched
 from app.config import Settings
+from app.upkeep.housekeeping import keep_house
 
 _log = logging.getLogger(__name__)
 

@@ -1,30 +1,31 @@
 """Metrics as tables for a terminal."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rich.table import Table
 
-from app.demo.versions import ByVersion
 from app.query.classification import ClassificationBucket, ConfusionMatrix
 from app.query.regression import RegressionBucket
+from app.query.versions import Version
 
 Bucket = ClassificationBucket | RegressionBucket
 
 
-def accuracy_table(buckets: Sequence[ClassificationBucket], versions: ByVersion) -> Table:
+def accuracy_table(buckets: Sequence[ClassificationBucket], versions: Sequence[Version]) -> Table:
     """Accuracy and F1 as fractions of 1, over all versions and for each."""
     table = _metric_table("Digits: accuracy per half hour", ("accuracy", "F1"), versions)
-    for bucket, *by_version in zip(buckets, *versions.values(), strict=True):
+    for bucket, *by_version in _rows(buckets, versions):
         measures = (bucket.accuracy, bucket.f1, *by_version)
         table.add_row(*_when(bucket), *(_number(measure, 3) for measure in measures))
     return table
 
 
-def error_table(buckets: Sequence[RegressionBucket], versions: ByVersion) -> Table:
-    """Mean absolute and root mean squared error, over all versions; the first also for each."""
-    table = _metric_table("Diabetes: error per hour", ("MAE", "RMSE"), versions)
-    for bucket, *by_version in zip(buckets, *versions.values(), strict=True):
-        measures = (bucket.mean_absolute_error, bucket.root_mean_squared_error, *by_version)
+def error_table(buckets: Sequence[RegressionBucket], versions: Sequence[Version]) -> Table:
+    """Root mean squared and mean absolute error, over all versions; the first also for each."""
+    table = _metric_table("Diabetes: error per hour", ("RMSE", "MAE"), versions)
+    for bucket, *by_version in _rows(buckets, versions):
+        measures = (bucket.root_mean_squared_error, bucket.mean_absolute_error, *by_version)
         table.add_row(*_when(bucket), *(_number(measure, 1) for measure in measures))
     return table
 
@@ -40,6 +41,11 @@ def confusion_table(matrix: ConfusionMatrix) -> Table:
     return table
 
 
+def _rows(buckets: Sequence[Bucket], versions: Sequence[Version]) -> Iterator[tuple[Any, ...]]:
+    """Each bucket, with the headline metric of each version in it."""
+    yield from zip(buckets, *(version.headlines for version in versions), strict=True)
+
+
 def _confusions(counts: Sequence[int], diagonal: int) -> Iterator[str]:
     for place, count in enumerate(counts):
         if place == diagonal:
@@ -48,11 +54,15 @@ def _confusions(counts: Sequence[int], diagonal: int) -> Iterator[str]:
             yield str(count) if count else "[dim]·[/]"
 
 
-def _metric_table(title: str, measures: Sequence[str], versions: ByVersion) -> Table:
+def _metric_table(title: str, measures: Sequence[str], versions: Sequence[Version]) -> Table:
     table = _table(title)
     table.add_column("from")
     table.add_column("to")
-    for heading in ("truths", *measures, *(f"{version} {measures[0]}" for version in versions)):
+    for heading in (
+        "truths",
+        *measures,
+        *(f"{version.name} {measures[0]}" for version in versions),
+    ):
         table.add_column(heading, justify="right")
     return table
 

@@ -5,16 +5,13 @@ Roboflow's servers and brokers of events don't, and there one odd row must not c
 """
 
 from collections.abc import Callable, Sequence
-from itertools import chain, islice
 from typing import TypeVar
 
 import msgspec
 
 from app.errors import InvalidRows, RowError
-from app.ingest import feedback, inferences
+from app.ingest import inferences
 from app.ingest.batch import Verdict
-from app.ingest.event_intake import EventIntake
-from app.ingest.events import Event
 from app.ingest.inferences import Prediction
 from app.ingest.models import Claim, known_clashes
 from app.ingest.predictions import ingest_predictions
@@ -48,25 +45,14 @@ def ingest_what_can_be(
 
     def attempt() -> Stored:
         odd = odd_predictions(database, workspace_id, predictions)
-        kept = _without(odd, predictions)
+        kept = without(odd, predictions)
         return ingest_predictions(database, workspace_id, kept) if kept else Verdict(0, 0), odd
 
-    return _patiently(attempt)
+    return patiently(attempt)
 
 
-def take_what_can_be(
-    intake: EventIntake, database: Database, workspace_id: int, events: Sequence[Event]
-) -> Stored:
-    """Take the events that can be taken, and say what is wrong with the others."""
-
-    def attempt() -> Stored:
-        odd = odd_events(database, workspace_id, events)
-        return intake.take(workspace_id, _without(odd, events)), odd
-
-    return _patiently(attempt)
-
-
-def _patiently(attempt: Callable[[], Stored]) -> Stored:
+def patiently(attempt: Callable[[], Stored]) -> Stored:
+    """Try again where another writer settled the kind of a model since it was looked up."""
     for _ in range(ATTEMPTS - 1):
         try:
             return attempt()
@@ -75,7 +61,8 @@ def _patiently(attempt: Callable[[], Stored]) -> Stored:
     return attempt()
 
 
-def _without(odd: Sequence[RowError], rows: Sequence[Row]) -> list[Row]:
+def without(odd: Sequence[RowError], rows: Sequence[Row]) -> list[Row]:
+    """The rows that nothing is wrong with."""
     indices = {error.index for error in odd}
     return [row for index, row in enumerate(rows) if index not in indices]
 
@@ -86,26 +73,10 @@ def odd_predictions(
     """What is wrong with those that can't be stored, one error for each."""
     claims = [(index, [inferences.claim_of(row)]) for index, row in enumerate(predictions)]
     errors = map(inferences.check, range(len(predictions)), predictions)
-    return _odd([error for error in errors if error], claims, database, workspace_id)
+    return odd_rows([error for error in errors if error], claims, database, workspace_id)
 
 
-def odd_events(database: Database, workspace_id: int, events: Sequence[Event]) -> list[RowError]:
-    """What is wrong with events that bring what can't be stored, one error for each."""
-    errors: list[RowError] = []
-    claims = []
-    for index, event in enumerate(events):
-        made, told = event.predictions, event.feedback
-        problems = chain(
-            (inferences.check(index, row) for row in made),
-            (feedback.check(index, row) for row in told),
-        )
-        errors += islice(filter(None, problems), 1)
-        claimed = [*map(inferences.claim_of, made), *map(feedback.claim_of, told)]
-        claims.append((index, claimed))
-    return _odd(errors, claims, database, workspace_id)
-
-
-def _odd(
+def odd_rows(
     errors: Sequence[RowError],
     claims: Sequence[tuple[int, Sequence[Claim]]],
     database: Database,

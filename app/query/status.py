@@ -26,13 +26,6 @@ class LevelStatus:
     open_faults: int = 0
     healed_faults: int = 0
 
-    def in_words(self) -> tuple[str, ...]:
-        """Name, cells, clean until, lag, audited until and faults, as cells of a table."""
-        clean = f"{self.clean_until:%F %T}" if self.clean_until else "nothing yet"
-        lag = duration(self.lag) if self.clean_until and self.lag is not None else ""
-        audited = f"{self.audited_until:%F %T}" if self.audited_until else "nothing yet"
-        return self.name, f"{self.cells:,}", clean, lag, audited, faults_in_words(self)
-
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -49,24 +42,6 @@ class Status:
     last_outcome: datetime | None
     levels: Sequence[LevelStatus] = ()
     retention: Sequence[tuple[str, datetime]] = ()
-
-    def rows(self) -> list[tuple[str, str]]:
-        """Name and value, in words."""
-        timescaledb = self.server.timescaledb
-        extension = f", TimescaleDB {timescaledb}" if timescaledb else ""
-        return [
-            ("edition", self.server.edition),
-            ("server", f"PostgreSQL {self.server.postgres}{extension}"),
-            ("workspaces", f"{self.workspaces:,}"),
-            ("models", f"{self.models:,} in {self.series:,} series"),
-            ("predictions", f"{self.predictions:,}{_since(self.last_prediction)}"),
-            ("outcomes", f"{self.outcomes:,}{_since(self.last_outcome)}"),
-            ("pending feedback", f"{self.pending_feedback:,}"),
-            *(
-                (f"kept of {relation}", f"since {since:%F %T} UTC")
-                for relation, since in self.retention
-            ),
-        ]
 
 
 def service_status(conn: Connection) -> Status:
@@ -141,25 +116,6 @@ def _level_status(conn: Connection, newest: Mapping[str, datetime | None]) -> It
         yield LevelStatus(name, cells, clean_until, lag, *audited)
 
 
-def faults_in_words(level: LevelStatus | FreshLevel) -> str:
-    """How many spans an audit found wrong, as a cell of a table; empty where none."""
-    words = [
-        f"{number:,} {state}"
-        for number, state in ((level.open_faults, "open"), (level.healed_faults, "healed"))
-        if number
-    ]
-    return ", ".join(words)
-
-
-def duration(lag: timedelta) -> str:
-    """Days, hours and minutes, the largest two."""
-    minutes = int(lag.total_seconds()) // 60
-    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
-
-
 _COUNTS = text("""
     SELECT (SELECT count(*) FROM workspace),
            (SELECT count(*) FROM model),
@@ -180,7 +136,3 @@ _LEVELS = text("""
     JOIN truthline.audits() AS audit ON audit.name = l.name
 """)
 _RETENTION = text("SELECT relation, since FROM retention ORDER BY relation")
-
-
-def _since(time: datetime | None) -> str:
-    return f", the last received {time:%Y-%m-%d %H:%M:%S} UTC" if time else ""

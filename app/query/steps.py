@@ -130,8 +130,10 @@ def portions(metrics: Iterable[StepMetric]) -> Iterator[list[StepMetric]]:
         yield portion
 
 
-def list_values(conn: psycopg.Connection, metrics: Sequence[StepMetric]) -> list[bytes]:
-    """The values of each of these lists as a JSON array, as many as it had when it was looked up.
+def list_values(conn: psycopg.Connection, metrics: Sequence[StepMetric]) -> list[str]:
+    """The values of each of these lists, as many as it had when it was looked up.
+
+    A list is one text: numbers as PostgreSQL prints them, which JSON reads, with commas between.
 
     What was appended since is left out, so that these may be asked for in another snapshot.
 
@@ -146,7 +148,7 @@ def list_values(conn: psycopg.Connection, metrics: Sequence[StepMetric]) -> list
     }
     found: dict[int, str] = dict(conn.execute(_VALUES, asked).fetchall())
     # of one that retention has dropped since, nothing is left
-    return [b"[%s]" % found.get(metric.id, "").encode() for metric in metrics]
+    return [found.get(metric.id, "") for metric in metrics]
 
 
 @dataclass(frozen=True, slots=True)

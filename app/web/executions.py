@@ -194,7 +194,8 @@ def find_curves(look: Look) -> Curves:
     names = [one.execution for one in shown.executions]
     drawn = set(names[:CURVES])
     lists = [metric for metric in shown.lists if metric.execution in drawn]
-    values = dict(zip(lists, map(json.loads, list_values(driver(look.conn), lists)), strict=True))
+    texts = list_values(driver(look.conn), lists)
+    values = {one: json.loads(f"[{text}]") for one, text in zip(lists, texts, strict=True)}
     by_name: dict[str, dict[str, list[float]]] = {}
     for metric in sorted(lists, key=lambda one: names.index(one.execution)):
         by_name.setdefault(metric.name, {})[metric.execution] = values[metric]

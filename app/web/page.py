@@ -24,7 +24,7 @@ from app.web.markup import drawn
 from app.web.pages import PAGES
 from app.web.panels import Page, Panel, Part, Shown
 from app.web.question import EVERY, REFRESHES, Question, members_of, query
-from app.web.routes import WORKSPACE
+from app.web.session import WORKSPACE
 from app.web.tables import labelled
 
 PREFIX = "/web/"

@@ -18,16 +18,9 @@ from werkzeug.wrappers import Response
 from app.auth import sessions
 from app.auth.sessions import Session
 from app.errors import Forbidden, Unauthenticated
+from app.running import database, settings
 from app.web.login import login_page
-from app.web.session import (
-    check_origin,
-    current,
-    database,
-    forget,
-    keep,
-    local_path,
-    settings,
-)
+from app.web.session import WORKSPACE, check_origin, current, forget, keep, local_path
 
 blp = Blueprint("web", __name__)
 PATHS = ("/", "/model", "/executions", "/status")
@@ -40,8 +33,6 @@ POLICY = (
 )
 MAX_FORM_BYTES = 64 * 1024  # of what anybody may send
 MAX_UPDATE_BYTES = 1024 * 1024
-# Where Dash's callbacks find the workspace that a request acts for.
-WORKSPACE = "truthline.workspace"
 _making = threading.Lock()
 
 

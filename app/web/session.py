@@ -3,30 +3,19 @@
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from flask import current_app, request
+from flask import request
 from werkzeug.wrappers import Response
 
 from app.auth import sessions
 from app.auth.keys import Access, Role
 from app.auth.sessions import Session
 from app.auth.workspaces import default_workspace
-from app.config import Settings
 from app.errors import Forbidden, Unauthenticated
-from app.store.database import Database
+from app.running import database, settings
 
+# Where Dash's callbacks find the workspace that a request acts for.
+WORKSPACE = "truthline.workspace"
 Cookied = TypeVar("Cookied", bound=Response)
-
-
-def database() -> Database:
-    """The database of the running application."""
-    found: Database = current_app.extensions["database"]
-    return found
-
-
-def settings() -> Settings:
-    """The settings of the running application."""
-    found: Settings = current_app.extensions["settings"]
-    return found
 
 
 def current() -> Session:

@@ -6,7 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from app.query.status import Freshness, duration, faults_in_words, freshness
+from app.phrases import duration, faults_in_words
+from app.query.status import Freshness, freshness
 from app.store.edition import ServerInfo, server_info
 from app.store.migration import SchemaVersion, schema_version
 from app.web import markup as html
@@ -80,7 +81,7 @@ def show_levels(question: Question, found: State) -> list[Markup]:
             _until(question, one.clean_until),
             _ago(found.freshness.asked_at, one.clean_until),
             _until(question, one.audited_until),
-            html.Td(faults_in_words(one), className="text"),
+            html.Td(faults_in_words(one.open_faults, one.healed_faults), className="text"),
         ]
         for one in found.freshness.levels
     ]

@@ -6,7 +6,7 @@ SET LOCAL search_path = truthline_data, truthline, public;
 
 -- event_key: events that were taken, so that a repeated delivery is known.
 -- Grain   one row per (workspace, source and id of an event).
--- Writer  app/ingest/events.py          Reader  app/ingest/events.py
+-- Writer  app/ingest/events/ingest.py          Reader  app/ingest/events/ingest.py
 -- Why     written in the transaction that counts: of two deliveries that race, the second waits for
 --         the first and then counts nothing. `key` is a 128-bit hash, whatever a sender calls its
 --         events.
@@ -48,7 +48,7 @@ CREATE TABLE event_metric (
 -- event_count: what events have added, and no total holds yet.
 -- Grain   one row per number of an event: what a counter grew by, what a gauge was set to, or the
 --         seconds that a timer took.
--- Writer  app/ingest/event_metrics.py   Reader  truthline.event_metrics, the fold
+-- Writer  app/ingest/events/metrics.py   Reader  truthline.event_metrics, the fold
 -- Why     appended and folded later: a total that each event updates would let one event at a time
 --         commit. docs/decisions/ has the measurements.
 CREATE TABLE event_count (
@@ -89,7 +89,7 @@ $$;
 -- event_pair: one of request and response waits for the other.
 -- Grain   one row per request of a model, by its id; kept a day.
 -- Units   `requested_at` and `responded_at` are what the events say.
--- Writer  app/ingest/event_pairs.py     Reader  app/ingest/event_pairs.py
+-- Writer  app/ingest/events/pairs.py     Reader  app/ingest/events/pairs.py
 -- Why     brokers promise no order. Whichever comes second finds the first one's row and knows the
 --         latency; of two that race the second waits for the first.
 CREATE TABLE event_pair (
@@ -105,15 +105,13 @@ CREATE INDEX event_pair_received_at ON event_pair
 
 -- event_lookup: truths that wait to be counted until the prediction they are about is there.
 -- Grain   one row per feedback that came without an answer, and before it.
--- Units   `kind` says how to count, `actual` is the true class, `labels` are those of the metrics.
--- Writer  app/ingest/event_lookups.py   Reader  app/ingest/event_lookups.py
+-- Units   `lookup` says what to count for which answer: Lookup of its writer.
+-- Writer  app/ingest/events/lookups.py   Reader  app/ingest/events/lookups.py
 CREATE TABLE event_lookup (
     id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     key         uuid        NOT NULL,
     received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     model_id    integer     NOT NULL,
-    kind        text        NOT NULL,
-    actual      text        NOT NULL,
-    labels      jsonb       NOT NULL
+    lookup      jsonb       NOT NULL
 );
 CREATE INDEX event_lookup_key ON event_lookup (model_id, key);

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.api.access import workspace_of_key
+from app.api.http.access import workspace_of_key
 from app.auth.keys import Role
 from app.errors import TruthlineError
 from tests.api.given import (

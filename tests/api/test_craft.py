@@ -140,7 +140,7 @@ def test_a_crash_is_told_in_craft_s_form_and_says_nothing(client, monkeypatch, c
 
     caplog.set_level(logging.CRITICAL)
     for name in ("record_value", "append_values", "step_metrics"):
-        monkeypatch.setattr(f"app.api.craft.{name}", crash)
+        monkeypatch.setattr(f"app.api.craft.routes.{name}", crash)
     for answer in (
         record(client, "loss", 1),
         append(client, "loss", [1]),

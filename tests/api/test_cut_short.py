@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from app.api.whole import INCOMPLETE
+from app.api.http.whole import INCOMPLETE
 from tests.api.events_given import SEED, headers
 from tests.api.given import MODEL, NOTHING, NUMERIC, SELDON_MODEL, ndjson, number, prediction, truth
 from tests.cli.test_commands import PATIENCE, TRUTHLINE, await_ready, environment

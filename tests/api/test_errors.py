@@ -5,7 +5,7 @@ import re
 import pytest
 
 from app import errors
-from app.api.problems import STATUS, Problem, problem_json
+from app.api.http.problems import STATUS, Problem, problem_json
 from tests.api.given import SELDON, predict, prediction
 
 NOT_FOUND = "Nothing is at this path; /docs lists what there is."
@@ -60,7 +60,7 @@ def crash(*_, **__):
 
 
 def test_a_crash_is_a_problem_without_its_text(client, monkeypatch, caplog):
-    monkeypatch.setattr("app.api.ingest.read_json", crash)
+    monkeypatch.setattr("app.api.native.ingest.read_json", crash)
 
     answer = predict(client, prediction(label="a"))
     assert native(answer) == ("Internal Server Error", 500, CRASH)
@@ -68,14 +68,14 @@ def test_a_crash_is_a_problem_without_its_text(client, monkeypatch, caplog):
 
 
 def test_a_crash_of_seldon_is_said_in_its_form(client, monkeypatch, caplog):
-    monkeypatch.setattr("app.api.seldon.subscriptions", crash)
+    monkeypatch.setattr("app.api.seldon_mpm.routes.subscriptions", crash)
 
     assert seldon(client.get(LIST)) == (500, 13, CRASH)
     assert SECRET in caplog.text
 
 
 def test_a_crash_elsewhere_is_a_problem(client, monkeypatch):
-    monkeypatch.setattr("app.api.operations.generate_latest", crash)
+    monkeypatch.setattr("app.api.operations.routes.generate_latest", crash)
 
     assert native(client.get("/metrics")) == ("Internal Server Error", 500, CRASH)
 

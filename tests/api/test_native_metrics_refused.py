@@ -168,7 +168,7 @@ def test_a_key_may_stand_in_the_query(app, workspace, hit):
 
 
 def test_a_zone_that_only_we_know_is_refused(client, hit, monkeypatch):
-    monkeypatch.setattr("app.api.metrics.zones", lambda: {"Mars/Olympus"})
+    monkeypatch.setattr("app.api.native.metrics.zones", lambda: {"Mars/Olympus"})
 
     message = refused(native_metrics(client, timeZone="Mars/Olympus"))
     assert message == "the database has no time zone Mars/Olympus"

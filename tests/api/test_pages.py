@@ -2,7 +2,9 @@
 
 import pytest
 
-from app.api import inferences, roboflow, seldon
+from app.api.native import inferences
+from app.api.roboflow import routes as roboflow
+from app.api.seldon_mpm import routes as seldon
 from tests.api.given import SELDON, predict, prediction, tell, truth, verdict
 from tests.api.h2o_given import H2O
 from tests.api.roboflow_given import PERIOD, ask, inference, post
@@ -170,7 +172,7 @@ def test_a_long_list_of_subscriptions_is_refused_or_asked_for_in_parts(
 
 
 def test_a_deployment_of_very_many_models_has_pages_of_them(client, monkeypatch):
-    monkeypatch.setattr("app.api.h2o.MAX_PAGE_SIZE", 2)
+    monkeypatch.setattr("app.api.h2o.routes.MAX_PAGE_SIZE", 2)
     verdict(
         predict(client, *(prediction(model=f"m{n}", label="a", deployment="d") for n in range(5)))
     )

@@ -25,7 +25,7 @@ def refused(app, caplog):
         caplog.clear()
         answer = keyed_client(service, credential).get(LIST)
         assert answer.status_code == status
-        (line,) = [r.message for r in caplog.records if r.name == "app.api.problems"]
+        (line,) = [r.message for r in caplog.records if r.name == "app.api.http.problems"]
         kind, _, reason = line.partition(": ")
         assert kind in ("Unauthenticated", "Forbidden")
         assert reason not in answer.text

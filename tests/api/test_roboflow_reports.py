@@ -7,7 +7,7 @@ from copy import deepcopy
 
 import pytest
 
-from app.api.roboflow import HEAD_BYTES
+from app.api.roboflow.routes import HEAD_BYTES
 from tests.api.given import NOTHING, keyed_client
 from tests.api.roboflow_given import accepted, ask, inference, post, report, stats
 

@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from app.api.metrics_servers import read_metrics_servers
+from app.api.seldon_core.servers import read_metrics_servers
 from app.factory import create_app
 from tests.api.events_given import SEED, configured, counted, headers, samples, send
 from tests.api.given import keyed_client
@@ -93,7 +93,7 @@ def test_a_reply_that_can_not_be_delivered_says_so(replying):
 
 
 def test_a_reply_that_takes_too_long_fails(replying, monkeypatch):
-    monkeypatch.setattr("app.api.replies.TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("app.api.seldon_core.replies.TIMEOUT_SECONDS", 0.1)
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as mute:  # accepts only
         client = replying(f"http://127.0.0.1:{mute.server_port}")
         answer = send(client)

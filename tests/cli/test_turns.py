@@ -2,10 +2,10 @@
 
 import pytest
 
-from app.cli.housekeeping import _leading
 from app.config import Settings
 from app.errors import Unavailable
 from app.store.database import Database
+from app.upkeep.housekeeping import _leading
 
 
 @pytest.fixture

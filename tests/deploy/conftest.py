@@ -13,7 +13,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, make_url
 
-from app.store.cluster import embedded_binaries
+from app.embedded.server import embedded_binaries
 from tests.deploy.compose import ROOT, services
 
 TRUTHLINE = Path(sys.executable).with_name("truthline")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.store.cluster import embedded_binaries
+from app.embedded.server import embedded_binaries
 from tests.deploy.compose import ROOT, services
 from tests.deploy.conftest import TRUTHLINE, Deployed
 from tests.servers import free_port

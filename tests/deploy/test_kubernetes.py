@@ -7,8 +7,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from app.api.metrics_servers import read_metrics_servers
-from app.api.seldon_events import FEEDBACK, REQUEST, RESPONSE
+from app.api.seldon_core.events import FEEDBACK, REQUEST, RESPONSE
+from app.api.seldon_core.servers import read_metrics_servers
 from app.cli.serve import serve
 from app.config import PREFIX, Settings
 from tests.deploy.compose import ROOT

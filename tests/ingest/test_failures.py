@@ -6,13 +6,13 @@ from itertools import islice
 import pytest
 from sqlalchemy import text
 
-from app.cli import housekeeping
 from app.config import Settings
 from app.ingest import feedback, meetings, predictions
 from app.ingest.batch import BatchKey, Verdict
 from app.ingest.feedback import ingest_feedback
 from app.ingest.predictions import ingest_predictions
 from app.store.copy import copy_rows
+from app.upkeep import housekeeping
 from tests.ingest.crowd import (
     databases,
     joined,

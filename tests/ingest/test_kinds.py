@@ -3,13 +3,13 @@
 import pytest
 from sqlalchemy import text
 
-from app.cli import housekeeping
 from app.config import Settings
 from app.errors import InvalidRows
 from app.ingest import feedback
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Prediction
 from app.ingest.predictions import ingest_predictions
+from app.upkeep import housekeeping
 
 PENDING = text("""
     SELECT count(*) FROM pending_feedback JOIN model ON model.id = model_id

@@ -12,13 +12,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from app.config import Settings
+from app.embedded.server import Cluster, running
 from app.query.status import fresh_levels
 from app.rollup.aggregates import refresh_again, refresh_aggregate
 from app.rollup.audit import audit, audit_new
 from app.rollup.levels import levels
 from app.rollup.refresh import audit_levels, refresh
 from app.rollup.retention import HOURS_OF_DAYS, enforce
-from app.store.cluster import Cluster, running
 from app.store.copy import copy_rows
 from app.store.database import Database
 from app.store.migration import upgrade

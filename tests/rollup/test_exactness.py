@@ -34,7 +34,7 @@ from app.store.database import Database
 from app.store.registry import Kind, ModelName, SeriesName
 from app.web.page import shown
 from app.web.pages import PANELS
-from app.web.routes import WORKSPACE
+from app.web.session import WORKSPACE
 from tests.effort import examples
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)

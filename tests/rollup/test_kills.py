@@ -14,11 +14,11 @@ import pytest
 from sqlalchemy import text
 
 from app.config import Settings
+from app.embedded.server import Cluster, running
 from app.errors import Unavailable
 from app.rollup import aggregates
 from app.rollup import fold as folding
 from app.rollup.refresh import refresh
-from app.store.cluster import Cluster, running
 from app.store.database import Database
 from app.store.migration import upgrade
 from tests.rollup.conftest import new_series, shorten

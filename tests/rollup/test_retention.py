@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from app.cli.housekeeping import do_round
 from app.config import Settings
 from app.ingest.steps import append_values
 from app.query.status import service_status
@@ -28,6 +27,7 @@ from app.rollup.retention import (
 )
 from app.store.copy import copy_rows
 from app.store.database import Database
+from app.upkeep.housekeeping import do_round
 from tests.effort import examples
 from tests.rollup.conftest import new_series
 from tests.rollup.plain import asked, differences, edges_of, raw_rows
@@ -309,7 +309,7 @@ def test_a_dropped_execution_may_begin_anew(recorded):
             conn, workspace_id=1, is_list=True, which=Which(execution="old"), size=9, offset=0
         )
         assert [(m.name, m.n_values, m.value) for m in page.metrics] == [("a", 1, 7)]
-        assert list_values(conn, page.metrics) == [b"[7]"]
+        assert list_values(conn, page.metrics) == ["7"]
 
 
 def test_a_list_that_was_dropped_after_its_page_was_made_is_empty(recorded):

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
+from app.cli.status import level_row
 from app.query.status import service_status
 from app.rollup.refresh import refresh
 from tests.rollup.conftest import new_series
@@ -30,7 +31,7 @@ def test_a_level_is_behind_by_what_it_lacks(brisk):
     caught_up = levels_of(brisk)["outcome_5m_1h"]
     assert caught_up.cells == 1
     assert caught_up.lag == timedelta()
-    assert caught_up.in_words()[3] == "0 min"
+    assert level_row(caught_up)[3] == "0 min"
     assert caught_up.audited_until == caught_up.clean_until
     assert (caught_up.open_faults, caught_up.healed_faults) == (0, 0)
 

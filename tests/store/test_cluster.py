@@ -12,8 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.store import cluster as module
-from app.store.cluster import (
+from app.embedded import server as module
+from app.embedded.server import (
     Cluster,
     NoEmbeddedServer,
     ServerFailed,
@@ -29,7 +29,7 @@ FAST = {"fsync": "off", "shared_buffers": "16MB", "max_wal_size": "64MB"}
 USER = """
 import sys
 from pathlib import Path
-from app.store.cluster import Cluster, embedded_binaries, running
+from app.embedded.server import Cluster, embedded_binaries, running
 
 settings = {"fsync": "off", "shared_buffers": "16MB", "max_wal_size": "64MB"}
 with running(

@@ -10,7 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from marshmallow import Schema
 
-from app.api.numbers import Float32, shortest_float32, utc_time
+from app.api.http.numbers import Float32, shortest_float32, utc_time
 
 LARGEST = 3.4028234663852886e38
 MIDWAY_TO_INFINITY = 3.4028235677973366e38

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.api.turns import Turns
+from app.api.http.turns import Turns
 from app.config import Settings
 from app.errors import Busy
 

@@ -1,0 +1,1 @@
+"""Craft AI: metrics of pipeline executions."""

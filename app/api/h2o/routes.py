@@ -1,0 +1,454 @@
+"""H2O MLOps' model monitoring service, as its client up to h2o-mlops 1.3.4 knows it.
+
+A deployment's id is its name, which clients compare and users know. Its metrics are those of its
+first model, whatever model is named in the path. Errors have grpc-gateway's form.
+"""
+
+import base64
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from flask_smorest import Blueprint
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from sqlalchemy import Connection
+
+from app.api.h2o.schemas import (
+    DeploymentAnswerSchema,
+    DeploymentsAnswerSchema,
+    DriftSchema,
+    ExportSchema,
+    HealthSchema,
+    ModelsAnswerSchema,
+    OperationalSchema,
+)
+from app.api.http.access import needs
+from app.api.http.basis import exact_members, in_words, say_basis
+from app.api.http.body import read_message
+from app.api.http.grpc_gateway import GRPC_GATEWAY
+from app.api.http.numbers import utc_time
+from app.api.http.parameters import UtcInstant
+from app.api.http.problems import use_error_form
+from app.api.http.reference import takes_body
+from app.auth.keys import Role
+from app.csvtext import to_csv
+from app.errors import InvalidInput
+from app.ingest.fields import EARLIEST_TIME, RequiredName
+from app.query.basis import Moment, Reach, moment_of
+from app.query.deployments import (
+    DeployedModel,
+    Deployment,
+    Order,
+    deployment,
+    deployments,
+    total_predictions,
+    total_reach,
+)
+from app.query.health import Load, Spread, Volume, health_reach, load, spreads, tenths
+from app.query.window import Window, ending
+from app.running import database
+from app.store.registry import Kind
+
+PREFIX = "/model-monitoring"
+EXPORT = "/ai.h2o.mlops.monitoring.api.ModelMonitoringService/ExportMetric"
+PAGE_SIZE, MAX_PAGE_SIZE = 100, 1000
+SPAN = timedelta(days=30)  # without dates: that long until now
+ONE_DAY = timedelta(days=1)  # a prediction's time may be that far ahead
+ORDERS = {"name": Order.NAME, "modelName": Order.MODEL, "env": Order.NAMESPACE}
+
+blp = Blueprint("h2o", __name__, url_prefix=PREFIX, description="H2O MLOps' model monitoring")
+use_error_form(PREFIX + "/", GRPC_GATEWAY)
+
+
+# --- parameters ---------------------------------------------------------------------------
+
+
+class PageToken(fields.Integer):
+    """Where a page begins; empty is the first."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super()._deserialize(value or 0, *args, **kwargs)
+        except ValidationError:
+            raise ValidationError("must be a nextPageToken") from None
+
+
+class OrderBy(fields.Field[list[tuple[str, bool]]]):
+    """Names, separated by commas, each perhaps with DESC."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[tuple[str, bool]]:
+        return [_ordering(part.split()) for part in str(value).split(",") if part.strip()]
+
+
+def _ordering(words: list[str]) -> tuple[str, bool]:
+    name, direction = words[0], " ".join(words[1:])
+    if name not in ORDERS or direction.upper() not in ("", "ASC", "DESC"):
+        raise ValidationError("must be name, modelName or env, each perhaps with ' DESC'")
+    return name, direction.upper() == "DESC"
+
+
+class PageArgs(Schema):
+    """Which page, in which order."""
+
+    class Meta:  # noqa: D106 - marshmallow's way to say that unknown parameters are ignored
+        unknown = EXCLUDE
+
+    size = fields.Integer(
+        data_key="pageSize",
+        load_default=0,
+        validate=validate.Range(0, 2**31 - 1),
+        metadata={"description": f"0: {PAGE_SIZE}; at most {MAX_PAGE_SIZE} are given"},
+    )
+    offset = PageToken(data_key="pageToken", load_default=0, validate=validate.Range(0, 2**31 - 1))
+    order = OrderBy(data_key="orderBy", load_default=list)
+
+
+class RangeArgs(Schema):
+    """A time range; without an offset a time is UTC."""
+
+    class Meta:  # noqa: D106 - as above
+        unknown = EXCLUDE
+
+    start = UtcInstant(data_key="startDateTime", metadata={"format": "date-time"})
+    end = UtcInstant(data_key="endDateTime", metadata={"format": "date-time"})
+
+
+class DeploymentsArgs(PageArgs, RangeArgs):
+    """A page; the range is that of totalPredictions, by default all time."""
+
+    class Meta:  # noqa: D106 - as above
+        unknown = EXCLUDE
+
+
+def _size(args: dict[str, Any]) -> int:
+    return min(args["size"] or PAGE_SIZE, MAX_PAGE_SIZE)
+
+
+def _window(start: datetime | None, end: datetime | None) -> Window:
+    """The range asked for; the last 30 days, or the 30 days before its end."""
+    return ending(end or datetime.now(UTC), SPAN, start)
+
+
+# --- deployments --------------------------------------------------------------------------
+
+
+@blp.route("/v1/deployment")
+@needs(Role.READ)
+@blp.arguments(DeploymentsArgs, location="query")
+@blp.response(200, DeploymentsAnswerSchema)
+def get_deployments(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
+    """List the deployments that predicted anything
+
+    `totalPredictions` counts those of all deployments in the range. Predictions that name no
+    deployment belong to none.
+    """
+    end = args.get("end") or datetime.now(UTC) + ONE_DAY
+    window = ending(end, max(end - EARLIEST_TIME, ONE_DAY), args.get("start"))
+    order = [(ORDERS[name], descending) for name, descending in args["order"]]
+    with database().reading() as conn:
+        moment = moment_of(conn)
+        page = deployments(
+            conn, workspace_id=workspace_id, order=order, size=_size(args), offset=args["offset"]
+        )
+        total = total_predictions(conn, workspace_id=workspace_id, window=window)
+        say_basis(total_reach(conn, moment, workspace_id=workspace_id, window=window))
+    return {
+        "deployment": [_deployment(one) for one in page.deployments],
+        "total_deployments": page.total,
+        "total_predictions": total,
+        "next_page_token": _token(page.following),
+    }
+
+
+@blp.route("/v1/deployment/<path:deployment_id>")
+@needs(Role.READ)
+@blp.response(200, DeploymentAnswerSchema)
+def get_deployment(workspace_id: int, deployment_id: str) -> dict[str, Any]:
+    """One deployment"""
+    with database().reading() as conn:
+        found = deployment(conn, workspace_id=workspace_id, name=deployment_id)
+    return {"deployment": _deployment(found)}
+
+
+@blp.route("/v1/deployment/<path:deployment_id>/models")
+@needs(Role.READ)
+@blp.arguments(PageArgs, location="query")
+@blp.response(200, ModelsAnswerSchema)
+def get_models(args: dict[str, Any], workspace_id: int, deployment_id: str) -> dict[str, Any]:
+    """The models of a deployment; the first is the one that its metrics are about"""
+    with database().reading() as conn:
+        models = deployment(conn, workspace_id=workspace_id, name=deployment_id).models
+    if args["order"]:  # whatever is named: models have nothing else to be ordered by
+        models = sorted(models, key=lambda one: one.name, reverse=args["order"][0][1])
+    start, end = args["offset"], args["offset"] + _size(args)
+    return {
+        "model": [_model(one) for one in models[start:end]],
+        "next_page_token": _token(end if end < len(models) else None),
+    }
+
+
+def _token(following: int | None) -> str:
+    return "" if following is None else str(following)
+
+
+def _deployment(one: Deployment) -> dict[str, Any]:
+    first = one.model
+    return {
+        "id": one.name,
+        "name": one.name,
+        "environment": first.namespace or None,
+        "type": first.deployment_type or None,
+        "problem_type": first.kind,
+        "models": [_model(model) for model in one.models[:MAX_PAGE_SIZE]],  # the rest has pages
+        "deployment_date": min(model.since for model in one.models),
+    }
+
+
+def _model(one: DeployedModel) -> dict[str, Any]:
+    return {"name": one.name, "version": one.version or None}
+
+
+# --- metrics ------------------------------------------------------------------------------
+
+
+@blp.route("/v1/deployment/<path:deployment_id>/metrics//health", defaults={"model_id": ""})
+@blp.route("/v1/deployment/<path:deployment_id>/metrics/<path:model_id>/health")
+@needs(Role.READ)
+@blp.arguments(RangeArgs, location="query")
+@blp.response(200, HealthSchema)
+def get_health(
+    args: dict[str, Any],
+    workspace_id: int,
+    deployment_id: str,
+    model_id: str,  # noqa: ARG001 - H2O's own service ignores it too
+) -> dict[str, Any]:
+    """How many predictions were made and how long they took
+
+    Bins are a tenth of the range wide, on a grid from the Unix epoch, and cut to the range.
+    """
+    window = _window(args.get("start"), args.get("end"))
+    with database().reading() as conn:
+        asked = _ask(conn, workspace_id, deployment_id, window)
+        volume, values, reach = asked.load(), asked.spreads(), asked.reach()
+    return exact_members(reach) | {
+        "total_predictions": volume.answered,
+        "scoring_latency": volume.mean_latency_ms,
+        "predictions": {
+            "name": "Predictions Over Time",
+            "description": in_words(reach),
+            "x_label": "Time",
+            "y_label": "Predictions",
+            "bin": [
+                {"x_min": one.start, "x_max": one.end, "y": one.answered} for one in volume.buckets
+            ],
+        },
+        "prediction_values": None if values is None else _box_plot(values, reach),
+    }
+
+
+@blp.route("/v1/deployment/<path:deployment_id>/metrics//operational", defaults={"model_id": ""})
+@blp.route("/v1/deployment/<path:deployment_id>/metrics/<path:model_id>/operational")
+@needs(Role.READ)
+@blp.arguments(RangeArgs, location="query")
+@blp.response(200, OperationalSchema)
+def get_operational(
+    args: dict[str, Any],
+    workspace_id: int,
+    deployment_id: str,
+    model_id: str,  # noqa: ARG001 - as above
+) -> dict[str, Any]:
+    """Latency, success and failure over time
+
+    What nobody reports is null: uptime, memory, CPU and availability.
+    """
+    window = _window(args.get("start"), args.get("end"))
+    with database().reading() as conn:
+        asked = _ask(conn, workspace_id, deployment_id, window)
+        volume, reach = asked.load(), asked.reach()
+    return exact_members(reach) | {
+        "average_latency": volume.mean_latency_ms,
+        "latency": _graph("Scoring Latency", "ms", volume.buckets, LATENCY, reach),
+        "success": _graph("Successful Predictions", "Predictions", volume.buckets, SUCCESS, reach),
+        "failed": _graph("Failed Predictions", "Predictions", volume.buckets, FAILED, reach),
+    }
+
+
+@blp.route("/v1/deployment/<path:deployment_id>/metrics//drift", defaults={"model_id": ""})
+@blp.route("/v1/deployment/<path:deployment_id>/metrics/<path:model_id>/drift")
+@needs(Role.READ)
+@blp.arguments(RangeArgs, location="query")
+@blp.response(200, DriftSchema)
+def get_drift(
+    args: dict[str, Any],
+    workspace_id: int,
+    deployment_id: str,
+    model_id: str,  # noqa: ARG001 - as above
+) -> dict[str, Any]:
+    """Drift of features: nothing is recorded of them, and the answer says so"""
+    _window(args.get("start"), args.get("end"))
+    with database().reading() as conn:
+        _first_model(conn, workspace_id, deployment_id)
+    said = "Features are not recorded"
+    return {
+        "featureImportance": {"featureDrift": [], "description": said},
+        "featureSummary": {"feature": [], "description": said},
+        "featureFrequency": {"featureDensity": [], "description": said},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question about a deployment's model, in tenths of a window."""
+
+    conn: Connection
+    moment: Moment
+    model: DeployedModel
+    window: Window
+
+    def reach(self) -> Reach:
+        """What the answers rest on; headers say it too."""
+        reach = health_reach(
+            self.conn, self.moment, model=self.model, window=self.window, grid=tenths(self.window)
+        )
+        say_basis(reach)
+        return reach
+
+    def load(self) -> Load:
+        return load(
+            self.conn, series=self.model.series, window=self.window, grid=tenths(self.window)
+        )
+
+    def spreads(self) -> list[Spread] | None:
+        """None of a model that predicts no values."""
+        if self.model.kind is not Kind.REGRESSION:
+            return None
+        return spreads(
+            self.conn, series=self.model.series, window=self.window, grid=tenths(self.window)
+        )
+
+
+def _ask(conn: Connection, workspace_id: int, name: str, window: Window) -> _Asked:
+    return _Asked(conn, moment_of(conn), _first_model(conn, workspace_id, name), window)
+
+
+def _first_model(conn: Connection, workspace_id: int, name: str) -> DeployedModel:
+    return deployment(conn, workspace_id=workspace_id, name=name).model
+
+
+Measure = Callable[[Volume], float | None]
+LATENCY: Measure = lambda one: one.mean_latency_ms  # noqa: E731 - three names beside each other
+SUCCESS: Measure = lambda one: one.answered  # noqa: E731
+FAILED: Measure = lambda one: one.failed  # noqa: E731
+
+
+def _graph(
+    name: str, unit: str, buckets: Iterable[Volume], measure: Measure, reach: Reach
+) -> dict[str, Any]:
+    """A line over time, with a point for each bucket of which the measure is known."""
+    points = [(utc_time(one.start), measure(one)) for one in buckets]
+    return {
+        "name": name,
+        "description": in_words(reach),
+        "x_label": "Time",
+        "y_label": unit,
+        "point": [{"x": x, "y": str(y)} for x, y in points if y is not None],
+    }
+
+
+def _box_plot(values: Iterable[Spread], reach: Reach) -> dict[str, Any]:
+    """One box per bin that holds values: minimum, quartiles and maximum."""
+    return {
+        "name": "Prediction Values",
+        "description": in_words(reach),
+        "x_label": "Time",
+        "y_label": "Value",
+        "box": [_box(one) for one in values],
+    }
+
+
+def _box(one: Spread) -> dict[str, Any]:
+    x = utc_time(one.start)
+    levels = {f"y{n}": repr(y) for n, y in enumerate(one.quantiles)}
+    return {"x": x, "x_min": x, "x_max": utc_time(one.end)} | levels
+
+
+# --- export -------------------------------------------------------------------------------
+
+
+class ExportMetricRequest(msgspec.Struct, rename="camel"):
+    """Which metric of a deployment; the model is not looked at."""
+
+    deployment_id: RequiredName
+    metric_name: str
+    model_id: str | None = None
+    start_date_time: str | None = None
+    end_date_time: str | None = None
+
+
+@blp.route(EXPORT, methods=["POST"])
+@needs(Role.READ)
+@takes_body(blp, ExportMetricRequest)
+@blp.response(200, ExportSchema)
+def post_export(workspace_id: int) -> dict[str, Any]:
+    """Export a metric over time as CSV, packed as base64"""
+    body = read_message(ExportMetricRequest)
+    export = EXPORTS.get(body.metric_name)
+    if export is None:
+        raise InvalidInput(f"metricName must be one of {', '.join(EXPORTS)}")
+    window = _window(
+        _instant("startDateTime", body.start_date_time), _instant("endDateTime", body.end_date_time)
+    )
+    with database().reading() as conn:
+        asked = _ask(conn, workspace_id, body.deployment_id, window)
+        rows, reach = export(asked), asked.reach()
+    return {"result": {"data": _packed(_marked(rows, reach))}}
+
+
+Table = list[tuple[Any, ...]]
+
+
+def _line(name: str, measure: Measure) -> Callable[[_Asked], Table]:
+    """How a measure over time is exported; empty where it isn't known."""
+
+    def export(asked: _Asked) -> Table:
+        rows = [(utc_time(v.start), utc_time(v.end), measure(v)) for v in asked.load().buckets]
+        return [("start", "end", name), *rows]
+
+    return export
+
+
+def _boxes(asked: _Asked) -> Table:
+    names = ("start", "end", "minimum", "quartile1", "median", "quartile3", "maximum")
+    found = asked.spreads() or []
+    rows = [(utc_time(s.start), utc_time(s.end), *s.quantiles) for s in found]
+    return [names, *rows]
+
+
+EXPORTS: dict[str, Callable[[_Asked], Table]] = {
+    "predictions": _line("predictions", SUCCESS),
+    "scoringLatency": _line("milliseconds", LATENCY),
+    "predictionValues": _boxes,
+    "successPrediction": _line("predictions", SUCCESS),
+    "failedPrediction": _line("failures", FAILED),
+}
+
+
+def _instant(name: str, text: str | None) -> datetime | None:
+    try:
+        return None if text is None else UtcInstant().deserialize(text)
+    except ValidationError as error:
+        raise InvalidInput(f"{name} {error.messages[0]}") from None
+
+
+def _marked(rows: Table, reach: Reach) -> Table:
+    """A table as it is, or with a column that says that it is not exact."""
+    if reach.exact:
+        return rows
+    head, *lines = rows
+    return [(*head, "exact"), *((*line, "false") for line in lines)]
+
+
+def _packed(rows: Table) -> str:
+    return base64.b64encode(to_csv(rows).encode()).decode()

@@ -1,0 +1,102 @@
+"""What an answer rests on, as every dialect says it: exact or not, what was moved, as of when.
+
+Native answers have members for it. A vendor's form has some of them, at least where the answer is
+not exact, and headers always: `Truthline-Exact` and `Truthline-As-Of`.
+"""
+
+from typing import Any
+
+from flask import Response, after_this_request
+from marshmallow import Schema, fields
+
+from app.api.http.numbers import UtcTime, utc_time
+from app.query.basis import Reach
+
+# Moved edges that a text names; members have all of them.
+FEW = 3
+EXACT, AS_OF = "Truthline-Exact", "Truthline-As-Of"
+
+
+class SnappedSchema(Schema):
+    """An edge that was moved, for the rows that could tell its sides apart are gone."""
+
+    asked = UtcTime()
+    answered = UtcTime()
+    subject = fields.String(
+        metadata={
+            "description": "Of which numbers: outcome (those with truths), prediction (counts and"
+            " means), score and latency (quantiles)"
+        }
+    )
+
+
+class ExactSchema(Schema):
+    """Whether an answer is that to the question as it was asked, and which edges were moved."""
+
+    exact = fields.Boolean(
+        metadata={"description": "Whether this is the answer to the question as it was asked"}
+    )
+    snapped = fields.List(fields.Nested(SnappedSchema))
+
+
+class FreshnessSchema(Schema):
+    """Of what age the answer is."""
+
+    as_of = UtcTime(
+        data_key="asOf", metadata={"description": "All that was stored by then is counted"}
+    )
+    clean_until = UtcTime(
+        data_key="cleanUntil",
+        allow_none=True,
+        metadata={"description": "What was received since was counted from its rows"},
+    )
+
+
+class RestsOnSchema(ExactSchema):
+    """And of what age it is."""
+
+    freshness = fields.Nested(FreshnessSchema)
+
+
+def basis_members(reach: Reach) -> dict[str, Any]:
+    """Members of an answer, as `RestsOnSchema` writes them."""
+    return exact_members(reach) | {
+        "freshness": {"as_of": reach.moment.known_at, "clean_until": reach.clean_until}
+    }
+
+
+def exact_members(reach: Reach) -> dict[str, Any]:
+    """The same as `ExactSchema` writes them, for a form whose headers say the age."""
+    return {"exact": reach.exact, "snapped": reach.snapped}
+
+
+def vendor_members(reach: Reach) -> dict[str, Any]:
+    """Those of a form that is the vendor's to the letter where the answer is exact."""
+    say_basis(reach)
+    return {} if reach.exact else exact_members(reach)
+
+
+def say_basis(reach: Reach) -> None:
+    """Say it in headers of this request's answer."""
+
+    @after_this_request
+    def say(response: Response) -> Response:
+        response.headers.update(basis_headers(reach))
+        return response
+
+
+def basis_headers(reach: Reach) -> dict[str, str]:
+    """What an answer rests on, for a form that has no member for it."""
+    return {EXACT: str(reach.exact).lower(), AS_OF: utc_time(reach.moment.known_at)}
+
+
+def in_words(reach: Reach) -> str:
+    """What is not as it was asked for, for whoever reads it; empty where all is."""
+    if reach.exact:
+        return ""
+    moved = [
+        f"{utc_time(one.asked)} to {utc_time(one.answered)} ({one.subject})"
+        for one in reach.snapped[:FEW]
+    ]
+    more = [f"and {len(reach.snapped) - FEW} more"] if len(reach.snapped) > FEW else []
+    return f"Not exact, older rows are dropped; moved: {', '.join([*moved, *more])}"

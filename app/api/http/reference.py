@@ -1,0 +1,158 @@
+"""The API's own reference: /openapi.json, and /docs to read it, without the internet."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import flask_smorest
+import flask_swagger_ui
+import msgspec
+from flask import Blueprint, Flask, Response, send_from_directory
+
+from app.api.http.problems import (
+    NATIVE_ERROR,
+    describe_kinds,
+    error_schema_name,
+    error_schemas,
+)
+
+ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"
+# Scripts and styles come from here alone; Swagger UI sets styles of its own and inlines images.
+POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+    " script-src 'self'; frame-ancestors 'none'"
+)
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <title>Truthline API</title>
+  <link rel="icon" href="/docs/assets/favicon-32x32.png">
+  <link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+</head>
+<body>
+  <div id="reference"></div>
+  <script src="/docs/assets/swagger-ui-bundle.js"></script>
+  <script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+PROBLEMS_PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Truthline: problems</title></head>
+<body><h1>Problems</h1><dl>{rows}</dl></body>
+</html>
+"""
+START = """SwaggerUIBundle({url: "/openapi.json", dom_id: "#reference", deepLinking: true});\n"""
+
+OPEN_PATHS = ("/livez", "/readyz", "/metrics")
+SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+Reference = dict[str, str]
+View = TypeVar("View", bound=Callable[..., Any])
+
+pages = Blueprint("reference", __name__, url_prefix="/docs")
+
+
+@pages.get("/")
+def page() -> tuple[str, dict[str, str]]:
+    """Show the reference."""
+    return PAGE, {"Content-Security-Policy": POLICY}
+
+
+@pages.get("/start.js")
+def start() -> tuple[str, dict[str, str]]:
+    """Start the viewer; a file of its own, so that the page needs no inline script."""
+    return START, {"Content-Type": "text/javascript; charset=utf-8"}
+
+
+@pages.get("/assets/<path:name>")
+def asset(name: str) -> Response:
+    """Serve a file of the viewer."""
+    return send_from_directory(ASSETS, name, max_age=86_400)
+
+
+# Request bodies that views read as msgspec messages; their schemas go into the document.
+_MESSAGES: list[type[msgspec.Struct]] = []
+
+
+def describe(message: type[msgspec.Struct]) -> None:
+    """Put a message's schema into the document, for others to refer to."""
+    _MESSAGES.append(message)
+
+
+def takes_body(
+    blp: flask_smorest.Blueprint,
+    message: type[msgspec.Struct],
+    content: Callable[[Reference], dict[str, Any]] = lambda message: {"application/json": message},
+    **more: Any,
+) -> Callable[[View], View]:
+    """Document the request body of a view, which reads it itself.
+
+    `content` makes of the message's schema what each media type holds; `more` is further
+    OpenAPI of the operation.
+    """
+    describe(message)
+    reference = {"$ref": f"#/components/schemas/{message.__name__}"}
+    media = {name: {"schema": schema} for name, schema in content(reference).items()}
+    documented: Callable[[View], View] = blp.doc(
+        requestBody={"required": True, "content": media}, **more
+    )
+    return documented
+
+
+def _document(api: flask_smorest.Api) -> dict[str, Any]:
+    """The OpenAPI document, completed with what the views' decorators can't tell."""
+    document: dict[str, Any] = api.spec.to_dict()
+    components = document["components"]
+    _, messages = msgspec.json.schema_components(
+        _MESSAGES, ref_template="#/components/schemas/{name}"
+    )
+    components["schemas"] = {**_used(components["schemas"]), **messages, **error_schemas()}
+    components["responses"] = {name: _error(name) for name in error_schemas()}
+    components["securitySchemes"] = SECURITY_SCHEMES
+    for path, item in document["paths"].items():
+        for method in item.keys() - {"parameters"}:  # those of the path, shared by its methods
+            _complete(item[method], path)
+    return document
+
+
+def _used(schemas: dict[str, Any]) -> dict[str, Any]:
+    """Without what the library adds unasked."""
+    return {name: s for name, s in schemas.items() if name not in ("Error", "PaginationMetadata")}
+
+
+def _error(schema: str) -> dict[str, Any]:
+    media = "application/problem+json" if schema == NATIVE_ERROR else "application/json"
+    reference = {"$ref": f"#/components/schemas/{schema}"}
+    return {"description": "What went wrong", "content": {media: {"schema": reference}}}
+
+
+def _complete(operation: dict[str, Any], path: str) -> None:
+    """Name the error form of this path; a path that asks for no key says so."""
+    form = f"#/components/responses/{error_schema_name(path)}"
+    operation["responses"]["default"] = {"$ref": form}
+    operation["responses"].pop("422", None)  # the library's own form of errors
+    asked_for = () if path in OPEN_PATHS else SECURITY_SCHEMES
+    # a view that is open for another reason has said so itself
+    operation.setdefault("security", [{name: []} for name in asked_for])
+
+
+def problem_kinds() -> tuple[str, dict[str, str]]:
+    """What the `type` of a problem leads to: every kind there is."""
+    rows = "".join(
+        f'<dt id="{name}">{name} ({status:d})</dt><dd>{meaning}</dd>'
+        for name, meaning, status in describe_kinds()
+    )
+    return PROBLEMS_PAGE.format(rows=rows), {"Content-Security-Policy": POLICY}
+
+
+def install(app: Flask, api: flask_smorest.Api) -> None:
+    """Serve the document and the pages. Call it when all views are there."""
+    document = _document(api)
+    app.add_url_rule("/openapi.json", "openapi", lambda: document)
+    app.register_blueprint(pages)
+    app.add_url_rule("/problems", "problems", problem_kinds)

@@ -1,0 +1,1 @@
+"""Truthline's own endpoints, under `/api/v1`."""

@@ -1,0 +1,301 @@
+"""Native: which models there are, and how their inferences compare with the period before."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields
+
+from app.api.http.access import needs
+from app.api.http.basis import RestsOnSchema, basis_members
+from app.api.http.numbers import UtcTime
+from app.api.http.parameters import Instant, Text
+from app.api.native.pages import PageArgs, PageSchema, cursor_to
+from app.auth.keys import Role
+from app.errors import InvalidInput
+from app.query.basis import Counted, moment_of
+from app.query.inferences import (
+    ClassStats,
+    ModelStats,
+    Selection,
+    class_stats,
+    inference_totals,
+    model_stats,
+    previous,
+    stats_reach,
+)
+from app.query.models import KnownModel, known_models, models_reach
+from app.query.pages import ModelPage, busiest, by_name
+from app.query.window import Window, ending
+from app.running import database
+from app.store.registry import ModelName
+
+PERIOD = timedelta(hours=24)
+MAX_CLASSES = 1000  # of one model, in an answer about many
+MAX_NAMES = 1000  # of its versions, and of its deployments
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+FRACTIONS = tuple(QUANTILES.values())
+
+blp = Blueprint("inferences", __name__, url_prefix="/api/v1", description="What was predicted")
+
+
+class PeriodArgs(Schema):
+    """A window; the last 24 hours where it isn't given."""
+
+    start = Instant(
+        data_key="startTime",
+        metadata={"format": "date-time", "description": "Absent: 24 hours before endTime"},
+    )
+    end = Instant(
+        data_key="endTime", metadata={"format": "date-time", "description": "Absent: now"}
+    )
+
+
+class ModelsArgs(PeriodArgs, PageArgs):
+    """And which page of the models."""
+
+
+class StatsArgs(ModelsArgs):
+    """And which inferences of it."""
+
+    models = fields.List(
+        Text(), data_key="model", metadata={"description": "Only these; repeat it for several"}
+    )
+    field = Text(
+        data_key="fieldName",
+        metadata={"description": "Only inferences with fieldValue in this field of metadata"},
+    )
+    value = Text(data_key="fieldValue")
+
+
+class ComparedSchema(Schema):
+    """A number of the window and of the one before, null where there is none."""
+
+    now = fields.Float(allow_none=True)
+    before = fields.Float(allow_none=True, data_key="previous")
+    change = fields.Float(
+        allow_none=True, metadata={"description": "(now - previous) / previous, a ratio"}
+    )
+
+
+class CountedSchema(Schema):
+    """The same of something that is counted."""
+
+    now = fields.Integer(allow_none=True)
+    before = fields.Integer(allow_none=True, data_key="previous")
+    change = fields.Float(allow_none=True)
+
+
+class QuantilesSchema(Schema):
+    """Exact, interpolated between neighbours; of the window."""
+
+    p50 = fields.Float()
+    p90 = fields.Float()
+    p95 = fields.Float()
+    p99 = fields.Float()
+
+
+class TotalsSchema(Schema):
+    """Inferences that were answered, and those that failed."""
+
+    inferences = fields.Nested(CountedSchema)
+    errors = fields.Nested(CountedSchema)
+    error_rate = fields.Nested(
+        ComparedSchema, data_key="errorRate", metadata={"description": "Errors per request"}
+    )
+    latency = fields.Nested(
+        ComparedSchema, data_key="latencySeconds", metadata={"description": "Mean"}
+    )
+
+
+class AllTotalsSchema(TotalsSchema):
+    """Of all models; means are per output."""
+
+    confidence = fields.Nested(ComparedSchema)
+
+
+class ClassSchema(Schema):
+    """One class of a model; means are per output."""
+
+    label = fields.String()
+    inferences = fields.Nested(
+        CountedSchema, metadata={"description": "With this class among their outputs"}
+    )
+    outputs = fields.Nested(CountedSchema)
+    confidence = fields.Nested(ComparedSchema)
+    confidence_quantiles = fields.Nested(
+        QuantilesSchema, data_key="confidenceQuantiles", allow_none=True
+    )
+    latency = fields.Nested(ComparedSchema, data_key="latencySeconds")
+    deployment_types = fields.List(fields.String(), data_key="deploymentTypes")
+    server_versions = fields.List(fields.String(), data_key="serverVersions")
+
+
+class ModelStatsSchema(TotalsSchema):
+    """One model; latencies are per inference."""
+
+    namespace = fields.String()
+    pipeline = fields.String()
+    model = fields.String()
+    latency_quantiles = fields.Nested(QuantilesSchema, data_key="latencyQuantiles", allow_none=True)
+    classes = fields.List(
+        fields.Nested(ClassSchema),
+        metadata={"description": f"The busiest first, at most {MAX_CLASSES}"},
+    )
+    total_classes = fields.Integer(data_key="totalClasses")
+
+
+class InferenceStatsSchema(RestsOnSchema, PageSchema):
+    """A window beside the one of equal length before it; the busiest model first."""
+
+    start = UtcTime(data_key="startTime")
+    end = UtcTime(data_key="endTime")
+    before = UtcTime(data_key="previousStartTime")
+    totals = fields.Nested(AllTotalsSchema)
+    models = fields.List(fields.Nested(ModelStatsSchema))
+
+
+class KnownModelSchema(Schema):
+    """A model; counts are of the window."""
+
+    namespace = fields.String()
+    pipeline = fields.String()
+    model = fields.String(attribute="name")
+    kind = fields.String(allow_none=True)
+    versions = fields.List(fields.String())
+    deployments = fields.List(fields.String())
+    first_seen = UtcTime(data_key="firstSeen", allow_none=True)
+    last_seen = UtcTime(data_key="lastSeen", allow_none=True)
+    inferences = fields.Integer()
+    errors = fields.Integer()
+
+
+class KnownModelsSchema(RestsOnSchema, PageSchema):
+    """The models of a workspace, by name."""
+
+    start = UtcTime(data_key="startTime")
+    end = UtcTime(data_key="endTime")
+    models = fields.List(fields.Nested(KnownModelSchema))
+
+
+@blp.route("/inference-stats")
+@needs(Role.READ)
+@blp.arguments(StatsArgs, location="query")
+@blp.response(200, InferenceStatsSchema)
+def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
+    """Inferences of a window beside those of the window before it
+
+    Counts, errors, means and exact quantiles, per model and class.
+    """
+    window = _window(args)
+    asked: dict[str, Any] = {
+        "workspace_id": workspace_id,
+        "window": window,
+        "selection": _selection(args),
+    }
+    with database().reading() as conn:
+        moment = moment_of(conn)
+        totals = inference_totals(conn, **asked)
+        page = busiest(conn, **asked, **_page(args))
+        asked["selection"] = replace(asked["selection"], models=[one.name for one in page.names])
+        models = model_stats(conn, fractions=FRACTIONS, **asked)
+        classes = class_stats(conn, fractions=FRACTIONS, per_model=MAX_CLASSES, **asked)
+        asked["selection"] = _selection(args)
+        reach = stats_reach(conn, moment, quantiles=[Counted.SCORE, Counted.LATENCY], **asked)
+    return basis_members(reach) | {
+        "start": window.start,
+        "end": window.end,
+        "before": previous(window).start,
+        "totals": totals,
+        "models": _models(page, models, classes),
+        "total": page.total,
+        "following": cursor_to(page.following, window),
+    }
+
+
+@blp.route("/models")
+@needs(Role.READ)
+@blp.arguments(ModelsArgs, location="query")
+@blp.response(200, KnownModelsSchema)
+def get_models(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
+    """The models of the workspace, and how often they answered in a window"""
+    window = _window(args)
+    with database().reading() as conn:
+        moment = moment_of(conn)
+        page = by_name(conn, workspace_id=workspace_id, **_page(args))
+        models = known_models(
+            conn, workspace_id=workspace_id, window=window, names=frozenset(page.names)
+        )
+        reach = models_reach(conn, moment, workspace_id=workspace_id, window=window)
+    return basis_members(reach) | {
+        "start": window.start,
+        "end": window.end,
+        "models": [_known(one) for one in models],
+        "total": page.total,
+        "following": cursor_to(page.following, window),
+    }
+
+
+def _window(args: dict[str, Any]) -> Window:
+    """The window asked about; of a page that follows that of the first."""
+    if cursor := args.get("cursor"):
+        return Window(cursor.start, cursor.end)
+    return ending(args.get("end") or datetime.now(UTC), PERIOD, args.get("start"))
+
+
+def _page(args: dict[str, Any]) -> dict[str, Any]:
+    cursor = args.get("cursor")
+    return {"size": args["size"], "after": cursor and cursor.place}
+
+
+def _known(one: KnownModel) -> KnownModel:
+    """Without most names of a model that has more of them than anybody reads."""
+    return replace(one, versions=one.versions[:MAX_NAMES], deployments=one.deployments[:MAX_NAMES])
+
+
+def _selection(args: dict[str, Any]) -> Selection:
+    if ("field" in args) != ("value" in args):
+        raise InvalidInput("fieldName and fieldValue go together")
+    return Selection(args.get("models"), args.get("field"), args.get("value"))
+
+
+def _models(
+    page: ModelPage, models: Iterable[ModelStats], classes: Iterable[ClassStats]
+) -> list[dict[str, Any]]:
+    """Those of a page, in its order, each with its classes; others may have the same short name."""
+    found = {one.full_name: one for one in models}
+    own: dict[ModelName, list[ClassStats]] = {name: [] for name in page.names}
+    for one in classes:
+        own.get(one.full_name, []).append(one)
+    return [_model(found[name], own[name]) for name in page.names]
+
+
+def _model(model: ModelStats, own: Sequence[ClassStats]) -> dict[str, Any]:
+    return _members(model) | {
+        "latency_quantiles": _quantiles(model),
+        "error_rate": model.error_rate,
+        "classes": [_class(one) for one in own],
+        "total_classes": own[0].model_classes if own else 0,
+    }
+
+
+def _class(one: ClassStats) -> dict[str, Any]:
+    return _members(one) | {
+        "confidence_quantiles": _quantiles(one),
+        "deployment_types": _split(one.deployment_types),
+        "server_versions": _split(one.server_versions),
+    }
+
+
+def _members(stats: ModelStats | ClassStats) -> dict[str, Any]:
+    return {name: getattr(stats, name) for name in stats.__slots__}
+
+
+def _quantiles(stats: ModelStats | ClassStats) -> dict[str, float] | None:
+    return dict(zip(QUANTILES, stats.quantiles, strict=True)) if stats.quantiles else None
+
+
+def _split(joined: str) -> list[str]:
+    return joined.split(",") if joined else []

@@ -1,0 +1,122 @@
+"""Native ingest: batches of predictions and of feedback."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields
+
+from app.api.http.access import needs
+from app.api.http.body import JSON, media_type, read_body
+from app.api.http.idempotency import IDEMPOTENCY_KEY, batch_key
+from app.api.http.observe import count_rows
+from app.api.http.reference import Reference, View, takes_body
+from app.auth.keys import Role
+from app.ingest import feedback, inferences
+from app.ingest.batch import BatchKey, Verdict
+from app.ingest.feedback import Feedback
+from app.ingest.inferences import Prediction
+from app.ingest.predictions import ingest_predictions
+from app.ingest.rows import Check, Slim, read_json, read_ndjson
+from app.running import database, settings
+
+blp = Blueprint("ingest", __name__, url_prefix="/api/v1", description="Predictions and truths in")
+
+Row = TypeVar("Row", bound=msgspec.Struct)
+NDJSON = "application/x-ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class Intake(Generic[Row]):
+    """One kind of row: its name in a body, its form, its check and its way into the store."""
+
+    member: str
+    row_type: type[Row]
+    check: Check[Row]
+    store: Callable[..., Verdict]
+    check_size: Callable[[Sequence[Row], int], None] = lambda _rows, _limit: None
+    slim: Slim[Row] | None = None
+
+
+PREDICTIONS = Intake(
+    "predictions",
+    Prediction,
+    inferences.check,
+    ingest_predictions,
+    inferences.check_size,
+    inferences.slim,
+)
+FEEDBACK = Intake("feedback", Feedback, feedback.check, feedback.ingest_feedback)
+
+
+class VerdictSchema(Schema):
+    """What became of a batch. `accepted` + `duplicates` is the number of rows sent."""
+
+    accepted = fields.Integer(metadata={"description": "Rows stored by this call"})
+    duplicates = fields.Integer(metadata={"description": "Rows that were stored already"})
+    pending = fields.Integer(
+        metadata={"description": "Those among the accepted that wait for their prediction"}
+    )
+
+
+def _takes(intake: Intake[Any]) -> Callable[[View], View]:
+    def content(row: Reference) -> dict[str, Any]:
+        batch = {
+            "type": "object",
+            "required": [intake.member],
+            "additionalProperties": False,
+            "properties": {intake.member: {"type": "array", "minItems": 1, "items": row}},
+        }
+        return {JSON: batch, NDJSON: row}
+
+    return takes_body(blp, intake.row_type, content, parameters=[IDEMPOTENCY_KEY])
+
+
+@blp.route("/predictions", methods=["POST"])
+@needs(Role.INGEST)
+@_takes(PREDICTIONS)
+@blp.response(200, VerdictSchema)
+def post_predictions(workspace_id: int) -> Verdict:
+    """Store a batch of predictions
+
+    All or nothing: one bad row refuses the batch. A prediction whose request id (with batch
+    index, of the same model, deployment, version, deployment type and server version) is stored
+    already is a duplicate.
+    """
+    return _ingest(PREDICTIONS, workspace_id)
+
+
+@blp.route("/feedback", methods=["POST"])
+@needs(Role.INGEST)
+@_takes(FEEDBACK)
+@blp.response(200, VerdictSchema)
+def post_feedback(workspace_id: int) -> Verdict:
+    """Store a batch of truths
+
+    Each is joined with the prediction of its request id, now or when that arrives. A later
+    truth for the same prediction replaces the earlier one.
+    """
+    return _ingest(FEEDBACK, workspace_id)
+
+
+def _ingest(intake: Intake[Row], workspace_id: int) -> Verdict:
+    rows, key = _rows(intake)
+    verdict = intake.store(database(), workspace_id, rows, batch=key)
+    count_rows(intake.member, verdict)
+    return verdict
+
+
+def _rows(intake: Intake[Row]) -> tuple[list[Row], BatchKey | None]:
+    """The rows of a batch, and its key; its body is gone when they are stored."""
+    kind = media_type(JSON, NDJSON)
+    body = read_body(settings().max_body_bytes)
+    key = batch_key(intake.member, lambda: body)
+    limit = settings().max_batch_rows
+    if kind == JSON:
+        rows = read_json(body, intake.member, intake.row_type, intake.check, limit, intake.slim)
+    else:
+        rows = read_ndjson(body, intake.row_type, intake.check, limit, intake.slim)
+    intake.check_size(rows, limit)
+    return rows, key

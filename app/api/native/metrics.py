@@ -1,0 +1,321 @@
+"""Native metrics: any window, any interval, any moment, and what the answer rests on."""
+
+import re
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from flask_smorest import Blueprint
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from sqlalchemy import Connection
+
+from app.api.http.access import needs
+from app.api.http.basis import RestsOnSchema, basis_members
+from app.api.http.numbers import UtcTime
+from app.api.http.parameters import Instant, NotADuration, StrictArgs, Text, parse_go_duration
+from app.api.http.turns import charge
+from app.auth.keys import Role
+from app.errors import InvalidWindow
+from app.query.basis import Basis, Counted, Moment, basis_of, moment_of
+from app.query.classification import Average, ClassificationBucket, classification_metrics
+from app.query.models import Part, subject
+from app.query.regression import RegressionBucket, regression_metrics
+from app.query.window import Calendar, Grid, Window, bounds, fixed_grid, zones
+from app.running import database
+from app.store.registry import Kind, ModelName
+
+MAX_BUCKETS = 10_000
+
+blp = Blueprint("metrics", __name__, url_prefix="/api/v1/metrics", description="How good it was")
+
+# Years up to 999: the database knows no calendar thousands of years before Christ.
+_CALENDAR = re.compile(r"(?P<number>[1-9]\d{0,3})(?P<unit>d|w|mo|(?<!\d{4})y)", re.ASCII)
+_UNITS = {
+    "d": lambda number: Calendar(days=number),
+    "w": lambda number: Calendar(days=7 * number),
+    "mo": lambda number: Calendar(months=number),
+    "y": lambda number: Calendar(months=12 * number),
+}
+
+
+def parse_interval(text: str) -> timedelta | Calendar:
+    """Read a duration as Go writes it, or days, weeks, months or years of the calendar.
+
+    Raises:
+        ValueError: neither, or no duration that can be.
+    """
+    if match := _CALENDAR.fullmatch(text):
+        return _UNITS[match["unit"]](int(match["number"]))
+    try:
+        return parse_go_duration(text)
+    except NotADuration as error:
+        raise ValueError(f"{error}, or of the calendar, like 1d, 2w, 1mo or 1y") from None
+
+
+class Interval(fields.Field[timedelta | Calendar]):
+    """The width of buckets in a query."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> timedelta | Calendar:
+        try:
+            return parse_interval(str(value))
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
+def _check_zone(name: str) -> None:
+    if name not in zones():
+        raise ValidationError("must be a time zone like Europe/Paris")
+
+
+class WindowArgs(StrictArgs):
+    """A window, and how it is cut into buckets."""
+
+    start = Instant(required=True, data_key="startTime", metadata={"format": "date-time"})
+    end = Instant(required=True, data_key="endTime", metadata={"format": "date-time"})
+    interval = Interval(
+        metadata={
+            "description": "Like 10s or 1h30m; 1d, 1w, 1mo and 1y follow the calendar of timeZone;"
+            " absent: one bucket"
+        }
+    )
+    align = fields.String(
+        load_default="start",
+        validate=validate.OneOf(["start", "epoch"]),
+        metadata={"description": "Buckets begin at startTime, or lie on a grid that never moves"},
+    )
+    zone = fields.String(
+        load_default="UTC", data_key="timeZone", validate=_check_zone, metadata={"example": "UTC"}
+    )
+
+
+class MetricsArgs(WindowArgs):
+    """And a model or a part of it."""
+
+    namespace = Text(load_default="")
+    pipeline = Text(load_default="")
+    model = Text(required=True, validate=validate.Length(min=1, error="must not be empty"))
+    deployment = Text(metadata={"description": "Only this deployment's predictions"})
+    version = Text(metadata={"description": "Only this version's predictions"})
+    as_of = Instant(
+        data_key="asOf",
+        metadata={"format": "date-time", "description": "As it was known at this moment"},
+    )
+    explain = fields.Boolean(
+        load_default=False,
+        error_messages={"invalid": "must be true or false"},
+        metadata={"description": "Say what the answer was added up from"},
+    )
+
+
+class ClassificationArgs(MetricsArgs):
+    """And how classes are averaged."""
+
+    average = fields.Enum(Average, by_value=True, load_default=Average.MACRO)
+
+
+class BucketSchema(Schema):
+    """A bucket of the window; metrics are null where it holds no truth."""
+
+    start = UtcTime(data_key="startTime")
+    end = UtcTime(data_key="endTime")
+    n = fields.Integer(metadata={"description": "Truths"})
+    predictions = fields.Integer(metadata={"description": "Requests that were answered"})
+    labelled_share = fields.Float(
+        data_key="labelledShare",
+        allow_none=True,
+        metadata={"description": "n per prediction; null without predictions"},
+    )
+
+
+class ClassMetricsSchema(Schema):
+    """One class against all others; null where a denominator is zero."""
+
+    label = fields.String()
+    precision = fields.Float(allow_none=True)
+    recall = fields.Float(allow_none=True)
+    f1 = fields.Float(allow_none=True)
+    support = fields.Integer(metadata={"description": "Truths of this class"})
+
+
+class ClassificationBucketSchema(BucketSchema):
+    """Fractions of 1."""
+
+    accuracy = fields.Float(allow_none=True)
+    precision = fields.Float(allow_none=True)
+    recall = fields.Float(allow_none=True)
+    specificity = fields.Float(allow_none=True)
+    f1 = fields.Float(allow_none=True)
+    classes = fields.List(fields.Nested(ClassMetricsSchema))
+    categories = fields.List(fields.String())
+    matrix = fields.List(
+        fields.List(fields.Integer()),
+        data_key="confusionMatrix",
+        metadata={"description": "Rows are the truth, columns the prediction, along categories"},
+    )
+
+
+class RegressionBucketSchema(BucketSchema):
+    """Errors in the model's own unit; error is predicted minus actual."""
+
+    mean_absolute_error = fields.Float(data_key="meanAbsoluteError", allow_none=True)
+    mean_squared_error = fields.Float(data_key="meanSquaredError", allow_none=True)
+    root_mean_squared_error = fields.Float(data_key="rootMeanSquaredError", allow_none=True)
+    mean_error = fields.Float(
+        data_key="meanError", allow_none=True, metadata={"description": "The bias"}
+    )
+    r2 = fields.Float(allow_none=True)
+    mean_absolute_percentage_error = fields.Float(
+        data_key="meanAbsolutePercentageError", allow_none=True
+    )
+
+
+class PieceSchema(Schema):
+    """What was read: a level or a raw table, over a span of when rows were received."""
+
+    source = fields.String()
+    learned_from = UtcTime(data_key="learnedFrom")
+    learned_until = UtcTime(data_key="learnedUntil", allow_none=True)
+    rows = fields.Integer()
+
+
+class AnswerSchema(RestsOnSchema):
+    """Buckets, oldest first, and what they rest on."""
+
+    pieces = fields.List(
+        fields.Nested(PieceSchema), data_key="explain", metadata={"description": "If asked for"}
+    )
+
+
+class ClassificationAnswerSchema(AnswerSchema):
+    """Of a classifier."""
+
+    buckets = fields.List(fields.Nested(ClassificationBucketSchema))
+
+
+class RegressionAnswerSchema(AnswerSchema):
+    """Of a regressor."""
+
+    buckets = fields.List(fields.Nested(RegressionBucketSchema))
+
+
+@blp.route("/classification")
+@needs(Role.READ)
+@blp.arguments(ClassificationArgs, location="query", unknown=RAISE)
+@blp.response(200, ClassificationAnswerSchema)
+def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
+    """Accuracy, precision, recall, F1 and confusion matrices over time
+
+    Truths count in the bucket in which their prediction was made, late and corrected ones from
+    the next answer on.
+    """
+    asked = _question(args)
+    with database().reading() as conn:
+        moment = _settle_moment(conn, asked)
+        buckets = classification_metrics(
+            conn,
+            database().registry,
+            workspace_id=workspace_id,
+            average=args["average"],
+            **asked,
+        )
+        basis = _basis(conn, args, asked, moment, workspace_id, Kind.CLASSIFICATION)
+    return _answer(basis, [_classification(bucket) for bucket in buckets])
+
+
+@blp.route("/regression")
+@needs(Role.READ)
+@blp.arguments(MetricsArgs, location="query", unknown=RAISE)
+@blp.response(200, RegressionAnswerSchema)
+def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
+    """Errors, bias, R² and percentage error over time
+
+    Truths count in the bucket in which their prediction was made, late and corrected ones from
+    the next answer on.
+    """
+    asked = _question(args)
+    with database().reading() as conn:
+        moment = _settle_moment(conn, asked)
+        buckets = regression_metrics(conn, workspace_id=workspace_id, **asked)
+        basis = _basis(conn, args, asked, moment, workspace_id, Kind.REGRESSION)
+    return _answer(basis, [_regression(bucket) for bucket in buckets])
+
+
+def _question(args: dict[str, Any]) -> dict[str, Any]:
+    """What a query function takes, of the parameters.
+
+    Raises:
+        InvalidWindow: no window, or more buckets than one answer may have.
+    """
+    return {
+        "name": ModelName(args["namespace"], args["pipeline"], args["model"]),
+        "part": Part(args.get("deployment"), args.get("version")),
+        "as_of": args.get("as_of"),
+        **buckets_of(args),
+    }
+
+
+def buckets_of(args: dict[str, Any]) -> dict[str, Any]:
+    """Window and grid of `WindowArgs`, as query functions take them.
+
+    Raises:
+        InvalidWindow: no window, or more buckets than one answer may have.
+        Busy: the workspace asks for too many at once.
+    """
+    window = Window(args["start"], args["end"])
+    grid = _grid(args.get("interval"), args["align"], args["zone"])
+    grid.check(window, MAX_BUCKETS)
+    charge(grid.buckets(window))
+    return {"window": window, "grid": grid}
+
+
+def _grid(width: timedelta | Calendar | None, align: str, zone: str) -> Grid:
+    if align == "start":
+        return Grid(width, None, zone)
+    if width is None:
+        raise InvalidWindow("align=epoch needs an interval")
+    return fixed_grid(width, zone)
+
+
+def _settle_moment(conn: Connection, asked: dict[str, Any]) -> Moment:
+    """Ask for the moment that truths and predictions can both be counted at."""
+    moment = moment_of(
+        conn,
+        Counted.OUTCOME,
+        Counted.PREDICTION,
+        as_of=asked["as_of"],
+        zone=asked["grid"].zone,
+    )
+    asked["as_of"] = moment.as_of
+    return moment
+
+
+def _basis(
+    conn: Connection,
+    args: dict[str, Any],
+    asked: dict[str, Any],
+    moment: Moment,
+    workspace_id: int,
+    kind: Kind,
+) -> Basis:
+    found = subject(
+        conn, workspace_id=workspace_id, name=asked["name"], kind=kind, part=asked["part"]
+    )
+    question = bounds(asked["window"], asked["grid"], asked["as_of"])
+    return basis_of(conn, moment, series=found.series, question=question, explained=args["explain"])
+
+
+def _answer(basis: Basis, buckets: list[dict[str, Any]]) -> dict[str, Any]:
+    for bucket, (predictions, _) in zip(buckets, basis.requests, strict=True):
+        bucket["predictions"] = predictions
+        bucket["labelled_share"] = bucket["n"] / predictions if predictions else None
+    answer = basis_members(basis.reach) | {"buckets": buckets}
+    return answer if basis.pieces is None else answer | {"pieces": basis.pieces}
+
+
+def _classification(bucket: ClassificationBucket) -> dict[str, Any]:
+    members = {name: getattr(bucket, name) for name in bucket.__slots__ if name != "matrix"}
+    return members | {"categories": bucket.matrix.categories, "matrix": bucket.matrix.values}
+
+
+def _regression(bucket: RegressionBucket) -> dict[str, Any]:
+    return asdict(bucket)

@@ -1,0 +1,243 @@
+"""Native: executions, and their step metrics over time, over executions and value by value."""
+
+from typing import Any
+
+from flask_smorest import Blueprint
+from marshmallow import RAISE, Schema, fields, validate
+
+from app.api.http.access import needs
+from app.api.http.body import read_message
+from app.api.http.numbers import UtcTime
+from app.api.http.parameters import Instant, StrictArgs, Text, check_name
+from app.api.http.reference import takes_body
+from app.api.native.metrics import WindowArgs, buckets_of
+from app.auth.keys import Role
+from app.ingest.executions import ToldOfExecution, tell_execution
+from app.query.basis import moment_of
+from app.query.executions import Execution, ExecutionPage, execution, executions
+from app.query.steps import (
+    Slice,
+    StepBucket,
+    SummaryPage,
+    Which,
+    over_executions,
+    over_time,
+    values_of,
+)
+from app.running import database
+
+PAGE_SIZE, MAX_PAGE_SIZE = 100, 1000
+MAX_SLICE = 50_000
+MAX_OFFSET = 2**53
+UNNAMED = validate.Length(min=1, error="must not be empty")
+
+blp = Blueprint("steps", __name__, url_prefix="/api/v1", description="What training measured")
+
+
+# --- executions ---------------------------------------------------------------------------
+
+
+class PartArgs(StrictArgs):
+    """Some of a list."""
+
+    size = fields.Integer(
+        data_key="limit", load_default=PAGE_SIZE, validate=validate.Range(1, MAX_PAGE_SIZE)
+    )
+    offset = fields.Integer(load_default=0, validate=validate.Range(0, MAX_OFFSET))
+
+
+class ExecutionsArgs(PartArgs):
+    """Executions of a pipeline or a deployment, or all."""
+
+    pipeline = Text()
+    deployment = Text()
+
+
+class ExecutionSchema(Schema):
+    """A run of a pipeline; names are empty and times null where not told."""
+
+    execution = fields.String()
+    pipeline = fields.String()
+    deployment = fields.String()
+    created_at = UtcTime(data_key="createdAt", metadata={"description": "When first seen here"})
+    started_at = UtcTime(data_key="startedAt", allow_none=True)
+    finished_at = UtcTime(data_key="finishedAt", allow_none=True)
+
+
+class ExecutionsSchema(Schema):
+    """In the order in which they were first seen; `total` counts those that match."""
+
+    executions = fields.List(fields.Nested(ExecutionSchema))
+    total = fields.Integer()
+
+
+@blp.route("/executions")
+@needs(Role.READ)
+@blp.arguments(ExecutionsArgs, location="query", unknown=RAISE)
+@blp.response(200, ExecutionsSchema)
+def get_executions(args: dict[str, Any], workspace_id: int) -> ExecutionPage:
+    """The executions of the workspace"""
+    with database().reading() as conn:
+        return executions(conn, workspace_id=workspace_id, **args)
+
+
+@blp.route("/executions/<name:execution_id>")
+@needs(Role.READ)
+@blp.response(200, ExecutionSchema)
+def get_execution(workspace_id: int, execution_id: str) -> Execution:
+    """One execution"""
+    check_name("an execution's id", execution_id)
+    with database().reading() as conn:
+        return execution(conn, workspace_id=workspace_id, name=execution_id)
+
+
+@blp.route("/executions/<name:execution_id>", methods=["PUT"])
+@needs(Role.INGEST)
+@takes_body(blp, ToldOfExecution)
+@blp.response(200, ExecutionSchema)
+def put_execution(workspace_id: int, execution_id: str) -> Execution:
+    """Tell the pipeline and deployment of an execution, and when it ran
+
+    It is made if it isn't known yet. What is absent stays as it was.
+    """
+    told = read_message(ToldOfExecution)
+    check_name("an execution's id", execution_id)
+    tell_execution(database(), workspace_id, execution_id, told)
+    with database().reading() as conn:
+        return execution(conn, workspace_id=workspace_id, name=execution_id)
+
+
+# --- metrics ------------------------------------------------------------------------------
+
+
+class StepArgs(StrictArgs):
+    """A metric by its name, of some executions or all."""
+
+    name = Text(required=True, validate=UNNAMED)
+    kind = fields.String(load_default="scalar", validate=validate.OneOf(["scalar", "list"]))
+    pipeline = Text()
+    deployment = Text()
+
+
+class StepWindowArgs(StepArgs, WindowArgs):
+    """And over what time."""
+
+    execution = Text()
+
+
+class StepExecutionsArgs(StepArgs, PartArgs):
+    """And which part of the executions, at what moment."""
+
+    as_of = Instant(
+        data_key="asOf",
+        metadata={"format": "date-time", "description": "As it was known at this moment"},
+    )
+
+
+class StepValuesArgs(StrictArgs):
+    """A metric of one execution, and which of its values."""
+
+    name = Text(required=True, validate=UNNAMED)
+    execution = Text(required=True, validate=UNNAMED)
+    kind = fields.String(load_default="list", validate=validate.OneOf(["scalar", "list"]))
+    size = fields.Integer(
+        data_key="limit", load_default=MAX_SLICE, validate=validate.Range(1, MAX_SLICE)
+    )
+    offset = fields.Integer(load_default=0, validate=validate.Range(0, MAX_OFFSET))
+
+
+class StepSummarySchema(Schema):
+    """Of the values of a metric; null where there are none."""
+
+    n = fields.Integer(metadata={"description": "Values recorded"})
+    mean = fields.Float(allow_none=True)
+    minimum = fields.Float(data_key="min", allow_none=True)
+    maximum = fields.Float(data_key="max", allow_none=True)
+    last = fields.Float(allow_none=True, metadata={"description": "The one recorded last"})
+
+
+class StepBucketSchema(StepSummarySchema):
+    """Values recorded in a bucket."""
+
+    start = UtcTime(data_key="startTime")
+    end = UtcTime(data_key="endTime")
+
+
+class StepBucketsSchema(Schema):
+    """Oldest first, empty ones too."""
+
+    buckets = fields.List(fields.Nested(StepBucketSchema))
+
+
+class StepExecutionSchema(StepSummarySchema):
+    """What an execution recorded."""
+
+    execution = fields.String()
+    pipeline = fields.String()
+    deployment = fields.String()
+    first_recorded_at = UtcTime(data_key="firstRecordedAt")
+    last_recorded_at = UtcTime(data_key="lastRecordedAt")
+
+
+class StepExecutionsSchema(Schema):
+    """In the order of their first recording; `total` counts those that match."""
+
+    executions = fields.List(fields.Nested(StepExecutionSchema))
+    total = fields.Integer()
+
+
+class StepValuesSchema(Schema):
+    """Oldest first; `total` counts all of the metric."""
+
+    values = fields.List(fields.Float())
+    recorded_at = fields.List(
+        UtcTime(), data_key="recordedAt", metadata={"description": "When each was"}
+    )
+    total = fields.Integer()
+
+
+@blp.route("/metrics/steps")
+@needs(Role.READ)
+@blp.arguments(StepWindowArgs, location="query", unknown=RAISE)
+@blp.response(200, StepBucketsSchema)
+def get_steps(args: dict[str, Any], workspace_id: int) -> dict[str, list[StepBucket]]:
+    """A step metric over time: count, mean, least, greatest and last value
+
+    Values count in the bucket in which they were recorded.
+    """
+    asked = buckets_of(args)
+    with database().reading() as conn:
+        moment_of(conn, zone=asked["grid"].zone)
+        return {"buckets": over_time(conn, **_metric(args, workspace_id), **asked)}
+
+
+@blp.route("/metrics/steps/executions")
+@needs(Role.READ)
+@blp.arguments(StepExecutionsArgs, location="query", unknown=RAISE)
+@blp.response(200, StepExecutionsSchema)
+def get_steps_by_execution(args: dict[str, Any], workspace_id: int) -> SummaryPage:
+    """A step metric over executions: count, mean, least, greatest and last value of each"""
+    asked: dict[str, Any] = {name: args.get(name) for name in ("as_of", "size", "offset")}
+    with database().reading() as conn:
+        moment_of(conn, as_of=asked["as_of"])
+        return over_executions(conn, **_metric(args, workspace_id), **asked)
+
+
+@blp.route("/metrics/steps/values")
+@needs(Role.READ)
+@blp.arguments(StepValuesArgs, location="query", unknown=RAISE)
+@blp.response(200, StepValuesSchema)
+def get_step_values(args: dict[str, Any], workspace_id: int) -> Slice:
+    """Values of a step metric of one execution: of a list, or all that a scalar ever had"""
+    asked = {name: args[name] for name in ("size", "offset")}
+    with database().reading() as conn:
+        return values_of(conn, **_metric(args, workspace_id), **asked)
+
+
+def _metric(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
+    names = ("name", "pipeline", "deployment", "execution")
+    return {
+        "workspace_id": workspace_id,
+        "is_list": args["kind"] == "list",
+        "which": Which(*(args.get(name) for name in names)),
+    }

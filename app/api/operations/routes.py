@@ -1,0 +1,78 @@
+"""For whoever runs the service: is it alive, is it ready, and how is it doing."""
+
+import os
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, jsonify
+from flask_smorest import Blueprint
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import REGISTRY as PROCESS_REGISTRY
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from app.api.operations.level_metrics import LevelMetrics
+from app.errors import Unavailable
+from app.query.status import FreshLevel, fresh_levels
+from app.running import database
+from app.store.asker import waiting_at_most
+from app.store.edition import server_info
+from app.store.migration import schema_version
+
+# Whoever asks whether the service is ready doesn't wait long for a database that hangs.
+SILENCE_SECONDS = 5.0
+
+blp = Blueprint("operations", __name__, description="Health and the service's own metrics")
+
+
+@blp.route("/livez")
+@blp.response(200)
+def livez() -> Response:
+    """Whether the process answers at all"""
+    return jsonify({"status": "alive"})
+
+
+@blp.route("/readyz")
+@blp.response(200)
+@blp.alt_response(503, description="Not ready; the body says which part")
+def readyz() -> tuple[Response, int]:
+    """Whether requests can be answered: database reachable, migrations at head"""
+    try:
+        report = _report()
+    except Unavailable as error:
+        report = {"status": "not ready", "database": str(error)}
+    ready = report["status"] == "ready"
+    return jsonify(report), HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def _report() -> dict[str, Any]:
+    with waiting_at_most(SILENCE_SECONDS), database().reading() as conn:
+        version, info = schema_version(conn), server_info(conn)
+    return {
+        "status": "ready" if version.at_head else "not ready",
+        "database": "ok",
+        "migrations": {"current": version.current, "head": version.head},
+        "edition": info.edition,
+        "postgres": info.postgres,
+        "timescaledb": info.timescaledb,
+    }
+
+
+@blp.route("/metrics")
+@blp.response(200, content_type="text/plain")
+def metrics() -> Response:
+    """The service's own metrics, for Prometheus; of all its processes together, and the levels'"""
+    registry = PROCESS_REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # no types there
+    exposition = generate_latest(registry) + generate_latest(LevelMetrics(_levels()))
+    return Response(exposition, content_type=CONTENT_TYPE_LATEST)
+
+
+def _levels() -> list[FreshLevel]:
+    """None where the database is away: the process's own metrics are there all the same."""
+    try:
+        with database().reading() as conn:
+            return fresh_levels(conn)
+    except Unavailable:
+        return []

@@ -1,0 +1,1 @@
+"""Roboflow: reports of the inference server, and the model monitoring API."""

@@ -1,0 +1,1 @@
+"""Seldon Core's metrics server: CloudEvents in, Prometheus metrics out."""

@@ -1,0 +1,1 @@
+"""Seldon's metrics API, as its model performance metrics server has it."""

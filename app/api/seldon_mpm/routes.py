@@ -1,0 +1,439 @@
+"""Seldon's model performance metrics API (the MPM module of Core 2).
+
+Wire contract: https://docs.seldon.ai/mpm. Buckets begin at `startTime`, the last one is clipped,
+and a prediction belongs to the bucket of its inference time. Numbers are the shortest decimals
+of 32-bit floats, an empty bucket's are -1, and errors have grpc-gateway's form.
+"""
+
+from typing import Any
+
+import msgspec
+from flask import Response, jsonify
+from flask_smorest import Blueprint
+from marshmallow import EXCLUDE, Schema, fields, validate
+
+from app.api.http.access import needs
+from app.api.http.basis import ExactSchema, vendor_members
+from app.api.http.body import read_message
+from app.api.http.grpc_gateway import GRPC_GATEWAY
+from app.api.http.numbers import Float32, UtcTime
+from app.api.http.observe import count_rows
+from app.api.http.parameters import GoDuration, Instant, Text
+from app.api.http.problems import use_error_form
+from app.api.http.reference import takes_body
+from app.auth.keys import Role
+from app.errors import (
+    InvalidInput,
+    InvalidSubscription,
+    TooLarge,
+    UnknownModel,
+    UnknownSubscription,
+    WrongKind,
+)
+from app.ingest.feedback import Feedback, ingest_feedback
+from app.ingest.fields import MAX_BATCH_INDEX, Label, Name, RequiredName, Value
+from app.query.basis import moment_of
+from app.query.classification import ClassificationBucket, classification_metrics
+from app.query.models import truths_reach
+from app.query.regression import regression_metrics
+from app.query.window import Grid, Window
+from app.running import database
+from app.store.registry import Kind, ModelName
+from app.store.subscriptions import (
+    ID_BITS,
+    Subscription,
+    count_subscriptions,
+    declared_categories,
+    subscribe,
+    subscriptions,
+    unsubscribe,
+)
+
+PREFIX = "/metrics-server"
+MAX_BUCKETS = 100
+MAX_CATEGORIES = 10_000  # of a subscription
+# Of an answer that lists subscriptions, whose vendor has no pages.
+MAX_SUBSCRIPTIONS, MAX_LISTED_CATEGORIES = 1_000, 100_000
+MAX_OFFSET = 2**53
+
+blp = Blueprint(
+    "seldon", __name__, url_prefix=f"{PREFIX}/api/v1", description="Seldon's metrics server"
+)
+use_error_form(PREFIX + "/", GRPC_GATEWAY)
+
+
+# --- metrics ------------------------------------------------------------------------------
+
+
+class MetricsArgs(Schema):
+    """A model, a window and an interval."""
+
+    class Meta:  # noqa: D106 - marshmallow's way to say that unknown parameters are ignored
+        unknown = EXCLUDE
+
+    namespace = Text(required=True)
+    pipeline = Text(required=True, data_key="pipelineName")
+    model = Text(required=True, data_key="modelName", validate=validate.Length(min=1))
+    start = Instant(required=True, data_key="startTime", metadata={"format": "date-time"})
+    end = Instant(required=True, data_key="endTime", metadata={"format": "date-time"})
+    interval = GoDuration(metadata={"description": "Like 10s or 1h30m; absent: one bucket"})
+
+
+class ConfusionCountsSchema(Schema):
+    """One category against all others."""
+
+    false_negative = fields.Integer(data_key="falseNegativeCount")
+    false_positive = fields.Integer(data_key="falsePositiveCount")
+    true_negative = fields.Integer(data_key="trueNegativeCount")
+    true_positive = fields.Integer(data_key="truePositiveCount")
+
+
+class ConfusionMatrixSchema(Schema):
+    """Rows are the truth, columns the prediction, flattened row by row."""
+
+    categories = fields.List(fields.String())
+    values = fields.List(fields.Integer())
+    computed = fields.List(fields.Nested(ConfusionCountsSchema), data_key="computedConfusionValues")
+
+
+class ClassificationElementSchema(Schema):
+    """One bucket; all metrics -1 where it is empty."""
+
+    accuracy = Float32()
+    confusion_matrix = fields.Nested(ConfusionMatrixSchema, data_key="confusionMatrix")
+    end = UtcTime(data_key="endTime")
+    f1 = Float32()
+    precision = Float32()
+    recall = Float32()
+    specificity = Float32()
+
+
+class ClassificationMetricsSchema(ExactSchema):
+    """Buckets, oldest first; and what they rest on, where it isn't all that is asked for."""
+
+    metrics = fields.List(fields.Nested(ClassificationElementSchema))
+
+
+class RegressionElementSchema(Schema):
+    """One bucket; all metrics -1 where it is empty."""
+
+    end = UtcTime(data_key="endTime")
+    mean_absolute_error = Float32(data_key="meanAbsoluteError")
+    mean_squared_error = Float32(data_key="meanSquaredError")
+    root_mean_squared_error = Float32(data_key="rootMeanSquaredError")
+
+
+class RegressionMetricsSchema(ExactSchema):
+    """Buckets, oldest first; and what they rest on, where it isn't all that is asked for."""
+
+    metrics = fields.List(fields.Nested(RegressionElementSchema))
+
+
+@blp.route("/metrics/pipeline/classification")
+@needs(Role.READ)
+@blp.arguments(MetricsArgs, location="query")
+@blp.response(200, ClassificationMetricsSchema)
+def get_classification_metrics(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
+    """Accuracy, precision, recall, specificity, F1 and confusion matrix over time"""
+    asked = {"workspace_id": workspace_id, **_question(args)}
+    with database().reading() as conn:
+        moment = moment_of(conn)
+        buckets = classification_metrics(conn, database().registry, **asked)
+        reach = truths_reach(conn, moment, kind=Kind.CLASSIFICATION, **asked)
+    elements = [_classification_element(bucket) for bucket in buckets]
+    return {"metrics": elements} | vendor_members(reach)
+
+
+@blp.route("/metrics/pipeline/regression")
+@needs(Role.READ)
+@blp.arguments(MetricsArgs, location="query")
+@blp.response(200, RegressionMetricsSchema)
+def get_regression_metrics(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
+    """Mean absolute, mean squared and root mean squared error over time"""
+    asked = {"workspace_id": workspace_id, **_question(args)}
+    with database().reading() as conn:
+        moment = moment_of(conn)
+        buckets = regression_metrics(conn, **asked)
+        reach = truths_reach(conn, moment, kind=Kind.REGRESSION, **asked)
+    return {"metrics": buckets} | vendor_members(reach)
+
+
+def _question(args: dict[str, Any]) -> dict[str, Any]:
+    window, grid = Window(args["start"], args["end"]), Grid(args.get("interval"))
+    grid.check(window, MAX_BUCKETS)
+    name = ModelName(args["namespace"], args["pipeline"], args["model"])
+    return {"name": name, "window": window, "grid": grid}
+
+
+def _classification_element(bucket: ClassificationBucket) -> dict[str, Any]:
+    matrix = bucket.matrix
+    return {
+        "accuracy": bucket.accuracy,
+        "precision": bucket.precision,
+        "recall": bucket.recall,
+        "specificity": bucket.specificity,
+        "f1": bucket.harmonic_f1,  # as Seldon's server defines it
+        "end": bucket.end,
+        "confusion_matrix": {
+            "categories": matrix.categories,
+            "values": [count for row in matrix.values for count in row],
+            "computed": matrix.counts(),
+        },
+    }
+
+
+# --- subscriptions ------------------------------------------------------------------------
+
+
+class Numeric(msgspec.Struct):
+    """A number: the model does regression."""
+
+    name: RequiredName
+
+
+class Categorical(msgspec.Struct):
+    """A category, or a tensor of one probability per category: the model classifies."""
+
+    name: RequiredName
+    categories: list[Label]
+
+
+class FeatureMetadata(msgspec.Struct, rename="camel"):
+    """One output; exactly one member is given."""
+
+    numeric: Numeric | None = None
+    categorical: Categorical | None = None
+    categorical_proba_tensor: Categorical | None = None
+
+
+class SubscribeRequest(msgspec.Struct, rename="camel"):
+    """What a model's output is."""
+
+    namespace: Name
+    pipeline_name: Name
+    model_name: RequiredName
+    features_metadata: list[FeatureMetadata]
+
+
+class SubscriptionsArgs(Schema):
+    """Empty or absent means any."""
+
+    class Meta:  # noqa: D106 - as above
+        unknown = EXCLUDE
+
+    namespace = Text(load_default="")
+    pipeline = Text(load_default="", data_key="pipelineName")
+    size = fields.Integer(
+        data_key="limit",
+        validate=validate.Range(1, MAX_SUBSCRIPTIONS),
+        metadata={"description": "Not the vendor's: that many, and `total` with them"},
+    )
+    offset = fields.Integer(load_default=0, validate=validate.Range(0, MAX_OFFSET))
+
+
+class UnsubscribeArgs(Schema):
+    """Which subscription."""
+
+    class Meta:  # noqa: D106 - as above
+        unknown = EXCLUDE
+
+    id = fields.Integer(
+        required=True, data_key="subscriptionId", validate=validate.Range(0, 2**ID_BITS - 1)
+    )
+
+
+class SubscriptionIdSchema(Schema):
+    """What to unsubscribe with."""
+
+    subscription_id = fields.String(
+        data_key="subscriptionId", metadata={"description": "An unsigned integer as text"}
+    )
+
+
+@blp.route("/pipeline/model/subscribe", methods=["POST"])
+@needs(Role.INGEST)
+@takes_body(blp, SubscribeRequest)
+@blp.response(200, SubscriptionIdSchema)
+def post_subscribe(workspace_id: int) -> dict[str, str]:
+    """Declare a model's output: its kind and, for a classifier, its categories in order"""
+    body = read_message(SubscribeRequest)
+    kind, categories = _declared_output(body.features_metadata)
+    name = ModelName(body.namespace, body.pipeline_name, body.model_name)
+    registry = database().registry
+    model = registry.register_models(workspace_id, {name: kind})[name]
+    if model.kind != kind:
+        raise WrongKind(f"model {name} does {model.kind}, not {kind}")
+    labels = registry.register_labels(workspace_id, categories)
+    with database().writing() as conn:
+        subscription_id = subscribe(
+            conn,
+            model_id=model.id,
+            features=msgspec.to_builtins(body.features_metadata),
+            categories=[labels[category] for category in categories],
+        )
+    return {"subscription_id": str(subscription_id)}
+
+
+@blp.route("/pipeline/subscriptions")
+@needs(Role.READ)
+@blp.arguments(SubscriptionsArgs, location="query")
+@blp.response(200)
+def get_subscriptions(args: dict[str, Any], workspace_id: int) -> Response:
+    """List subscriptions, oldest first
+
+    At most 1,000 of them, with 100,000 categories in all; `limit` and `offset` lead through more.
+    """
+    size = args.pop("size", None)
+    with database().reading() as conn:
+        offset = args.pop("offset")
+        found = subscriptions(
+            conn, workspace_id, size=size or MAX_SUBSCRIPTIONS + 1, offset=offset, **args
+        )
+        total = count_subscriptions(conn, workspace_id, **args) if size else None
+    if len(found) > MAX_SUBSCRIPTIONS or _categories(found) > MAX_LISTED_CATEGORIES:
+        raise TooLarge(
+            f"an answer may have at most {MAX_SUBSCRIPTIONS} subscriptions and"
+            f" {MAX_LISTED_CATEGORIES} categories: give namespace and pipelineName, or limit and"
+            " offset"
+        )
+    answer: dict[str, Any] = {"subscriptions": [_subscription_element(one) for one in found]}
+    return jsonify(answer if total is None else answer | {"total": total})
+
+
+def _categories(found: list[Subscription]) -> int:
+    return sum(len(one.categories) for one in found)
+
+
+@blp.route("/pipeline/model/unsubscribe", methods=["DELETE"])
+@needs(Role.INGEST)
+@blp.arguments(UnsubscribeArgs, location="query")
+@blp.response(200)
+def delete_subscription(args: dict[str, int], workspace_id: int) -> Response:
+    """Forget a subscription; predictions and truths stay"""
+    with database().writing() as conn:
+        unsubscribe(conn, workspace_id, args["id"])
+    return jsonify({})
+
+
+def _declared_output(features: list[FeatureMetadata]) -> tuple[Kind, list[str]]:
+    if len(features) != 1:
+        raise InvalidSubscription("featuresMetadata must describe exactly one output")
+    members = (features[0].numeric, features[0].categorical, features[0].categorical_proba_tensor)
+    given = [member for member in members if member is not None]
+    if len(given) != 1:
+        raise InvalidSubscription(
+            "an output is one of numeric, categorical and categoricalProbaTensor"
+        )
+    if isinstance(given[0], Numeric):
+        return Kind.REGRESSION, []
+    categories = given[0].categories
+    if not categories or len(set(categories)) < len(categories):
+        raise InvalidSubscription("categories must be there, and all different")
+    if len(categories) > MAX_CATEGORIES:
+        raise InvalidSubscription(f"an output may have at most {MAX_CATEGORIES} categories")
+    return Kind.CLASSIFICATION, categories
+
+
+def _subscription_element(one: Subscription) -> dict[str, Any]:
+    return {
+        "subscriptionId": str(one.id),
+        "namespace": one.model.namespace,
+        "pipelineName": one.model.pipeline,
+        "modelName": one.model.name,
+        "featuresMetadata": [
+            {name: value for name, value in feature.items() if value is not None}
+            for feature in one.features
+        ],
+    }
+
+
+# --- feedback -----------------------------------------------------------------------------
+
+
+class CategoryIndex(msgspec.Struct):
+    """A place in the subscription's categories, counted from 0."""
+
+    value: int
+
+
+class RegressionTruth(msgspec.Struct):
+    """A value."""
+
+    value: Value
+
+
+class Truth(msgspec.Struct, rename="camel"):
+    """One of the two."""
+
+    classification_feedback: CategoryIndex | None = None
+    regression_feedback: RegressionTruth | None = None
+
+
+class FeedbackRequest(msgspec.Struct, rename="camel"):
+    """The truth about one prediction."""
+
+    namespace: Name
+    pipeline_name: Name
+    model_name: RequiredName
+    request_id: RequiredName
+    feedback: Truth
+    batch_id: int = 0
+
+
+@blp.route("/pipeline/model/feedback", methods=["POST"])
+@needs(Role.INGEST)
+@takes_body(blp, FeedbackRequest)
+@blp.response(200)
+def post_feedback(workspace_id: int) -> Response:
+    """Say what turned out true; a second feedback for the same prediction replaces the first"""
+    body = read_message(FeedbackRequest)
+    truth = Feedback(
+        namespace=body.namespace,
+        pipeline=body.pipeline_name,
+        model=body.model_name,
+        request_id=body.request_id,
+        batch_index=_batch_index(body.batch_id),
+        **_truth(workspace_id, body),
+    )
+    count_rows("feedback", ingest_feedback(database(), workspace_id, [truth]))
+    return jsonify({})
+
+
+def _batch_index(batch_id: int) -> int:
+    if not 0 <= batch_id <= MAX_BATCH_INDEX:
+        raise InvalidInput(f"batchId must be 0 to {MAX_BATCH_INDEX}")
+    return batch_id
+
+
+def _truth(workspace_id: int, body: FeedbackRequest) -> dict[str, Any]:
+    """The label or value that a feedback means, by the model's subscription."""
+    name = ModelName(body.namespace, body.pipeline_name, body.model_name)
+    classification = body.feedback.classification_feedback
+    regression = body.feedback.regression_feedback
+    if (classification is None) == (regression is None):
+        raise InvalidInput("feedback must be one of classificationFeedback and regressionFeedback")
+    if classification is not None:
+        return {"label": _category(workspace_id, name, classification.value)}
+    _require_known(workspace_id, name)
+    return {"value": regression and regression.value}
+
+
+def _require_known(workspace_id: int, name: ModelName) -> None:
+    """A misspelt model must not pass for one whose predictions are still to come."""
+    if not database().registry.known_models(workspace_id, [name]):
+        raise UnknownModel(f"model {name} is not known")
+
+
+def _category(workspace_id: int, name: ModelName, index: int) -> str:
+    known = database().registry.known_models(workspace_id, [name])
+    with database().reading() as conn:
+        categories = declared_categories(conn, known[name].id) if known else None
+        if categories is None:
+            raise UnknownSubscription(f"model {name} is not subscribed")
+        if not categories:
+            raise WrongKind(f"model {name} does regression, not classification")
+        if not 0 <= index < len(categories):
+            raise InvalidInput(
+                f"value must be an index of the categories, from 0 to {len(categories) - 1}"
+            )
+        return database().registry.label_names(conn, categories)[categories[index]]

@@ -1,0 +1,76 @@
+"""`truthline status`: what the database is and what it holds."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.connection import connected, data_option
+from app.config import Settings
+from app.phrases import duration, faults_in_words
+from app.query.status import LevelStatus, Status, service_status
+
+
+@click.command()
+@data_option
+@click.pass_obj
+def status(settings: Settings, data: Path | None) -> None:
+    """Say what the database is and what it holds, level by level."""
+    with connected(settings, data) as database, database.reading() as conn:
+        status = service_status(conn)
+    Console().print(_table(status), _levels(status))
+
+
+def _table(status: Status) -> Table:
+    table = Table(show_header=False, title="Truthline", title_justify="left")
+    table.add_column(style="bold")
+    table.add_column()
+    for name, value in _rows(status):
+        table.add_row(name, value)
+    return table
+
+
+def _rows(status: Status) -> Iterator[tuple[str, str]]:
+    timescaledb = status.server.timescaledb
+    extension = f", TimescaleDB {timescaledb}" if timescaledb else ""
+    yield "edition", status.server.edition
+    yield "server", f"PostgreSQL {status.server.postgres}{extension}"
+    yield "workspaces", f"{status.workspaces:,}"
+    yield "models", f"{status.models:,} in {status.series:,} series"
+    yield "predictions", f"{status.predictions:,}{_since(status.last_prediction)}"
+    yield "outcomes", f"{status.outcomes:,}{_since(status.last_outcome)}"
+    yield "pending feedback", f"{status.pending_feedback:,}"
+    for relation, since in status.retention:
+        yield f"kept of {relation}", f"since {since:%F %T} UTC"
+
+
+def _since(time: datetime | None) -> str:
+    return f", the last received {time:%F %T} UTC" if time else ""
+
+
+def _levels(status: Status) -> Table:
+    table = Table(title="Levels (times in UTC)", title_justify="left")
+    table.add_column("level", style="bold")
+    table.add_column("cells", justify="right")
+    table.add_column("clean until")
+    table.add_column("lag", justify="right")
+    table.add_column("audited until")
+    table.add_column("faults")
+    for level in status.levels:
+        table.add_row(*level_row(level))
+    return table
+
+
+def level_row(level: LevelStatus) -> tuple[str, ...]:
+    """Name, cells, clean until, lag, audited until and faults of a level, as cells of a table."""
+    lag = duration(level.lag) if level.clean_until and level.lag is not None else ""
+    faults = faults_in_words(level.open_faults, level.healed_faults)
+    times = (_until(level.clean_until), lag, _until(level.audited_until))
+    return level.name, f"{level.cells:,}", *times, faults
+
+
+def _until(time: datetime | None) -> str:
+    return f"{time:%F %T}" if time else "nothing yet"

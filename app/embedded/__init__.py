@@ -1,0 +1,1 @@
+"""The embedded PostgreSQL: installed as a wheel, started and stopped with the service."""

@@ -1,0 +1,18 @@
+"""What a request needs of the application that runs it."""
+
+from flask import current_app
+
+from app.config import Settings
+from app.store.database import Database
+
+
+def database() -> Database:
+    """The database of the running application."""
+    database: Database = current_app.extensions["database"]
+    return database
+
+
+def settings() -> Settings:
+    """The settings of the running application."""
+    settings: Settings = current_app.extensions["settings"]
+    return settings
