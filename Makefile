@@ -7,7 +7,7 @@ export TRUTHLINE_TEST_EDITION ?= postgres
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-timescale test-apache check lint types format pictures dashboards \
+.PHONY: help demo test test-timescale test-apache test-thorough check lint types format pictures dashboards \
 	lock clean
 
 help: ## list the targets
@@ -38,6 +38,9 @@ test-timescale: .venv ## the same on a PostgreSQL with TimescaleDB, if this mach
 
 test-apache: .venv ## the same with the extension's Apache licence
 	TRUTHLINE_TEST_EDITION=apache $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES)
+
+test-thorough: .venv ## the suite with more examples of each property, as before a release
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --hypothesis-profile thorough
 
 check: lint types test ## all that must be green before a commit
 

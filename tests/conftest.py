@@ -86,18 +86,28 @@ def empty_database_url(server) -> Iterator[Callable[[str], str]]:
 
 
 @pytest.fixture(scope="session")
-def template(server, empty_database_url) -> str:
-    """Name of a migrated database that nobody is connected to, or it couldn't be copied.
+def as_template(server) -> Callable[[str], str]:
+    """Close a database, which nobody may be connected to while it is copied; returns its name.
 
     TimescaleDB's scheduler would connect to it at any moment, so it is closed to all.
     """
+
+    def close(url: str) -> str:
+        name = str(make_url(url).database)
+        _execute(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        _execute(server, _DISCONNECT.format(name=name))
+        return name
+
+    return close
+
+
+@pytest.fixture(scope="session")
+def template(empty_database_url, as_template) -> str:
+    """Name of a migrated database, to be copied."""
     url = empty_database_url()
     upgrade(url)
     _execute(url, _PAUSE_POLICIES)
-    name = make_url(url).database
-    _execute(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    _execute(server, _DISCONNECT.format(name=name))
-    return name
+    return as_template(url)
 
 
 # Tests refresh when they want to; the policies of fifty databases would only slow them down.
