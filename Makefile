@@ -3,12 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Servers of tests and demo need no more than this; `make test-timescale` picks another edition.
 export TRUTHLINE_TEST_EDITION ?= postgres
-# Tests run side by side, each process on a server of its own.
+# Tests run side by side, each process on a server of its own. Neighbours in a file stay together,
+# so that what they share is made once.
 TEST_PROCESSES ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-timescale test-apache check lint types format pictures dashboards \
-	coverage wheel freeze lock clean
+.PHONY: help demo test test-timescale test-apache test-thorough check lint types format pictures \
+	dashboards coverage wheel freeze lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -31,13 +33,16 @@ demo: .venv ## replay two real models and serve them on 127.0.0.1:8000
 	$(BIN)/truthline demo
 
 test: .venv ## the whole suite on the embedded PostgreSQL
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES)
+	$(PYTEST)
 
 test-timescale: .venv ## the same on a PostgreSQL with TimescaleDB, if this machine has one
-	TRUTHLINE_TEST_EDITION=community $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES)
+	TRUTHLINE_TEST_EDITION=community $(PYTEST)
 
 test-apache: .venv ## the same with the extension's Apache licence
-	TRUTHLINE_TEST_EDITION=apache $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES)
+	TRUTHLINE_TEST_EDITION=apache $(PYTEST)
+
+test-thorough: .venv ## the suite with more examples of each property, as before a release
+	$(PYTEST) --hypothesis-profile thorough
 
 check: lint types test ## all that must be green before a commit
 

@@ -6,9 +6,11 @@ has; for those, TRUTHLINE_TEST_DATABASE_URL may name a running server instead, o
 databases are made.
 """
 
+import gc
 import itertools
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -26,15 +28,30 @@ from app.factory import create_app
 from app.store.database import Database
 from app.store.migration import upgrade
 from tests.demodata import Demo, fill
+from tests.effort import THOROUGH
 from tests.servers import server_url
 
-hypothesis_settings.register_profile(
-    "suite",
-    deadline=None,  # a database answers when it answers
-    derandomize="CI" in os.environ,  # a find belongs to whoever looks for it, not to any change
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-hypothesis_settings.load_profile("suite")
+# Each process of each edition reads these modules: compiled once, they take half as long, also
+# where the environment says to write nothing, as images for containers do.
+sys.dont_write_bytecode = False
+# What modules consist of stays; to look through it for garbage takes a fifth of the collection.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from here on, in what tests make."""
+    gc.freeze()
+    gc.enable()
+
+
+for profile in ("quick", THOROUGH):  # they differ in tests/effort.py
+    hypothesis_settings.register_profile(
+        profile,
+        deadline=None,  # a database answers when it answers
+        derandomize="CI" in os.environ,  # a find belongs to whoever looks for it, not to any change
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
+hypothesis_settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +75,8 @@ def empty_database_url(server: str) -> Iterator[Callable[[str], str]]:
 
     def make(template: str = "template0") -> str:
         name = f"truthline_test_{os.getpid()}_{next(numbers)}"
-        _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+        # through the log, block by block, it would take three times as long
+        _execute(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         made.append(name)
         return make_url(server).set(database=name).render_as_string(hide_password=False)
 
@@ -68,19 +86,28 @@ def empty_database_url(server: str) -> Iterator[Callable[[str], str]]:
 
 
 @pytest.fixture(scope="session")
-def template(server: str, empty_database_url: Callable[..., str]) -> str:
-    """Name of a migrated database that nobody is connected to, or it couldn't be copied.
+def as_template(server: str) -> Callable[[str], str]:
+    """Close a database, which nobody may be connected to while it is copied; returns its name.
 
     TimescaleDB's scheduler would connect to it at any moment, so it is closed to all.
     """
+
+    def close(url: str) -> str:
+        name = str(make_url(url).database)
+        _execute(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        _execute(server, _DISCONNECT.format(name=name))
+        return name
+
+    return close
+
+
+@pytest.fixture(scope="session")
+def template(empty_database_url: Callable[..., str], as_template: Callable[[str], str]) -> str:
+    """Name of a migrated database, to be copied."""
     url = empty_database_url()
     upgrade(url)
     _execute(url, _PAUSE_POLICIES)
-    name = make_url(url).database
-    assert name
-    _execute(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    _execute(server, _DISCONNECT.format(name=name))
-    return name
+    return as_template(url)
 
 
 # Tests refresh when they want to; the policies of fifty databases would only slow them down.

@@ -1,7 +1,9 @@
 """Requests to a server with retries; returns JSON or raises one of our errors."""
 
+import functools
 import platform
 import random
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,6 +39,12 @@ class Backoff:
         return max(wait, min(asked or 0.0, self.longest_asked))
 
 
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """Of this machine, read once per process: that takes longer than many a request."""
+    return httpx.create_ssl_context()
+
+
 class Session:
     """A connection pool to one server. Threads may share it; a forked process creates its own."""
 
@@ -57,6 +65,7 @@ class Session:
             auth=auth,
             timeout=timeout,
             transport=transport,
+            verify=_certificates(),
             headers={"User-Agent": _USER_AGENT, "Accept": "application/json"},
         )
         self._http = self._make()

@@ -9,7 +9,8 @@ import io
 import json
 import os
 import sys
-from itertools import chain, repeat
+from collections.abc import Iterable, Iterator
+from itertools import chain, count, repeat
 
 from flask.testing import FlaskClient
 
@@ -26,28 +27,37 @@ EVENT = {
 }
 
 
-def _filled(head: bytes, part: bytes, tail: bytes) -> bytes:
-    """A body of SIZE bytes, packed, that repeats one part; made without holding it whole."""
-    count = (SIZE - len(head) - len(tail)) // len(part)
-    block = part * 4096
+BATCH = 4096
+
+
+def _packed(pieces: Iterable[bytes]) -> bytes:
+    """A compressed body; no more than a piece of it is held uncompressed."""
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1) as stream:
-        whole, rest = divmod(count, 4096)
-        for piece in chain([head], repeat(block, whole), [part * rest, tail]):
+        for piece in pieces:
             stream.write(piece)
     return packed.getvalue()
 
 
+def _filled(head: bytes, part: bytes, tail: bytes) -> bytes:
+    """A body of SIZE bytes, compressed, that repeats one part."""
+    whole, rest = divmod((SIZE - len(head) - len(tail)) // len(part), BATCH)
+    return _packed(chain([head], repeat(part * BATCH, whole), [part * rest, tail]))
+
+
 def _numbered(head: bytes, part: bytes, tail: bytes) -> bytes:
-    """As `_filled`, with a number in each part."""
-    packed, left, number = io.BytesIO(), SIZE - len(head) - len(tail), 0
-    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1) as stream:
-        stream.write(head)
-        while left > 32:
-            left -= stream.write(part % number)
-            number += 1
-        stream.write(tail)
-    return packed.getvalue()
+    """As `_filled`, a batch shorter at most, with a number in each part."""
+    return _packed(chain([head], _batches(part, SIZE - len(head) - len(tail)), [tail]))
+
+
+def _batches(part: bytes, size: int) -> Iterator[bytes]:
+    """A batch at a time, for each write costs as much as a thousand bytes."""
+    for first in count(0, BATCH):
+        batch = b"".join(part % number for number in range(first, first + BATCH))
+        size -= len(batch)
+        if size < 0:
+            return
+        yield batch
 
 
 MANY_ROWS = (

@@ -6,12 +6,13 @@ from itertools import count, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app.query.classification import classification_metrics
 from app.query.window import EPOCH_DAY, EPOCH_MONTH, Calendar, Grid, Window, bounds
+from tests.effort import examples
 from tests.oracle.plain import ROUNDS, Answer, Case, Question, Request, new_name, tell
 
 START = datetime(1970, 12, 1, tzinfo=UTC)  # before all windows
@@ -123,7 +124,7 @@ def new_york(start, days, width, origin=None):
     return Window(first, first + days * DAY), Grid(width, origin, "America/New_York")
 
 
-@settings(max_examples=300)
+@examples(120, thorough=300)
 @given(question=grids())
 # begun in either of the two hours that clocks show twice, and where they skip one
 @example(question=new_york("2024-11-03T05:30:00+00:00", 3, Calendar(days=1)))
@@ -190,7 +191,7 @@ def test_months_from_the_31st_end_with_the_month_and_come_back(database):
     ]  # fmt: skip
 
 
-@settings(max_examples=15)
+@examples(8, thorough=15)
 @given(data=st.data())
 def test_each_bucket_counts_the_rows_between_its_bounds(database, workspace, data):
     window, grid = data.draw(grids())

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.config import Settings
@@ -18,6 +18,7 @@ from app.query.window import Window
 from app.rollup.refresh import refresh
 from app.store.database import Database
 from tests.doubles import LEAST, counted, nearest, seconds, taken
+from tests.effort import examples
 from tests.oracle.plain import EARLIEST_START, MICROSECOND, new_name, plain_buckets
 
 # The workspace that every database has.
@@ -140,7 +141,7 @@ def check_boxes(bins, rows, boxes):
         assert box.quantiles == about
 
 
-@settings(max_examples=200)
+@examples(60, thorough=200)
 @given(case=cases())
 def test_every_bin_and_box_equals_plain_python(database, workspace, case):
     window, rows = case

@@ -7,7 +7,6 @@ that wait. Hypothesis plays sequences of batches and finds the shortest that dis
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import text
@@ -18,6 +17,7 @@ from app.ingest.inferences import Prediction
 from app.ingest.predictions import ingest_predictions
 from app.query.classification import classification_metrics
 from app.query.window import Window
+from tests.effort import examples
 from tests.oracle.plain import new_name, within
 
 BASE = datetime(2024, 3, 10, 1, tzinfo=UTC)
@@ -214,5 +214,5 @@ def matrix_cells(matrix):
 def test_any_sequence_of_batches_leaves_what_the_model_says(database, workspace):
     run_state_machine_as_test(
         lambda: Ingest(database, workspace.id),
-        settings=settings(max_examples=200, stateful_step_count=15),
+        settings=examples(60, thorough=200, stateful_step_count=15),
     )

@@ -4,11 +4,12 @@ import math
 from datetime import datetime
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 
 from app.query.classification import classification_metrics
 from app.query.regression import regression_metrics
 from app.query.window import Grid
+from tests.effort import examples
 from tests.oracle.plain import (
     MICROSECOND,
     classification_cases,
@@ -89,7 +90,7 @@ def same_end(element, bucket):
     return text.endswith("Z") and datetime.fromisoformat(text) == bucket.end
 
 
-@settings(max_examples=50)
+@examples(15, thorough=50)
 @given(case=classification_cases())
 def test_classification_elements_are_the_queried_buckets(client, database, workspace, case):
     name = new_name()
@@ -108,7 +109,7 @@ def test_classification_elements_are_the_queried_buckets(client, database, works
             assert element[member] == as_float32(getattr(bucket, metric))
 
 
-@settings(max_examples=50)
+@examples(15, thorough=50)
 @given(case=regression_cases())
 def test_regression_elements_are_the_queried_buckets(client, database, workspace, case):
     name = new_name()

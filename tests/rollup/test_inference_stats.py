@@ -20,6 +20,7 @@ from app.query.models import known_models
 from app.query.window import Window
 from app.rollup.refresh import refresh
 from tests.doubles import LEAST, counted, nearest, seconds, shares, taken
+from tests.effort import examples
 
 START = datetime(2026, 3, 1, 11, 37, 22, tzinfo=UTC)
 LENGTH = timedelta(hours=5, minutes=7, seconds=3, microseconds=5)
@@ -224,7 +225,7 @@ def compared(database, early, late=()):
     return workspace_id
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(15, thorough=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(batches)
 def test_every_number_is_that_of_plain_python(database, sent):
     compared(database, sent)

@@ -19,6 +19,7 @@ from app.query.overview import overview
 from app.query.window import Grid, Window, fixed_grid
 from app.rollup.refresh import refresh
 from tests.doubles import counted, seconds, taken
+from tests.effort import examples
 
 START = datetime(2026, 3, 1, 11, 37, 22, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -154,7 +155,7 @@ def ask(database, workspace_id, length, grid=HOURLY):
         return overview(conn, workspace_id=workspace_id, window=window, grid=grid)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(8, thorough=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows(), lengths, grids)
 def test_every_number_is_that_of_plain_python(database, told, length, cut):
     grid = grid_of(length, *cut)

@@ -7,11 +7,12 @@ import dataclasses
 import json
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from truthline import Client
 
 START = datetime(2026, 3, 1, 10, tzinfo=UTC)
-WINDOW = {"start": START, "end": START + timedelta(hours=1)}
+WINDOW: dict[str, Any] = {"start": START, "end": START + timedelta(hours=1)}
 REQUESTS = 40
 # The truth of every fourth request is another class; of every eighth it is then corrected.
 WRONG, CORRECTED = 4, 8
@@ -23,7 +24,12 @@ def send(client: Client) -> None:
     """Log predictions with truths, corrections, and an execution."""
     for number in range(REQUESTS):
         time = START + timedelta(minutes=number)
-        of = {"deployment": "shop", "version": "v1", "time": time, "latency_seconds": 0.25}
+        of: dict[str, Any] = {
+            "deployment": "shop",
+            "version": "v1",
+            "time": time,
+            "latency_seconds": 0.25,
+        }
         id_ = client.log_prediction("fraud", label="no", confidence=0.75, **of)
         client.log_feedback("fraud", request_id=id_, label="yes" if is_wrong(number) else "no")
         if is_corrected(number):
