@@ -26,6 +26,7 @@ from app.factory import create_app
 from app.store.database import Database
 from app.store.migration import upgrade
 from tests.demodata import Demo, fill
+from tests.recorder import QueryRecorder
 from tests.servers import server_url
 
 hypothesis_settings.register_profile(
@@ -158,3 +159,11 @@ def demo(empty_database_url, template) -> Iterator[Demo]:
     demo = fill(empty_database_url(template))
     yield demo
     demo.database.dispose()
+
+
+@pytest.fixture
+def query_recorder(database) -> Iterator[QueryRecorder]:
+    """Records the statements that the shared database is sent."""
+    recorder = QueryRecorder()
+    with recorder.watching(database.engine):
+        yield recorder
