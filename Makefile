@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-timescale test-apache check lint types format pictures dashboards \
-	lock clean
+	freeze lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -54,12 +54,15 @@ format: .venv ## let ruff put everything in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-pictures: .venv ## make the pictures of the documents anew; needs Chromium
+pictures: .venv ## recreate the pictures of the documents; needs Chromium
 	$(BIN)/python -m docs.pictures.draw
 	$(BIN)/python -m tests.web.pictures
 
 dashboards: .venv ## write Grafana's dashboards from grafana/dashboards
 	$(BIN)/python -m grafana.dashboards
+
+freeze: ## at a release: record the digests of its migrations, which never change again
+	sha256sum sql/versions/*.sql migrations/versions/*.py > migrations/RELEASED
 
 lock: .venv ## renew requirements.lock and its part for running from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

@@ -1,4 +1,4 @@
-"""How much do levels save? Inference stats of a day, beside plain SQL over the rows.
+"""How much do levels save? Inference stats of a day, compared with plain SQL over the rows.
 
 Detections of two days, 50 models of 10 classes, two to an inference. The peer is what one would
 write without levels: counts, means and medians of both days in one statement over the row store

@@ -58,7 +58,7 @@ SERIES = text("""
 LABELS = text("""
     INSERT INTO label (workspace_id, name) SELECT 1, 'class ' || n FROM generate_series(1, 10) AS n
 """)
-# What both tables are made of: a model by turns, and a class or a number.
+# Rows of both tables: models in turn, and a class or a number.
 ROWS = """
     (SELECT CAST(:start AS timestamptz) + n * CAST(:step AS interval) AS made,
             s.id AS series_id, s.numeric_,
@@ -195,7 +195,7 @@ def serve_workspace(database: Database, loaded: Loaded) -> None:
 
 @contextmanager
 def counted(database: Database) -> Iterator[list[str]]:
-    """The statements that are sent meanwhile."""
+    """The statements sent inside the block."""
     sent: list[str] = []
 
     def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:

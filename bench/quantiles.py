@@ -1,4 +1,4 @@
-"""What does an exact quantile cost? Beside percentile_cont over the rows of the window.
+"""What does an exact quantile cost, compared with percentile_cont over the rows?
 
 Thirty days of predictions of one model: half of them values, half confidences of ten classes, all
 with a latency. Run it with

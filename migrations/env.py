@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, pool
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-from migrations.sqlfile import refresh_views
+from migrations import rerunnable
 
 # As alembic makes it; the first migrator does, for it is what migrators lock.
 VERSION_TABLE = "public.alembic_version"
@@ -52,14 +52,14 @@ def install_extension(connection: Connection) -> None:
 
 
 def migrate(connection: Connection) -> None:
-    """Run the pending revisions and bring the views up to date, all or nothing."""
+    """Run the pending revisions, then what each upgrade runs again, all or nothing."""
     context.configure(connection=connection, version_table_schema="public")
     with context.begin_transaction():
         prepare(connection)
         install_extension(connection)
         context.run_migrations()
         if context.get_context().get_current_revision() == context.script.get_current_head():
-            refresh_views(connection)  # they are written for the newest tables
+            rerunnable.refresh(connection)  # it is written for the newest tables
 
 
 engine = create_engine(

@@ -16,7 +16,8 @@ BEGIN
     FOREACH statement IN ARRAY statements LOOP
         EXECUTE statement;
     END LOOP;
+    -- they are of no version now; migrations/rerunnable.py reads the comment
+    EXECUTE format('COMMENT ON SCHEMA truthline IS %L',
+                   obj_description('truthline'::regnamespace, 'pg_namespace') || ' dropped');
 END
 $$;
--- they are of no version now
-COMMENT ON SCHEMA truthline IS NULL;

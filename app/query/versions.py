@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, TextClause, text
 
 from app.query.classification import Average
+from app.query.measures import LEADING
 from app.query.question import Question, parameters
 from app.query.subjects import Subject
 from app.query.window import BOUNDS
@@ -17,7 +18,7 @@ from app.store.registry import Kind
 class Version:
     """One version in a window. Units as those of the metrics and of `app/query/health.py`.
 
-    `measures` are `MEASURES` of the model's kind, in order; `starts` and `headlines` are the first
+    `measures` are the `LEADING` ones of its kind, in order; `starts` and `headlines` are the first
     of them over time, None where a bucket holds no truth.
     """
 
@@ -29,12 +30,6 @@ class Version:
     measures: Sequence[float | None]
     starts: Sequence[datetime]
     headlines: Sequence[float | None]
-
-
-MEASURES: dict[Kind | None, tuple[str, ...]] = {
-    Kind.CLASSIFICATION: ("accuracy", "f1", "precision", "recall"),
-    Kind.REGRESSION: ("root_mean_squared_error", "mean_absolute_error", "mean_error", "r2"),
-}
 
 
 def versions(
@@ -51,8 +46,8 @@ def versions(
 
 
 def _statement(kind: Kind | None) -> TextClause:
-    function = f"{kind}_metrics" if kind in MEASURES else None
-    measures = MEASURES.get(kind, ())
+    function = f"{kind}_metrics" if kind in LEADING else None
+    measures = LEADING.get(kind, ())
     averaged = ", average => CAST(:average AS text)" if kind is Kind.CLASSIFICATION else ""
     metrics = f"truthline.{function}(one.series, {BOUNDS}{averaged})"
     whole = (

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from app.query.health import Load, load
 from app.query.inferences import Compared, error_rate, periods
+from app.query.measures import MODEL, REQUESTS, TRUTHS, leading
 from app.query.models import Portrait, portrait
 from app.query.question import Basis
 from app.web import markup as html
@@ -19,7 +20,6 @@ from app.web.markup import drawn
 from app.web.panels import Look, Page, Panel, Part
 from app.web.question import EVERY, Question
 from app.web.tables import compared, tile
-from app.web.units import Good, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +106,22 @@ def _quality_tiles(found: Summary) -> Iterator[Markup]:
     if not found.qualities:
         return
     before, now = found.qualities
-    for measure in quality.MEASURES[found.portrait.kind][:2]:
+    for measure in leading(found.portrait.kind)[:2]:
         numbers = Compared(getattr(now, measure.name), getattr(before, measure.name))
-        yield tile(measure.title, compared(numbers, measure.unit, measure.good))
-    yield tile("Truths known", compared(Compared(now.n, before.n), Unit.COUNT))
+        yield tile(measure.label, compared(numbers, measure))
+    yield tile("Truths known", compared(Compared(now.n, before.n), TRUTHS["n"]))
 
 
 def _load_tiles(found: Load) -> Iterator[Markup]:
     before, now = found.buckets
     answered, failed = Compared(now.answered, before.answered), Compared(now.failed, before.failed)
     latency = Compared(now.mean_latency_ms, before.mean_latency_ms)
-    yield tile("Inferences", compared(answered, Unit.COUNT))
-    yield tile("Error rate", compared(error_rate(answered, failed), Unit.SHARE, Good.DOWN))
-    yield tile("Mean latency", compared(latency, Unit.MILLISECONDS, Good.DOWN))
+    for numbers, measure in (
+        (answered, REQUESTS["answered"]),
+        (error_rate(answered, failed), MODEL["error_rate"]),
+        (latency, REQUESTS["mean_latency_ms"]),
+    ):
+        yield tile(measure.title, compared(numbers, measure))
 
 
 PAGE = Page(

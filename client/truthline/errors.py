@@ -1,17 +1,17 @@
 """Everything that can go wrong, by name.
 
 TruthlineError
-├── Unreachable             no answer: the server is away, or took too long
-├── NotTruthline            an answer, but not one of a Truthline: see the URL
-├── Unloggable              a row that has no form on the wire: it was never sent
-└── Refused                 the server's own no; it says why
-    ├── Unauthenticated     401: no key, or one that isn't known
-    ├── Forbidden           403: a known key without the right
-    ├── NotFound            404: no such model, deployment or path
-    ├── TooLarge            413: more than the operator lets in
-    ├── InvalidRequest      400, 409, 422: it can't be understood, or has no answer
-    │   └── InvalidRows     rows of a batch can't be stored, and which
-    └── Unavailable         429, 5xx: not now; it may be tried again
+├── Unreachable             no response: the server is down, or timed out
+├── NotTruthline            the response is not from a Truthline server: check the URL
+├── Unloggable              a row that can't be serialized; it was not sent
+└── Refused                 the server rejected the request and stated the reason
+    ├── Unauthenticated     401: missing or invalid key
+    ├── Forbidden           403: the key lacks the required role
+    ├── NotFound            404: unknown model, deployment or path
+    ├── TooLarge            413: larger than the server's limits
+    ├── InvalidRequest      400, 409, 422: malformed, conflicting, or without an answer
+    │   └── InvalidRows     some rows of a batch are invalid; names them
+    └── Unavailable         408, 429, 5xx: temporary; retry later
 """
 
 from collections.abc import Sequence

@@ -1,14 +1,14 @@
--- What truthline_reader may read. psql runs this as the owner after every migration.
+-- Privileges of truthline_reader. psql runs this as the owner after every migration.
 --
--- The functions of schema truthline run with the rights of who calls them, so the tables that
--- they read have to be open too. A continuous aggregate is read with the rights of its owner, so
--- what TimescaleDB keeps it in stays closed.
--- Why      tables are named one by one, so that a new one is closed until somebody opens it.
+-- The functions of schema truthline run with the privileges of their caller, so the caller also needs
+-- SELECT on the tables they read. A continuous aggregate is read with the privileges of its owner, so
+-- TimescaleDB's internal tables stay private.
+-- Why      tables are granted one by one, so that a new table is private by default.
 --          analyst, api_key, signing_secret, refresh_family, refresh_token, prediction_key,
---          pending_feedback, ingest_batch, event_key, event_pair, event_lookup and event_family stay
---          closed: they hold digests of keys, what tokens are signed with, and what clients chose
---          as ids, and no metric. So do request_lock and upkeep_lock: whoever may read a table may
---          lock it. What is told of an inference filters its stats.
+--          pending_feedback, ingest_batch, event_key, event_pair, event_lookup and event_family are
+--          not granted: they hold digests of keys, the secret that signs tokens, and ids chosen by
+--          clients, and no metric. Neither are request_lock and upkeep_lock, because a role that may
+--          read a table may lock it. inference_metadata is granted because it filters inference stats.
 GRANT USAGE ON SCHEMA truthline, truthline_data TO truthline_reader;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA truthline TO truthline_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA truthline TO truthline_reader;

@@ -113,7 +113,7 @@ BUDGETS = {
     ("GET", "/web/assets/<path:file>"): 0,
     # operations
     ("GET", "/livez"): 0,
-    ("GET", "/readyz"): 6,
+    ("GET", "/readyz"): 9,
     ("GET", "/metrics"): 1,
     **{("GET", path): 0 for path in ("/protocol", "/openapi.json", "/problems")},
     **{("GET", f"/docs/{path}"): 0 for path in ("", "start.js", "assets/<path:name>")},
@@ -133,9 +133,9 @@ PANEL_BUDGETS = {
     "scalars": 7,
     "trend": 7,
     "curves": 8,
-    "state": 12,
-    "levels": 12,
-    "retention": 12,
+    "state": 15,
+    "levels": 15,
+    "retention": 15,
 }
 
 

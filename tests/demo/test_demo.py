@@ -6,7 +6,12 @@ from itertools import groupby
 from statistics import mean
 
 import pytest
-from sklearn.metrics import accuracy_score, confusion_matrix, mean_absolute_error
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    mean_absolute_error,
+    root_mean_squared_error,
+)
 
 from app.cli.demo import NoScikitLearn
 from app.config import Settings
@@ -86,12 +91,21 @@ def test_printed_confusion_matrix_is_that_of_the_events(first_run, digits):
     assert printed == expected.tolist()
 
 
-def test_printed_errors_are_those_of_the_events(first_run, diabetes):
-    buckets = by_bucket(diabetes, first_run.output.start, HOUR)
+@pytest.mark.parametrize(
+    ("error", "version", "column"),
+    [
+        (root_mean_squared_error, None, 3),
+        (mean_absolute_error, None, 4),
+        (root_mean_squared_error, "v1", 5),
+        (root_mean_squared_error, "v2", 6),
+    ],
+)
+def test_printed_errors_are_those_of_the_events(first_run, diabetes, error, version, column):
+    rows = [row for row in diabetes if version in (None, row[1])]
+    buckets = by_bucket(rows, first_run.output.start, HOUR)
 
-    assert first_run.output.column(ERROR, 3) == [
-        pytest.approx(mean_absolute_error(actual, predicted), abs=0.0501)
-        for predicted, actual in buckets
+    assert first_run.output.column(ERROR, column) == [
+        pytest.approx(error(actual, predicted), abs=0.0501) for predicted, actual in buckets
     ]
 
 

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 import yaml
 
+from app.api.seldon_core.readings import MetricKind
 from app.api.seldon_core.servers import MetricsServer, read_metrics_servers
-from app.ingest.events.confusion import MetricKind
 from tests.cli.test_commands import ROOT, served
 
 PAGE = (ROOT / "docs/seldon-core.md").read_text()

@@ -532,9 +532,9 @@ def test_there_must_be_such_a_role_and_workspace(superuser, analyst_role):
 
 def test_access_outlives_an_upgrade(demo, superuser, analyst):
     """Functions and views are made anew, and opened again."""
-    from migrations.sqlfile import refresh_views  # noqa: PLC0415 - as an upgrade does
+    from migrations.rerunnable import refresh  # noqa: PLC0415 - as an upgrade does
 
     superuser.execute("COMMENT ON SCHEMA truthline IS NULL")
     with demo.database.writing() as conn:
-        refresh_views(conn)
+        refresh(conn)
     assert analyst.execute("SELECT count(*) FROM truthline.models").fetchone() == (2,)

@@ -12,6 +12,7 @@ from app.api.http.access import needs
 from app.api.http.basis import RestsOnSchema, basis_members
 from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Instant, Text
+from app.api.native.numbers import QUANTILES, compared, numbers
 from app.api.native.pages import PageArgs, PageSchema, cursor_to
 from app.auth.keys import Role
 from app.errors import InvalidInput
@@ -23,6 +24,7 @@ from app.query.inferences import (
     previous,
     stats_basis,
 )
+from app.query.measures import KNOWN_MODEL, MODEL, MODEL_CLASS, TOTALS
 from app.query.models import KnownModel, known_models, models_basis
 from app.query.pages import ModelPage, Place, busiest, by_name
 from app.query.question import Counted, Question
@@ -34,7 +36,6 @@ from app.store.registry import ModelName
 PERIOD = timedelta(hours=24)
 MAX_CLASSES = 1000  # of one model, in an answer about many
 MAX_NAMES = 1000  # of its versions, and of its deployments
-QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 FRACTIONS = tuple(QUANTILES.values())
 
 blp = Blueprint("inferences", __name__, url_prefix="/api/v1", description="What was predicted")
@@ -69,78 +70,44 @@ class StatsArgs(ModelsArgs):
     value = Text(data_key="fieldValue")
 
 
-class ComparedSchema(Schema):
-    """A number of the window and of the one before, null where there is none."""
-
-    now = fields.Float(allow_none=True)
-    before = fields.Float(allow_none=True, data_key="previous")
-    change = fields.Float(
-        allow_none=True, metadata={"description": "(now - previous) / previous, a ratio"}
-    )
-
-
-class CountedSchema(Schema):
-    """The same of something that is counted."""
-
-    now = fields.Integer(allow_none=True)
-    before = fields.Integer(allow_none=True, data_key="previous")
-    change = fields.Float(allow_none=True)
-
-
-class QuantilesSchema(Schema):
-    """Exact, interpolated between neighbours; of the window."""
-
-    p50 = fields.Float()
-    p90 = fields.Float()
-    p95 = fields.Float()
-    p99 = fields.Float()
-
-
 class TotalsSchema(Schema):
-    """Inferences that were answered, and those that failed."""
-
-    inferences = fields.Nested(CountedSchema)
-    errors = fields.Nested(CountedSchema)
-    error_rate = fields.Nested(
-        ComparedSchema, data_key="errorRate", metadata={"description": "Errors per request"}
-    )
-    latency = fields.Nested(
-        ComparedSchema, data_key="latencySeconds", metadata={"description": "Mean"}
-    )
-
-
-class AllTotalsSchema(TotalsSchema):
     """Of all models; means are per output."""
 
-    confidence = fields.Nested(ComparedSchema)
+    class Meta:  # noqa: D106 - marshmallow's way to add fields that are computed
+        include = compared(TOTALS)
 
 
 class ClassSchema(Schema):
     """One class of a model; means are per output."""
 
     label = fields.String()
-    inferences = fields.Nested(
-        CountedSchema, metadata={"description": "With this class among their outputs"}
-    )
-    outputs = fields.Nested(CountedSchema)
-    confidence = fields.Nested(ComparedSchema)
-    confidence_quantiles = fields.Nested(
-        QuantilesSchema, data_key="confidenceQuantiles", allow_none=True
-    )
-    latency = fields.Nested(ComparedSchema, data_key="latencySeconds")
+
+    class Meta:  # noqa: D106 - as above
+        include = compared(MODEL_CLASS)
+
+
+class SeenClassSchema(ClassSchema):
+    """And where it was seen."""
+
     deployment_types = fields.List(fields.String(), data_key="deploymentTypes")
     server_versions = fields.List(fields.String(), data_key="serverVersions")
 
 
-class ModelStatsSchema(TotalsSchema):
+class ModelNumbersSchema(Schema):
+    """Numbers of one model; latencies are per inference."""
+
+    class Meta:  # noqa: D106 - as above
+        include = compared(MODEL)
+
+
+class ModelStatsSchema(ModelNumbersSchema):
     """One model; latencies are per inference."""
 
     namespace = fields.String()
     pipeline = fields.String()
     model = fields.String()
-    latency_quantiles = fields.Nested(QuantilesSchema, data_key="latencyQuantiles", allow_none=True)
     classes = fields.List(
-        fields.Nested(ClassSchema),
+        fields.Nested(SeenClassSchema),
         metadata={"description": f"The busiest first, at most {MAX_CLASSES}"},
     )
     total_classes = fields.Integer(data_key="totalClasses")
@@ -152,7 +119,7 @@ class InferenceStatsSchema(RestsOnSchema, PageSchema):
     start = UtcTime(data_key="startTime")
     end = UtcTime(data_key="endTime")
     before = UtcTime(data_key="previousStartTime")
-    totals = fields.Nested(AllTotalsSchema)
+    totals = fields.Nested(TotalsSchema)
     models = fields.List(fields.Nested(ModelStatsSchema))
 
 
@@ -167,8 +134,9 @@ class KnownModelSchema(Schema):
     deployments = fields.List(fields.String())
     first_seen = UtcTime(data_key="firstSeen", allow_none=True)
     last_seen = UtcTime(data_key="lastSeen", allow_none=True)
-    inferences = fields.Integer()
-    errors = fields.Integer()
+
+    class Meta:  # noqa: D106 - as above
+        include = numbers(KNOWN_MODEL)
 
 
 class KnownModelsSchema(RestsOnSchema, PageSchema):
@@ -266,7 +234,7 @@ def _models(
 
 def _model(model: ModelStats, own: Sequence[ClassStats]) -> dict[str, Any]:
     return _members(model) | {
-        "latency_quantiles": _quantiles(model),
+        "quantiles": _quantiles(model),
         "error_rate": model.error_rate,
         "classes": [_class(one) for one in own],
         "total_classes": own[0].model_classes if own else 0,
@@ -275,7 +243,7 @@ def _model(model: ModelStats, own: Sequence[ClassStats]) -> dict[str, Any]:
 
 def _class(one: ClassStats) -> dict[str, Any]:
     return _members(one) | {
-        "confidence_quantiles": _quantiles(one),
+        "quantiles": _quantiles(one),
         "deployment_types": _split(one.deployment_types),
         "server_versions": _split(one.server_versions),
     }

@@ -14,9 +14,11 @@ from app.api.http.basis import RestsOnSchema, basis_members
 from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Instant, NotADuration, StrictArgs, Text, parse_go_duration
 from app.api.http.turns import charge
+from app.api.native.numbers import numbers
 from app.auth.keys import Role
 from app.errors import InvalidWindow
 from app.query.classification import Average, ClassificationBucket, classification
+from app.query.measures import CLASS, CLASSIFICATION, REGRESSION, TRUTHS
 from app.query.question import Answer, Question
 from app.query.regression import RegressionBucket, regression
 from app.query.subjects import ModelPart
@@ -119,33 +121,30 @@ class BucketSchema(Schema):
 
     start = UtcTime(data_key="startTime")
     end = UtcTime(data_key="endTime")
-    n = fields.Integer(metadata={"description": "Truths"})
-    predictions = fields.Integer(metadata={"description": "Requests that were answered"})
-    labelled_share = fields.Float(
-        data_key="labelledShare",
-        allow_none=True,
-        metadata={"description": "n per prediction; null without predictions"},
-    )
+
+    class Meta:  # noqa: D106 - marshmallow's way to add fields that are computed
+        include = numbers(TRUTHS)
 
 
 class ClassMetricsSchema(Schema):
     """One class against all others; null where a denominator is zero."""
 
     label = fields.String()
-    precision = fields.Float(allow_none=True)
-    recall = fields.Float(allow_none=True)
-    f1 = fields.Float(allow_none=True)
-    support = fields.Integer(metadata={"description": "Truths of this class"})
+
+    class Meta:  # noqa: D106 - as above
+        include = numbers(CLASS)
 
 
-class ClassificationBucketSchema(BucketSchema):
+class ClassificationSchema(BucketSchema):
     """Fractions of 1."""
 
-    accuracy = fields.Float(allow_none=True)
-    precision = fields.Float(allow_none=True)
-    recall = fields.Float(allow_none=True)
-    specificity = fields.Float(allow_none=True)
-    f1 = fields.Float(allow_none=True)
+    class Meta:  # noqa: D106 - as above
+        include = numbers(CLASSIFICATION)
+
+
+class ClassificationBucketSchema(ClassificationSchema):
+    """Fractions of 1, of the bucket and of each class; and the pairs that they are made of."""
+
     classes = fields.List(fields.Nested(ClassMetricsSchema))
     categories = fields.List(fields.String())
     matrix = fields.List(
@@ -158,16 +157,8 @@ class ClassificationBucketSchema(BucketSchema):
 class RegressionBucketSchema(BucketSchema):
     """Errors in the model's own unit; error is predicted minus actual."""
 
-    mean_absolute_error = fields.Float(data_key="meanAbsoluteError", allow_none=True)
-    mean_squared_error = fields.Float(data_key="meanSquaredError", allow_none=True)
-    root_mean_squared_error = fields.Float(data_key="rootMeanSquaredError", allow_none=True)
-    mean_error = fields.Float(
-        data_key="meanError", allow_none=True, metadata={"description": "The bias"}
-    )
-    r2 = fields.Float(allow_none=True)
-    mean_absolute_percentage_error = fields.Float(
-        data_key="meanAbsolutePercentageError", allow_none=True
-    )
+    class Meta:  # noqa: D106 - as above
+        include = numbers(REGRESSION)
 
 
 class PieceSchema(Schema):

@@ -11,9 +11,11 @@ from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Instant, StrictArgs, Text, check_name
 from app.api.http.reference import takes_body
 from app.api.native.metrics import WindowArgs, buckets_of
+from app.api.native.numbers import numbers
 from app.auth.keys import Role
 from app.ingest.executions import ToldOfExecution, tell_execution
 from app.query.executions import Execution, ExecutionPage, execution, executions
+from app.query.measures import STEPS
 from app.query.question import Question
 from app.query.steps import (
     Slice,
@@ -156,11 +158,8 @@ class StepValuesArgs(StrictArgs):
 class StepSummarySchema(Schema):
     """Of the values of a metric; null where there are none."""
 
-    n = fields.Integer(metadata={"description": "Values recorded"})
-    mean = fields.Float(allow_none=True)
-    minimum = fields.Float(data_key="min", allow_none=True)
-    maximum = fields.Float(data_key="max", allow_none=True)
-    last = fields.Float(allow_none=True, metadata={"description": "The one recorded last"})
+    class Meta:  # noqa: D106 - marshmallow's way to add fields that are computed
+        include = numbers(STEPS)
 
 
 class StepBucketSchema(StepSummarySchema):

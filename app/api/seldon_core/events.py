@@ -7,6 +7,7 @@ from typing import Any
 from cloudevents.core.base import BaseCloudEvent
 
 from app.api.seldon_core.cloudevents import data_of, extensions
+from app.api.seldon_core.confusion import confusion_lookup, confusion_samples
 from app.api.seldon_core.custom_metrics import custom_samples
 from app.api.seldon_core.messages import (
     InferenceResponse,
@@ -14,9 +15,7 @@ from app.api.seldon_core.messages import (
     answer_of,
     answer_of_response,
 )
-from app.api.seldon_core.servers import UNKNOWN, MetricsServer, MetricsServers
-from app.errors import InvalidInput
-from app.ingest.events.confusion import (
+from app.api.seldon_core.readings import (
     Answer,
     Class,
     MetricKind,
@@ -25,8 +24,9 @@ from app.ingest.events.confusion import (
     classes_of_both,
     values,
 )
+from app.api.seldon_core.servers import UNKNOWN, MetricsServer, MetricsServers
+from app.errors import InvalidInput
 from app.ingest.events.ingest import Event
-from app.ingest.events.lookups import Lookup, confusion_samples
 from app.ingest.events.metrics import Sample
 from app.ingest.events.pairs import Half
 from app.ingest.feedback import Feedback
@@ -155,7 +155,7 @@ def _without_answer(
     brought = {"samples": custom, "feedback": feedback, "odd": rows.odd}
     if not isinstance(rows.first, Class):
         return brought
-    return {**brought, "lookup": Lookup(kind, rows.first.name, labels)}
+    return {**brought, "lookup": confusion_lookup(kind, rows.first.name, labels)}
 
 
 _BY_TYPE = {FEEDBACK: _of_feedback, REQUEST: _of_request, RESPONSE: _of_response}

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from app.api.seldon_core.readings import Answer, Scalar
 from app.errors import InvalidInput
-from app.ingest.events.confusion import Answer, Scalar
 from app.ingest.fields import number_text
 
 FAILURES = ("FAILURE", 1)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from app.ingest.events.confusion import MetricKind
+from app.api.seldon_core.readings import MetricKind
 from app.ingest.fields import RequiredName
 
 UNKNOWN = "NOT_IMPLEMENTED"  # as Seldon's own servers say

@@ -4,35 +4,39 @@ Where the answer is not there yet, what is to be counted waits for it. Events ow
 they are about (`app/ingest/keys.py`), so neither misses the other.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Connection, Row, text
 
-from app.ingest.events.confusion import Class, MetricKind, counts
 from app.ingest.events.metrics import Sample, sample
-from app.store.metrics import MetricType
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """How to count a truth once its prediction is known, and with which labels."""
+    """What to count for a truth once the class that was predicted is known.
 
-    kind: MetricKind
+    `right` is counted if it is `actual`, `wrong` if it is another. Then `wrong_of_class` is counted
+    too: samples that get the predicted class as one more label, each with the name of that label.
+    """
+
     actual: str
-    labels: Mapping[str, str]
+    right: Sequence[Sample] = ()
+    wrong: Sequence[Sample] = ()
+    wrong_of_class: Sequence[tuple[str, Sample]] = ()
 
-
-def confusion_samples(
-    kind: MetricKind, predicted: Class, actual: Class, labels: Mapping[str, str]
-) -> Iterator[Sample]:
-    """What a prediction and its truth add to the counters."""
-    for count in counts(kind, predicted, actual):
-        class_ = {} if count.class_ is None else {"class": count.class_}
-        yield sample(count.name, MetricType.COUNTER, {**class_, **labels}, 1)
+    def samples(self, predicted: str) -> Iterator[Sample]:
+        """What is counted where this class was predicted."""
+        if predicted == self.actual:
+            yield from self.right
+            return
+        yield from self.wrong
+        for label, (metric, value) in self.wrong_of_class:
+            labels = {**dict(metric.labels), label: predicted}
+            yield sample(metric.name, metric.type, labels, value)
 
 
 def look_up(conn: Connection, lookups: Sequence[tuple[int, UUID, Lookup]]) -> Iterator[Sample]:
@@ -41,13 +45,12 @@ def look_up(conn: Connection, lookups: Sequence[tuple[int, UUID, Lookup]]) -> It
     The caller owns the keys.
     """
     for model_id, key, lookup in lookups:
-        found = conn.execute(_PREDICTED, {"model_id": model_id, "key": key}).scalar()
-        if found is None:
-            columns = {"kind": lookup.kind, "actual": lookup.actual}
-            labels = {"labels": json.dumps(dict(lookup.labels))}
-            conn.execute(_WAIT, {"model_id": model_id, "key": key} | columns | labels)
+        request = {"model_id": model_id, "key": key}
+        predicted = conn.execute(_PREDICTED, request).scalar()
+        if predicted is None:
+            conn.execute(_WAIT, request | {"lookup": msgspec.json.encode(lookup).decode()})
         else:
-            yield from _samples(lookup.kind, found, lookup.actual, lookup.labels)
+            yield from lookup.samples(predicted)
 
 
 def those_that_waited(
@@ -57,16 +60,10 @@ def those_that_waited(
     if not predicted:
         return
     model_ids, keys = [model_id for model_id, _ in predicted], [key for _, key in predicted]
-    waited: Iterable[Row[Any]] = conn.execute(_TAKE, {"model_ids": model_ids, "keys": keys})
-    for row in waited:
-        name = predicted[row.model_id, row.key]
-        yield from _samples(MetricKind(row.kind), name, row.actual, row.labels)
-
-
-def _samples(
-    kind: MetricKind, predicted: str, actual: str, labels: Mapping[str, str]
-) -> Iterator[Sample]:
-    return confusion_samples(kind, Class(predicted, predicted), Class(actual, actual), labels)
+    waiting: Iterable[Row[Any]] = conn.execute(_TAKE, {"model_ids": model_ids, "keys": keys})
+    for row in waiting:
+        lookup = msgspec.convert(row.lookup, Lookup)
+        yield from lookup.samples(predicted[row.model_id, row.key])
 
 
 # Of champion and challenger the one that answered first counts.
@@ -78,8 +75,8 @@ _PREDICTED = text("""
     LIMIT 1
 """)
 _WAIT = text("""
-    INSERT INTO event_lookup (model_id, key, kind, actual, labels)
-    VALUES (:model_id, :key, :kind, :actual, CAST(:labels AS jsonb))
+    INSERT INTO event_lookup (model_id, key, lookup)
+    VALUES (:model_id, :key, CAST(:lookup AS jsonb))
 """)
 _TAKE = text("""
     DELETE FROM event_lookup AS waiting
