@@ -27,6 +27,8 @@ from sqlalchemy import event, text
 from app.config import Settings
 from app.factory import create_app
 from app.query.overview import ModelOverview, overview
+from app.query.question import Question
+from app.query.subjects import ALL
 from app.query.window import Calendar, Grid, Window, fixed_grid
 from app.rollup.refresh import refresh
 from app.store.database import Database
@@ -156,7 +158,7 @@ def report_sql(database: Database, many: Loaded) -> None:
         with database.reading() as conn:
 
             def planned(window: Window = window, grid: Grid = grid) -> list[ModelOverview]:
-                return overview(conn, workspace_id=many.id, window=window, grid=grid)
+                return overview(conn, Question(many.id, ALL, window, grid))
 
             if len(planned()) != many.models:
                 raise AssertionError("models are missing")

@@ -29,6 +29,7 @@ from app.store.database import Database
 from app.store.migration import upgrade
 from tests.demodata import Demo, fill
 from tests.effort import THOROUGH
+from tests.recorder import QueryRecorder
 from tests.servers import server_url
 
 # Each process of each edition reads these modules: compiled once, they take half as long, also
@@ -186,3 +187,11 @@ def demo(empty_database_url: Callable[..., str], template: str) -> Iterator[Demo
     demo = fill(empty_database_url(template))
     yield demo
     demo.database.dispose()
+
+
+@pytest.fixture
+def query_recorder(database: Database) -> Iterator[QueryRecorder]:
+    """Records the statements that the shared database is sent."""
+    recorder = QueryRecorder()
+    with recorder.watching(database.engine):
+        yield recorder

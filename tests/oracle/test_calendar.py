@@ -10,7 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from app.query.classification import classification_metrics
+from app.query.classification import classification
+from app.query.question import Question as Asked
+from app.query.subjects import ModelPart
 from app.query.window import EPOCH_DAY, EPOCH_MONTH, Calendar, Grid, Window, bounds
 from tests.effort import examples
 from tests.oracle.plain import ROUNDS, Answer, Case, Question, Request, new_name, tell
@@ -211,9 +213,8 @@ def test_each_bucket_counts_the_rows_between_its_bounds(database, workspace, dat
     tell(database, workspace.id, name, case)
 
     with database.reading() as conn:
-        buckets = classification_metrics(
-            conn, database.registry, workspace_id=workspace.id, name=name, window=window, grid=grid
-        )
+        question = Asked(workspace.id, ModelPart(name), window, grid)
+        buckets = classification(conn, database.registry, question).buckets
 
     found = [bucket.n for bucket in buckets]
     assert found == [sum(a <= time < b for time in times) for a, b in pairwise(edges)]

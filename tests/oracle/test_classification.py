@@ -14,8 +14,10 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from app.query.classification import Average, Counts, classification_metrics
+from app.query.classification import Average, Counts, classification
 from app.query.measures import CLASSIFICATION
+from app.query.question import Question as Asked
+from app.query.subjects import ModelPart
 from app.query.window import Grid, Window
 from tests.effort import examples
 from tests.oracle.plain import (
@@ -90,15 +92,8 @@ def sklearn_metrics(pairs, categories):
 
 def answer(database, workspace, name, question, average):
     with database.reading() as conn:
-        return classification_metrics(
-            conn,
-            database.registry,
-            workspace_id=workspace.id,
-            name=name,
-            window=question.window,
-            grid=Grid(question.width),
-            average=average,
-        )
+        asked = Asked(workspace.id, ModelPart(name), question.window, Grid(question.width))
+        return classification(conn, database.registry, asked, average=average).buckets
 
 
 def named(database, workspace, case):

@@ -14,6 +14,7 @@ from app.ingest.inferences import Prediction
 from app.ingest.predictions import ingest_predictions
 from app.query.deployments import deployment
 from app.query.health import EPOCH, PARTS, load, spreads, tenths
+from app.query.question import Question
 from app.query.window import Window
 from app.rollup.refresh import refresh
 from app.store.database import Database
@@ -98,9 +99,9 @@ def told(database, workspace, rows, name=None):
 
 def asked(database, workspace, name, window):
     with database.reading() as conn:
-        series = deployment(conn, workspace_id=workspace.id, name=name).model.series
-        question = {"series": series, "window": window, "grid": tenths(window)}
-        return load(conn, **question), spreads(conn, **question)
+        model = deployment(conn, workspace_id=workspace.id, name=name).model
+        question = Question(workspace.id, model, window, tenths(window))
+        return load(conn, question), spreads(conn, question)
 
 
 def mean_ms(rows):

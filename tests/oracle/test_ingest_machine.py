@@ -15,7 +15,9 @@ from app.ingest.batch import BatchKey, Verdict
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Prediction
 from app.ingest.predictions import ingest_predictions
-from app.query.classification import classification_metrics
+from app.query.classification import classification
+from app.query.question import Question
+from app.query.subjects import ModelPart
 from app.query.window import Window
 from tests.effort import examples
 from tests.oracle.plain import new_name, within
@@ -131,13 +133,8 @@ class Ingest(RuleBasedStateMachine):
     def ask(self, start, end):
         window = Window(start, max(end, start + timedelta(seconds=1)))
         with self.database.reading() as conn:
-            [bucket] = classification_metrics(
-                conn,
-                self.database.registry,
-                workspace_id=self.workspace_id,
-                name=self.name,
-                window=window,
-            )
+            question = Question(self.workspace_id, ModelPart(self.name), window)
+            [bucket] = classification(conn, self.database.registry, question).buckets
         joined = [(time, label, truth) for (*_, time, label), truth in self.store.joined()]
         pairs = within(joined, window.start, window.end)
         assert bucket.n == len(pairs)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import r2_score
 
 from app.query.measures import REGRESSION
-from app.query.regression import regression_metrics
+from app.query.question import Question as Asked
+from app.query.regression import regression
+from app.query.subjects import ModelPart
 from app.query.window import Grid, Window
 from tests.doubles import nasty
 from tests.effort import examples
@@ -57,13 +59,8 @@ def told(database, workspace, case):
     tell(database, workspace.id, name, case)
     question = case.question
     with database.reading() as conn:
-        return regression_metrics(
-            conn,
-            workspace_id=workspace.id,
-            name=name,
-            window=question.window,
-            grid=Grid(question.width),
-        )
+        asked = Asked(workspace.id, ModelPart(name), question.window, Grid(question.width))
+        return regression(conn, asked).buckets
 
 
 def metrics_of(bucket):

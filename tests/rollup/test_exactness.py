@@ -26,6 +26,8 @@ from app.config import Settings
 from app.factory import create_app
 from app.ingest.metadata import ingest_metadata
 from app.query.overview import overview
+from app.query.question import Question
+from app.query.subjects import ALL
 from app.query.window import Window, fixed_grid
 from app.rollup.refresh import refresh
 from app.rollup.retention import enforce
@@ -521,9 +523,7 @@ def test_truths_and_requests_of_the_overview_are_of_one_moment(old, ago, length)
     shared = text("SELECT truthline_internal.shared_reach_as_of('{prediction,outcome}', :as_of)")
     with old.database.reading() as conn:
         known = conn.execute(shared, {"as_of": as_of}).scalar_one()
-        found = overview(
-            conn, workspace_id=1, window=asked, grid=fixed_grid(DAY, "UTC"), as_of=as_of
-        )
+        found = overview(conn, Question(1, ALL, asked, fixed_grid(DAY, "UTC"), as_of))
     for one in found:
         requests = old.of(one.name.name, asked.start, asked.end, known)
         truths = [
