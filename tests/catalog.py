@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-OURS = "('truthline'::regnamespace, 'truthline_data'::regnamespace)"
+OURS = "(SELECT oid FROM pg_namespace WHERE nspname LIKE 'truthline%')"
 CATALOG = {
     "columns": """
         SELECT table_schema, table_name, column_name, data_type, is_nullable, column_default
@@ -45,7 +45,7 @@ ON_TIMESCALEDB = {
 
 
 def snapshot(conn: Connection) -> dict[str, list[str]]:
-    """Every definition of schemas `truthline` and `truthline_data`, by kind, in order."""
+    """Every definition of Truthline's schemas, by kind, in order."""
     installed = "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"
     kinds = CATALOG | (ON_TIMESCALEDB if conn.exec_driver_sql(installed).first() else {})
     plain = conn.execution_options(no_parameters=True)
