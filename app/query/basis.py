@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DataError
 
 from app.errors import InvalidWindow
-from app.query.window import BOUNDS
+from app.query.window import EDGES
 
 
 class Counted(StrEnum):
@@ -209,20 +209,20 @@ _REACHED = text("""
 """)
 _BASIS = text(f"""
     SELECT subject, asked, answered, clean_until
-    FROM truthline_internal.basis(CAST(:subjects AS text[]), CAST(:series AS integer[]), {BOUNDS})
+    FROM truthline_internal.basis(CAST(:subjects AS text[]), CAST(:series AS integer[]), {EDGES})
 """)
 _REQUESTS = text(f"""
     SELECT coalesce(sum(n_requests - n_failed), 0)::bigint AS n,
            coalesce(sum(n_failed), 0)::bigint AS n_failed
-    FROM truthline_internal.buckets(CAST(:start AS timestamptz), CAST(:end AS timestamptz),
-                           CAST(:width AS interval), CAST(:origin AS timestamptz), :zone) AS grid
-    LEFT JOIN truthline_internal.prediction_cells(
-        CAST(:series AS integer[]), {BOUNDS}) AS cell USING (place)
+    FROM (SELECT {EDGES} OFFSET 0) AS asked (edges, as_of)
+    CROSS JOIN LATERAL truthline_internal.buckets_of(edges) AS grid
+    LEFT JOIN LATERAL truthline_internal.prediction_cells(
+        CAST(:series AS integer[]), edges, as_of) AS cell USING (place)
     GROUP BY grid.place ORDER BY grid.place
 """)
 # Python's calendar begins with the year 1; what is skipped lies a month before the window.
 _EXPLAIN = text(f"""
     SELECT source, greatest(learned_from, TIMESTAMPTZ '0001-01-01 00:00:00+00'),
            learned_until, n
-    FROM truthline_internal.explain('outcome', CAST(:series AS integer[]), {BOUNDS})
+    FROM truthline_internal.explain('outcome', CAST(:series AS integer[]), {EDGES})
 """)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, text
 
 from app.errors import TooLarge
 from app.query.models import WHOLE, Part, subject
-from app.query.window import BOUNDS, Grid, Window, bounds
+from app.query.window import EDGES, Grid, Window, bounds
 from app.store.registry import Kind, ModelName, Registry
 from app.store.subscriptions import declared_categories
 
@@ -137,7 +137,7 @@ def _check_size(classes: int, buckets: int) -> None:
 
 _METRICS = text(f"""
     SELECT * FROM truthline_internal.classification_metrics(
-        CAST(:series AS integer[]), {BOUNDS}, CAST(:declared AS integer[]), :average)
+        CAST(:series AS integer[]), {EDGES}, CAST(:declared AS integer[]), :average)
 """)
 
 

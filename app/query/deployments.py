@@ -150,5 +150,5 @@ _SERIES = text(_DEPLOYED_SERIES)
 _TOTAL = text(f"""
     SELECT n FROM truthline_internal.prediction_volume(
         ARRAY({_DEPLOYED_SERIES}),
-        CAST(:start AS timestamptz), CAST(:end AS timestamptz))
+        ARRAY[CAST(:start AS timestamptz), CAST(:end AS timestamptz)])
 """)

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from app.query.models import WHOLE, Part, subject
-from app.query.window import BOUNDS, Grid, Window, bounds
+from app.query.window import EDGES, Grid, Window, bounds
 from app.store.registry import Kind, ModelName
 
 
@@ -60,5 +60,5 @@ _METRICS = text(f"""
     SELECT bucket_start, bucket_end, n,
            mean_absolute_error, mean_squared_error, root_mean_squared_error,
            mean_error, r2, mean_absolute_percentage_error
-    FROM truthline_internal.regression_metrics(CAST(:series AS integer[]), {BOUNDS})
+    FROM truthline_internal.regression_metrics(CAST(:series AS integer[]), {EDGES})
 """)

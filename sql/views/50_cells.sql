@@ -31,16 +31,15 @@ COMMENT ON FUNCTION truthline_internal.cells(text, text[], integer[], timestampt
 
 -- outcome_cells: predictions beside their truths; `n` counts truths. Of regression, one per bucket.
 CREATE OR REPLACE FUNCTION truthline_internal.outcome_cells(
-    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
-    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (place integer, predicted_label integer, actual_label integer, n bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT * FROM truthline_internal.cells(
         'outcome', '{predicted_label,actual_label,n}',
-        series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of
+        series, edges, as_of
     ) AS cell (place integer, predicted_label integer, actual_label integer, n bigint)
 $$;
-COMMENT ON FUNCTION truthline_internal.outcome_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.outcome_cells(integer[], timestamptz[], timestamptz) IS
     'Additive cells of predictions with truth: counts per (bucket, predicted, actual).';
 
 -- error_cells: how far values were from their truths.
@@ -49,8 +48,7 @@ COMMENT ON FUNCTION truthline_internal.outcome_cells(integer[], timestamptz, tim
 -- Units    `n` counts truths; error is predicted minus actual, in the model's own unit;
 --          `n_percentage` counts truths other than 0, sum_percentage_error adds up |error / actual|.
 CREATE OR REPLACE FUNCTION truthline_internal.error_cells(
-    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
-    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
     place integer, n bigint, sum_error numeric, sum_absolute_error numeric,
     sum_squared_error numeric, sum_actual numeric, sum_squared_actual numeric,
@@ -59,14 +57,14 @@ CREATE OR REPLACE FUNCTION truthline_internal.error_cells(
     SELECT * FROM truthline_internal.cells(
         'outcome', '{n,sum_error,sum_absolute_error,sum_squared_error,sum_actual,'
                    'sum_squared_actual,n_percentage,sum_percentage_error}',
-        series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of
+        series, edges, as_of
     ) AS cell (
         place integer, n bigint, sum_error numeric, sum_absolute_error numeric,
         sum_squared_error numeric, sum_actual numeric, sum_squared_actual numeric,
         n_percentage bigint, sum_percentage_error numeric
     )
 $$;
-COMMENT ON FUNCTION truthline_internal.error_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.error_cells(integer[], timestamptz[], timestamptz) IS
     'Additive cells of regression: counts and sums of errors per bucket.';
 
 -- prediction_cells: what was predicted, per class.
@@ -76,8 +74,7 @@ COMMENT ON FUNCTION truthline_internal.error_cells(integer[], timestamptz, times
 --          fractions of 1; latencies in seconds, once per request (sum_latency) and once per
 --          output (sum_output_latency); sum_value in the model's own unit.
 CREATE OR REPLACE FUNCTION truthline_internal.prediction_cells(
-    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
-    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
     place integer, label_id integer, n_requests bigint, n_failed bigint, n_label_requests
     bigint, n bigint, n_confidence bigint, sum_confidence numeric, n_value bigint, sum_value
@@ -87,7 +84,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.prediction_cells(
     SELECT * FROM truthline_internal.cells(
         'prediction', '{label_id,n_requests,n_failed,n_label_requests,n,n_confidence,sum_confidence,'
                       'n_value,sum_value,n_latency,sum_latency,n_output_latency,sum_output_latency}',
-        series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of
+        series, edges, as_of
     ) AS cell (
         place integer, label_id integer, n_requests bigint, n_failed bigint,
         n_label_requests bigint, n bigint, n_confidence bigint, sum_confidence numeric,
@@ -95,41 +92,39 @@ CREATE OR REPLACE FUNCTION truthline_internal.prediction_cells(
         n_output_latency bigint, sum_output_latency numeric
     )
 $$;
-COMMENT ON FUNCTION truthline_internal.prediction_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.prediction_cells(integer[], timestamptz[], timestamptz) IS
     'Additive cells of predictions: counts, confidences, values and latencies per (bucket, class).';
 
 -- score_cells: outputs per class and bin of confidence (of value, for regression).
 CREATE OR REPLACE FUNCTION truthline_internal.score_cells(
-    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
-    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
     place integer, label_id integer, bin integer, n bigint
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT * FROM truthline_internal.cells(
         'score', '{label_id,bin,n}',
-        series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of
+        series, edges, as_of
     ) AS cell (
         place integer, label_id integer, bin integer, n bigint
     )
 $$;
-COMMENT ON FUNCTION truthline_internal.score_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.score_cells(integer[], timestamptz[], timestamptz) IS
     'Outputs per (bucket, class, bin of confidence or value), where quantiles are looked for.';
 
 -- latency_cells: requests per bin of latency.
 CREATE OR REPLACE FUNCTION truthline_internal.latency_cells(
-    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
-    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
     place integer, bin integer, n bigint
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT * FROM truthline_internal.cells(
         'latency', '{bin,n}',
-        series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of
+        series, edges, as_of
     ) AS cell (
         place integer, bin integer, n bigint
     )
 $$;
-COMMENT ON FUNCTION truthline_internal.latency_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.latency_cells(integer[], timestamptz[], timestamptz) IS
     'Requests per (bucket, bin of latency), where quantiles are looked for.';
 
 -- explain: what an answer is added up from.
@@ -138,9 +133,7 @@ COMMENT ON FUNCTION truthline_internal.latency_cells(integer[], timestamptz, tim
 --          over (NULL: without end), and how many of its cells or rows.
 -- Cost     as the answer itself.
 CREATE OR REPLACE FUNCTION truthline_internal.explain(
-    subject_name text, series integer[], start_time timestamptz, end_time timestamptz,
-    width interval DEFAULT NULL, origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC',
-    as_of timestamptz DEFAULT 'infinity'
+    subject_name text, series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (source text, learned_from timestamptz, learned_until timestamptz, n bigint)
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET jit = off SET extra_float_digits = 1 AS $function$
@@ -148,8 +141,7 @@ DECLARE
     reach record;
     piece truthline_internal.piece;
 BEGIN
-    SELECT * INTO STRICT reach FROM truthline_internal.reach(
-        subject_name, series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of);
+    SELECT * INTO STRICT reach FROM truthline_internal.reach(subject_name, series, edges, as_of);
     FOR piece IN SELECT * FROM truthline_internal.plan(
                      subject_name, series, reach.reached_edges, reach.reached_as_of) LOOP
         source := piece.source;
@@ -162,5 +154,5 @@ BEGIN
     END LOOP;
 END
 $function$;
-COMMENT ON FUNCTION truthline_internal.explain(text, integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.explain(text, integer[], timestamptz[], timestamptz) IS
     'What an answer is added up from: levels and raw tables, and how many cells or rows of each.';

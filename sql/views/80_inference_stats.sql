@@ -110,7 +110,8 @@ DECLARE
 BEGIN
     IF field IS NULL THEN
         RETURN QUERY SELECT q.model_id, q.label_id, q.quantiles
-        FROM truthline_internal.quantiles(measure, series, start_time, end_time, fractions) AS q;
+        FROM truthline_internal.quantiles(
+            measure, series, ARRAY[start_time, end_time], 'infinity', fractions) AS q;
         RETURN;
     END IF;
     PERFORM truthline_internal.require_rows(series, start_time, end_time);
