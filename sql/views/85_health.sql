@@ -15,6 +15,10 @@ COMMENT ON FUNCTION truthline_internal.mean_milliseconds(numeric, bigint) IS
 --          those of requests, failed ones too, as far as they were reported: n_latency of them,
 --          sum_latency seconds in all.
 -- Cost     cells of predictions, one per bucket: classes are added up before they leave the planner.
+CREATE TYPE truthline_internal.volume_cell AS (
+    place integer, n_requests bigint, n_failed bigint, n bigint, n_latency bigint,
+    sum_latency numeric
+);
 CREATE OR REPLACE FUNCTION truthline_internal.prediction_volume(
     series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
@@ -25,12 +29,8 @@ CREATE OR REPLACE FUNCTION truthline_internal.prediction_volume(
            coalesce(cell.n_failed, 0), coalesce(cell.n_latency, 0), cell.sum_latency
     FROM truthline_internal.buckets_of(edges) AS grid
     LEFT JOIN truthline_internal.cells(
-        'prediction', '{n_requests,n_failed,n,n_latency,sum_latency}',
-        series, edges, as_of
-    ) AS cell (
-        place integer, n_requests bigint, n_failed bigint, n bigint, n_latency bigint,
-        sum_latency numeric
-    ) USING (place)
+        NULL::truthline_internal.volume_cell, 'prediction', series, edges, as_of
+    ) AS cell USING (place)
     ORDER BY grid.place
 $$;
 COMMENT ON FUNCTION truthline_internal.prediction_volume(integer[], timestamptz[], timestamptz) IS
