@@ -2,11 +2,12 @@
 
 from sqlalchemy import Connection
 
-OURS = "(SELECT oid FROM pg_namespace WHERE nspname LIKE 'truthline%')"
+SCHEMAS = "('truthline', 'truthline_internal', 'truthline_data')"
+OURS = f"(SELECT oid FROM pg_namespace WHERE nspname IN {SCHEMAS})"
 CATALOG = {
-    "columns": """
+    "columns": f"""
         SELECT table_schema, table_name, column_name, data_type, is_nullable, column_default
-        FROM information_schema.columns WHERE table_schema IN ('truthline', 'truthline_data')
+        FROM information_schema.columns WHERE table_schema IN {SCHEMAS}
     """,
     "constraints": f"""
         SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
