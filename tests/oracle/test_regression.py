@@ -109,7 +109,7 @@ ORACLES = {
 moderate = st.floats(-1e3, 1e3).map(lambda value: round(value, 3))
 
 
-@settings(max_examples=15)
+@settings(max_examples=150)
 @given(case=cases(moderate, moderate))
 def test_every_metric_equals_its_oracle(database, workspace, case):
     for bucket in told(database, workspace, case):
