@@ -33,7 +33,9 @@ INSERT = text("""
 """)
 ASK = text("""
     SELECT bucket_start, bucket_end, coalesce(label_id, 0), n, quantiles
-    FROM truthline_internal.quantiles(:measure, :series, :start, :end, :fractions, :width) AS q
+    FROM truthline_internal.edges(:start, :end, :width) AS edges
+    CROSS JOIN LATERAL truthline_internal.quantiles(
+        :measure, :series, edges, 'infinity', :fractions) AS q
     JOIN truthline_internal.buckets(:start, :end, :width) USING (place)
 """)
 
