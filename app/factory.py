@@ -25,7 +25,7 @@ from app.api.seldon_core.servers import read_metrics_servers
 from app.api.seldon_mpm import routes as seldon
 from app.auth.issuer import Issuer
 from app.config import Settings
-from app.ingest.events.intake import EventIntake
+from app.ingest.events.batching import EventBatcher
 from app.store.database import Database
 from app.web import routes
 
@@ -79,7 +79,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions["settings"] = settings
     app.extensions["database"] = database or Database.from_settings(settings)
     app.extensions["issuer"] = Issuer(settings) if settings.oidc_issuer else None
-    app.extensions["event_intake"] = EventIntake(app.extensions["database"])
+    app.extensions["event_batcher"] = EventBatcher(app.extensions["database"])
     app.extensions["metrics_servers"] = read_metrics_servers(settings.metrics_servers)
     headers.install(app)
     whole.install(app)

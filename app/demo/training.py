@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from app.demo.models import SEED
 from app.demo.timeline import DIGITS
-from app.ingest.executions import ToldOfExecution, tell_execution
+from app.ingest.executions import ExecutionUpdate, update_execution
 from app.ingest.steps import append_values, record_value
 from app.query.steps import recorded
 from app.store.database import Database
@@ -84,8 +84,8 @@ def _is_known(conn: Connection, workspace_id: int, run: Run) -> bool:
 
 
 def _record(database: Database, workspace_id: int, run: Run) -> None:
-    told = ToldOfExecution(pipeline=DIGITS.pipeline, deployment=DEPLOYMENT)
-    tell_execution(database, workspace_id, run.execution, told)
+    told = ExecutionUpdate(pipeline=DIGITS.pipeline, deployment=DEPLOYMENT)
+    update_execution(database, workspace_id, run.execution, told)
     for name, value in run.scalars.items():
         record_value(database, workspace_id, execution=run.execution, name=name, value=value)
     for name, values in run.lists.items():

@@ -13,10 +13,10 @@ from sqlalchemy.exc import OperationalError
 from app.auth.refresh import forget_old_tokens
 from app.config import Settings
 from app.errors import Unavailable
-from app.ingest.batch import forget_old_batches
-from app.ingest.events.pairs import forget_old_pairs
-from app.ingest.feedback import forget_stray_feedback
-from app.ingest.meetings import join_stranded
+from app.ingest.batch import delete_old_batches
+from app.ingest.events.pairs import delete_old_pairs
+from app.ingest.feedback import delete_stray_feedback
+from app.ingest.joins import join_orphaned
 from app.rollup.columnstore import arrange_columnstore
 from app.rollup.event_totals import fold_event_counts
 from app.rollup.refresh import refresh
@@ -76,7 +76,7 @@ def do_round(database: Database, settings: Settings) -> None:
             _log.info("columnstore of %s: %d days", table, settings.columnstore_after_days)
     with database.writing() as conn:
         conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
-        if joined := join_stranded(conn):
+        if joined := join_orphaned(conn):
             _log.warning("joined %d requests with truths that a process left waiting", joined)
     with database.writing() as conn:
         if numbers := fold_event_counts(conn):
@@ -88,13 +88,13 @@ def do_round(database: Database, settings: Settings) -> None:
 
 def forget(conn: Connection, settings: Settings) -> None:
     """What no retry and no late truth will ask for any more."""
-    if forgotten := forget_old_batches(conn):
+    if forgotten := delete_old_batches(conn):
         _log.info("forgot %d old idempotency keys", forgotten)
     if expired := forget_old_tokens(conn):
         _log.info("forgot %d expired refresh tokens", expired)
-    if pairs := forget_old_pairs(conn):
+    if pairs := delete_old_pairs(conn):
         _log.info("forgot %d requests and responses of a day ago", pairs)
-    if strays := forget_stray_feedback(conn):
+    if strays := delete_stray_feedback(conn):
         _log.warning("forgot %d truths of another kind than their model's", strays)
     if keys := forget_keys(conn, settings):
         _log.info("forgot %d requests and truths that waited too long", keys)

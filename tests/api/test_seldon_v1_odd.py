@@ -141,14 +141,14 @@ def test_of_nothing_but_odd_events_the_first_few_are_told(client):
 
 def test_also_where_a_models_kind_is_settled_meanwhile(client, monkeypatch, requests):
     """Another writer is quicker, between the look at the model's kind and the storing."""
-    place, once = ingest._place, iter([None])
+    place, once = ingest._with_all_ids, iter([None])
 
     def settle_first(*arguments, **more):
         if next(once, once) is None:
             verdict(predict(client, CLASSIFYING | {"value": 1.5}))
         return place(*arguments, **more)
 
-    monkeypatch.setattr(ingest, "_place", settle_first)
+    monkeypatch.setattr(ingest, "_with_all_ids", settle_first)
     answer = batch(client, [ODD["another kind"]("odd"), GOOD["response"]("good")])
 
     assert (answer.status_code, refused(answer)) == (204, (1, 0))

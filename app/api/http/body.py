@@ -13,9 +13,9 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, Unsup
 
 from app.errors import InvalidInput, TooLarge
 from app.ingest.fields import text_problem
-from app.ingest.sifting import read_item
-from app.ingest.strict_json import apart, decode, elements
-from app.ingest.wording import UNREADABLE, Complaint, in_words
+from app.ingest.partial_batches import read_item
+from app.ingest.strict_json import cut_out, decode, elements
+from app.ingest.validation_errors import UNREADABLE, Rejection, rejection_of
 from app.running import settings
 
 Message = TypeVar("Message", bound=msgspec.Struct)
@@ -159,7 +159,7 @@ def as_message(body: bytes, kind: type[Message]) -> Message:
 
 def as_long_message(
     body: bytes, kind: type[Message], member: str, item: type[Item], size: Callable[[Item], int]
-) -> tuple[Message, list[Item | Complaint]]:
+) -> tuple[Message, list[Item | Rejection]]:
     """A body as a message of this kind, and its list `member`, read item by item.
 
     In place of an item that can't be read stands why. `size` says how many values an item has. A
@@ -168,19 +168,19 @@ def as_long_message(
     Raises:
         as `read_message`.
     """
-    texts, rest = _in_words(lambda: apart(body, member, b"[]"))
+    texts, rest = _in_words(lambda: cut_out(body, member, b"[]"))
     message = as_message(rest, kind)
     limit = settings().max_batch_rows
-    rule = f"a post may hold at most {limit} of {member}"
+    rule = f"a post may contain at most {limit} of {member}"
     if texts is None:  # something is wrong with it, or its name is written with escapes
         unread: list[msgspec.Raw] = getattr(message, member)
     else:
         unread = _in_words(lambda: elements(texts, limit, body=body, rule=rule), member)
-    items: list[Item | Complaint] = []
+    items: list[Item | Rejection] = []
     for text in unread:
         items.append(found := read_item(text, item))
         if isinstance(found, item) and (limit := limit - size(found)) < 0:
-            raise TooLarge(f"a post may hold at most {settings().max_batch_rows} values")
+            raise TooLarge(f"a post may contain at most {settings().max_batch_rows} values")
     return message, items
 
 
@@ -193,7 +193,7 @@ def _in_words(read: Callable[[], Read], where: str = "") -> Read:
     try:
         return read()
     except UNREADABLE as error:
-        field, reason = in_words(error)
+        field, reason = rejection_of(error)
         path = f"{where}.{field}".strip(".").replace(".[", "[")
         raise InvalidInput(f"{path or 'the body'} {reason}") from None
 

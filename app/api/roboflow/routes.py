@@ -37,8 +37,8 @@ from app.errors import (
 from app.ingest.fields import RequiredName, text_problem
 from app.ingest.inferences import check_size
 from app.ingest.metadata import ingest_metadata
-from app.ingest.sifting import ingest_what_can_be, read_item
-from app.ingest.wording import Complaint
+from app.ingest.partial_batches import ingest_valid_rows, read_item
+from app.ingest.validation_errors import Rejection
 from app.query.basis import Counted, moment_of
 from app.query.inferences import (
     ClassStats,
@@ -212,7 +212,7 @@ def _store(report: InferenceReport, workspace_id: int) -> dict[str, Any]:
     """
     reading = predictions_of(report)
     check_size(reading.predictions, settings().max_batch_rows)
-    verdict, odd_predictions = ingest_what_can_be(database(), workspace_id, reading.predictions)
+    verdict, odd_predictions = ingest_valid_rows(database(), workspace_id, reading.predictions)
     odd = reading.all_odd(odd_predictions)
     count_rows("predictions", verdict)
     tell_refused("predictions", odd, of=len(report.results))
@@ -246,7 +246,7 @@ class InferenceMetadata(msgspec.Struct, dict=True):
     api_key: str | None = None
 
     @cached_property
-    def fields(self) -> Sequence[FieldOfInferences | Complaint]:
+    def fields(self) -> Sequence[FieldOfInferences | Rejection]:
         """The fields, each read by itself; whoever has read them already puts them here."""
         return [read_item(text, FieldOfInferences) for text in self.data]
 
@@ -283,7 +283,7 @@ def post_inference_metadata(workspace: str) -> dict[str, Any]:
     require_workspace(workspace, workspace_id)
     values, odd = _values_of(message)
     if len(values) > (limit := settings().max_batch_rows):
-        raise TooLarge(f"a post may hold at most {limit} values")
+        raise TooLarge(f"a post may contain at most {limit} values")
     tell_refused("metadata", odd, of=len(message.fields))
     if odd and not values:
         raise InvalidRows(odd[:MAX_ROW_ERRORS])
@@ -296,17 +296,17 @@ def _values_of(message: InferenceMetadata) -> tuple[dict[tuple[str, str], str], 
     values: dict[tuple[str, str], str] = {}
     odd = []
     for place, found in enumerate(message.fields):
-        one = found if isinstance(found, Complaint) else _unstorable(found) or found
-        if isinstance(one, Complaint):
+        one = found if isinstance(found, Rejection) else _unstorable(found) or found
+        if isinstance(one, Rejection):
             odd.append(RowError(place, f"data[{place}].{one.field}".rstrip("."), one.reason))
         else:
             values |= {(one.field_name, id_): one.field_value for id_ in one.inference_ids}
     return values, odd
 
 
-def _unstorable(one: FieldOfInferences) -> Complaint | None:
+def _unstorable(one: FieldOfInferences) -> Rejection | None:
     problem = text_problem(one.field_name, one.field_value, *one.inference_ids)
-    return Complaint("", problem) if problem else None
+    return Rejection("", problem) if problem else None
 
 
 # --- out ----------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ from werkzeug.exceptions import UnsupportedMediaType
 from app.api.http.body import JSON, read_body
 from app.errors import InvalidInput, TooLarge
 from app.ingest.fields import text_problem
-from app.ingest.strict_json import apart, decode, elements
-from app.ingest.wording import UNREADABLE, in_words
+from app.ingest.strict_json import cut_out, decode, elements
+from app.ingest.validation_errors import UNREADABLE, rejection_of
 from app.running import settings
 
 STRUCTURED = "application/cloudevents+json"
@@ -89,7 +89,7 @@ def data_of(event: BaseCloudEvent, kind: type[Data]) -> Data:
     try:
         return decode(data, kind)
     except UNREADABLE as error:
-        field, reason = in_words(error)
+        field, reason = rejection_of(error)
         raise InvalidInput(f"{field or 'the data'} {reason}") from None
 
 
@@ -134,14 +134,14 @@ def _binary(headers: Mapping[str, str]) -> BaseCloudEvent:
 def _structured(text: bytes) -> BaseCloudEvent:
     """An event in JSON; its data stays as it came, whatever it is."""
     try:
-        data, rest = apart(text, "data", NULL)
-        packed, rest = apart(rest, "data_base64", NULL)
+        data, rest = cut_out(text, "data", NULL)
+        packed, rest = cut_out(rest, "data_base64", NULL)
         if len(rest) > MAX_ATTRIBUTES:
             raise TooLarge(f"attributes of an event may have at most {MAX_ATTRIBUTES} bytes")
         attributes = decode(rest, dict[str, Any])
         content, packed_text = _data_and_packed(_as_bytes(data), _as_bytes(packed), attributes)
     except UNREADABLE as error:
-        field, reason = in_words(error)
+        field, reason = rejection_of(error)
         raise InvalidInput(f"the event{field and ': '}{field} {reason}") from None
     _require(attributes)
 
@@ -175,11 +175,11 @@ def _data_and_packed(
 
 def _batch(body: bytes) -> Sequence[BaseCloudEvent | InvalidInput]:
     limit = settings().max_batch_rows
-    rule = f"a batch may hold at most {limit} events"
+    rule = f"a batch may contain at most {limit} events"
     try:
         texts = elements(body, limit, body=body, rule=rule)
     except UNREADABLE as error:
-        field, reason = in_words(error)
+        field, reason = rejection_of(error)
         raise InvalidInput(f"the batch{field and ': '}{field} {reason}") from None
     return [_or_why_not(_structured, bytes(text)) for text in texts]
 

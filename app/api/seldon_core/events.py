@@ -115,7 +115,7 @@ def _of_response(event: BaseCloudEvent, subject: Subject, server: MetricsServer)
         return {"predictions": [Prediction(**model, error=True)], "half": half}
     answer = answer_of_response(response)
     rows = _Rows("response", _read(server.kind or answer.kind(), answer))
-    return {"predictions": rows.predictions(model), "half": half, "odd": rows.odd}
+    return {"predictions": rows.predictions(model), "half": half, "row_errors": rows.odd}
 
 
 def _of_feedback(event: BaseCloudEvent, subject: Subject, server: MetricsServer) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _of_feedback(event: BaseCloudEvent, subject: Subject, server: MetricsServer)
         "samples": [*_counted(kind, made.first, told.first, labels), *custom],
         "predictions": made.predictions(model),
         "feedback": told.truths(subject, request),
-        "odd": made.odd + told.odd,
+        "row_errors": made.odd + told.odd,
     }
 
 
@@ -152,7 +152,7 @@ def _without_answer(
         raise InvalidInput("response is required where ce-requestid doesn't tell which it was")
     rows = _Rows("truth", _read(kind, truth))
     feedback = rows.truths(subject, subject.request_id)
-    brought = {"samples": custom, "feedback": feedback, "odd": rows.odd}
+    brought = {"samples": custom, "feedback": feedback, "row_errors": rows.odd}
     if not isinstance(rows.first, Class):
         return brought
     return {**brought, "lookup": confusion_lookup(kind, rows.first.name, labels)}

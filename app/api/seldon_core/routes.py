@@ -27,9 +27,9 @@ from app.api.seldon_core.replies import send_reply
 from app.api.seldon_core.servers import MetricsServers
 from app.auth.keys import Role
 from app.errors import InvalidInput, RowError, TooLarge
+from app.ingest.events.batching import EventBatcher
 from app.ingest.events.ingest import Event
-from app.ingest.events.intake import EventIntake
-from app.ingest.events.sifting import take_what_can_be
+from app.ingest.events.partial_batches import store_valid_events
 from app.query.event_metrics import event_metrics
 from app.running import database, settings
 
@@ -64,7 +64,7 @@ def post_event() -> Response:
     taken, odd = _take(workspace_id, events)
     replies = [_reply(event) for event, _ in taken if event.get_type() == FEEDBACK]
     response = cloudevents.respond(replies)
-    rows = sum(len(brought.odd) for _, brought in taken if brought)
+    rows = sum(len(brought.row_errors) for _, brought in taken if brought)
     parts = [f"{name}={n}" for name, n in (("events", len(odd)), ("rows", rows)) if n]
     if parts:
         response.headers[REFUSED] = ", ".join(parts)
@@ -76,9 +76,9 @@ def _servers() -> MetricsServers:
     return servers
 
 
-def _intake() -> EventIntake:
-    intake: EventIntake = current_app.extensions["event_intake"]
-    return intake
+def _batcher() -> EventBatcher:
+    batcher: EventBatcher = current_app.extensions["event_batcher"]
+    return batcher
 
 
 Taken = tuple[BaseCloudEvent, Event | None]
@@ -102,7 +102,7 @@ def _take(
     tell_odd_events(odd, of=len(events))
     if odd and not translated:
         raise InvalidInput(in_short(odd))
-    tell_odd_rows([row for _, event in translated.values() if event for row in event.odd])
+    tell_odd_rows([row for _, event in translated.values() if event for row in event.row_errors])
     count_ignored_events(sum(event is None for _, event in translated.values()))
     return list(translated.values()), odd
 
@@ -149,7 +149,7 @@ def _within(size: int, error: RowError) -> RowError:
 def _stored(workspace_id: int, events: Mapping[int, Event]) -> list[RowError]:
     """Store events, by their places, and say what is wrong with those that can't be."""
     places = list(events)
-    verdict, odd = take_what_can_be(_intake(), database(), workspace_id, list(events.values()))
+    verdict, odd = store_valid_events(_batcher(), database(), workspace_id, list(events.values()))
     count_events(verdict)
     return [replace(error, index=places[error.index]) for error in odd]
 
