@@ -1,4 +1,4 @@
-"""Who waits for what is asked of the database, and how long a database may say nothing."""
+"""Cancel statements of clients that have left, and limit how long the database may be silent."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,60 +12,60 @@ from psycopg.rows import TupleRow
 
 Result = TypeVar("Result")
 
-# Whether whoever waits for an answer in this thread has left; None where nobody waits.
-asker: ContextVar[Callable[[], bool] | None] = ContextVar("asker", default=None)
+# Whether the client of this thread has disconnected; None if no client waits.
+client_gone: ContextVar[Callable[[], bool] | None] = ContextVar("client_gone", default=None)
 
-# A client that ends its side, as `nc -N` does, may still want its answer: a quick one it gets.
+# A client that shuts down its side, as `nc -N` does, may still read its answer, if that is quick.
 GRACE_SECONDS = 1.0
-# The database gives up statements by itself; it is silent for longer only if it hangs.
+# The database cancels statements itself; it is silent for longer only if it hangs.
 SILENCE_SECONDS = 5.0
-_LOOK_EVERY = 0.1
-# Less patience than a connection has; None: what it has.
-_patience: ContextVar[float | None] = ContextVar("patience", default=None)
+_POLL_SECONDS = 0.1
+# A shorter limit than that of the connection, or None.
+_time_limit: ContextVar[float | None] = ContextVar("time_limit", default=None)
 _CANCEL_SECONDS = 5.0
 
 
 @contextmanager
-def waiting_at_most(seconds: float) -> Iterator[None]:
-    """Let the database be silent for so long only, for what is asked in this thread meanwhile."""
-    before = _patience.set(seconds)
+def time_limit(seconds: float) -> Iterator[None]:
+    """Limit the silence of the database for statements of this thread within the block."""
+    outer = _time_limit.set(seconds)
     try:
         yield
     finally:
-        _patience.reset(before)
+        _time_limit.reset(outer)
 
 
 class WatchedConnection(psycopg.Connection[TupleRow]):
-    """A connection that doesn't wait for ever, and not for what nobody waits for.
+    """A connection that limits its waiting, and doesn't wait for a client that has left.
 
-    Only for statements on behalf of an asker; housekeeping takes as long as it needs.
+    Only statements on behalf of a client are watched; housekeeping takes as long as it needs.
     """
 
-    longest_s: float = 0.0  # 0: no limit
-    reading = False  # what is only read can be cancelled without a word
+    limit_s: float = 0.0  # 0: no limit
+    reading = False  # a statement that only reads can be cancelled silently
 
     @classmethod
     def connect_for(cls, statement_timeout_ms: int, *args: Any, **parameters: Any) -> Self:
-        """Connect to a server that gives up statements after so long."""
+        """Connect to a server that cancels statements after this time."""
         conn = cls.connect(*args, **parameters)
         if statement_timeout_ms:
-            conn.longest_s = statement_timeout_ms / 1000 + SILENCE_SECONDS
+            conn.limit_s = statement_timeout_ms / 1000 + SILENCE_SECONDS
         return conn
 
     def wait(
-        self, gen: PQGen[Result], interval: float = _LOOK_EVERY, timeout: float | None = None
+        self, gen: PQGen[Result], interval: float = _POLL_SECONDS, timeout: float | None = None
     ) -> Result:
-        """As psycopg's.
+        """Like psycopg's.
 
         Raises:
-            OperationalError: the database says nothing; the connection is closed.
+            OperationalError: the database has been silent for too long; the connection is closed.
         """
-        if gone := asker.get():
-            gen = self._watched(gen, gone)
+        if has_left := client_gone.get():
+            gen = self._watched(gen, has_left)
         return super().wait(gen, interval, timeout)
 
-    def _watched(self, gen: PQGen[Result], gone: Callable[[], bool]) -> PQGen[Result]:
-        """The same generator; each time that nothing has come, look whether it is worth waiting.
+    def _watched(self, gen: PQGen[Result], has_left: Callable[[], bool]) -> PQGen[Result]:
+        """The same generator; whenever nothing has arrived, check whether to go on waiting.
 
         psycopg lets a generator ask for the socket, and sends in whether it is ready.
         """
@@ -77,7 +77,7 @@ class WatchedConnection(psycopg.Connection[TupleRow]):
                 if not ready:
                     waited = time.monotonic() - began
                     self._check_silence(waited)
-                    if self.reading and not cancelled and waited > GRACE_SECONDS and gone():
+                    if self.reading and not cancelled and waited > GRACE_SECONDS and has_left():
                         cancelled = True
                         self._cancel()
                 state = gen.send(ready)
@@ -86,10 +86,10 @@ class WatchedConnection(psycopg.Connection[TupleRow]):
             return result
 
     def _check_silence(self, waited: float) -> None:
-        longest = _patience.get() or self.longest_s
-        if longest and waited > longest:
+        limit = _time_limit.get() or self.limit_s
+        if limit and waited > limit:
             self.close()
-            raise psycopg.OperationalError(f"the database has said nothing for {waited:.0f} s")
+            raise psycopg.OperationalError(f"the database has been silent for {waited:.0f} s")
 
     def _cancel(self) -> None:
         with suppress(psycopg.Error):

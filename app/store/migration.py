@@ -1,4 +1,4 @@
-"""Bring a database's schema to the version this code needs, or say how far it is."""
+"""Migrate a database's schema to the version that this code needs, or report its version."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -18,9 +18,9 @@ VERSION_SCHEMA = "public"
 
 @dataclass(frozen=True, slots=True)
 class SchemaVersion:
-    """The revision a database is at, and the newest one. `current` is None before the first.
+    """The revision of a database, and the newest one. `current` is None before the first.
 
-    `views` tells whether its public functions are those of this program.
+    `views` is whether its public functions are those of this program.
     """
 
     current: str | None
@@ -40,7 +40,7 @@ def _config(database_url: str) -> Config:
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Migrate up to `revision`. Safe to run from many processes at once: one does the work."""
+    """Migrate up to `revision`. Safe to run in several processes at once: one does the work."""
     command.upgrade(_config(database_url), revision)
 
 
@@ -54,14 +54,14 @@ def schema_version(conn: Connection) -> SchemaVersion:
     context = MigrationContext.configure(conn, opts={"version_table_schema": VERSION_SCHEMA})
     current = context.get_current_revision()
     at_head = current == _head()
-    # older tables can't be asked which edition keeps them
+    # older schemas don't record which edition maintains them
     views = at_head and views_in_place(conn) == views_digest(views_edition(conn))
     return SchemaVersion(current, _head(), views)
 
 
 @cache
 def _head() -> str:
-    """The newest revision: the files don't change while the program runs."""
+    """The newest revision, cached: the files don't change while the program runs."""
     head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
     assert head is not None, "migrations/versions is empty"  # noqa: S101 - a broken install
     return head

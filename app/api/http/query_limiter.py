@@ -1,6 +1,6 @@
-"""How much of a process one workspace's questions may take at once.
+"""Limits the queries that one workspace may run at once in a process.
 
-A question that comes on top of that is answered 429: its client may repeat it, and no thread waits.
+Further queries return 429: the client may retry, and no thread waits.
 """
 
 import threading
@@ -11,89 +11,89 @@ from flask import Flask, current_app, g
 from app.config import Settings
 from app.errors import Busy
 
-# Of all workspaces together, next to what one may ask for.
+# The limit of all workspaces together, as a multiple of that of one.
 WORKSPACES_AT_ONCE = 2
-# Buckets of a question that is always answered.
+# A query with up to this many buckets is always admitted.
 CHEAP = 500
 
 
-class Turns:
-    """Questions under way, and the buckets they ask for, by workspace."""
+class QueryLimiter:
+    """The number of running queries and their buckets, by workspace."""
 
     def __init__(self, settings: Settings) -> None:
-        self._most_questions = settings.max_questions
-        self._most_buckets = settings.max_buckets_at_once
-        self._questions: Counter[int] = Counter()
+        self._max_queries = settings.max_questions
+        self._max_buckets = settings.max_buckets_at_once
+        self._queries: Counter[int] = Counter()
         self._buckets: Counter[int] = Counter()
         self._lock = threading.Lock()
 
-    def begin(self, workspace_id: int) -> None:
-        """Count a question.
+    def start(self, workspace_id: int) -> None:
+        """Count a query.
 
         Raises:
-            Busy: the workspace has as many under way as it may have.
+            Busy: the workspace already runs as many as it may.
         """
         with self._lock:
-            if 0 < self._most_questions <= self._questions[workspace_id]:
-                raise Busy(f"{self._most_questions} questions are under way; ask again")
-            self._questions[workspace_id] += 1
+            if 0 < self._max_queries <= self._queries[workspace_id]:
+                raise Busy(f"{self._max_queries} queries are running; try again")
+            self._queries[workspace_id] += 1
 
-    def charge(self, workspace_id: int, buckets: int) -> None:
-        """Count the buckets of a costly question; the first may have as many as it likes.
+    def add_buckets(self, workspace_id: int, buckets: int) -> None:
+        """Count the buckets of a costly query; the first one may have any number.
 
         Raises:
-            Busy: together with what is under way they are too many.
+            Busy: together with those of running queries they are too many.
         """
         with self._lock:
-            own, all_ = self._buckets[workspace_id], self._buckets.total()
-            if (own and own + buckets > self._most_buckets) or (
-                all_ and all_ + buckets > self._most_buckets * WORKSPACES_AT_ONCE
+            of_workspace, total = self._buckets[workspace_id], self._buckets.total()
+            if (of_workspace and of_workspace + buckets > self._max_buckets) or (
+                total and total + buckets > self._max_buckets * WORKSPACES_AT_ONCE
             ):
-                raise Busy(f"costly questions are under way; ask again, or for {CHEAP} buckets")
+                raise Busy(f"costly queries are running; try again, or request {CHEAP} buckets")
             self._buckets[workspace_id] += buckets
 
-    def end(self, workspace_id: int, buckets: int) -> None:
-        """A question is answered, or its client told why not."""
+    def finish(self, workspace_id: int, buckets: int) -> None:
+        """A query has succeeded or failed."""
         with self._lock:
-            self._questions[workspace_id] -= 1
+            self._queries[workspace_id] -= 1
             self._buckets[workspace_id] -= buckets
-            if not self._questions[workspace_id]:
-                del self._questions[workspace_id], self._buckets[workspace_id]
+            if not self._queries[workspace_id]:
+                del self._queries[workspace_id], self._buckets[workspace_id]
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Count the questions of an application; each ends with its request."""
-    app.extensions["turns"] = Turns(settings)
-    app.teardown_request(_end)
+    """Limit the queries of an application; each finishes with its request."""
+    app.extensions["query_limiter"] = QueryLimiter(settings)
+    app.teardown_request(_finish)
 
 
-def take_turn(workspace_id: int) -> None:
-    """The current request asks a question for this workspace.
-
-    Raises:
-        Busy: the workspace has as many under way as it may have.
-    """
-    if "turn" not in g:
-        _turns().begin(workspace_id)
-        g.turn, g.buckets = workspace_id, 0
-
-
-def charge(buckets: int) -> None:
-    """The question of the current request is about so many buckets.
+def admit_query(workspace_id: int) -> None:
+    """Count the current request as a query of this workspace.
 
     Raises:
-        Busy: together with others under way they are too many.
+        Busy: the workspace already runs as many as it may.
     """
-    if "turn" in g and buckets > CHEAP:
-        _turns().charge(g.turn, buckets)
+    if "query_of" not in g:
+        _limiter().start(workspace_id)
+        g.query_of, g.buckets = workspace_id, 0
+
+
+def add_buckets(buckets: int) -> None:
+    """Count the buckets of the current request's query.
+
+    Raises:
+        Busy: together with those of running queries they are too many.
+    """
+    if "query_of" in g and buckets > CHEAP:
+        _limiter().add_buckets(g.query_of, buckets)
         g.buckets += buckets
 
 
-def _end(_error: BaseException | None) -> None:
-    if "turn" in g:
-        _turns().end(g.pop("turn"), g.pop("buckets"))
+def _finish(_error: BaseException | None) -> None:
+    if "query_of" in g:
+        _limiter().finish(g.pop("query_of"), g.pop("buckets"))
 
 
-def _turns() -> Turns:
-    found: Turns = current_app.extensions["turns"]
-    return found
+def _limiter() -> QueryLimiter:
+    limiter: QueryLimiter = current_app.extensions["query_limiter"]
+    return limiter

@@ -19,7 +19,7 @@ from app.api.http.access import needs, presented_key, require_workspace, workspa
 from app.api.http.basis import ExactSchema, vendor_members
 from app.api.http.body import JSON, Incoming, as_long_message, media_type, read_body
 from app.api.http.numbers import Number
-from app.api.http.observe import count_rows, tell_refused
+from app.api.http.observe import count_rows, report_rejected
 from app.api.http.parameters import Text
 from app.api.http.problems import ErrorForm, Problem, use_error_form_where
 from app.api.http.reference import describe, takes_body
@@ -215,7 +215,7 @@ def _store(report: InferenceReport, workspace_id: int) -> dict[str, Any]:
     verdict, odd_predictions = ingest_valid_rows(database(), workspace_id, reading.predictions)
     odd = reading.all_odd(odd_predictions)
     count_rows("predictions", verdict)
-    tell_refused("predictions", odd, of=len(report.results))
+    report_rejected("predictions", odd, of=len(report.results))
     if odd and not verdict.accepted + verdict.duplicates:
         raise InvalidRows(odd[:MAX_ROW_ERRORS])
     return {
@@ -284,7 +284,7 @@ def post_inference_metadata(workspace: str) -> dict[str, Any]:
     values, odd = _values_of(message)
     if len(values) > (limit := settings().max_batch_rows):
         raise TooLarge(f"a post may contain at most {limit} values")
-    tell_refused("metadata", odd, of=len(message.fields))
+    report_rejected("metadata", odd, of=len(message.fields))
     if odd and not values:
         raise InvalidRows(odd[:MAX_ROW_ERRORS])
     ingest_metadata(database(), workspace_id, values)
