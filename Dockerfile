@@ -12,7 +12,8 @@ RUN python -m venv --without-pip /opt/truthline \
     && python -m pip --python /opt/truthline/bin/python install \
         --require-hashes --only-binary :all: -r requirements-runtime.lock
 
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
+COPY client/truthline/version.py client/truthline/version.py
 COPY app app
 COPY migrations migrations
 COPY sql sql
@@ -26,10 +27,10 @@ COPY --from=build /opt/truthline /opt/truthline
 ENV PATH=/opt/truthline/bin:$PATH PYTHONUNBUFFERED=1
 WORKDIR /tmp
 EXPOSE 8000
-# By number, so that whoever runs it can tell that it isn't root.
+# By number, so that a cluster can verify that it is not root.
 USER 10001:10001
 
-# The process, not the database: a restart doesn't bring back a database that is away.
+# Checks the process, not the database: restarting the API does not repair a database outage.
 HEALTHCHECK --interval=10s --timeout=10s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import http.client, sys; api = http.client.HTTPConnection('127.0.0.1', 8000, timeout=5); api.request('GET', '/livez'); sys.exit(api.getresponse().status != 200)"]
 ENTRYPOINT ["truthline"]

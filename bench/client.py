@@ -22,7 +22,7 @@ from truthline import Backoff, Client, Limits
 
 from tests.servers import free_port
 
-ROW = {
+ROW: dict[str, Any] = {
     "namespace": "shop",
     "pipeline": "checkout",
     "version": "v3",
@@ -90,7 +90,7 @@ def through(url: str, rows: int) -> None:
 
 
 def memory(calls: int) -> None:
-    """Bytes that are held while the server is away for good, after `calls` and five times that."""
+    """Bytes held while the server never comes back, after `calls` and five times that."""
     held = []
     for factor in (1, 5):
         tracemalloc.start()

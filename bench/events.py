@@ -1,7 +1,7 @@
 """How fast do feedback events get in, each counted once? Through a running server.
 
-Sixteen connections send events as Seldon's executor does, every tenth delivered twice. Beside it,
-by the same senders to the same kind of server: a route that answers 204 and does nothing (the
+Sixteen connections send events as Seldon's executor does, every tenth delivered twice. The same
+senders also measure, on the same kind of server: a route that answers 204 and does nothing (the
 floor), and the vendor's way, a counter in memory, which forgets everything at a restart and counts
 a repeated event again. Run it with
 

@@ -1,4 +1,4 @@
-"""How fast do rows get in? Whole batches from JSON bytes to commit, beside a bare COPY.
+"""How fast is ingest? Whole batches from JSON bytes to commit, compared with a bare COPY.
 
 The floor is psycopg's binary COPY of the same prediction rows into the same table, with nothing
 checked, deduplicated or joined. Run it with `python -m bench.ingest [rows per batch] [batches]`.

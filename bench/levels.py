@@ -1,4 +1,4 @@
-"""How much do levels save? Confusion matrices through the planner, beside plain SQL over the rows.
+"""How much do levels save? Confusion matrices through the planner and by plain SQL over the rows.
 
 Outcomes of one week, 5 series, labels an hour late on average and 1% up to three days. The peer is
 the statement that one would write without levels, over the row store and, where the edition has
@@ -66,7 +66,8 @@ RAW = text("""
 """)
 PLANNED = text("""
     SELECT place, predicted_label, actual_label, n
-    FROM truthline.outcome_cells(ARRAY[1], CAST(:start AS timestamptz), CAST(:end AS timestamptz),
+    FROM truthline_internal.outcome_cells(
+        ARRAY[1], CAST(:start AS timestamptz), CAST(:end AS timestamptz),
         CAST(:width AS interval), as_of => CAST(:as_of AS timestamptz))
 """)
 
@@ -155,7 +156,7 @@ def prepare(database: Database, rows: int, classes: int) -> None:
 
 
 def load(database: Database, *, rows: int, classes: int, start: str, days: float) -> None:
-    """Outcomes received long ago; the levels are not past them, so no row has to be looked at."""
+    """Outcomes received long ago; the levels are not past them, so no row has to be read."""
     parameters = {"rows": rows, "classes": classes, "start": start}
     parameters["step"] = timedelta(days=days) / rows
     with database.writing() as conn:
@@ -178,7 +179,7 @@ def load_predictions(
 
 
 def in_both_stores(database: Database, rows: int, report: Callable[[str, Database], None]) -> None:
-    """Fill the levels, and report over the row store and, where there is one, the columnstore."""
+    """Fill the levels, and report over the row store and the columnstore, if present."""
     began = time.perf_counter()
     refresh(database)
     print(f"levels of {rows:,} predictions in {time.perf_counter() - began:.0f} s")

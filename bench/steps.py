@@ -1,4 +1,4 @@
-r"""Step metrics beside MLflow's tracking server, on one PostgreSQL, in one run.
+r"""Step metrics compared with MLflow's tracking server, on one PostgreSQL, in one run.
 
 Both are asked through their published client and answer over HTTP from a server as its documents
 start it: log 100,000 values in the largest batches each takes, read one list of 50,000, read the

@@ -1,1 +1,1 @@
-"""Schema revisions. Each runs a frozen file of `sql/versions/`; `env.py` runs them."""
+"""Schema revisions. Each runs frozen files of `sql/versions/`; `env.py` runs them."""

@@ -29,17 +29,19 @@ def db_upgrade(settings: Settings, data: Path | None) -> None:
 @data_option
 @click.pass_obj
 def db_status(settings: Settings, data: Path | None) -> None:
-    """Show the version of the schema; exit code 1 if it is not the newest."""
+    """Show the version of the schema; exit code 1 if it is older than this program needs."""
     with connected(settings, data) as database, database.reading() as conn:
         version = schema_version(conn)
     click.echo(_description(version))
-    if not version.at_head:
+    if not version.usable:
         raise SystemExit(1)
 
 
 def _description(version: SchemaVersion) -> str:
     if version.at_head:
         return f"schema is at {version.current}, the newest"
+    if version.ahead:
+        return f"schema is at {version.current}, migrated by a newer program than this"
     if version.current == version.head:
         return "the public functions are from a different version: run 'truthline db upgrade'"
     at = f"at {version.current}" if version.current else "missing"

@@ -7,7 +7,10 @@ from datetime import datetime
 from sqlalchemy import Connection, TextClause, text
 
 from app.query.classification import Average
-from app.query.window import BOUNDS, Grid, Window, bounds
+from app.query.measures import LEADING
+from app.query.question import Question, parameters
+from app.query.subjects import Subject
+from app.query.window import BOUNDS
 from app.store.registry import Kind
 
 
@@ -15,7 +18,7 @@ from app.store.registry import Kind
 class Version:
     """One version in a window. Units as those of the metrics and of `app/query/health.py`.
 
-    `measures` are `MEASURES` of the model's kind, in order; `starts` and `headlines` are the first
+    `measures` are the `LEADING` ones of its kind, in order; `starts` and `headlines` are the first
     of them over time, None where a bucket holds no truth.
     """
 
@@ -29,33 +32,22 @@ class Version:
     headlines: Sequence[float | None]
 
 
-MEASURES: dict[Kind | None, tuple[str, ...]] = {
-    Kind.CLASSIFICATION: ("accuracy", "f1", "precision", "recall"),
-    Kind.REGRESSION: ("root_mean_squared_error", "mean_absolute_error", "mean_error", "r2"),
-}
-
-
 def versions(
-    conn: Connection,
-    *,
-    kind: Kind | None,
-    series: Sequence[int],
-    window: Window,
-    grid: Grid,
-    as_of: datetime | None = None,
-    average: Average = Average.MACRO,
+    conn: Connection, question: Question[Subject], average: Average = Average.MACRO
 ) -> list[Version]:
-    """The versions that some series of one model are of, by name; classes averaged as told.
+    """The versions of a model that was looked up, by name; classes averaged as given.
 
     Cost: one statement over the cells of the window, three times per version.
     """
-    asked = bounds(window, grid, as_of) | {"series": list(series), "average": average}
-    return [Version(*row) for row in conn.execute(_STATEMENTS[kind], asked)]
+    rows = conn.execute(
+        _STATEMENTS[question.subject.kind], parameters(question) | {"average": average}
+    )
+    return [Version(*row) for row in rows]
 
 
 def _statement(kind: Kind | None) -> TextClause:
-    function = f"{kind}_metrics" if kind in MEASURES else None
-    measures = MEASURES.get(kind, ())
+    function = f"{kind}_metrics" if kind in LEADING else None
+    measures = LEADING.get(kind, ())
     averaged = ", average => CAST(:average AS text)" if kind is Kind.CLASSIFICATION else ""
     metrics = f"truthline.{function}(one.series, {BOUNDS}{averaged})"
     whole = (
@@ -75,11 +67,11 @@ def _statement(kind: Kind | None) -> TextClause:
     )
     return text(f"""
         SELECT one.version, load.n, load.n_failed,
-               truthline.mean_milliseconds(load.sum_latency, load.n_latency),
+               truthline_internal.mean_milliseconds(load.sum_latency, load.n_latency),
                judged.n, judged.measures, line.starts, line.headlines
         FROM (SELECT version, array_agg(id) AS series FROM series
               WHERE id = ANY (CAST(:series AS integer[])) GROUP BY version) AS one
-        CROSS JOIN LATERAL truthline.prediction_volume(
+        CROSS JOIN LATERAL truthline_internal.prediction_volume(
             one.series, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
             as_of => CAST(:as_of AS timestamptz)) AS load
         CROSS JOIN LATERAL ({judged}) AS judged (n, measures)

@@ -114,4 +114,4 @@ def _repair_span(
     return unrepaired
 
 
-_CLEAN = text("SELECT name, nullif(clean_until, '-infinity') FROM truthline.levels()")
+_CLEAN = text("SELECT name, nullif(clean_until, '-infinity') FROM truthline_internal.levels()")

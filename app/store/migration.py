@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from migrations.sqlfile import views_digest, views_edition, views_in_place
+from migrations import rerunnable
 
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
 VERSION_SCHEMA = "public"
@@ -20,17 +20,24 @@ VERSION_SCHEMA = "public"
 class SchemaVersion:
     """The revision of a database, and the newest one. `current` is None before the first.
 
-    `views` is whether its public functions are those of this program.
+    `views` is whether its functions and views are those of this program, `ahead` whether a newer
+    program has migrated it.
     """
 
     current: str | None
     head: str
     views: bool
+    ahead: bool
 
     @property
     def at_head(self) -> bool:
-        """Whether this code may use the database."""
+        """Whether the schema is the one of this program."""
         return self.current == self.head and self.views
+
+    @property
+    def usable(self) -> bool:
+        """Whether this program can use it: it still serves while the next release is rolled out."""
+        return self.at_head or self.ahead
 
 
 def _config(database_url: str) -> Config:
@@ -53,15 +60,20 @@ def schema_version(conn: Connection) -> SchemaVersion:
     """Compare the database's revision with the newest one in the code."""
     context = MigrationContext.configure(conn, opts={"version_table_schema": VERSION_SCHEMA})
     current = context.get_current_revision()
-    at_head = current == _head()
-    # older schemas don't record which edition maintains them
-    views = at_head and views_in_place(conn) == views_digest(views_edition(conn))
-    return SchemaVersion(current, _head(), views)
+    if current != _head():  # older schemas don't record which edition maintains them
+        ahead = current is not None and current not in _revisions()
+        return SchemaVersion(current, _head(), views=False, ahead=ahead)
+    return SchemaVersion(
+        current, _head(), views=rerunnable.is_up_to_date(conn), ahead=rerunnable.is_ahead(conn)
+    )
+
+
+def _head() -> str:
+    """The newest revision."""
+    return _revisions()[0]
 
 
 @cache
-def _head() -> str:
-    """The newest revision, cached: the files don't change while the program runs."""
-    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
-    assert head is not None, "migrations/versions is empty"  # noqa: S101 - a broken install
-    return head
+def _revisions() -> list[str]:
+    """All revisions, the newest first, cached: the files don't change while the program runs."""
+    return [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]

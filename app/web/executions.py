@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from app.errors import InvalidInput
 from app.query.executions import Execution, execution, executions
+from app.query.measures import STEPS
 from app.query.steps import StepMetric, list_values, recorded
 from app.store.database import driver
 from app.web import charts
@@ -17,8 +18,9 @@ from app.web import markup as html
 from app.web.panels import Look, Page, Panel, Part, Rows
 from app.web.question import Question, query, written
 from app.web.tables import nothing, table
-from app.web.units import Unit, exact, moment, said
+from app.web.units import exact, moment, said
 
+UNIT = STEPS["last"].unit
 PAGE_SIZE = 25
 # More lines than colours can't be told apart.
 CURVES = len(charts.COLOURS)
@@ -126,7 +128,7 @@ def _row(question: Question, found: Shown, one: Execution) -> list[Markup | str]
 
 
 def _number(value: float | None) -> Markup:
-    return html.Span(said(value, Unit.OWN), title=exact(value, Unit.OWN))
+    return html.Span(said(value, UNIT), title=exact(value, UNIT))
 
 
 def _when(question: Question, instant: datetime) -> str:

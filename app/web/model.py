@@ -8,18 +8,18 @@ from dash import html as dash_html
 from dash.development.base_component import Component
 from markupsafe import Markup
 
-from app.query.basis import Reach
 from app.query.health import Load, load
 from app.query.inferences import Compared, error_rate, periods
+from app.query.measures import MODEL, REQUESTS, TRUTHS, leading
 from app.query.models import Portrait, portrait
+from app.query.question import Basis
 from app.web import markup as html
 from app.web import quality, traffic, versions
-from app.web.basis import BOTH, in_words, reach_within, series_of
+from app.web.basis import BOTH, basis_within, in_words, of_model
 from app.web.markup import drawn
 from app.web.panels import Look, Page, Panel, Part
 from app.web.question import EVERY, Question
 from app.web.tables import compared, tile
-from app.web.units import Good, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Summary:
     portrait: Portrait
     load: Load
     qualities: Sequence[quality.Bucket]
-    reach: Reach
+    basis: Basis
 
 
 def find_summary(look: Look) -> Summary:
@@ -39,15 +39,13 @@ def find_summary(look: Look) -> Summary:
         UnknownModel: the workspace has no such model.
         InvalidWindow: there is no window of this length before it.
     """
-    asked = look.question
-    found = portrait(look.conn, workspace_id=look.workspace_id, name=asked.model)
-    both, halves = periods(asked.window)
-    series = series_of(look)
+    found = portrait(look.conn, workspace_id=look.workspace_id, name=look.question.model)
+    both, halves = periods(look.question.window)
     return Summary(
         found,
-        load(look.conn, series=series, window=both, grid=halves, as_of=asked.as_of),
-        quality.metrics(look, found.kind, both, halves),
-        reach_within(look, both, halves, BOTH),
+        load(look.conn, of_model(look).over(both, halves)),
+        quality.metrics(look, both, halves),
+        basis_within(look, both, halves, *BOTH),
     )
 
 
@@ -59,7 +57,7 @@ def show_summary(question: Question, found: Summary) -> list[Part]:
             className="model-head",
         ),
         html.Dl([*_quality_tiles(found), *_load_tiles(found.load)], className="tiles"),
-        html.P(in_words(question, found.reach), className="quiet basis"),
+        html.P(in_words(question, found.basis), className="quiet basis"),
     ]
 
 
@@ -108,19 +106,22 @@ def _quality_tiles(found: Summary) -> Iterator[Markup]:
     if not found.qualities:
         return
     before, now = found.qualities
-    for measure in quality.MEASURES[found.portrait.kind][:2]:
+    for measure in leading(found.portrait.kind)[:2]:
         numbers = Compared(getattr(now, measure.name), getattr(before, measure.name))
-        yield tile(measure.title, compared(numbers, measure.unit, measure.good))
-    yield tile("Truths known", compared(Compared(now.n, before.n), Unit.COUNT))
+        yield tile(measure.label, compared(numbers, measure))
+    yield tile("Truths known", compared(Compared(now.n, before.n), TRUTHS["n"]))
 
 
 def _load_tiles(found: Load) -> Iterator[Markup]:
     before, now = found.buckets
     answered, failed = Compared(now.answered, before.answered), Compared(now.failed, before.failed)
     latency = Compared(now.mean_latency_ms, before.mean_latency_ms)
-    yield tile("Inferences", compared(answered, Unit.COUNT))
-    yield tile("Error rate", compared(error_rate(answered, failed), Unit.SHARE, Good.DOWN))
-    yield tile("Mean latency", compared(latency, Unit.MILLISECONDS, Good.DOWN))
+    for numbers, measure in (
+        (answered, REQUESTS["answered"]),
+        (error_rate(answered, failed), MODEL["error_rate"]),
+        (latency, REQUESTS["mean_latency_ms"]),
+    ):
+        yield tile(measure.title, compared(numbers, measure))
 
 
 PAGE = Page(

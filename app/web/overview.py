@@ -10,28 +10,28 @@ import dash_mantine_components as dmc
 from markupsafe import Markup
 
 from app.errors import InvalidInput
-from app.query.basis import Reach
 from app.query.inferences import Totals, inference_totals
-from app.query.overview import ModelOverview, overview, overview_reach
+from app.query.measure import Better, Measure, Unit
+from app.query.measures import MODEL, TOTALS, TRUTHS, leading
+from app.query.overview import ModelOverview, overview, overview_basis
+from app.query.question import Basis
+from app.query.question import Question as Asked
+from app.query.subjects import ALL, Selection
 from app.query.window import Grid
-from app.store.registry import Kind, ModelName
+from app.store.registry import ModelName
 from app.web import markup as html
 from app.web.basis import of_totals
 from app.web.panels import Look, Page, Panel, Part, Rows
 from app.web.question import DAY, Question, automatic_interval, common, grid_of, query
 from app.web.tables import change, compared, labelled, nothing, sparkline, table, tile
-from app.web.units import Good, Unit, delta, said
+from app.web.units import delta, said
 
-HEADLINES = {
-    Kind.CLASSIFICATION: ("accuracy", Unit.SHARE, Good.UP),
-    Kind.REGRESSION: ("RMSE", Unit.OWN, Good.DOWN),
-}
 # As many points as a sparkline has room for. From some days on they are days, of which there are
 # cells.
 POINTS, BY_DAYS = 31, 4 * DAY
 # What is shorter than this share of its neighbour was clipped by the window.
 WHOLE = 0.9
-NO_HEADLINE = ("", Unit.OWN, Good.NEITHER)
+NO_HEADLINE = Measure("headline", "", Unit.NUMBER, Better.NEITHER, "of a kind without metrics")
 NO_MODELS = (
     "No model has sent anything yet. Send predictions to /api/v1/predictions, or to an endpoint of"
     " Seldon's, H2O's or Roboflow's that your models already use."
@@ -42,16 +42,14 @@ TOTALS_ARE_OF_NOW = "Totals are as they are now; the models below are as of the 
 
 def find_totals(look: Look) -> Totals:
     """All inferences of the workspace."""
-    return inference_totals(look.conn, workspace_id=look.workspace_id, window=look.question.window)
+    return inference_totals(look.conn, look.asked.about(ALL))
 
 
 def show_totals(question: Question, found: Totals) -> list[Markup]:
     """Four numbers."""
     tiles = (
-        tile("Inferences", compared(found.inferences, Unit.COUNT)),
-        tile("Error rate", compared(found.error_rate, Unit.SHARE, Good.DOWN)),
-        tile("Mean latency per output", compared(found.latency, Unit.SECONDS, Good.DOWN)),
-        tile("Mean confidence", compared(found.confidence, Unit.SHARE)),
+        tile(TOTALS[name].title, compared(getattr(found, name), TOTALS[name]))
+        for name in ("inferences", "error_rate", "latency", "confidence")
     )
     shown = html.Dl(tiles, className="tiles")
     return [shown, nothing(TOTALS_ARE_OF_NOW)] if question.as_of else [shown]
@@ -59,26 +57,16 @@ def show_totals(question: Question, found: Totals) -> list[Markup]:
 
 def find_models(look: Look) -> list[ModelOverview]:
     """All models of the workspace."""
-    asked = look.question
-    return overview(
-        look.conn,
-        workspace_id=look.workspace_id,
-        window=asked.window,
-        grid=sparks(asked),
-        as_of=asked.as_of,
-    )
+    return overview(look.conn, _of_sparks(look))
 
 
-def models_rest_on(look: Look) -> Reach:
+def models_rest_on(look: Look) -> Basis:
     """What the models' numbers rest on."""
-    asked = look.question
-    return overview_reach(
-        look.conn,
-        look.moment,
-        workspace_id=look.workspace_id,
-        window=asked.window,
-        grid=sparks(asked),
-    )
+    return overview_basis(look.conn, _of_sparks(look))
+
+
+def _of_sparks(look: Look) -> Asked[Selection]:
+    return look.asked.about(ALL).over(look.question.window, sparks(look.question))
 
 
 def sparks(asked: Question) -> Grid:
@@ -111,10 +99,10 @@ class Column:
 
 COLUMNS = (
     Column("Model", "name", lambda one: one.name.name),
-    Column("Inferences", "inferences", lambda one: one.inferences.now),
-    Column("Error rate", "errors", lambda one: one.error_rate.now),
-    Column("Mean latency", "latency", lambda one: one.latency.now),
-    Column("Truths", "truths", lambda one: one.truths.now),
+    Column(MODEL["inferences"].title, "inferences", lambda one: one.inferences.now),
+    Column(MODEL["error_rate"].title, "errors", lambda one: one.error_rate.now),
+    Column(MODEL["latency"].title, "latency", lambda one: one.latency.now),
+    Column(TRUTHS["n"].title, "truths", lambda one: one.truths.now),
     Column("Headline metric", "headline", lambda one: one.headline.now),
 )
 DESCENDING = "-"
@@ -188,23 +176,25 @@ def _head(question: Question, column: Column) -> Markup:
 
 
 def _model(question: Question, one: ModelOverview) -> list[Any]:
-    title, unit, good = HEADLINES.get(one.kind, NO_HEADLINE) if one.kind else NO_HEADLINE
-    headline = html.Span([html.Span(title, className="metric"), said(one.headline.now, unit)])
+    measure = next(iter(leading(one.kind)), NO_HEADLINE)
+    number = said(one.headline.now, measure.unit)
+    headline = html.Span([html.Span(measure.label, className="metric"), number])
+    difference = change(delta(one.headline, measure.unit, measure.better))
     return [
         named(question, one),
         _drawn(
             unclipped(one, question.window.end),
             "inferences",
-            compared(one.inferences, Unit.COUNT),
+            compared(one.inferences, MODEL["inferences"]),
             from_zero=True,
         ),
-        compared(one.error_rate, Unit.SHARE, Good.DOWN),
-        compared(one.latency, Unit.SECONDS, Good.DOWN),
-        compared(one.truths, Unit.COUNT),
+        compared(one.error_rate, MODEL["error_rate"]),
+        compared(one.latency, MODEL["latency"]),
+        compared(one.truths, TRUTHS["n"]),
         _drawn(
             one.headlines,
-            title,
-            html.Span([headline, change(delta(one.headline, unit, good))], className="compared"),
+            measure.label,
+            html.Span([headline, difference], className="compared"),
             from_zero=False,
         ),
     ]
@@ -237,18 +227,12 @@ def model_link(question: Question, name: ModelName) -> str:
 
 def model_rows(_: Question, found: Sequence[ModelOverview]) -> Rows:
     """A line per model; `prev_` is the period before."""
-    measures = ("inferences", "errors", "error_rate", "latency_seconds", "truths", "headline")
+    counted = [MODEL[name] for name in ("inferences", "errors", "error_rate", "latency")]
+    measures = [*(measure.client_name for measure in counted), "truths", "headline"]
     pairs = [name for measure in measures for name in (measure, f"prev_{measure}")]
     yield ["namespace", "pipeline", "model", "kind", *pairs]
     for one in found:
-        numbers = (
-            one.inferences,
-            one.errors,
-            one.error_rate,
-            one.latency,
-            one.truths,
-            one.headline,
-        )
+        numbers = (*(getattr(one, measure.name) for measure in counted), one.truths, one.headline)
         yield [*one.name, one.kind, *(n for pair in numbers for n in (pair.now, pair.before))]
 
 

@@ -8,52 +8,27 @@ from typing import Any
 from markupsafe import Markup
 
 from app.errors import InvalidInput
-from app.query.basis import Counted, Reach
-from app.query.classification import Average, ClassificationBucket, classification_metrics
-from app.query.models import portrait
-from app.query.regression import RegressionBucket, regression_metrics
+from app.query.classification import Average, ClassificationBucket, classification_buckets
+from app.query.measure import Measure, Unit
+from app.query.measures import CLASS, OF_KIND, TRUTHS, leading, on_pages
+from app.query.question import Basis, Counted
+from app.query.regression import RegressionBucket, regression_buckets
 from app.query.window import Grid, Window, average_length
 from app.store.registry import Kind
 from app.web import charts
 from app.web import markup as html
-from app.web.basis import of_window, reach_within
+from app.web.basis import basis_within, of_model, of_window
 from app.web.panels import Look, Panel, Part, Rows
 from app.web.question import INTERVALS, Question, query, written
 from app.web.tables import nothing, table, tile
-from app.web.units import Good, Unit, count, moment, said
+from app.web.units import count, moment, said
 
 Bucket = ClassificationBucket | RegressionBucket
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A metric as it is shown: the field of the bucket, its title, unit and good direction."""
-
-    name: str
-    title: str
-    unit: Unit
-    good: Good
-
-
-MEASURES: dict[Kind | None, tuple[Measure, ...]] = {
-    Kind.CLASSIFICATION: (
-        Measure("accuracy", "Accuracy", Unit.SHARE, Good.UP),
-        Measure("f1", "F1", Unit.SHARE, Good.UP),
-        Measure("precision", "Precision", Unit.SHARE, Good.UP),
-        Measure("recall", "Recall", Unit.SHARE, Good.UP),
-        Measure("specificity", "Specificity", Unit.SHARE, Good.UP),
-    ),
-    Kind.REGRESSION: (
-        Measure("root_mean_squared_error", "RMSE", Unit.OWN, Good.DOWN),
-        Measure("mean_absolute_error", "MAE", Unit.OWN, Good.DOWN),
-        Measure("mean_error", "Bias", Unit.OWN, Good.NEITHER),
-        Measure("r2", "R²", Unit.OWN, Good.UP),
-        Measure("mean_absolute_percentage_error", "MAPE", Unit.SHARE, Good.DOWN),
-    ),
-}
-# R² and MAPE have another scale than errors in the model's unit.
-DRAWN: dict[Kind | None, int] = {Kind.CLASSIFICATION: 4, Kind.REGRESSION: 3}
-FORMS: dict[Kind | None, str] = {Kind.CLASSIFICATION: ".1%", Kind.REGRESSION: ".4~g"}
+# How d3 writes the numbers of a chart, where not as FORM.
+FORMS = {Unit.SHARE: ".1%"}
+FORM = ".4~g"
 NO_TRUTHS = "No truth is known of any prediction in this window."
 NO_METRICS = "Truths of this kind of model are not compared."
 
@@ -66,20 +41,13 @@ class Quality:
     buckets: Sequence[Bucket]
 
 
-def metrics(look: Look, kind: Kind | None, window: Window, grid: Grid) -> Sequence[Bucket]:
+def metrics(look: Look, window: Window, grid: Grid) -> Sequence[Bucket]:
     """Buckets of a window; none for a kind without metrics."""
-    asked = look.question
-    common: dict[str, Any] = {
-        "workspace_id": look.workspace_id,
-        "name": asked.model,
-        "window": window,
-        "grid": grid,
-        "as_of": asked.as_of,
-        "part": asked.part,
-    }
-    if kind is Kind.CLASSIFICATION:
-        return classification_metrics(look.conn, look.registry, average=average(asked), **common)
-    return regression_metrics(look.conn, **common) if kind is Kind.REGRESSION else []
+    asked = look.asked.over(window, grid)
+    if asked.subject.kind is Kind.CLASSIFICATION:
+        averaged = average(look.question)
+        return classification_buckets(look.conn, look.registry, asked, averaged)
+    return regression_buckets(look.conn, asked) if asked.subject.kind is Kind.REGRESSION else []
 
 
 def average(question: Question) -> Average:
@@ -98,9 +66,9 @@ def kind_of(look: Look) -> Kind | None:
     """What the model does.
 
     Raises:
-        UnknownModel: the workspace has no such model.
+        UnknownModel: the workspace has no such model, or nothing of that part.
     """
-    return portrait(look.conn, workspace_id=look.workspace_id, name=look.question.model).kind
+    return of_model(look).subject.kind
 
 
 # --- over time ----------------------------------------------------------------------------
@@ -109,26 +77,37 @@ def kind_of(look: Look) -> Kind | None:
 def find_over_time(look: Look) -> Quality:
     """Metrics in the buckets of the window."""
     kind = kind_of(look)
-    return Quality(kind, metrics(look, kind, look.question.window, look.question.grid))
+    return Quality(kind, metrics(look, look.question.window, look.question.grid))
 
 
 def show_over_time(question: Question, found: Quality) -> Part:
     """Lines, one per metric; a bucket is chosen by a click."""
-    if found.kind not in MEASURES:
+    if found.kind not in OF_KIND:
         return nothing(NO_METRICS)
     if not any(bucket.n for bucket in found.buckets):
         return nothing(NO_TRUTHS)
-    measures = MEASURES[found.kind][: DRAWN[found.kind]]
+    measures = _drawn(found.kind)
     chosen = next((one for one in found.buckets if _holds(one, question.bucket)), None)
     return charts.lines(
-        f"{', '.join(m.title for m in measures)} over time",
+        f"{', '.join(m.label for m in measures)} over time",
         question,
         [bucket.start for bucket in found.buckets],
-        {m.title: [getattr(bucket, m.name) for bucket in found.buckets] for m in measures},
-        form=FORMS[found.kind],
+        {m.label: [getattr(bucket, m.name) for bucket in found.buckets] for m in measures},
+        form=form_of(found.kind),
         clicked="bucket",
         shaded=(chosen.start, chosen.end) if chosen else None,
     )
+
+
+def form_of(kind: Kind | None) -> str:
+    """How d3 writes the headline metric of a kind."""
+    return FORMS.get(leading(kind)[0].unit, FORM)
+
+
+def _drawn(kind: Kind | None) -> list[Measure]:
+    """The leading metrics that have the scale of the headline."""
+    headline, *others = leading(kind)
+    return [headline, *(one for one in others if one.unit is headline.unit)]
 
 
 def _holds(bucket: Bucket, instant: datetime | None) -> bool:
@@ -137,7 +116,7 @@ def _holds(bucket: Bucket, instant: datetime | None) -> bool:
 
 def over_time_rows(_: Question, found: Quality) -> Rows:
     """A line per bucket."""
-    names = [measure.name for measure in MEASURES.get(found.kind, ())]
+    names = [measure.name for measure in on_pages(found.kind)]
     yield ["startTime", "endTime", "n", *names]
     for bucket in found.buckets:
         numbers = [getattr(bucket, name) for name in names]
@@ -161,10 +140,10 @@ def find_bucket(look: Look) -> Chosen:
     """The bucket that was clicked, else the whole window."""
     asked, kind = look.question, kind_of(look)
     if asked.bucket is None:
-        return Chosen(kind, next(iter(metrics(look, kind, asked.window, Grid())), None))
+        return Chosen(kind, next(iter(metrics(look, asked.window, Grid())), None))
     if not asked.window.start <= asked.bucket < asked.window.end:
         return Chosen(kind, None)
-    buckets = metrics(look, kind, *_near(asked, asked.bucket))
+    buckets = metrics(look, *_near(asked, asked.bucket))
     place = next((i for i, one in enumerate(buckets) if _holds(one, asked.bucket)), None)
     if place is None:
         return Chosen(kind, None)
@@ -183,13 +162,13 @@ def _near(asked: Question, bucket: datetime) -> tuple[Window, Grid]:
     return near, asked.grid
 
 
-def bucket_rests_on(look: Look) -> Reach:
+def bucket_rests_on(look: Look) -> Basis:
     """What the bucket rests on, or one beside it."""
     asked = look.question
     bucket = asked.bucket
     inside = bucket is not None and asked.window.start <= bucket < asked.window.end
     where = _near(asked, bucket) if bucket and inside else (asked.window, Grid())
-    return reach_within(look, *where, (Counted.OUTCOME,))
+    return basis_within(look, *where, Counted.OUTCOME)
 
 
 def show_bucket(question: Question, found: Chosen) -> list[Markup]:
@@ -222,19 +201,21 @@ def _at(question: Question, start: datetime) -> str:
 
 
 def _contents(found: Chosen) -> Iterator[Markup]:
-    if found.kind not in MEASURES:
+    if found.kind not in OF_KIND:
         yield nothing(NO_METRICS)
     elif found.bucket is None or not found.bucket.n:
         yield nothing("No truth is known of any prediction in it.")
     else:
-        numbers = [
-            tile(m.title, said(getattr(found.bucket, m.name), m.unit)) for m in MEASURES[found.kind]
-        ]
-        yield html.Dl([tile("Truths", count(found.bucket.n)), *numbers], className="tiles small")
+        yield html.Dl(_tiles(found.kind, found.bucket), className="tiles small")
         if isinstance(found.bucket, ClassificationBucket):
             yield html.Div(
                 [_matrix(found.bucket), _classes(found.bucket)], className="side-by-side"
             )
+
+
+def _tiles(kind: Kind | None, bucket: Bucket) -> Iterator[Markup]:
+    for measure in [TRUTHS["n"], *on_pages(kind)]:
+        yield tile(measure.label, said(getattr(bucket, measure.name), measure.unit))
 
 
 def _matrix(bucket: ClassificationBucket) -> Markup:
@@ -273,13 +254,10 @@ def _row_share(n: int, total: int) -> str:
 
 
 def _classes(bucket: ClassificationBucket) -> Markup:
-    heads: list[Any] = [("Class", ""), "Truths", "Precision", "Recall", "F1"]
+    measures = sorted(CLASS.values(), key=lambda measure: measure.unit is not Unit.COUNT)
+    heads: list[Any] = [("Class", ""), *(m.label for m in measures)]
     rows = [
-        [
-            one.label,
-            count(one.support),
-            *(said(n, Unit.SHARE) for n in (one.precision, one.recall, one.f1)),
-        ]
+        [one.label, *(said(getattr(one, m.name), m.unit) for m in measures)]
         for one in bucket.classes
     ]
     return html.Div([html.H3("Classes"), table("Metrics of each class", heads, rows)])

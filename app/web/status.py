@@ -46,7 +46,7 @@ def find(look: Look) -> State:
 def show_state(_: Question, found: State) -> Markup:
     """The server, the schema, and the truths that wait for a prediction."""
     timescaledb = found.server.timescaledb
-    schema = "up to date" if found.schema.at_head else "behind: run truthline db upgrade"
+    schema = "up to date" if found.schema.usable else "behind: run truthline db upgrade"
     return html.Dl(
         [
             tile("Database", f"PostgreSQL {found.server.postgres}"),

@@ -6,8 +6,9 @@ from typing import Any
 from markupsafe import Markup
 
 from app.query.inferences import Compared
+from app.query.measure import Measure
 from app.web import markup as html
-from app.web.units import UNKNOWN, Delta, Good, Unit, delta, exact, said
+from app.web.units import UNKNOWN, Delta, delta, exact, said
 
 Child = str | None
 # Of sparklines, in pixels; EDGE is left free above and below, for the line has a width.
@@ -71,12 +72,13 @@ def _cell(child: Child) -> Markup:
     return html.Td(child, className="number")
 
 
-def compared(numbers: Compared[Any], unit: Unit, good: Good = Good.NEITHER) -> Markup:
+def compared(numbers: Compared[Any], measure: Measure) -> Markup:
     """A number, and how it differs from that of the period before."""
+    unit = measure.unit
     return html.Span(
         [
             html.Span(said(numbers.now, unit), className="now", title=exact(numbers.now, unit)),
-            change(delta(numbers, unit, good)),
+            change(delta(numbers, unit, measure.better)),
         ],
         className="compared",
     )

@@ -6,20 +6,22 @@ from typing import Any
 
 from markupsafe import Markup
 
-from app.query.basis import Counted
 from app.query.health import Load, Spread, load, spreads
-from app.query.inferences import ClassStats, ModelStats, Selection, class_stats, model_stats
+from app.query.inferences import ClassStats, ModelStats, class_stats, model_stats
+from app.query.measures import MODEL, MODEL_CLASS, REQUESTS
+from app.query.question import Counted
 from app.web import charts
 from app.web import markup as html
-from app.web.basis import of_all, of_stats, of_window, series_of
+from app.web.basis import of_all, of_model, of_models, of_stats, of_window
 from app.web.panels import Look, Panel, Part, Rows
 from app.web.question import Question, written
 from app.web.tables import UNHEARD, compared, nothing, table, tile
-from app.web.units import UNKNOWN, Good, Unit, length, said
+from app.web.units import UNKNOWN, length, said
 
 FRACTIONS = (0.05, 0.25, 0.5, 0.75, 0.95)
 LATENCY_FRACTIONS = (0.5, 0.9, 0.95, 0.99)
 NOT_KNOWN: Sequence[float | None] = [None] * max(len(FRACTIONS), len(LATENCY_FRACTIONS))
+ANSWERED, FAILED = REQUESTS["answered"], REQUESTS["failed"]
 NOTHING_ANSWERED = "The model has answered nothing in this window."
 WHOLE_MODEL = "Of the whole model, as it is now."
 
@@ -29,10 +31,7 @@ WHOLE_MODEL = "Of the whole model, as it is now."
 
 def find_load(look: Look) -> Load:
     """Requests in the buckets of the window."""
-    asked = look.question
-    return load(
-        look.conn, series=series_of(look), window=asked.window, grid=asked.grid, as_of=asked.as_of
-    )
+    return load(look.conn, of_model(look))
 
 
 def show_volume(question: Question, found: Load) -> list[Part]:
@@ -40,8 +39,8 @@ def show_volume(question: Question, found: Load) -> list[Part]:
     if not found.answered and not found.failed:
         return [nothing(NOTHING_ANSWERED)]
     totals = [
-        tile("Answered", said(found.answered, Unit.COUNT)),
-        tile("Failed", said(found.failed, Unit.COUNT)),
+        tile(ANSWERED.label, said(found.answered, ANSWERED.unit)),
+        tile(FAILED.label, said(found.failed, FAILED.unit)),
         tile("Per bar", length(question.grid.width)),
     ]
     bars = charts.bars(
@@ -50,8 +49,8 @@ def show_volume(question: Question, found: Load) -> list[Part]:
         [one.start for one in found.buckets],
         [1000 * (one.end - one.start).total_seconds() for one in found.buckets],
         {
-            "answered": [one.answered for one in found.buckets],
-            "failed": [one.failed for one in found.buckets],
+            ANSWERED.label.lower(): [one.answered for one in found.buckets],
+            FAILED.label.lower(): [one.failed for one in found.buckets],
         },
     )
     return [html.Dl(totals, className="tiles small"), bars]
@@ -65,8 +64,8 @@ def show_latency(question: Question, found: "Latency") -> list[Part]:
     return [
         html.Dl(
             [
-                tile("Mean", compared(found.stats.latency, Unit.SECONDS, Good.DOWN)),
-                *(tile(f"p{100 * f:.0f}", said(n, Unit.SECONDS)) for f, n in quantiles),
+                tile("Mean", compared(found.stats.latency, MODEL["latency"])),
+                *(tile(f"p{100 * f:.0f}", said(n, MODEL["quantiles"].unit)) for f, n in quantiles),
             ],
             className="tiles small",
         ),
@@ -82,9 +81,9 @@ def show_latency(question: Question, found: "Latency") -> list[Part]:
 
 def load_rows(_: Question, found: Load) -> Rows:
     """A line per bucket."""
-    yield ["startTime", "endTime", "answered", "failed", "mean_latency_ms"]
+    yield ["startTime", "endTime", *REQUESTS]
     for one in found.buckets:
-        yield [written(one.start), written(one.end), one.answered, one.failed, one.mean_latency_ms]
+        yield [written(one.start), written(one.end), *(getattr(one, name) for name in REQUESTS)]
 
 
 # --- latency ------------------------------------------------------------------------------
@@ -100,13 +99,7 @@ class Latency:
 
 def find_latency(look: Look) -> Latency:
     """Latencies of the window."""
-    found = model_stats(
-        look.conn,
-        workspace_id=look.workspace_id,
-        window=look.question.window,
-        selection=Selection(models=[look.question.model.name]),
-        fractions=LATENCY_FRACTIONS,
-    )
+    found = model_stats(look.conn, of_models(look), fractions=LATENCY_FRACTIONS)
     return Latency(
         find_load(look), next((one for one in found if _is_it(look.question, one)), None)
     )
@@ -130,13 +123,7 @@ def latency_rows(_: Question, found: Latency) -> Rows:
 
 def find_stats(look: Look) -> list[ClassStats]:
     """Inferences, confidences and latencies by class; a regressor has none."""
-    found = class_stats(
-        look.conn,
-        workspace_id=look.workspace_id,
-        window=look.question.window,
-        selection=Selection(models=[look.question.model.name]),
-        fractions=FRACTIONS,
-    )
+    found = class_stats(look.conn, of_models(look), fractions=FRACTIONS)
     return [one for one in found if _is_it(look.question, one)]
 
 
@@ -146,22 +133,22 @@ def show_stats(_: Question, found: Sequence[ClassStats]) -> list[Markup] | None:
         return None
     heads: list[Any] = [
         ("Class", ""),
-        "Inferences",
-        "Outputs",
-        "Mean confidence",
+        MODEL_CLASS["inferences"].title,
+        MODEL_CLASS["outputs"].title,
+        MODEL_CLASS["confidence"].title,
         "Median",
-        "Response time",
+        MODEL_CLASS["latency"].title,
         ("Deployment types", "text"),
         ("Server versions", "text"),
     ]
     rows = [
         [
             one.label or "(nothing found)",
-            compared(one.inferences, Unit.COUNT),
-            compared(one.outputs, Unit.COUNT),
-            compared(one.confidence, Unit.SHARE),
-            said(_quantile(one, 0.5), Unit.SHARE),
-            compared(one.latency, Unit.SECONDS, Good.DOWN),
+            compared(one.inferences, MODEL_CLASS["inferences"]),
+            compared(one.outputs, MODEL_CLASS["outputs"]),
+            compared(one.confidence, MODEL_CLASS["confidence"]),
+            said(_quantile(one, 0.5), MODEL_CLASS["quantiles"].unit),
+            compared(one.latency, MODEL_CLASS["latency"]),
             html.Td(one.deployment_types or UNKNOWN, className="text"),
             html.Td(one.server_versions or UNKNOWN, className="text"),
         ]
@@ -210,7 +197,7 @@ def show_confidence(_: Question, found: Sequence[ClassStats]) -> Markup | None:
     rows = [
         [
             one.label or "(nothing found)",
-            *(said(n, Unit.SHARE) for n in one.quantiles or ()),
+            *(said(n, MODEL_CLASS["quantiles"].unit) for n in one.quantiles or ()),
             html.Td(_range(one.quantiles or ()), className="range"),
         ]
         for one in known
@@ -236,10 +223,7 @@ def confidence_rows(_: Question, found: Sequence[ClassStats]) -> Rows:
 
 def find_values(look: Look) -> list[Spread]:
     """What a regressor predicted: minimum, quartiles and maximum of each bucket."""
-    asked = look.question
-    return spreads(
-        look.conn, series=series_of(look), window=asked.window, grid=asked.grid, as_of=asked.as_of
-    )
+    return spreads(look.conn, of_model(look))
 
 
 def show_values(question: Question, found: Sequence[Spread]) -> Part | None:

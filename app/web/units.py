@@ -3,10 +3,10 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import Any
 
 from app.query.inferences import LARGEST, Compared
+from app.query.measure import Better, Unit
 from app.query.window import Calendar
 
 UNKNOWN = "–"
@@ -17,30 +17,12 @@ _LETTERS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 WHOLE = 10 * THOUSAND
 # Below, a share is told by two digits, for 0.0 % would be wrong.
 SMALL_SHARE = 0.001
-# The model's own numbers outside are told by three digits and a power of ten.
+# Plain numbers outside of these bounds have three digits and a power of ten.
 PLAIN = (1e-3, 1e6)
 # A number that grew by more is told as a multiple: per cent of thousands are read by nobody.
 MANIFOLD = 10.0
 # From here on digits before the point are only counted.
 ENDLESS = 1e15
-
-
-class Unit(Enum):
-    """What a number is of."""
-
-    COUNT = "count"
-    SHARE = "share"  # a fraction of 1
-    SECONDS = "seconds"
-    MILLISECONDS = "milliseconds"
-    OWN = "own"  # the model's own
-
-
-class Good(Enum):
-    """Which way a number should go."""
-
-    UP = 1
-    DOWN = -1
-    NEITHER = 0
 
 
 def said(number: float | None, unit: Unit) -> str:
@@ -100,6 +82,9 @@ _WRITTEN = {
     Unit.SECONDS: _seconds,
     Unit.MILLISECONDS: _milliseconds,
     Unit.OWN: _own,
+    Unit.OWN_SQUARED: _own,
+    Unit.NUMBER: _own,
+    Unit.OF_STEP: _own,
 }
 
 
@@ -112,7 +97,7 @@ class Delta:
     in_words: str
 
 
-def delta(compared: Compared[Any], unit: Unit, good: Good) -> Delta | None:
+def delta(compared: Compared[Any], unit: Unit, better: Better) -> Delta | None:
     """The difference: of shares in points, of others in per cent; None where one is not known."""
     if compared.now is None or compared.before is None:
         return None
@@ -123,7 +108,7 @@ def delta(compared: Compared[Any], unit: Unit, good: Good) -> Delta | None:
     if not any(digit in text for digit in "123456789"):
         return Delta("±0", "same", before)
     moved = 1 if compared.now > compared.before else -1
-    tone = {1: "better", -1: "worse", 0: "same"}[moved * good.value]
+    tone = {1: "better", -1: "worse", 0: "same"}[moved * better.value]
     return Delta(text, tone, before if tone == "same" else f"{tone}: {before}")
 
 

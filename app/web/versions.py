@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.query.basis import Counted, Reach
-from app.query.versions import MEASURES as FIELDS
+from app.query.measures import REQUESTS, TRUTHS, leading
+from app.query.question import Basis, Counted
 from app.query.versions import Version, versions
 from app.query.window import Grid
 from app.store.registry import Kind
 from app.web import charts
-from app.web.basis import BOTH, of_all, of_window, reach_within, series_of
+from app.web.basis import BOTH, basis_within, of_all, of_model, of_window
 from app.web.panels import Look, Panel, Part, Rows
-from app.web.quality import FORMS, MEASURES, average, kind_of
+from app.web.quality import average, form_of
 from app.web.question import Question
 from app.web.tables import nothing, table
-from app.web.units import Unit, said
+from app.web.units import said
 
 NO_VERSION = "(no version)"
 
@@ -30,41 +30,21 @@ class Versions:
 
 def find(look: Look) -> Versions:
     """Ask for each version."""
-    asked, kind = look.question, kind_of(look)
-    found = versions(
-        look.conn,
-        kind=kind,
-        series=series_of(look),
-        window=asked.window,
-        grid=asked.grid,
-        as_of=asked.as_of,
-        average=average(asked),
-    )
-    return Versions(kind, found)
+    asked = of_model(look)
+    found = versions(look.conn, asked, average(look.question))
+    return Versions(asked.subject.kind, found)
 
 
 def show(question: Question, found: Versions) -> list[Part]:
     """A row per version, and a line for each over time."""
     if not found.versions:
         return [nothing("No version has answered anything yet.")]
-    measures = {one.name: one for one in MEASURES.get(found.kind, ())}
-    shown = [measures[name] for name in FIELDS.get(found.kind, ())]
-    heads: list[Any] = [
-        ("Version", ""),
-        "Inferences",
-        "Failed",
-        "Mean latency",
-        "Truths",
-        *(one.title for one in shown),
-    ]
+    shown = [*REQUESTS.values(), TRUTHS["n"], *leading(found.kind)]
+    heads: list[Any] = [("Version", ""), *(measure.label for measure in shown)]
     rows = [
         [
             one.name or NO_VERSION,
-            said(one.answered, Unit.COUNT),
-            said(one.failed, Unit.COUNT),
-            said(one.mean_latency_ms, Unit.MILLISECONDS),
-            said(one.truths, Unit.COUNT),
-            *(said(n, m.unit) for m, n in zip(shown, one.measures, strict=True)),
+            *(said(n, m.unit) for m, n in zip(shown, _numbers(one), strict=True)),
         ]
         for one in found.versions
     ]
@@ -75,29 +55,33 @@ def _lines(question: Question, found: Versions) -> list[Part]:
     known = [one for one in found.versions if one.truths]
     if not known:
         return []
-    title = MEASURES[found.kind][0].title
+    title = leading(found.kind)[0].label
     return [
         charts.lines(
             f"{title} of each version over time",
             question,
             known[0].starts,
             {f"{title} of {one.name or NO_VERSION}": one.headlines for one in known},
-            form=FORMS[found.kind],
+            form=form_of(found.kind),
         )
     ]
 
 
 def rows(_: Question, found: Versions) -> Rows:
     """A line per version."""
-    yield ["version", "answered", "failed", "mean_latency_ms", "n", *FIELDS.get(found.kind, ())]
+    shown = [*REQUESTS.values(), TRUTHS["n"], *leading(found.kind)]
+    yield ["version", *(measure.name for measure in shown)]
     for one in found.versions:
-        numbers = (one.answered, one.failed, one.mean_latency_ms, one.truths)
-        yield [one.name, *numbers, *one.measures]
+        yield [one.name, *_numbers(one)]
 
 
-def of_whole_window(look: Look) -> Reach:
+def _numbers(one: Version) -> list[float | None]:
+    return [*(getattr(one, name) for name in REQUESTS), one.truths, *one.measures]
+
+
+def of_whole_window(look: Look) -> Basis:
     """What the numbers of the table rest on."""
-    return reach_within(look, look.question.window, Grid(), BOTH)
+    return basis_within(look, look.question.window, Grid(), *BOTH)
 
 
 RESTS_ON = of_all(of_whole_window, of_window(Counted.OUTCOME))

@@ -1,11 +1,14 @@
-"""A classifier: how good it is over time, class by class and version by version."""
+"""A classifier: how good it is over time, per class and version by version."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard, DataTransformerConfig
 
+from app.query.measure import Measure, Surface, Unit, shown_in
+from app.query.measures import CLASS, CLASSIFICATION, TRUTHS
 from grafana.dashboards.parts import (
     Panel,
     board,
     buckets,
+    columns,
     interval,
     model,
     number,
@@ -13,11 +16,16 @@ from grafana.dashboards.parts import (
     of_versions,
     over_time,
     rows,
+    titled,
     truths,
+    unit_of,
+    units,
     workspace,
 )
 
 METRICS = of_model("classification_metrics")
+AVERAGES = shown_in(Surface.DASHBOARDS, CLASSIFICATION)
+OF_A_CLASS = shown_in(Surface.DASHBOARDS, CLASS)
 
 
 def classification() -> Dashboard:
@@ -41,18 +49,23 @@ def classification() -> Dashboard:
 
 def _numbers() -> list[Panel]:
     return [
-        number("Accuracy", f"SELECT accuracy FROM {METRICS}", unit="percentunit", decimals=2),
-        number("Macro F1", f"SELECT f1 FROM {METRICS}", unit="percentunit", decimals=2),
+        _number("Accuracy", CLASSIFICATION["accuracy"]),
+        _number("Macro F1", CLASSIFICATION["f1"]),
         number("Truths", f"SELECT n FROM {METRICS}", about="Predictions whose truth is known"),
         number(
-            "Labelled share",
+            TRUTHS["labelled_share"].title,
             f"SELECT m.n / nullif(v.n, 0)::float8 AS labelled\n"
             f"FROM {METRICS} AS m,\n     {of_model('prediction_volume')} AS v",
-            unit="percentunit",
+            unit=unit_of(TRUTHS["labelled_share"]),
             about="Truths per answered request",
             decimals=1,
         ),
     ]
+
+
+def _number(title: str, measure: Measure) -> Panel:
+    sql = f"SELECT {measure.column_name} FROM {METRICS}"
+    return number(title, sql, unit=unit_of(measure), about=measure.meaning, decimals=2)
 
 
 def _fractions(title: str, sql: str) -> Panel:
@@ -63,8 +76,8 @@ def _over_time() -> Panel:
     return _fractions(
         "Accuracy and macro averages",
         f"""
-    SELECT bucket_start AS "time", accuracy AS "accuracy", "precision" AS "precision",
-           recall AS "recall", f1 AS "F1"
+    SELECT bucket_start AS "time",
+           {titled(one for one in AVERAGES if one.unit is Unit.SHARE)}
     FROM {buckets("classification_metrics")}
     ORDER BY 1
     """,
@@ -75,12 +88,12 @@ def _classes() -> Panel:
     return rows(
         "Classes",
         f"""
-    SELECT label, support, "precision", recall, f1
+    SELECT label, {columns(OF_A_CLASS)}
     FROM {of_model("class_metrics")}
     ORDER BY f1, label
     """,
         about="One class against all others, the worst first",
-        units=dict.fromkeys(["precision", "recall", "f1"], "percentunit"),
+        units=units(OF_A_CLASS),
     )
 
 

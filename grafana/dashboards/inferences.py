@@ -1,4 +1,4 @@
-"""Inference stats: a period beside the one before, class by class, and latency over time."""
+"""Inference stats: a period and the preceding one, per class, and latency over time."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -24,8 +24,8 @@ def inferences() -> Dashboard:
     return board(
         "inferences",
         "Truthline: inference stats",
-        "What a model was asked, how sure and how fast it was: this period beside the one of equal"
-        " length just before.",
+        "Requests, confidence and latency of a model, compared with the preceding period of equal"
+        " length.",
         [workspace(), *model(), interval()],
         [*_numbers(), _volume(), _latency(), _classes(), _confidence()],
     )

@@ -1,4 +1,4 @@
-"""All models of a workspace: how much, how fast, how good, beside the period before."""
+"""All models of a workspace: volume, latency and quality, and the preceding period."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -21,8 +21,8 @@ def models() -> Dashboard:
     return board(
         "models",
         "Truthline: models",
-        "All models of a workspace: inferences, errors, latency and headline metrics, beside the"
-        " period of equal length just before.",
+        "All models of a workspace: inferences, errors, latency and headline metrics, compared"
+        " with the preceding period of equal length.",
         [workspace()],
         [*_numbers(), _inferences(), _errors(), _stats(), _classifiers(), _regressors()],
     )

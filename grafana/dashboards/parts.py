@@ -5,7 +5,7 @@ A query reads the public views and functions and nothing else. Variables stand i
 time series is NULL where a bucket is empty, and drawn as a gap.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -33,6 +33,10 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableRefresh,
 )
 
+from app.query.measure import Measure, Unit
+
+# What Grafana calls the unit of a measure; the model's own has no name here.
+UNITS = {Unit.SHARE: "percentunit", Unit.SECONDS: "s", Unit.MILLISECONDS: "ms"}
 SOURCE = DataSourceRef(type_val="grafana-postgresql-datasource", uid="truthline")
 TAG = "truthline"
 WINDOW = "$__timeFrom(), $__timeTo()"
@@ -75,6 +79,26 @@ class Query(builder.Builder[variants.Dataquery]):
         lines = self.text.strip("\n").splitlines()
         indent = len(lines[0]) - len(lines[0].lstrip())
         return Sql("\n".join(line[indent:].rstrip() for line in lines).strip(), self.format)
+
+
+def unit_of(measure: Measure) -> str:
+    """The unit of a panel, or of a column, that shows a measure."""
+    return UNITS.get(measure.unit, "short")
+
+
+def columns(measures: Iterable[Measure]) -> str:
+    """The measures as columns of a query, under their own names."""
+    return ", ".join(f'"{measure.column_name}"' for measure in measures)
+
+
+def titled(measures: Iterable[Measure]) -> str:
+    """The same as lines of a chart, under their short titles."""
+    return ",\n           ".join(f'"{one.column_name}" AS "{one.label}"' for one in measures)
+
+
+def units(measures: Iterable[Measure]) -> dict[str, str]:
+    """The units of columns under their own names, where Grafana has a name for them."""
+    return {one.column_name: UNITS[one.unit] for one in measures if one.unit in UNITS}
 
 
 def of_model(function: str, *more: str, version: bool = True) -> str:
@@ -155,7 +179,7 @@ def truths(function: str) -> timeseries.Panel:
 
 
 def of_versions(function: str) -> str:
-    """The FROM clause of a metric `m` of each version `s` of the model, bucket by bucket."""
+    """The FROM clause of a metric `m` of each version `s` of the model, per bucket."""
     return f"""(SELECT DISTINCT version FROM truthline.series
           WHERE {IN_PLACE} AND model = ${{model:sqlstring}}) AS s
     CROSS JOIN LATERAL {buckets(function, "version => s.version", version=False)} AS m"""

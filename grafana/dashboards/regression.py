@@ -2,6 +2,8 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from app.query.measure import Better, Measure, Surface, Unit, shown_in
+from app.query.measures import REGRESSION
 from grafana.dashboards.parts import (
     Panel,
     board,
@@ -12,11 +14,18 @@ from grafana.dashboards.parts import (
     of_model,
     of_versions,
     over_time,
+    titled,
     truths,
+    unit_of,
     workspace,
 )
 
 METRICS = of_model("regression_metrics")
+SHOWN = shown_in(Surface.DASHBOARDS, REGRESSION)
+ERRORS = [one for one in SHOWN if one.unit is Unit.OWN and one.better is Better.DOWN]
+BIAS, R2, MAPE = (
+    REGRESSION[name] for name in ("mean_error", "r2", "mean_absolute_percentage_error")
+)
 
 
 def regression() -> Dashboard:
@@ -41,18 +50,25 @@ def regression() -> Dashboard:
 
 def _numbers() -> list[Panel]:
     return [
-        number("Mean absolute error", f"SELECT mean_absolute_error FROM {METRICS}"),
-        number("Root mean squared error", f"SELECT root_mean_squared_error FROM {METRICS}"),
-        number("R2", f"SELECT r2 FROM {METRICS}", decimals=3),
+        *(_number(measure) for measure in ERRORS),
+        _number(R2, decimals=3),
         number("Truths", f"SELECT n FROM {METRICS}", about="Predictions whose truth is known"),
     ]
+
+
+def _number(measure: Measure, decimals: int | None = None) -> Panel:
+    sql = f"SELECT {measure.column_name} FROM {METRICS}"
+    return number(
+        measure.title, sql, unit=unit_of(measure), about=measure.meaning, decimals=decimals
+    )
 
 
 def _errors() -> Panel:
     return over_time(
         "Errors",
         f"""
-    SELECT bucket_start AS "time", mean_absolute_error AS "MAE", root_mean_squared_error AS "RMSE"
+    SELECT bucket_start AS "time",
+           {titled(ERRORS)}
     FROM {buckets("regression_metrics")}
     ORDER BY 1
     """,
@@ -61,9 +77,9 @@ def _errors() -> Panel:
 
 def _bias() -> Panel:
     return over_time(
-        "Bias",
+        BIAS.label,
         f"""
-    SELECT bucket_start AS "time", mean_error AS "mean error"
+    SELECT bucket_start AS "time", {titled([BIAS])}
     FROM {buckets("regression_metrics")}
     ORDER BY 1
     """,
@@ -73,13 +89,13 @@ def _bias() -> Panel:
 
 def _share() -> Panel:
     return over_time(
-        "R2 and mean absolute percentage error",
+        f"{R2.title} and {MAPE.title.lower()}",
         f"""
-    SELECT bucket_start AS "time", r2 AS "R2", mean_absolute_percentage_error AS "MAPE"
+    SELECT bucket_start AS "time", {titled([R2])}, {titled([MAPE])}
     FROM {buckets("regression_metrics")}
     ORDER BY 1
     """,
-        unit="percentunit",
+        unit=unit_of(MAPE),
     )
 
 

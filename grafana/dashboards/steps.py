@@ -1,4 +1,4 @@
-"""Step metrics: what training pipelines measured, over time and execution by execution."""
+"""Step metrics: what training pipelines measured, over time and per execution."""
 
 from grafana_foundation_sdk.builders import common, trend
 from grafana_foundation_sdk.builders.dashboard import QueryVariable

@@ -1,7 +1,8 @@
--- Schemas, and the registries that raw rows point into.
+-- Schemas, and the registries that raw rows refer to.
 --
 -- truthline       what analysts, Grafana and the API read: functions and views (sql/views/)
--- truthline_data  the tables behind them; nobody outside the service reads these by name
+-- truthline_data  the tables behind them, and the functions that write them (sql/machinery/);
+--                 not for use from outside the service
 CREATE SCHEMA truthline;
 CREATE SCHEMA truthline_data;
 SET LOCAL search_path = truthline_data, truthline, public;
@@ -16,25 +17,11 @@ CREATE TABLE workspace (
 );
 INSERT INTO workspace (name) VALUES ('default');
 
--- api_key: who may act for a workspace.
--- Grain   one row per key ever made; a revoked key keeps its row.
--- Writer  app/auth/keys.py              Reader  app/auth/keys.py
--- Why     only the SHA-256 of a key is kept: keys are 256 random bits, so a slow hash
---         would add nothing but latency.
-CREATE TABLE api_key (
-    id           integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    workspace_id integer     NOT NULL REFERENCES workspace (id),
-    role         text        NOT NULL CHECK (role IN ('ingest', 'read', 'admin')),
-    digest       bytea       NOT NULL UNIQUE,
-    created_at   timestamptz NOT NULL DEFAULT now(),
-    revoked_at   timestamptz
-);
-
 -- model: what feedback and metrics name.
 -- Grain   one row per (workspace, namespace, pipeline, model name).
 -- Writer  app/store/registry.py         Reader  app/store/registry.py, sql/views
--- Why     `kind` is settled by the first prediction or subscription, so that a value sent
---         for a classifier can be refused. NULL: only feedback has been seen so far.
+-- Why     `kind` is set by the first prediction or subscription, so that a value sent for a
+--         classifier can be rejected. NULL: only feedback has arrived so far.
 CREATE TABLE model (
     id           integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     workspace_id integer     NOT NULL REFERENCES workspace (id),
@@ -62,7 +49,7 @@ CREATE TABLE series (
 
 -- label: class names to small integers.
 -- Grain   one row per (workspace, class name): models that share a name share its id, so
---         cells of several models add up without a look at the names.
+--         cells of several models add up without looking up names.
 -- Writer  app/store/registry.py         Reader  app/store/registry.py, sql/views
 CREATE TABLE label (
     id           integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -9,11 +9,18 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
+from app.query.measure import Surface, Unit, shown_in
+from app.query.measures import CLASSIFICATION
 from tests.demodata import EXECUTIONS
 from tests.sql.near import near
 
 DIGITS = {"namespace": "demo", "pipeline": "digits-pipeline", "model": "digits"}
 DIABETES = {"namespace": "demo", "pipeline": "diabetes-pipeline", "model": "diabetes"}
+FRACTIONS = {
+    one.label: one.wire_name
+    for one in shown_in(Surface.DASHBOARDS, CLASSIFICATION)
+    if one.unit is Unit.SHARE
+}
 HALF_HOURS = {"interval": "30m", "align": "epoch"}
 
 
@@ -43,11 +50,10 @@ def test_classification_over_time_is_the_apis(ask, answer):
     rows = ask("classification", "Accuracy and macro averages")
     assert [row["time"].timestamp() for row in rows] == [_seconds(b["startTime"]) for b in buckets]
     for row, bucket in zip(rows, buckets, strict=True):
-        names = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "F1": "f1"}
-        assert {name: row[name] for name in names} == {
-            name: near(bucket[other]) for name, other in names.items()
+        assert {name: row[name] for name in FRACTIONS} == {
+            name: near(bucket[member]) for name, member in FRACTIONS.items()
         }
-    assert any(row["accuracy"] is None for row in rows)  # a gap, where nothing is known
+    assert any(row["Accuracy"] is None for row in rows)  # a gap, where nothing is known
 
     counted = ask("classification", "Predictions and truths")
     assert [row["with truth"] + row["without truth"] for row in counted] == [
@@ -67,12 +73,12 @@ def test_a_version_is_the_apis(ask, answer, version):
 
 def test_regression_is_the_apis(ask, answer):
     (whole,) = answer("metrics/regression", **DIABETES)["buckets"]
-    assert ask("regression", "R2") == [{"r2": whole["r2"]}]
+    assert ask("regression", "R²") == [{"r2": whole["r2"]}]
     assert ask("regression", "Truths") == [{"n": whole["n"]}]
     buckets = answer("metrics/regression", **DIABETES, **HALF_HOURS)["buckets"]
     errors = [(row["MAE"], row["RMSE"]) for row in ask("regression", "Errors")]
     assert errors == [(b["meanAbsoluteError"], b["rootMeanSquaredError"]) for b in buckets]
-    assert [row["mean error"] for row in ask("regression", "Bias")] == [
+    assert [row["Bias"] for row in ask("regression", "Bias")] == [
         bucket["meanError"] for bucket in buckets
     ]
 
@@ -236,8 +242,8 @@ def test_errors_of_regression_are_the_apis(ask, answer):
     )
     buckets = answer("metrics/regression", **DIABETES, **HALF_HOURS)["buckets"]
     shown = [
-        (row["R2"], row["MAPE"])
-        for row in ask("regression", "R2 and mean absolute percentage error")
+        (row["R²"], row["MAPE"])
+        for row in ask("regression", "R² and mean absolute percentage error")
     ]
     assert shown == [(b["r2"], b["meanAbsolutePercentageError"]) for b in buckets]
     counted = ask("regression", "Predictions and truths")

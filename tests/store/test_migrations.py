@@ -1,126 +1,165 @@
-"""Migrations run up, down and up again, and the code's mirror of the tables is true."""
+"""Migrations run up, down and up again; each upgrade brings the rest up to date."""
 
 import os
 import subprocess
 import sys
 
 import pytest
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
 from app.config import Settings
 from app.store.database import Database
-from app.store.migration import downgrade, schema_version, upgrade
+from app.store.migration import MIGRATIONS, downgrade, schema_version, upgrade
 from app.store.tables import metadata
+from migrations.sqlfile import drop_levels
+from tests.catalog import snapshot
 from tests.servers import edition
 
-ALL_COLUMNS = text("""
-    SELECT table_schema, table_name, column_name, data_type, is_nullable, column_default
-    FROM information_schema.columns
-    WHERE table_schema IN ('truthline', 'truthline_data') ORDER BY 1, 2, 3
-""")
 ALL_FUNCTIONS = text("""
-    SELECT proname, pg_get_function_identity_arguments(p.oid), obj_description(p.oid, 'pg_proc')
+    SELECT nspname || '.' || proname, pg_get_function_identity_arguments(p.oid),
+           obj_description(p.oid, 'pg_proc')
     FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
-    WHERE nspname = 'truthline' ORDER BY 1, 2
-""")
-ALL_CONSTRAINTS = text("""
-    SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
-    WHERE connamespace = 'truthline_data'::regnamespace AND contype <> 'n' ORDER BY 1, 2
+    WHERE nspname IN ('truthline', 'truthline_internal') ORDER BY 1, 2
 """)
 
 
 @pytest.fixture
-def query(fresh_database_url):
+def query(own):
     """Run a statement on this test's own database."""
-    engine = create_engine(fresh_database_url)
 
     def run(statement):
-        with engine.connect() as conn:
+        with own.connect() as conn:
             return conn.execute(statement).all()
 
-    yield run
+    return run
+
+
+@pytest.fixture
+def own(fresh_database_url):
+    """This test's own database."""
+    engine = create_engine(fresh_database_url)
+    yield engine
     engine.dispose()
 
 
-def snapshot(query):
-    return query(ALL_COLUMNS), query(ALL_FUNCTIONS), query(ALL_CONSTRAINTS)
+@pytest.fixture
+def catalog(own):
+    """What its schemas hold."""
+
+    def look():
+        with own.connect() as conn:
+            return snapshot(conn)
+
+    return look
 
 
-def test_up_down_up_gives_the_same_schema(fresh_database_url, query):
-    before = snapshot(query)
+REVISIONS = list(ScriptDirectory(str(MIGRATIONS)).walk_revisions())
 
+
+@pytest.mark.parametrize("revision", REVISIONS, ids=lambda revision: revision.revision)
+def test_each_step_down_can_go_up_again(fresh_database_url, catalog, revision):
+    before = catalog()
+
+    downgrade(fresh_database_url, revision.down_revision or "base")
+    upgrade(fresh_database_url)
+
+    assert catalog() == before
+
+
+def test_the_whole_way_down_leaves_nothing(fresh_database_url, query):
     downgrade(fresh_database_url, "base")
-    assert query(ALL_COLUMNS) == []
-    upgrade(fresh_database_url)
 
-    assert snapshot(query) == before
-    assert len(before[0]) > 50
+    assert query(text("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'truthline%'")) == []
 
 
-def test_each_step_down_can_go_up_again(fresh_database_url, query):
-    before = snapshot(query)
+def test_the_newest_schema_has_all_kinds_of_things(catalog):
+    """Or the tests that compare two schemas would compare nothing."""
+    found = catalog()
+    empty = {kind for kind, definitions in found.items() if not definitions}
 
-    for revision in ("0004", "0002", "0001"):
-        downgrade(fresh_database_url, revision)
-        upgrade(fresh_database_url)
-        assert snapshot(query) == before
-
-
-def test_a_step_down_keeps_rows(fresh_database_url, query):
-    insert = text("""
-        WITH m AS (INSERT INTO truthline_data.model (workspace_id, namespace, pipeline, name)
-                   VALUES (1, '', '', 'm') RETURNING id),
-             s AS (INSERT INTO truthline_data.series
-                       (model_id, deployment, version, deployment_type, server_version)
-                   SELECT id, '', '', '', '' FROM m RETURNING id)
-        INSERT INTO truthline_data.outcome (time, series_id, predicted_label, actual_label,
-                                            batch_index)
-        SELECT now(), id, 1, 1, 0 FROM s
-    """)
-    engine = create_engine(fresh_database_url)
-    with engine.begin() as conn:
-        # the series must be there before the foreign key looks for it
-        conn.execute(text("SET CONSTRAINTS ALL DEFERRED"))
-        conn.execute(insert)
-    engine.dispose()
-
-    downgrade(fresh_database_url, "0002")
-    upgrade(fresh_database_url)
-
-    assert query(text("SELECT count(*) FROM truthline_data.outcome")) == [(1,)]
-
-
-def test_a_step_down_keeps_keys_and_revokes_those_that_have_expired(fresh_database_url, query):
-    insert = text("""
-        INSERT INTO truthline_data.api_key (workspace_id, role, digest, name, expires_at) VALUES
-            (1, 'read', 'a', 'lasting', NULL),
-            (1, 'read', 'b', 'expired', now() - interval '1 day'),
-            (1, 'read', 'c', 'expiring', now() + interval '1 day')
-    """)
-    engine = create_engine(fresh_database_url)
-    with engine.begin() as conn:
-        conn.execute(insert)
-    engine.dispose()
-
-    downgrade(fresh_database_url, "0004")
-    kept = "SELECT digest, revoked_at IS NULL FROM truthline_data.api_key ORDER BY digest"
-    assert query(text(kept)) == [(b"a", True), (b"b", False), (b"c", True)]
-    upgrade(fresh_database_url)
-    assert query(text(kept)) == [(b"a", True), (b"b", False), (b"c", True)]
-
-
-def test_older_code_still_makes_keys(fresh_database_url, query):
-    """It names the columns it knows; the new ones have defaults."""
-    engine = create_engine(fresh_database_url)
-    insert = (
-        "INSERT INTO truthline_data.api_key (workspace_id, role, digest) VALUES (1, 'read', 'a')"
+    assert (
+        empty == {"postgres": set(), "community": {"triggers"}, "apache": {"aggregates"}}[edition()]
     )
-    with engine.begin() as conn:
-        conn.execute(text(insert))
+
+
+def test_an_upgrade_builds_the_levels_that_a_migration_dropped(fresh_database_url, own, catalog):
+    before = catalog()
+    with own.begin() as conn, Operations.context(MigrationContext.configure(conn)):
+        drop_levels()
+    assert catalog() != before
+
+    upgrade(fresh_database_url)
+
+    assert catalog() == before
+
+
+def test_a_migration_may_drop_levels_where_there_are_none_yet(empty_database_url):
+    engine = create_engine(empty_database_url())
+    with engine.begin() as conn, Operations.context(MigrationContext.configure(conn)):
+        drop_levels()
     engine.dispose()
 
-    listed = text("SELECT name, prefix, expires_at, last_used_on FROM truthline_data.api_key")
-    assert query(listed) == [("", None, None, None)]
+
+def test_an_upgrade_replaces_older_machinery(fresh_database_url, own, catalog):
+    before = catalog()
+    with own.begin() as conn:
+        conn.exec_driver_sql("""
+            CREATE OR REPLACE PROCEDURE truthline_data.drop_levels() LANGUAGE sql AS 'SELECT 1';
+            COMMENT ON SCHEMA truthline IS 'an older version';
+        """)
+    assert catalog() != before
+
+    upgrade(fresh_database_url)
+
+    assert catalog() == before
+
+
+NEWER = {
+    "revision": "UPDATE public.alembic_version SET version_num = '9999'",
+    "functions": """DO $$ BEGIN
+        EXECUTE format('COMMENT ON SCHEMA truthline IS %L',
+                       obj_description('truthline'::regnamespace, 'pg_namespace') || ' newer');
+    END $$""",
+}
+
+
+@pytest.mark.parametrize("statement", NEWER.values(), ids=NEWER)
+def test_a_program_serves_what_a_newer_one_has_migrated(own, statement):
+    """Or every older replica would stop being ready as soon as the next release has migrated."""
+    with own.begin() as conn:
+        conn.execution_options(no_parameters=True).exec_driver_sql(statement)
+        version = schema_version(conn)
+
+    assert (version.at_head, version.ahead, version.usable) == (False, True, True)
+
+
+def test_going_back_to_an_older_program_forgets_the_newer_one(fresh_database_url, own):
+    with own.begin() as conn:
+        conn.execution_options(no_parameters=True).exec_driver_sql(NEWER["functions"])
+
+    upgrade(fresh_database_url)
+
+    with own.connect() as conn:
+        version = schema_version(conn)
+        comment = conn.exec_driver_sql("SELECT obj_description('truthline'::regnamespace)").scalar()
+    assert (version.at_head, version.ahead) == (True, False)
+    assert "newer" not in comment
+
+
+def test_an_upgrade_waits_for_no_writer(fresh_database_url, own):
+    """Everything that runs again does so while rows are written: no lock shuts writers out."""
+    with own.begin() as conn:
+        conn.exec_driver_sql("COMMENT ON SCHEMA truthline IS 'an older version'")
+    with own.connect() as writer, writer.begin():
+        writer.exec_driver_sql("""
+            LOCK TABLE truthline_data.prediction, truthline_data.outcome IN ROW EXCLUSIVE MODE
+        """)
+        upgrade(fresh_database_url)
+    with own.connect() as conn:
+        assert schema_version(conn).at_head
 
 
 def test_concurrent_upgrades_wait_for_each_other(empty_database_url):
@@ -174,9 +213,9 @@ def test_the_mirror_of_the_tables_is_true(fresh_database_url):
 
 def test_a_function_that_returns_something_else_is_replaced(fresh_database_url, query):
     older = text("""
-        DROP FUNCTION truthline.regression_metrics(
+        DROP FUNCTION truthline_internal.regression_metrics(
             integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz);
-        CREATE FUNCTION truthline.regression_metrics(
+        CREATE FUNCTION truthline_internal.regression_metrics(
             series integer[], start_time timestamptz, end_time timestamptz,
             width interval DEFAULT NULL, origin timestamptz DEFAULT NULL
         ) RETURNS TABLE (n bigint) LANGUAGE sql AS 'SELECT 1::bigint';
@@ -186,7 +225,7 @@ def test_a_function_that_returns_something_else_is_replaced(fresh_database_url, 
     engine = create_engine(fresh_database_url)
     with engine.begin() as conn:
         conn.execute(older)
-        assert not schema_version(conn).at_head
+        assert not schema_version(conn).usable
     engine.dispose()
 
     upgrade(fresh_database_url)

@@ -7,8 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.query.inferences import Compared
+from app.query.measure import Better, Unit
 from app.web.tables import sparkline
-from app.web.units import Good, Unit, delta, said
+from app.web.units import delta, said
 from tests.doubles import LARGEST, LEAST, nasty
 
 
@@ -56,12 +57,12 @@ def test_three_digits_are_right(number):
 @pytest.mark.parametrize(
     ("now", "before", "unit", "good", "text", "tone"),
     [
-        (0.9, 0.95, Unit.SHARE, Good.UP, "−5.0 pt", "worse"),
-        (0.01, 0.02, Unit.SHARE, Good.DOWN, "−1.0 pt", "better"),
-        (150, 100, Unit.COUNT, Good.NEITHER, "+50.0 %", "same"),
-        (1200, 100, Unit.COUNT, Good.NEITHER, "12×", "same"),
-        (2.0, 1.0, Unit.SECONDS, Good.DOWN, "+100.0 %", "worse"),
-        (100, 100, Unit.COUNT, Good.UP, "±0", "same"),
+        (0.9, 0.95, Unit.SHARE, Better.UP, "−5.0 pt", "worse"),
+        (0.01, 0.02, Unit.SHARE, Better.DOWN, "−1.0 pt", "better"),
+        (150, 100, Unit.COUNT, Better.NEITHER, "+50.0 %", "same"),
+        (1200, 100, Unit.COUNT, Better.NEITHER, "12×", "same"),
+        (2.0, 1.0, Unit.SECONDS, Better.DOWN, "+100.0 %", "worse"),
+        (100, 100, Unit.COUNT, Better.UP, "±0", "same"),
     ],
 )
 def test_a_difference_has_a_sign_and_says_whether_it_is_good(now, before, unit, good, text, tone):
@@ -74,7 +75,7 @@ def test_a_difference_has_a_sign_and_says_whether_it_is_good(now, before, unit, 
 
 @pytest.mark.parametrize(("now", "before"), [(None, 1), (1, None), (5, 0)])
 def test_without_a_number_to_differ_from_there_is_no_difference(now, before):
-    assert delta(Compared(now, before), Unit.COUNT, Good.UP) is None
+    assert delta(Compared(now, before), Unit.COUNT, Better.UP) is None
 
 
 @given(nasty(), st.sampled_from(Unit))
@@ -87,7 +88,7 @@ def test_any_double_is_said(number, unit):
 @example(LARGEST, -LARGEST, Unit.SHARE)
 @example(1.0, LEAST, Unit.SECONDS)
 def test_any_two_doubles_have_a_difference_or_none(now, before, unit):
-    found = delta(Compared(now, before), unit, Good.UP)
+    found = delta(Compared(now, before), unit, Better.UP)
     assert found is None or not re.search("inf|nan", found.text)
 
 

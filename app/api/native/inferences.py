@@ -12,22 +12,23 @@ from app.api.http.access import needs
 from app.api.http.basis import RestsOnSchema, basis_members
 from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Instant, Text
+from app.api.native.numbers import QUANTILES, compared, numbers
 from app.api.native.pages import PageArgs, PageSchema, cursor_to
 from app.auth.keys import Role
 from app.errors import InvalidInput
-from app.query.basis import Counted, moment_of
 from app.query.inferences import (
     ClassStats,
     ModelStats,
-    Selection,
     class_stats,
-    inference_totals,
     model_stats,
     previous,
-    stats_reach,
+    stats_basis,
 )
-from app.query.models import KnownModel, known_models, models_reach
-from app.query.pages import ModelPage, busiest, by_name
+from app.query.measures import KNOWN_MODEL, MODEL, MODEL_CLASS, TOTALS
+from app.query.models import KnownModel, known_models, models_basis
+from app.query.pages import ModelPage, Place, busiest, by_name
+from app.query.question import Counted, Question
+from app.query.subjects import ALL, Selection
 from app.query.window import Window, ending
 from app.running import database
 from app.store.registry import ModelName
@@ -35,7 +36,6 @@ from app.store.registry import ModelName
 PERIOD = timedelta(hours=24)
 MAX_CLASSES = 1000  # of one model, in an answer about many
 MAX_NAMES = 1000  # of its versions, and of its deployments
-QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 FRACTIONS = tuple(QUANTILES.values())
 
 blp = Blueprint("inferences", __name__, url_prefix="/api/v1", description="What was predicted")
@@ -70,78 +70,44 @@ class StatsArgs(ModelsArgs):
     value = Text(data_key="fieldValue")
 
 
-class ComparedSchema(Schema):
-    """A number of the window and of the one before, null where there is none."""
-
-    now = fields.Float(allow_none=True)
-    before = fields.Float(allow_none=True, data_key="previous")
-    change = fields.Float(
-        allow_none=True, metadata={"description": "(now - previous) / previous, a ratio"}
-    )
-
-
-class CountedSchema(Schema):
-    """The same of something that is counted."""
-
-    now = fields.Integer(allow_none=True)
-    before = fields.Integer(allow_none=True, data_key="previous")
-    change = fields.Float(allow_none=True)
-
-
-class QuantilesSchema(Schema):
-    """Exact, interpolated between neighbours; of the window."""
-
-    p50 = fields.Float()
-    p90 = fields.Float()
-    p95 = fields.Float()
-    p99 = fields.Float()
-
-
 class TotalsSchema(Schema):
-    """Inferences that were answered, and those that failed."""
-
-    inferences = fields.Nested(CountedSchema)
-    errors = fields.Nested(CountedSchema)
-    error_rate = fields.Nested(
-        ComparedSchema, data_key="errorRate", metadata={"description": "Errors per request"}
-    )
-    latency = fields.Nested(
-        ComparedSchema, data_key="latencySeconds", metadata={"description": "Mean"}
-    )
-
-
-class AllTotalsSchema(TotalsSchema):
     """Of all models; means are per output."""
 
-    confidence = fields.Nested(ComparedSchema)
+    class Meta:  # noqa: D106 - marshmallow's way to add fields that are computed
+        include = compared(TOTALS)
 
 
 class ClassSchema(Schema):
     """One class of a model; means are per output."""
 
     label = fields.String()
-    inferences = fields.Nested(
-        CountedSchema, metadata={"description": "With this class among their outputs"}
-    )
-    outputs = fields.Nested(CountedSchema)
-    confidence = fields.Nested(ComparedSchema)
-    confidence_quantiles = fields.Nested(
-        QuantilesSchema, data_key="confidenceQuantiles", allow_none=True
-    )
-    latency = fields.Nested(ComparedSchema, data_key="latencySeconds")
+
+    class Meta:  # noqa: D106 - as above
+        include = compared(MODEL_CLASS)
+
+
+class SeenClassSchema(ClassSchema):
+    """And where it was seen."""
+
     deployment_types = fields.List(fields.String(), data_key="deploymentTypes")
     server_versions = fields.List(fields.String(), data_key="serverVersions")
 
 
-class ModelStatsSchema(TotalsSchema):
+class ModelNumbersSchema(Schema):
+    """Numbers of one model; latencies are per inference."""
+
+    class Meta:  # noqa: D106 - as above
+        include = compared(MODEL)
+
+
+class ModelStatsSchema(ModelNumbersSchema):
     """One model; latencies are per inference."""
 
     namespace = fields.String()
     pipeline = fields.String()
     model = fields.String()
-    latency_quantiles = fields.Nested(QuantilesSchema, data_key="latencyQuantiles", allow_none=True)
     classes = fields.List(
-        fields.Nested(ClassSchema),
+        fields.Nested(SeenClassSchema),
         metadata={"description": f"The busiest first, at most {MAX_CLASSES}"},
     )
     total_classes = fields.Integer(data_key="totalClasses")
@@ -153,7 +119,7 @@ class InferenceStatsSchema(RestsOnSchema, PageSchema):
     start = UtcTime(data_key="startTime")
     end = UtcTime(data_key="endTime")
     before = UtcTime(data_key="previousStartTime")
-    totals = fields.Nested(AllTotalsSchema)
+    totals = fields.Nested(TotalsSchema)
     models = fields.List(fields.Nested(ModelStatsSchema))
 
 
@@ -168,8 +134,9 @@ class KnownModelSchema(Schema):
     deployments = fields.List(fields.String())
     first_seen = UtcTime(data_key="firstSeen", allow_none=True)
     last_seen = UtcTime(data_key="lastSeen", allow_none=True)
-    inferences = fields.Integer()
-    errors = fields.Integer()
+
+    class Meta:  # noqa: D106 - as above
+        include = numbers(KNOWN_MODEL)
 
 
 class KnownModelsSchema(RestsOnSchema, PageSchema):
@@ -190,21 +157,15 @@ def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, An
     Counts, errors, means and exact quantiles, per model and class.
     """
     window = _window(args)
-    asked: dict[str, Any] = {
-        "workspace_id": workspace_id,
-        "window": window,
-        "selection": _selection(args),
-    }
+    question = Question(workspace_id, _selection(args), window)
     with database().reading() as conn:
-        moment = moment_of(conn)
-        totals = inference_totals(conn, **asked)
-        page = busiest(conn, **asked, **_page(args))
-        asked["selection"] = replace(asked["selection"], models=[one.name for one in page.names])
-        models = model_stats(conn, fractions=FRACTIONS, **asked)
-        classes = class_stats(conn, fractions=FRACTIONS, per_model=MAX_CLASSES, **asked)
-        asked["selection"] = _selection(args)
-        reach = stats_reach(conn, moment, quantiles=[Counted.SCORE, Counted.LATENCY], **asked)
-    return basis_members(reach) | {
+        totals, page = busiest(conn, question, size=args["size"], after=_place(args))
+        names = [one.name for one in page.names]
+        on_page = question.about(replace(question.subject, models=names))
+        models = model_stats(conn, on_page, fractions=FRACTIONS)
+        classes = class_stats(conn, on_page, fractions=FRACTIONS, per_model=MAX_CLASSES)
+        basis = stats_basis(conn, question, Counted.SCORE, Counted.LATENCY)
+    return basis_members(basis) | {
         "start": window.start,
         "end": window.end,
         "before": previous(window).start,
@@ -222,14 +183,12 @@ def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, An
 def get_models(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """The models of the workspace, and how often they answered in a window"""
     window = _window(args)
+    question = Question(workspace_id, ALL, window)
     with database().reading() as conn:
-        moment = moment_of(conn)
-        page = by_name(conn, workspace_id=workspace_id, **_page(args))
-        models = known_models(
-            conn, workspace_id=workspace_id, window=window, names=frozenset(page.names)
-        )
-        reach = models_reach(conn, moment, workspace_id=workspace_id, window=window)
-    return basis_members(reach) | {
+        page = by_name(conn, workspace_id=workspace_id, size=args["size"], after=_place(args))
+        models = known_models(conn, question, frozenset(page.names))
+        basis = models_basis(conn, question)
+    return basis_members(basis) | {
         "start": window.start,
         "end": window.end,
         "models": [_known(one) for one in models],
@@ -245,9 +204,10 @@ def _window(args: dict[str, Any]) -> Window:
     return ending(args.get("end") or datetime.now(UTC), PERIOD, args.get("start"))
 
 
-def _page(args: dict[str, Any]) -> dict[str, Any]:
+def _place(args: dict[str, Any]) -> Place | None:
+    """Behind which model the page begins."""
     cursor = args.get("cursor")
-    return {"size": args["size"], "after": cursor and cursor.place}
+    return cursor.place if cursor else None
 
 
 def _known(one: KnownModel) -> KnownModel:
@@ -274,7 +234,7 @@ def _models(
 
 def _model(model: ModelStats, own: Sequence[ClassStats]) -> dict[str, Any]:
     return _members(model) | {
-        "latency_quantiles": _quantiles(model),
+        "quantiles": _quantiles(model),
         "error_rate": model.error_rate,
         "classes": [_class(one) for one in own],
         "total_classes": own[0].model_classes if own else 0,
@@ -283,7 +243,7 @@ def _model(model: ModelStats, own: Sequence[ClassStats]) -> dict[str, Any]:
 
 def _class(one: ClassStats) -> dict[str, Any]:
     return _members(one) | {
-        "confidence_quantiles": _quantiles(one),
+        "quantiles": _quantiles(one),
         "deployment_types": _split(one.deployment_types),
         "server_versions": _split(one.server_versions),
     }

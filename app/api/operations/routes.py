@@ -48,7 +48,7 @@ def _report() -> dict[str, Any]:
     with time_limit(SILENCE_SECONDS), database().reading() as conn:
         version, info = schema_version(conn), server_info(conn)
     return {
-        "status": "ready" if version.at_head else "not ready",
+        "status": "ready" if version.usable else "not ready",
         "database": "ok",
         "migrations": {"current": version.current, "head": version.head},
         "edition": info.edition,

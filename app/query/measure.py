@@ -1,0 +1,96 @@
+"""What is known of a number that Truthline reports; `app/query/measures.py` lists them all."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Unit(Enum):
+    """What a number is in; the value is what the documents call it."""
+
+    COUNT = "count"
+    SHARE = "fraction of 1"
+    SECONDS = "seconds"
+    MILLISECONDS = "ms"
+    OWN = "that of the prediction"
+    OWN_SQUARED = "that of the prediction, squared"
+    NUMBER = "none"  # a plain number, which may be negative
+    OF_STEP = "that of the metric"
+
+
+class Better(Enum):
+    """Which direction is an improvement; the value is its sign."""
+
+    UP = 1
+    DOWN = -1
+    NEITHER = 0
+
+
+class Surface(Enum):
+    """Where a measure appears, unless its entry in the registry leaves it out."""
+
+    REST = "native endpoints"
+    CLIENT = "results of the client"
+    SQL = "functions by name"
+    PAGES = "pages and their CSV"
+    DASHBOARDS = "Grafana"
+
+
+EVERYWHERE: frozenset[Surface] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One number.
+
+    `name` is its field in the dataclass of a query function. `definition` is one sentence without
+    a full stop, and `null` completes "null …" for a number that may be undefined. `short` is a
+    title for narrow places. `wire` and `column` are its names in JSON and in SQL where those are
+    not `name`, in camelCase and as it is. `left_out` lists where it is missing on purpose.
+    """
+
+    name: str
+    title: str
+    unit: Unit
+    better: Better
+    definition: str
+    null: str = ""
+    short: str = ""
+    wire: str = ""
+    column: str = ""
+    left_out: frozenset[Surface] = EVERYWHERE
+
+    @property
+    def label(self) -> str:
+        """The short title, or the title."""
+        return self.short or self.title
+
+    @property
+    def wire_name(self) -> str:
+        """Its member of a JSON object."""
+        return self.wire or re.sub(r"_(\w)", lambda match: match[1].upper(), self.name)
+
+    @property
+    def client_name(self) -> str:
+        """Its field in a result of the client, and its head in CSV."""
+        return re.sub(r"[A-Z]", lambda match: f"_{match[0].lower()}", self.wire_name)
+
+    @property
+    def column_name(self) -> str:
+        """Its column in a function by name."""
+        return self.column or self.name
+
+    @property
+    def meaning(self) -> str:
+        """Its definition, and when it is null."""
+        return f"{self.definition}; null {self.null}" if self.null else self.definition
+
+
+Measures = Mapping[str, Measure]
+"""Measures of one subject, by the name of their field."""
+
+
+def shown_in(surface: Surface, measures: Measures) -> list[Measure]:
+    """Those that a surface has, in order."""
+    return [measure for measure in measures.values() if surface not in measure.left_out]

@@ -1,0 +1,359 @@
+"""The registry of measures: every number that Truthline reports, by what it is about.
+
+Schemas of the API, pages, heads of CSV and units of dashboards are made from these tables. What
+can't be made from them is compared with them by tests/docs/test_measures.py: dataclasses of
+`app/query/`, results of the client, columns of functions by name, docs/metrics.md and oracles.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from app.query.measure import Better, Measure, Measures, Surface, Unit, shown_in
+from app.store.registry import Kind
+
+COUNT, SHARE, SECONDS, MILLISECONDS = Unit.COUNT, Unit.SHARE, Unit.SECONDS, Unit.MILLISECONDS
+OWN, OWN_SQUARED, NUMBER, OF_STEP = Unit.OWN, Unit.OWN_SQUARED, Unit.NUMBER, Unit.OF_STEP
+UP, DOWN, NEITHER = Better.UP, Better.DOWN, Better.NEITHER
+# What some entries leave out on purpose.
+SQL_ONLY = frozenset(Surface) - {Surface.SQL}
+NOT_IN_SQL = frozenset({Surface.SQL})
+NOT_IN_REST = frozenset({Surface.REST})
+NO_TRUTH = "without truths"
+
+
+def _table(*measures: Measure) -> Measures:
+    return {measure.name: measure for measure in measures}
+
+
+TRUTHS = _table(
+    Measure(
+        "n",
+        "Truths",
+        COUNT,
+        NEITHER,
+        "predictions with a known truth; a corrected truth counts once",
+    ),
+    Measure(
+        "predictions",
+        "Predictions",
+        COUNT,
+        NEITHER,
+        "successful requests; failed requests are excluded",
+        left_out=frozenset({Surface.SQL, Surface.PAGES}),
+    ),
+    Measure(
+        "labelled_share",
+        "Labelled share",
+        SHARE,
+        UP,
+        "n / predictions",
+        "without predictions",
+        left_out=frozenset({Surface.SQL, Surface.PAGES}),
+    ),
+)
+"""What a bucket of any kind of model says of its truths."""
+
+CLASSIFICATION = _table(
+    Measure("accuracy", "Accuracy", SHARE, UP, "correct / all", NO_TRUTH),
+    Measure(
+        "precision", "Precision", SHARE, UP, "average over the classes of TP / (TP + FP)", NO_TRUTH
+    ),
+    Measure("recall", "Recall", SHARE, UP, "average over the classes of TP / (TP + FN)", NO_TRUTH),
+    Measure(
+        "specificity",
+        "Specificity",
+        SHARE,
+        UP,
+        "average over the classes of TN / (TN + FP)",
+        "if there is only one class, and without truths",
+    ),
+    Measure("f1", "F1", SHARE, UP, "average over the classes of 2 TP / (2 TP + FP + FN)", NO_TRUTH),
+    Measure(
+        "harmonic_f1",
+        "F1 as Seldon defines it",
+        SHARE,
+        UP,
+        "harmonic mean of the averages of precision and recall; 0 if both are 0",
+        NO_TRUTH,
+        left_out=SQL_ONLY,
+    ),
+)
+"""What a bucket says of a classifier."""
+
+CLASS = _table(
+    Measure(
+        "precision", "Precision", SHARE, UP, "TP / (TP + FP)", "if the class was never predicted"
+    ),
+    Measure("recall", "Recall", SHARE, UP, "TP / (TP + FN)", "if the class never occurred"),
+    Measure(
+        "f1",
+        "F1",
+        SHARE,
+        UP,
+        "2 TP / (2 TP + FP + FN)",
+        "if the class was never predicted and never occurred",
+    ),
+    Measure(
+        "support",
+        "Support",
+        COUNT,
+        NEITHER,
+        "TP + FN: number of truths of this class",
+        short="Truths",
+    ),
+)
+"""What a bucket says of one class against all others."""
+
+REGRESSION = _table(
+    Measure(
+        "mean_absolute_error",
+        "Mean absolute error",
+        OWN,
+        DOWN,
+        "mean of |error|",
+        NO_TRUTH,
+        short="MAE",
+    ),
+    Measure(
+        "mean_squared_error",
+        "Mean squared error",
+        OWN_SQUARED,
+        DOWN,
+        "mean of error²",
+        NO_TRUTH,
+        short="MSE",
+        left_out=frozenset({Surface.PAGES, Surface.DASHBOARDS}),  # its root says as much
+    ),
+    Measure(
+        "root_mean_squared_error",
+        "Root mean squared error",
+        OWN,
+        DOWN,
+        "√ mean squared error",
+        NO_TRUTH,
+        short="RMSE",
+    ),
+    Measure(
+        "mean_error",
+        "Mean error",
+        OWN,
+        NEITHER,
+        "mean of error: the bias, positive if predictions are too high",
+        NO_TRUTH,
+        short="Bias",
+    ),
+    Measure(
+        "r2",
+        "R²",
+        NUMBER,
+        UP,
+        "1 − Σ error² / Σ (actual − mean actual)²",
+        "if all truths are equal, and without truths",
+    ),
+    Measure(
+        "mean_absolute_percentage_error",
+        "Mean absolute percentage error",
+        SHARE,
+        DOWN,
+        "mean of |error / actual| over truths other than 0",
+        "without any",
+        short="MAPE",
+    ),
+)
+"""What a bucket says of a regressor."""
+
+TOTALS = _table(
+    Measure(
+        "inferences", "Inferences", COUNT, NEITHER, "successful requests", column="n_inferences"
+    ),
+    Measure("errors", "Errors", COUNT, DOWN, "failed requests", column="n_errors"),
+    Measure(
+        "error_rate",
+        "Error rate",
+        SHARE,
+        DOWN,
+        "errors / (inferences + errors)",
+        "without requests",
+        left_out=NOT_IN_SQL,
+    ),
+    Measure(
+        "latency",
+        "Mean latency per output",
+        SECONDS,
+        DOWN,
+        "mean over outputs, each with the latency of its request",
+        "if none was reported",
+        wire="latencySeconds",
+    ),
+    Measure(
+        "confidence",
+        "Mean confidence",
+        SHARE,
+        NEITHER,
+        "mean over outputs; an inference without detections counts as one output of confidence 0",
+        "if none was reported",
+    ),
+)
+"""What a window says of all models together."""
+
+MODEL = _table(
+    TOTALS["inferences"],
+    TOTALS["errors"],
+    TOTALS["error_rate"],
+    Measure(
+        "latency",
+        "Mean latency",
+        SECONDS,
+        DOWN,
+        "mean over requests, failed ones included",
+        "if none was reported",
+        wire="latencySeconds",
+    ),
+    Measure(
+        "quantiles",
+        "Quantiles of latency",
+        SECONDS,
+        DOWN,
+        "quantiles over requests, failed ones included",
+        "if no latency was reported",
+        wire="latencyQuantiles",
+    ),
+)
+"""What a window says of one model."""
+
+MODEL_CLASS = _table(
+    Measure(
+        "inferences",
+        "Inferences",
+        COUNT,
+        NEITHER,
+        "successful requests with this class among their outputs",
+        column="n_inferences",
+    ),
+    Measure(
+        "outputs",
+        "Outputs",
+        COUNT,
+        NEITHER,
+        "class labels and detections of this class",
+        column="n_outputs",
+        left_out=frozenset({Surface.DASHBOARDS}),
+    ),
+    TOTALS["confidence"],
+    Measure(
+        "quantiles",
+        "Quantiles of confidence",
+        SHARE,
+        NEITHER,
+        "quantiles over outputs",
+        "if no confidence was reported",
+        wire="confidenceQuantiles",
+    ),
+    Measure(
+        "latency",
+        "Response time",
+        SECONDS,
+        DOWN,
+        "mean over outputs, each with the latency of its request",
+        "if none was reported",
+        wire="latencySeconds",
+    ),
+)
+"""What a window says of one class of a model."""
+
+KNOWN_MODEL = _table(TOTALS["inferences"], TOTALS["errors"])
+"""What the list of models counts."""
+
+REQUESTS = _table(
+    Measure(
+        "answered",
+        "Inferences",
+        COUNT,
+        NEITHER,
+        "successful requests; several outputs of one request count once",
+        short="Answered",
+        wire="predictions",
+        column="n",
+        left_out=NOT_IN_REST,
+    ),
+    Measure(
+        "failed",
+        "Failures",
+        COUNT,
+        DOWN,
+        "failed requests",
+        short="Failed",
+        wire="failures",
+        column="n_failed",
+        left_out=NOT_IN_REST,
+    ),
+    Measure(
+        "mean_latency_ms",
+        "Mean latency",
+        MILLISECONDS,
+        DOWN,
+        "mean over the requests that reported one, failed ones included; in SQL in seconds",
+        "if none was reported",
+        wire="latencyMs",
+        column="mean_latency",
+        left_out=frozenset({Surface.REST, Surface.DASHBOARDS}),
+    ),
+)
+"""What a bucket says of the requests to a model; H2O's dialect has names of its own for these."""
+
+STEPS = _table(
+    Measure(
+        "n",
+        "Values",
+        COUNT,
+        NEITHER,
+        "number of recorded values",
+        left_out=frozenset({Surface.DASHBOARDS}),
+    ),
+    Measure("mean", "Mean", OF_STEP, NEITHER, "mean of these values", "without values"),
+    Measure(
+        "minimum",
+        "Minimum",
+        OF_STEP,
+        NEITHER,
+        "the least of these values",
+        "without values",
+        wire="min",
+    ),
+    Measure(
+        "maximum",
+        "Maximum",
+        OF_STEP,
+        NEITHER,
+        "the greatest of these values",
+        "without values",
+        wire="max",
+    ),
+    Measure("last", "Last", OF_STEP, NEITHER, "the most recently recorded value", "without values"),
+)
+"""What a bucket, or an execution, says of a step metric."""
+
+OF_KIND: Mapping[Kind | None, Measures] = {
+    Kind.CLASSIFICATION: CLASSIFICATION,
+    Kind.REGRESSION: REGRESSION,
+}
+"""The metrics of each kind of model that has any."""
+
+LEADING: Mapping[Kind | None, tuple[str, ...]] = {
+    Kind.CLASSIFICATION: ("accuracy", "f1", "precision", "recall"),
+    Kind.REGRESSION: ("root_mean_squared_error", "mean_absolute_error", "mean_error", "r2"),
+}
+"""Which of them come first where models or versions are compared; the first is the headline."""
+
+
+def leading(kind: Kind | None) -> list[Measure]:
+    """The metrics by which models of a kind are compared, the headline first."""
+    return [OF_KIND[kind][name] for name in LEADING.get(kind, ())]
+
+
+def on_pages(kind: Kind | None) -> list[Measure]:
+    """The metrics that pages show of a kind of model, the leading ones first."""
+    return _once([*leading(kind), *shown_in(Surface.PAGES, OF_KIND.get(kind, {}))])
+
+
+def _once(measures: Iterable[Measure]) -> list[Measure]:
+    return list({measure.name: measure for measure in measures}.values())

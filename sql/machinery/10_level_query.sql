@@ -1,0 +1,38 @@
+-- level_query: the cells of a level out of its source, as the text of a query.
+--
+-- Params   `relation` is what to read, `learned` the expression of the learned span over {at}, and
+--          `picked` the condition of the rows to count.
+-- Caller   build_levels, keep_backdated, app/rollup/fold.py (also the previous release's)
+-- Why      it reads `subject` and `level_column`, so a level that is folded, a continuous aggregate
+--          and the rows that arrive late for either are counted by the same expressions.
+CREATE OR REPLACE FUNCTION truthline_data.level_query(
+    level truthline_data.level, relation text, learned text, picked text DEFAULT 'true'
+) RETURNS text LANGUAGE sql STABLE SET search_path = truthline_data, pg_catalog AS $function$
+    SELECT format(
+        'SELECT %s AS learned, %s AS bucket, series_id, %s, %s FROM %s WHERE %s AND %s GROUP BY %s',
+        replace(learned, '{at}', from_raw.clock),
+        format('date_bin(%L::interval, %I, TIMESTAMPTZ ''2000-01-03 00:00:00+00'')',
+               level.event_width, CASE WHEN from_raw.yes THEN 'time' ELSE 'bucket' END),
+        string_agg(format('%s AS %I', source.expression, c.name), ', ' ORDER BY c.place)
+            FILTER (WHERE NOT summed AND NOT collected),
+        string_agg(format(CASE WHEN collected THEN 'array_agg(%1$s ORDER BY %1$s) AS %3$I'
+                               ELSE 'sum(%1$s)::%2$s AS %3$I' END,
+                          source.expression, type, c.name), ', ' ORDER BY c.place)
+            FILTER (WHERE summed OR collected),
+        relation,
+        CASE WHEN from_raw.yes THEN subject.condition ELSE 'true' END,
+        replace(picked, '{at}', from_raw.clock),
+        (SELECT string_agg(n::text, ', ')
+         FROM generate_series(1, 3 + count(*) FILTER (WHERE NOT summed AND NOT collected)) AS n)
+    )
+    FROM subject
+    JOIN level_column AS c ON c.subject = subject.name
+    CROSS JOIN LATERAL (
+        SELECT level.source = subject.source,
+               CASE WHEN level.source = subject.source THEN 'received_at' ELSE 'learned' END
+    ) AS from_raw (yes, clock)
+    CROSS JOIN LATERAL (SELECT CASE WHEN from_raw.yes THEN c.expression ELSE c.name END)
+        AS source (expression)
+    WHERE subject.name = level.subject
+    GROUP BY subject.name, from_raw.yes, from_raw.clock
+$function$;

@@ -1,0 +1,90 @@
+-- Levels, built as this edition keeps them: continuous aggregates on TimescaleDB Community, tables
+-- elsewhere.
+
+-- build_levels: build every level that is missing.
+--
+-- Caller   each upgrade, once all migrations have run and the rest of sql/machinery/ is there
+-- Why      a migration only describes levels, in `subject`, `level_column` and `level`, and drops
+--          those whose description it changes: so no migration depends on the machinery of its time.
+--          A level that exists is not touched. Continuous aggregates are materialized_only: the
+--          planner adds the newest rows itself.
+CREATE OR REPLACE PROCEDURE truthline_data.build_levels() LANGUAGE plpgsql
+SET search_path = truthline_data, public AS $procedure$
+DECLARE
+    missing level;
+    by_timescaledb boolean := current_setting('timescaledb.license', true) = 'timescale'
+        AND EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb');
+BEGIN
+    FOR missing IN SELECT * FROM level WHERE to_regclass(format('truthline_data.%I', name)) IS NULL
+                   ORDER BY place LOOP
+        IF by_timescaledb THEN
+            CALL build_aggregate(missing);
+            UPDATE level SET kept_by = 'timescaledb' WHERE name = missing.name;
+        ELSE
+            CALL build_table(missing);
+        END IF;
+        EXECUTE format('CREATE INDEX ON %I (series_id, bucket)', missing.name);
+        IF EXISTS (SELECT FROM level_column AS c WHERE c.subject = missing.subject AND collected) THEN
+            -- there are many of them in the hours since the last whole day
+            EXECUTE format('CREATE INDEX ON %I (series_id, learned)', missing.name);
+        END IF;
+    END LOOP;
+    CALL watch_backdated();
+END
+$procedure$;
+
+-- build_table: one level as a table, which app/rollup/fold.py appends to.
+CREATE OR REPLACE PROCEDURE truthline_data.build_table(level truthline_data.level) LANGUAGE plpgsql
+SET search_path = truthline_data, public AS $procedure$
+BEGIN
+    EXECUTE format('CREATE TABLE %I AS %s WITH NO DATA', level.name, level_query(
+        level, level.source, format('learned_start(%L, {at})', level.learned_width)));
+    EXECUTE format('CREATE INDEX ON %I USING brin (learned) WITH (pages_per_range = 32)', level.name);
+END
+$procedure$;
+
+-- build_aggregate: one level as a continuous aggregate. It has no policy: app/rollup refreshes it
+-- once those who write have ended, and never below what was dropped from its source, which would
+-- erase it.
+--
+-- Why      chunks are larger the fewer cells there are in a span, so that an old day's question
+--          opens few of them.
+CREATE OR REPLACE PROCEDURE truthline_data.build_aggregate(level truthline_data.level)
+LANGUAGE plpgsql SET search_path = truthline_data, public AS $procedure$
+BEGIN
+    EXECUTE format(
+        'CREATE MATERIALIZED VIEW %I WITH (timescaledb.continuous,'
+        ' timescaledb.materialized_only = true, timescaledb.create_group_indexes = false,'
+        ' timescaledb.chunk_interval = %L) AS %s WITH NO DATA',
+        level.name,
+        CASE WHEN level.learned_width < INTERVAL '1 day' THEN INTERVAL '30 days'
+             WHEN level.learned_width = INTERVAL '1 day' THEN INTERVAL '180 days'
+             ELSE INTERVAL '3650 days' END,
+        level_query(level, format('truthline_data.%I', level.source),
+                    CASE WHEN level.learned_width = INTERVAL '1 month'
+                         THEN 'public.time_bucket(INTERVAL ''1 month'', {at}, ''UTC'')'
+                         ELSE format('public.time_bucket(INTERVAL %L, {at})', level.learned_width)
+                    END));
+END
+$procedure$;
+
+-- drop_levels: drop every level; the upgrade rebuilds them from the raw rows that are there.
+--
+-- Caller   a migration that changes what levels count (migrations/sqlfile.py)
+-- Why      levels hold nothing that the raw rows don't, unless those were dropped by retention.
+CREATE OR REPLACE PROCEDURE truthline_data.drop_levels() LANGUAGE plpgsql
+SET search_path = truthline_data, public AS $procedure$
+DECLARE
+    built level;
+BEGIN
+    FOR built IN SELECT * FROM level ORDER BY place DESC LOOP
+        EXECUTE format('DROP %s IF EXISTS %I',
+                       CASE built.kept_by WHEN 'fold' THEN 'TABLE' ELSE 'MATERIALIZED VIEW' END,
+                       built.name);
+    END LOOP;
+    DROP TRIGGER IF EXISTS keep_backdated ON outcome;
+    DROP TRIGGER IF EXISTS keep_backdated ON prediction;
+    UPDATE level SET kept_by = 'fold', learned_until = '-infinity', audited_until = '-infinity';
+    DELETE FROM audit_fault;
+END
+$procedure$;

@@ -1,0 +1,18 @@
+-- own_requests: keep other owners of these requests out until the transaction ends.
+--
+-- Caller   app/ingest/keys.py
+-- Why      in order, so that two owners with common requests wait for each other one way only. The
+--          row's deleter and inserter are one transaction, so the row is never visible.
+CREATE OR REPLACE FUNCTION truthline_data.own_requests(model_ids integer[], keys uuid[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO truthline_data.request_lock (model_id, key)
+    SELECT DISTINCT request.model_id, request.key
+    FROM unnest(model_ids, keys) AS request (model_id, key)
+    ORDER BY 1, 2
+    ON CONFLICT DO NOTHING;
+    DELETE FROM truthline_data.request_lock AS held
+    USING unnest(model_ids, keys) AS request (model_id, key)
+    WHERE (held.model_id, held.key) = (request.model_id, request.key);
+END
+$$;

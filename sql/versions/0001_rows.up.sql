@@ -1,0 +1,155 @@
+-- The raw rows, append-only, and the tables that match them to each other at ingest.
+--
+-- Raw rows have no foreign keys: their ids come from the registry, which never deletes. A key
+-- would make each new chunk lock `series`, and triple the time of a COPY.
+--
+-- Two indexes each:
+-- btree (series_id, time)  the edges of a window: one series between two instants
+-- brin (received_at)       the tail: rows lie in arrival order, so a few pages of index do
+SET LOCAL search_path = truthline_data, truthline, public;
+
+-- prediction: what models answered.
+--
+-- Grain    one row per output: a class, a value, or one detection. An inference that found
+--          nothing is one row with label '' and confidence 0; a failed one is one row
+--          without label and value.
+-- Clocks   `time` is when it happened, as the client states it; `received_at` when it was
+--          learned, by the database's clock. Partitioned by the second, so no row is ever late.
+-- Writer   app/ingest/predictions.py; a latency that arrives later, app/ingest/events/pairs.py
+-- Reader   sql/views
+-- Units    confidence is a fraction of 1, latency is in seconds.
+-- Why      `starts_request` marks the first row of an inference, `starts_label` the first of
+--          its label within it: inferences, inferences per label and outputs are then all
+--          plain sums, which levels can keep.
+CREATE TABLE prediction (
+    received_at     timestamptz      NOT NULL DEFAULT clock_timestamp(),
+    time            timestamptz      NOT NULL,
+    value           double precision,
+    confidence      double precision,
+    latency_seconds double precision,
+    series_id       integer          NOT NULL,
+    label_id        integer,
+    batch_index     integer          NOT NULL,
+    starts_request  boolean          NOT NULL,
+    starts_label    boolean          NOT NULL,
+    failed          boolean          NOT NULL,
+    request_id      text,
+    -- ingest rejects what is a day ahead of its own clock, which may differ from the database's
+    CONSTRAINT prediction_time_ahead CHECK (time <= received_at + INTERVAL '25 hours')
+);
+CREATE INDEX prediction_series_time ON prediction (series_id, time);
+CREATE INDEX prediction_received_at ON prediction USING brin (received_at) WITH (pages_per_range = 32);
+
+-- outcome: one prediction with its truth.
+--
+-- Grain    one row per truth learned. A correction is two rows: the old pair with weight -1
+--          and the new one with +1. Nothing is updated.
+-- Clocks   `time` is when the prediction was made, `received_at` when its truth was learned.
+-- Writer   app/ingest/feedback.py, app/ingest/predictions.py (truths that were waiting)
+-- Reader   sql/views
+-- Why      it repeats the prediction: a continuous aggregate reads one hypertable, so the
+--          join happens once, here.
+CREATE TABLE outcome (
+    received_at     timestamptz      NOT NULL DEFAULT clock_timestamp(),
+    time            timestamptz      NOT NULL,
+    predicted_value double precision,
+    actual_value    double precision,
+    series_id       integer          NOT NULL,
+    predicted_label integer,
+    actual_label    integer,
+    batch_index     integer          NOT NULL,
+    weight          smallint         NOT NULL DEFAULT 1 CHECK (weight IN (-1, 1)),
+    request_id      text,
+    CONSTRAINT outcome_time_ahead CHECK (time <= received_at + INTERVAL '25 hours'),
+    CONSTRAINT outcome_pair CHECK (
+        (predicted_label IS NULL) = (actual_label IS NULL)
+        AND (predicted_value IS NULL) = (actual_value IS NULL)
+        AND (predicted_label IS NULL) <> (predicted_value IS NULL)
+    )
+);
+CREATE INDEX outcome_series_time ON outcome (series_id, time);
+CREATE INDEX outcome_received_at ON outcome USING brin (received_at) WITH (pages_per_range = 32);
+
+-- prediction_key: how a truth finds its prediction, and how a repeated request is recognised.
+--
+-- Grain    one row per (model, request id, batch index, series) that may still get a truth.
+-- Writer   app/ingest
+-- Reader   app/ingest
+-- Why      a hypertable can't hold a unique index without its time column, and a lookup by
+--          request id would visit every chunk. `key` is a 128-bit hash of the request id,
+--          so rows stay narrow whatever ids clients choose. It holds the truth last learned:
+--          a correction must know what it takes back. Keys are deleted by age, once their truths
+--          are no longer expected; they lie in about that order.
+CREATE TABLE prediction_key (
+    key             uuid             NOT NULL,
+    time            timestamptz      NOT NULL,
+    predicted_value double precision,
+    actual_value    double precision,
+    model_id        integer          NOT NULL,
+    batch_index     integer          NOT NULL,
+    series_id       integer          NOT NULL,
+    predicted_label integer,
+    actual_label    integer,
+    PRIMARY KEY (model_id, key, batch_index, series_id)
+) WITH (fillfactor = 85);  -- truths update in place, without touching the index
+CREATE INDEX prediction_key_time ON prediction_key USING brin (time) WITH (pages_per_range = 32);
+
+-- pending_feedback: truths that arrived before their prediction.
+--
+-- Grain    one row per (model, request id, batch index); the latest truth stands.
+-- Writer   app/ingest                   Reader  app/ingest, `truthline status`
+CREATE TABLE pending_feedback (
+    key          uuid             NOT NULL,
+    received_at  timestamptz      NOT NULL DEFAULT clock_timestamp(),
+    actual_value double precision,
+    model_id     integer          NOT NULL REFERENCES model (id),
+    batch_index  integer          NOT NULL,
+    actual_label integer,
+    request_id   text             NOT NULL,
+    PRIMARY KEY (model_id, key, batch_index),
+    CHECK ((actual_label IS NULL) <> (actual_value IS NULL))
+);
+
+-- request_lock: which transaction is matching a request with its truth.
+--
+-- Grain    none that is ever visible: a row is inserted and deleted in the transaction that owns
+--          the request. Another transaction that inserts the same row waits until it ends.
+-- Writer   own_requests (sql/machinery/) Reader  nobody
+-- Why      an advisory lock may be taken by any role that can connect; a row, only by a role with
+--          privileges on its table, and an analyst has none here. One lock per request: no two
+--          requests share one, whatever their model and workspace, and the number of locks has no
+--          limit. Unlogged, because nothing in it survives a transaction.
+CREATE UNLOGGED TABLE request_lock (
+    model_id integer NOT NULL,
+    key      uuid    NOT NULL,
+    PRIMARY KEY (model_id, key)
+);
+
+-- ingest_batch: batches already taken, by their Idempotency-Key.
+-- Grain    one row per (workspace, endpoint, key), kept a few days.
+-- Writer   app/ingest/batch.py          Reader  app/ingest/batch.py
+CREATE TABLE ingest_batch (
+    workspace_id    integer     NOT NULL REFERENCES workspace (id),
+    endpoint        text        NOT NULL,
+    idempotency_key text        NOT NULL,
+    digest          bytea       NOT NULL,
+    row_count       integer     NOT NULL,
+    received_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (workspace_id, endpoint, idempotency_key)
+);
+CREATE INDEX ON ingest_batch (received_at);
+
+-- inference_metadata: fields that a client gave its inferences.
+-- Grain   one row per (workspace, field name, inference); the latest value stands.
+-- Writer  app/ingest/metadata.py        Reader  truthline.inference_cells, as a filter
+-- Why     it arrives after the prediction, or before: raw rows are never updated. It finds its
+--         rows by their request id, which is the inference's own id.
+CREATE TABLE inference_metadata (
+    workspace_id integer     NOT NULL REFERENCES workspace (id),
+    field_name   text        NOT NULL,
+    inference_id text        NOT NULL,
+    field_value  text        NOT NULL,
+    received_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (workspace_id, field_name, inference_id)
+);
+CREATE INDEX inference_metadata_value ON inference_metadata (workspace_id, field_name, field_value);
