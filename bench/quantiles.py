@@ -9,8 +9,10 @@ TRUTHLINE_DATABASE_URL names a server; without, an embedded one is started.
 """
 
 import sys
+from collections.abc import Mapping
+from functools import partial
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from app.store.database import Database
 from bench.database import fresh_database
@@ -78,6 +80,11 @@ def main(rows: int = 5_000_000) -> None:
         in_both_stores(database, rows, report)
 
 
+def rows_of(conn: Connection, statement: TextClause, asked: Mapping[str, str]) -> object:
+    """All rows of a question."""
+    return conn.execute(statement, asked).all()
+
+
 def report(store: str, database: Database) -> None:
     """A line per question."""
     print(store)
@@ -87,8 +94,8 @@ def report(store: str, database: Database) -> None:
             same(conn, measure, asked)
             compared(
                 question,
-                lambda m=measure, a=asked: conn.execute(QUANTILES, {"measure": m, **a}).all(),
-                lambda m=measure, a=asked: conn.execute(ROWS[m], a).all(),
+                partial(rows_of, conn, QUANTILES, {"measure": measure, **asked}),
+                partial(rows_of, conn, ROWS[measure], asked),
             )
 
 

@@ -46,7 +46,7 @@ ON_TIMESCALEDB = {
 
 
 def snapshot(conn: Connection) -> dict[str, list[str]]:
-    """Every definition of our schemas, by kind, in order."""
+    """Every definition of Truthline's schemas, by kind, in order."""
     installed = "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"
     kinds = CATALOG | (ON_TIMESCALEDB if conn.exec_driver_sql(installed).first() else {})
     plain = conn.execution_options(no_parameters=True)

@@ -63,7 +63,7 @@ class Measure:
 
     @property
     def label(self) -> str:
-        """The short title where there is one."""
+        """The short title, or the title."""
         return self.short or self.title
 
     @property

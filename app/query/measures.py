@@ -301,7 +301,14 @@ REQUESTS = _table(
 """What a bucket says of the requests to a model; H2O's dialect has names of its own for these."""
 
 STEPS = _table(
-    Measure("n", "Values", COUNT, NEITHER, "number of recorded values"),
+    Measure(
+        "n",
+        "Values",
+        COUNT,
+        NEITHER,
+        "number of recorded values",
+        left_out=frozenset({Surface.DASHBOARDS}),
+    ),
     Measure("mean", "Mean", OF_STEP, NEITHER, "mean of these values", "without values"),
     Measure(
         "minimum",

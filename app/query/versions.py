@@ -8,7 +8,9 @@ from sqlalchemy import Connection, TextClause, text
 
 from app.query.classification import Average
 from app.query.measures import LEADING
-from app.query.window import EDGES, WHOLE, Grid, Window, bounds
+from app.query.question import Question, parameters
+from app.query.subjects import Subject
+from app.query.window import EDGES, WHOLE
 from app.store.registry import Kind
 
 
@@ -31,21 +33,16 @@ class Version:
 
 
 def versions(
-    conn: Connection,
-    *,
-    kind: Kind | None,
-    series: Sequence[int],
-    window: Window,
-    grid: Grid,
-    as_of: datetime | None = None,
-    average: Average = Average.MACRO,
+    conn: Connection, question: Question[Subject], average: Average = Average.MACRO
 ) -> list[Version]:
-    """The versions that some series of one model are of, by name; classes averaged as told.
+    """The versions of a model that was looked up, by name; classes averaged as given.
 
     Cost: one statement over the cells of the window, three times per version.
     """
-    asked = bounds(window, grid, as_of) | {"series": list(series), "average": average}
-    return [Version(*row) for row in conn.execute(_STATEMENTS[kind], asked)]
+    rows = conn.execute(
+        _STATEMENTS[question.subject.kind], parameters(question) | {"average": average}
+    )
+    return [Version(*row) for row in rows]
 
 
 def _statement(kind: Kind | None) -> TextClause:

@@ -4,14 +4,15 @@ fractions say, as the nearest double there is."""
 from fractions import Fraction
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from tests.doubles import LARGEST, LEAST, NASTY, counted, nasty, nearest
+from tests.effort import examples
 from tests.rollup.conftest import new_series
 
-REPEATED = settings(max_examples=200)
+REPEATED = examples(80, thorough=200)
 COUNTS = st.one_of(st.integers(1, 7), st.integers(1, 10**15))
 numbers = nasty()
 
@@ -149,7 +150,7 @@ TOLD = text("""
 """)
 
 
-@settings(max_examples=40)
+@examples(20, thorough=40)
 @given(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=4))
 @example([(LARGEST, -LARGEST)])
 @example([(-LARGEST, LEAST), (0.0, 2 * LEAST)])

@@ -5,13 +5,17 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import r2_score
 
-from app.query.regression import regression_metrics
+from app.query.measures import REGRESSION
+from app.query.question import Question as Asked
+from app.query.regression import regression
+from app.query.subjects import ModelPart
 from app.query.window import Grid, Window
 from tests.doubles import nasty
+from tests.effort import examples
 from tests.oracle.plain import (
     EARLIEST_START,
     ROUNDS,
@@ -55,13 +59,8 @@ def told(database, workspace, case):
     tell(database, workspace.id, name, case)
     question = case.question
     with database.reading() as conn:
-        return regression_metrics(
-            conn,
-            workspace_id=workspace.id,
-            name=name,
-            window=question.window,
-            grid=Grid(question.width),
-        )
+        asked = Asked(workspace.id, ModelPart(name), question.window, Grid(question.width))
+        return regression(conn, asked).buckets
 
 
 def metrics_of(bucket):
@@ -72,7 +71,7 @@ def metrics_of(bucket):
     ]
 
 
-@settings(max_examples=300)
+@examples(100, thorough=300)
 @given(case=regression_cases())
 def test_every_bucket_equals_exact_fractions(database, workspace, case):
     buckets = told(database, workspace, case)
@@ -88,24 +87,35 @@ def test_every_bucket_equals_exact_fractions(database, workspace, case):
         assert bucket.mean_absolute_percentage_error == (None if mape is None else about(mape))
 
 
+def sklearn_r2(pairs):
+    """None where all truths are equal."""
+    predicted, actual = zip(*pairs, strict=True)
+    return r2_score(actual, predicted) if len(set(actual)) > 1 else None
+
+
+# Each metric of the registry, from pairs of what was predicted and what is true.
+ORACLES = {
+    "mean_absolute_error": lambda pairs: exact_metrics(pairs)[0],
+    "mean_squared_error": lambda pairs: exact_metrics(pairs)[1],
+    "root_mean_squared_error": lambda pairs: exact_metrics(pairs)[2],
+    "mean_error": lambda pairs: sum(p - a for p, a in pairs) / len(pairs),
+    "r2": sklearn_r2,
+    "mean_absolute_percentage_error": exact_mape,
+}
+
+
 moderate = st.floats(-1e3, 1e3).map(lambda value: round(value, 3))
 
 
-@settings(max_examples=150)
+@examples(50, thorough=150)
 @given(case=cases(moderate, moderate))
-def test_bias_and_r2_equal_sklearn(database, workspace, case):
+def test_every_metric_equals_its_oracle(database, workspace, case):
     for bucket in told(database, workspace, case):
         pairs = within(case.pairs(), bucket.start, bucket.end)
-        if not pairs:
-            assert (bucket.mean_error, bucket.r2) == (None, None)
-            continue
-        predicted, actual = zip(*pairs, strict=True)
-        bias = sum(p - a for p, a in pairs) / len(pairs)
-        assert bucket.mean_error == pytest.approx(bias, abs=1e-9)
-        if len(set(actual)) == 1:
-            assert bucket.r2 is None
-        else:
-            assert bucket.r2 == pytest.approx(r2_score(actual, predicted), rel=1e-9, abs=1e-9)
+        for name in REGRESSION:
+            expected = ORACLES[name](pairs) if pairs else None
+            close = None if expected is None else pytest.approx(expected, rel=1e-9, abs=1e-9)
+            assert getattr(bucket, name) == close, name
 
 
 def exact_r2(pairs):
@@ -122,7 +132,7 @@ kept = nasty(-(2.0**52), 2.0**52).filter(lambda number: number == 0 or abs(numbe
 near = st.tuples(kept, st.integers(-3, 3)).map(lambda drawn: drawn[0] + drawn[1] * 2.0**-20)
 
 
-@settings(max_examples=80)
+@examples(40, thorough=80)
 @given(case=cases(st.one_of(kept, near), st.one_of(kept, near)))
 def test_r2_equals_exact_fractions_however_close_the_truths_are(database, workspace, case):
     for bucket in told(database, workspace, case):
@@ -138,7 +148,7 @@ noise = st.floats(-100, 100)
 
 
 @pytest.mark.parametrize("offset", [1e3, -1e3, 1e6, 1e9, -1e9, 1e12, -1e12])
-@settings(max_examples=15)
+@examples(6, thorough=15)
 @given(told_of=st.lists(st.tuples(noise, noise), min_size=2, max_size=12))
 def test_r2_is_that_of_sklearn_at_any_offset(database, workspace, offset, told_of):
     """Of scikit-learn without the offset: with it, its mean is no double, and it is off by 1e-8."""

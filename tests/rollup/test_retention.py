@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -28,6 +28,7 @@ from app.rollup.retention import (
 from app.store.copy import copy_rows
 from app.store.database import Database
 from app.upkeep.housekeeping import do_round
+from tests.effort import examples
 from tests.rollup.conftest import new_series
 from tests.rollup.plain import asked, differences, edges_of, raw_rows
 from tests.servers import edition
@@ -137,7 +138,7 @@ backs = st.builds(
 moments = st.one_of(st.just(None), st.none(), backs)
 
 
-@settings(max_examples=150)
+@examples(50, thorough=150)
 @given(
     backs,
     st.sampled_from([HOUR, 5 * HOUR, DAY, 3 * DAY + 11 * MINUTE]),

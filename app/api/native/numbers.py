@@ -10,7 +10,7 @@ QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
 class ComparedSchema(Schema):
-    """A number of the window and of the one before, null where there is none."""
+    """A number of the window and of the preceding one; null if it is undefined."""
 
     now = fields.Float(allow_none=True)
     before = fields.Float(allow_none=True, data_key="previous")
@@ -20,7 +20,7 @@ class ComparedSchema(Schema):
 
 
 class CountedSchema(Schema):
-    """The same of something that is counted."""
+    """A count of the window and of the preceding one."""
 
     now = fields.Integer(allow_none=True)
     before = fields.Integer(allow_none=True, data_key="previous")
@@ -40,7 +40,7 @@ def numbers(measures: Measures) -> dict[str, fields.Field[Any]]:
 
 
 def compared(measures: Measures) -> dict[str, fields.Field[Any]]:
-    """The same of two periods beside each other, and quantiles of the later one."""
+    """A field for each, with its value in both periods; quantiles are those of the later one."""
     return {measure.name: _compared(measure) for measure in shown_in(Surface.REST, measures)}
 
 

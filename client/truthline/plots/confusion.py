@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from truthline.extras import extra
-from truthline.metrics import ConfusionMatrix
+from truthline.plots.shapes import Matrix
 from truthline.plots.theme import BLUE, GRID, QUIET, UNSEEN_TICKS, Clock, dress, escape
 
 if TYPE_CHECKING:  # a package that need not be there
     from plotly.graph_objects import Figure
 
-# From white to the palette's blue: one hue, told apart by lightness alone.
+# From white to the palette's blue: one hue, distinguished by lightness alone.
 SHADES = [[0, "#FFFFFF"], [0.25, "#CFE3F1"], [0.5, "#8FBEDD"], [0.75, "#3F8FC2"], [1, BLUE]]
-# More classes than this leave no room for words in a cell; hovering tells them.
+# With more classes cells have no room for text; it is shown on hover.
 MANY_CLASSES = 15
 LEFT, RIGHT, TOP, BOTTOM = 150, 110, 92, 84
 
 
-def heat_map(matrix: ConfusionMatrix) -> "Figure":
+def heat_map(matrix: Matrix) -> "Figure":
     """Rows are the truth, columns the prediction; the shade is the share of a row."""
     graph_objects = extra("plotly.graph_objects", "plot")
     names = [escape(name) for name in matrix.categories]
@@ -50,7 +50,7 @@ def heat_map(matrix: ConfusionMatrix) -> "Figure":
     return made
 
 
-def _lay_out(made: Any, matrix: ConfusionMatrix, names: Sequence[str]) -> None:
+def _lay_out(made: Any, matrix: Matrix, names: Sequence[str]) -> None:
     clock = Clock.of(matrix.time_zone, (matrix.start, matrix.end))
     total = sum(map(sum, matrix.values))
     side = min(max(96 * len(names), 288), 760)
@@ -90,7 +90,7 @@ def _words(count: int, row: Sequence[int]) -> str:
     return f"<b>{count:,}</b><br>{_share(count, row):.0%}" if count else "0"
 
 
-def _hints(matrix: ConfusionMatrix, names: Sequence[str]) -> list[list[str]]:
+def _hints(matrix: Matrix, names: Sequence[str]) -> list[list[str]]:
     return [
         [
             f"actual <b>{actual}</b>, predicted <b>{predicted}</b>"
