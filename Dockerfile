@@ -12,7 +12,8 @@ RUN python -m venv --without-pip /opt/truthline \
     && python -m pip --python /opt/truthline/bin/python install \
         --require-hashes --only-binary :all: -r requirements-runtime.lock
 
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
+COPY client/truthline/version.py client/truthline/version.py
 COPY app app
 COPY migrations migrations
 COPY sql sql

@@ -1,5 +1,6 @@
 """Words that the pages and the terminal share."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 
@@ -20,3 +21,13 @@ def duration(lag: timedelta) -> str:
     if days:
         return f"{days} d {hours} h"
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+# Of a list in a sentence; members of an answer have all.
+FEW = 3
+
+
+def first_few(texts: Sequence[str]) -> str:
+    """The first texts of a list, and how many more there are."""
+    more = [f"and {len(texts) - FEW} more"] if len(texts) > FEW else []
+    return ", ".join([*texts[:FEW], *more])

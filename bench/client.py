@@ -22,7 +22,7 @@ from truthline import Backoff, Client, Limits
 
 from tests.servers import free_port
 
-ROW = {
+ROW: dict[str, Any] = {
     "namespace": "shop",
     "pipeline": "checkout",
     "version": "v3",

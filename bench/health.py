@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from app.query.deployments import deployment
+from app.query.deployments import DeployedModel, deployment
 from app.query.health import Load, Spread, load, spreads, tenths
-from app.query.window import Window, bounds
+from app.query.question import Question, parameters
+from app.query.window import Window
 from app.rollup.refresh import refresh
 from app.store.database import Database
 from bench.database import fresh_database
@@ -58,7 +59,7 @@ RAW_LOAD = text("""
     SELECT grid.bucket_start, count(p.time) FILTER (WHERE starts_request AND NOT failed),
            count(p.time) FILTER (WHERE starts_request AND failed),
            1000 * avg(latency_seconds) FILTER (WHERE starts_request)
-    FROM truthline.buckets(CAST(:start AS timestamptz), CAST(:end AS timestamptz),
+    FROM truthline_internal.buckets(CAST(:start AS timestamptz), CAST(:end AS timestamptz),
                            CAST(:width AS interval), CAST(:origin AS timestamptz)) AS grid
     LEFT JOIN (
         SELECT *, date_bin(CAST(:width AS interval), time, CAST(:origin AS timestamptz)) AS bin
@@ -110,11 +111,12 @@ def report(conn: Connection) -> None:
     heading()
     grid = tenths(WINDOW)
     for name, kind in (("d1", "classifier"), ("d2", "regressor")):
-        series = deployment(conn, workspace_id=1, name=name).model.series
-        raw = bounds(WINDOW, grid, None) | {"series": series}
+        model = deployment(conn, workspace_id=1, name=name).model
+        question = Question(1, model, WINDOW, grid)
+        raw = parameters(question)
 
-        def counted(series: list[int] = series) -> Load:
-            return load(conn, series=series, window=WINDOW, grid=grid)
+        def counted(question: Question[DeployedModel] = question) -> Load:
+            return load(conn, question)
 
         def counted_raw(raw: dict[str, object] = raw) -> object:
             return conn.execute(RAW_LOAD, raw).all()
@@ -122,12 +124,12 @@ def report(conn: Connection) -> None:
         compared(f"30 days of a {kind}: requests", counted, counted_raw)
 
     def boxes() -> list[Spread]:
-        return spreads(conn, series=series, window=WINDOW, grid=grid)
+        return spreads(conn, question)
 
     def boxes_raw() -> object:
         return conn.execute(RAW_SPREADS, raw).all()
 
-    same(conn, series, raw)
+    same(conn, question, raw)
     compared("its box plots", boxes, boxes_raw)
     compared(
         "both, as health answers",
@@ -136,13 +138,13 @@ def report(conn: Connection) -> None:
     )
 
 
-def same(conn: Connection, series: list[int], raw: dict[str, object]) -> None:
+def same(conn: Connection, question: Question[DeployedModel], raw: dict[str, object]) -> None:
     """Both ways have the same counts and boxes, or none is worth measuring."""
-    found = load(conn, series=series, window=WINDOW, grid=tenths(WINDOW))
+    found = load(conn, question)
     counts = [(one.start, one.answered, one.failed) for one in found.buckets]
     if counts != [tuple(row[:3]) for row in conn.execute(RAW_LOAD, raw)]:
         raise AssertionError("counts differ")
-    boxes = spreads(conn, series=series, window=WINDOW, grid=tenths(WINDOW))
+    boxes = spreads(conn, question)
     for box, row in zip(boxes, conn.execute(RAW_SPREADS, raw), strict=True):
         if any(abs(a - b) > CLOSE for a, b in zip(box.quantiles, row[1], strict=True)):
             raise AssertionError("boxes differ")

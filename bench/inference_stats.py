@@ -11,6 +11,7 @@ TRUTHLINE_DATABASE_URL names a server; without, an embedded one is started.
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from sqlalchemy import Executable, text
 
@@ -51,12 +52,12 @@ RAW = text("""
 ASKED = "1, CAST(:start AS timestamptz), CAST(:end AS timestamptz)"
 WAYS = {
     "totals and rows with medians": [
-        text(f"SELECT * FROM truthline.inference_totals({ASKED})"),
-        text(f"SELECT * FROM truthline.inference_stats({ASKED})"),
+        text(f"SELECT * FROM truthline_internal.inference_totals({ASKED})"),
+        text(f"SELECT * FROM truthline_internal.inference_stats({ASKED})"),
     ],
     "the same without medians": [
-        text(f"SELECT * FROM truthline.inference_totals({ASKED})"),
-        text(f"SELECT * FROM truthline.inference_stats({ASKED}, fractions => '{{}}')"),
+        text(f"SELECT * FROM truthline_internal.inference_totals({ASKED})"),
+        text(f"SELECT * FROM truthline_internal.inference_stats({ASKED}, fractions => '{{}}')"),
     ],
 }
 DAYS = {
@@ -80,8 +81,8 @@ def report(store: str, database: Database) -> None:
         for way, statements in WAYS.items():
             compared(
                 f"{day}: {way}",
-                lambda s=statements, w=window: ask(database, s, w),
-                lambda w=window: ask(database, [RAW], w),
+                partial(ask, database, statements, window),
+                partial(ask, database, [RAW], window),
             )
 
 

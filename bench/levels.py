@@ -66,7 +66,8 @@ RAW = text("""
 """)
 PLANNED = text("""
     SELECT place, predicted_label, actual_label, n
-    FROM truthline.outcome_cells(ARRAY[1], CAST(:start AS timestamptz), CAST(:end AS timestamptz),
+    FROM truthline_internal.outcome_cells(
+        ARRAY[1], CAST(:start AS timestamptz), CAST(:end AS timestamptz),
         CAST(:width AS interval), as_of => CAST(:as_of AS timestamptz))
 """)
 

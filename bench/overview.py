@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 from flask.testing import FlaskClient
@@ -26,6 +27,8 @@ from sqlalchemy import event, text
 from app.config import Settings
 from app.factory import create_app
 from app.query.overview import ModelOverview, overview
+from app.query.question import Question
+from app.query.subjects import ALL
 from app.query.window import Calendar, Grid, Window, fixed_grid
 from app.rollup.refresh import refresh
 from app.store.database import Database
@@ -150,12 +153,12 @@ def report_sql(database: Database, many: Loaded) -> None:
     heading()
     for words, (length, grid) in WINDOWS.items():
         window = Window(END - length, END)
-        asked = {"start": window.start, "end": END, "before": window.start - length}
-        asked |= {"workspace_id": many.id}
+        asked: dict[str, Any] = {"start": window.start, "end": END}
+        asked |= {"before": window.start - length, "workspace_id": many.id}
         with database.reading() as conn:
 
             def planned(window: Window = window, grid: Grid = grid) -> list[ModelOverview]:
-                return overview(conn, workspace_id=many.id, window=window, grid=grid)
+                return overview(conn, Question(many.id, ALL, window, grid))
 
             if len(planned()) != many.models:
                 raise AssertionError("models are missing")

@@ -9,8 +9,10 @@ TRUTHLINE_DATABASE_URL names a server; without, an embedded one is started.
 """
 
 import sys
+from collections.abc import Mapping
+from functools import partial
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from app.store.database import Database
 from bench.database import fresh_database
@@ -38,7 +40,7 @@ PREDICTIONS = text("""
           FROM generate_series(0, :rows - 1) AS n) AS t
 """)
 QUANTILES = text("""
-    SELECT place, coalesce(label_id, 0), quantiles FROM truthline.quantiles(
+    SELECT place, coalesce(label_id, 0), quantiles FROM truthline_internal.quantiles(
         :measure, ARRAY[1], CAST(:start AS timestamptz), CAST(:end AS timestamptz),
         CAST(:fractions AS float8[]), CAST(:width AS interval)) ORDER BY 1, 2
 """)
@@ -77,6 +79,11 @@ def main(rows: int = 5_000_000) -> None:
         in_both_stores(database, rows, report)
 
 
+def rows_of(conn: Connection, statement: TextClause, asked: Mapping[str, str]) -> object:
+    """All rows of a question."""
+    return conn.execute(statement, asked).all()
+
+
 def report(store: str, database: Database) -> None:
     """A line per question."""
     print(store)
@@ -86,8 +93,8 @@ def report(store: str, database: Database) -> None:
             same(conn, measure, asked)
             compared(
                 question,
-                lambda m=measure, a=asked: conn.execute(QUANTILES, {"measure": m, **a}).all(),
-                lambda m=measure, a=asked: conn.execute(ROWS[m], a).all(),
+                partial(rows_of, conn, QUANTILES, {"measure": measure, **asked}),
+                partial(rows_of, conn, ROWS[measure], asked),
             )
 
 

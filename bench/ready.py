@@ -17,13 +17,14 @@ from app.cli.serve import Server, address, calm_collector
 from app.config import Settings
 from bench.steps import NAMES
 
-Environ, Start = dict[str, Any], Callable[[str, list[tuple[str, str]]], Any]
+Environ = dict[str, Any]
+Start = Callable[[str, list[tuple[str, str]]], Any]
 
 
 class Ready(Server):
     """`Server` with another application."""
 
-    def load(self) -> Callable[[Environ, Start], list[bytes]]:  # type: ignore[override] # no Flask
+    def load(self) -> Callable[[Environ, Start], list[bytes]]:  # type: ignore[override] # not Flask
         """An application that looks at nothing but whether a token is asked for."""
         calm_collector()
         now = datetime.now(UTC)
@@ -54,7 +55,7 @@ def main() -> None:
     parser.add_argument("--port", type=int)
     given = parser.parse_args()
     options = {"bind": address(given.host, given.port), "workers": 1, "threads": 8}
-    Ready(Settings(), options, housekeeping=False).run()
+    Ready(Settings(), options, housekeeping=False).run()  # type: ignore[no-untyped-call] # gunicorn carries no types
 
 
 if __name__ == "__main__":

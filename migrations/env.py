@@ -31,17 +31,19 @@ def prepare(connection: Connection) -> None:
 
 
 def keep_others_out(connection: Connection) -> None:
-    """Lock the table of alembic, as nobody can without privileges on it."""
+    """Lock alembic's table, which takes privileges on it, so that one migration runs at a time."""
     with suppress(ProgrammingError, IntegrityError), connection.begin_nested():
-        connection.exec_driver_sql(MAKE_VERSION_TABLE)  # fails if another one just made it
+        connection.exec_driver_sql(
+            MAKE_VERSION_TABLE
+        )  # fails if another process has just created it
     connection.exec_driver_sql(f"LOCK TABLE {VERSION_TABLE} IN SHARE ROW EXCLUSIVE MODE")
 
 
 def install_extension(connection: Connection) -> None:
     """Install TimescaleDB where the server has it loaded; elsewhere tables stay plain.
 
-    Only a role that may see the setting can also create the extension. For others, whoever runs
-    the server creates it beforehand, as the images of TimescaleDB do.
+    Only a role that may see the setting can also create the extension. For others, the
+    operator creates it beforehand, as the images of TimescaleDB do.
     """
     loaded = connection.exec_driver_sql(
         "SELECT 1 FROM pg_settings WHERE name = 'shared_preload_libraries'"

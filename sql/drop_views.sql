@@ -1,7 +1,8 @@
--- Drop the public functions and views, to be made anew from sql/views/ in the same transaction.
+-- Drop the public functions and views, and the machinery under them, to be created again from sql/views/
+-- in the same transaction.
 --
--- Why      the schema itself stays: usage granted on it stays too. Views go first, for they hold on
---          to functions; and all names are read before anything goes.
+-- Why      schema truthline itself stays: usage granted on it stays too. Views go first, for they depend
+--          on functions; and all names are read before anything goes.
 DO $$
 DECLARE
     statements text[] := ARRAY(
@@ -16,6 +17,7 @@ BEGIN
     FOREACH statement IN ARRAY statements LOOP
         EXECUTE statement;
     END LOOP;
+    DROP SCHEMA IF EXISTS truthline_internal CASCADE;
     -- they are of no version now; migrations/rerunnable.py reads the comment
     EXECUTE format('COMMENT ON SCHEMA truthline IS %L',
                    obj_description('truthline'::regnamespace, 'pg_namespace') || ' dropped');

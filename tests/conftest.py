@@ -6,9 +6,11 @@ has; for those, TRUTHLINE_TEST_DATABASE_URL may name a running server instead, o
 databases are made.
 """
 
+import gc
 import itertools
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -26,15 +28,31 @@ from app.factory import create_app
 from app.store.database import Database
 from app.store.migration import upgrade
 from tests.demodata import Demo, fill
+from tests.effort import THOROUGH
+from tests.recorder import QueryRecorder
 from tests.servers import server_url
 
-hypothesis_settings.register_profile(
-    "suite",
-    deadline=None,  # a database answers when it answers
-    derandomize="CI" in os.environ,  # a find belongs to whoever looks for it, not to any change
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-hypothesis_settings.load_profile("suite")
+# Each process of each edition reads these modules: compiled once, they take half as long, also
+# where the environment says to write nothing, as images for containers do.
+sys.dont_write_bytecode = False
+# What modules consist of stays; to look through it for garbage takes a fifth of the collection.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from here on, in what tests make."""
+    gc.freeze()
+    gc.enable()
+
+
+for profile in ("quick", THOROUGH):  # they differ in tests/effort.py
+    hypothesis_settings.register_profile(
+        profile,
+        deadline=None,  # a database answers when it answers
+        derandomize="CI" in os.environ,  # a find belongs to whoever looks for it, not to any change
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
+hypothesis_settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session")
@@ -51,14 +69,15 @@ def _execute(url: str, statement: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def empty_database_url(server) -> Iterator[Callable[[str], str]]:
+def empty_database_url(server: str) -> Iterator[Callable[[str], str]]:
     """Make a database, empty or a copy of `template`; they are dropped at the end."""
     made: list[str] = []
     numbers = itertools.count()
 
     def make(template: str = "template0") -> str:
         name = f"truthline_test_{os.getpid()}_{next(numbers)}"
-        _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+        # through the log, block by block, it would take three times as long
+        _execute(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         made.append(name)
         return make_url(server).set(database=name).render_as_string(hide_password=False)
 
@@ -68,18 +87,28 @@ def empty_database_url(server) -> Iterator[Callable[[str], str]]:
 
 
 @pytest.fixture(scope="session")
-def template(server, empty_database_url) -> str:
-    """Name of a migrated database that nobody is connected to, or it couldn't be copied.
+def as_template(server: str) -> Callable[[str], str]:
+    """Close a database, which nobody may be connected to while it is copied; returns its name.
 
     TimescaleDB's scheduler would connect to it at any moment, so it is closed to all.
     """
+
+    def close(url: str) -> str:
+        name = str(make_url(url).database)
+        _execute(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        _execute(server, _DISCONNECT.format(name=name))
+        return name
+
+    return close
+
+
+@pytest.fixture(scope="session")
+def template(empty_database_url: Callable[..., str], as_template: Callable[[str], str]) -> str:
+    """Name of a migrated database, to be copied."""
     url = empty_database_url()
     upgrade(url)
     _execute(url, _PAUSE_POLICIES)
-    name = make_url(url).database
-    _execute(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    _execute(server, _DISCONNECT.format(name=name))
-    return name
+    return as_template(url)
 
 
 # Tests refresh when they want to; the policies of fifty databases would only slow them down.
@@ -98,19 +127,19 @@ _DISCONNECT = (
 
 
 @pytest.fixture
-def fresh_database_url(empty_database_url, template) -> str:
+def fresh_database_url(empty_database_url: Callable[..., str], template: str) -> str:
     """A migrated database of this test's own."""
     return empty_database_url(template)
 
 
 @pytest.fixture(scope="session")
-def shared_settings(empty_database_url, template) -> Settings:
+def shared_settings(empty_database_url: Callable[..., str], template: str) -> Settings:
     """Settings of the database that tests share; each has a workspace of its own in it."""
     return Settings(database_url=empty_database_url(template))
 
 
 @pytest.fixture(scope="session")
-def database(shared_settings) -> Iterator[Database]:
+def database(shared_settings: Settings) -> Iterator[Database]:
     """The database that tests share."""
     database = Database.from_settings(shared_settings)
     yield database
@@ -118,7 +147,7 @@ def database(shared_settings) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def app(shared_settings, database) -> Flask:
+def app(shared_settings: Settings, database: Database) -> Flask:
     """The service over that database, asking for keys."""
     return create_app(shared_settings, database)
 
@@ -135,7 +164,7 @@ class Workspace:
 
 
 @pytest.fixture
-def workspace(database) -> Workspace:
+def workspace(database: Database) -> Workspace:
     """A workspace of this test's own."""
     name = f"test-{secrets.token_hex(6)}"
     with database.writing() as conn:
@@ -145,7 +174,7 @@ def workspace(database) -> Workspace:
 
 
 @pytest.fixture
-def client(app, workspace) -> FlaskClient:
+def client(app: Flask, workspace: Workspace) -> FlaskClient:
     """A client with the admin key of this test's workspace."""
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {workspace.admin_key}"
@@ -153,8 +182,16 @@ def client(app, workspace) -> FlaskClient:
 
 
 @pytest.fixture(scope="session")
-def demo(empty_database_url, template) -> Iterator[Demo]:
+def demo(empty_database_url: Callable[..., str], template: str) -> Iterator[Demo]:
     """A database in use, to be read only."""
     demo = fill(empty_database_url(template))
     yield demo
     demo.database.dispose()
+
+
+@pytest.fixture
+def query_recorder(database: Database) -> Iterator[QueryRecorder]:
+    """Records the statements that the shared database is sent."""
+    recorder = QueryRecorder()
+    with recorder.watching(database.engine):
+        yield recorder

@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from msgspec.structs import replace as replaced
 from sqlalchemy import text
@@ -21,8 +22,9 @@ from app.demo.replay import new_start, replay
 from app.demo.timeline import DIABETES, DIGITS, LENGTH, Answer, Event, Trained, timeline
 from app.ingest.executions import ToldOfExecution, tell_execution
 from app.ingest.feedback import Feedback, ingest_feedback
+from app.ingest.inferences import Prediction
 from app.ingest.metadata import ingest_metadata
-from app.ingest.predictions import Prediction, ingest_predictions
+from app.ingest.predictions import ingest_predictions
 from app.ingest.steps import append_values, record_value
 from app.rollup.columnstore import enable_columnstore
 from app.rollup.refresh import refresh
@@ -73,7 +75,7 @@ def _events(start: datetime) -> Iterator[Event]:
 
 def _digits(version: str, samples: Sequence[int], noise: Sequence[float]) -> list[Answer]:
     chance = random.Random(version)
-    answers = []
+    answers: list[Answer] = []
     for sample, disturbance in zip(samples, noise, strict=True):
         missed = chance.random() < 0.05 + disturbance / 8
         confidence = round(chance.uniform(0.5, 1), 3)
@@ -97,7 +99,7 @@ MODELS = [Trained(DIGITS, CLASSES, _digits), Trained(DIABETES, PROGRESS, _diabet
 def _a_day_before(event: Event) -> Event:
     renamed = f"yesterday-{event.request_id}"
     row = replaced(event.row, request_id=renamed)
-    if isinstance(row, Prediction):
+    if isinstance(row, Prediction) and row.time:
         row = replaced(row, time=row.time - DAY)
     return replace(event, request_id=renamed, row=row)
 
@@ -116,9 +118,14 @@ def _train(database: Database, workspace_id: int) -> None:
 
 def _keep_secrets(database: Database, workspace_id: int) -> None:
     now = datetime.now(UTC) - timedelta(minutes=5)
-    said = {"namespace": SECRET, "pipeline": SECRET, "time": now, "latency_seconds": SECRET_NUMBER}
-    of_class = {"model": f"{SECRET}-classes", "request_id": f"{SECRET}-1"}
-    of_value = {"model": f"{SECRET}-values", "request_id": f"{SECRET}-2"}
+    said: dict[str, Any] = {
+        "namespace": SECRET,
+        "pipeline": SECRET,
+        "time": now,
+        "latency_seconds": SECRET_NUMBER,
+    }
+    of_class: dict[str, Any] = {"model": f"{SECRET}-classes", "request_id": f"{SECRET}-1"}
+    of_value: dict[str, Any] = {"model": f"{SECRET}-values", "request_id": f"{SECRET}-2"}
     named = {name: f"{SECRET}-{name}" for name in ("version", "deployment", "server_version")}
     predictions = [
         Prediction(**said | of_class | named, label=f"{SECRET}-yes", confidence=0.42),
@@ -131,7 +138,7 @@ def _keep_secrets(database: Database, workspace_id: int) -> None:
     ingest_predictions(database, workspace_id, predictions)
     ingest_feedback(database, workspace_id, truths)
     ingest_metadata(database, workspace_id, {(SECRET, f"{SECRET}-1"): SECRET})
-    execution = {"execution": f"{SECRET}-run", "name": f"{SECRET}-metric"}
+    execution: dict[str, Any] = {"execution": f"{SECRET}-run", "name": f"{SECRET}-metric"}
     record_value(database, workspace_id, **execution, value=SECRET_NUMBER)
     append_values(database, workspace_id, **execution, values=[SECRET_NUMBER] * 3)
 

@@ -100,7 +100,8 @@ def _train(console: Console) -> list[Trained]:
         from app.demo.models import train  # noqa: PLC0415 - an extra, and a second to import
     except ModuleNotFoundError as error:
         raise NoScikitLearn(
-            "The demo trains its models with scikit-learn: run pip install 'truthline-server[demo]'"
+            "The demo trains its models with scikit-learn, which isn't installed here: run it from"
+            " a checkout with 'make demo'"
         ) from error
     return train()
 

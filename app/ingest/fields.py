@@ -14,7 +14,8 @@ MAX_NAME_LENGTH = 200
 MAX_BATCH_INDEX = 2**31 - 1
 # Far beyond any measured quantity, and its square is still a finite double.
 MAX_MAGNITUDE = 1e100
-# A window's question skips what was received a day before its start: see sql/views/20_cells.sql.
+# Queries skip rows received more than a day before their window, so the tables check it too:
+# sql/versions/0001_rows.up.sql.
 MAX_TIME_AHEAD = timedelta(hours=24)
 # Nothing was predicted before; a zero time is what a client sends that forgot to set one.
 EARLIEST_TIME = datetime(1970, 1, 1, tzinfo=UTC)

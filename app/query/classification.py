@@ -9,14 +9,23 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 from app.errors import TooLarge
+from app.query.basis import (
+    OF_TRUTHS,
+    OF_TRUTHS_AND_PREDICTIONS,
+    basis_of,
+    coverage_of,
+    covered,
+    pieces_of,
+)
 from app.query.measures import CLASSIFICATION
-from app.query.models import WHOLE, Part, subject
-from app.query.window import BOUNDS, Grid, Window, bounds
-from app.store.registry import Kind, ModelName, Registry
-from app.store.subscriptions import declared_categories
+from app.query.question import Answer, Question, parameters
+from app.query.settle import settle
+from app.query.subjects import ModelPart, Subject
+from app.query.window import BOUNDS
+from app.store.registry import Kind, Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,33 +100,67 @@ class ClassificationBucket:
     matrix: ConfusionMatrix
 
 
-def classification_metrics(
+def classification(
     conn: Connection,
     registry: Registry,
+    question: Question[ModelPart],
     *,
-    workspace_id: int,
-    name: ModelName,
-    window: Window,
-    grid: Grid = Grid(),  # noqa: B008 - frozen
-    as_of: datetime | None = None,
-    part: Part = WHOLE,
+    average: Average = Average.MACRO,
+    with_predictions: bool = False,
+    explained: bool = False,
+) -> Answer[ClassificationBucket]:
+    """Metrics of one model in the buckets of a grid, as they are now or were known at a moment.
+
+    Shape: as of `classification_buckets`; `with_predictions` each has its coverage, and the basis
+           is of both. `explained` says what was read.
+    Cost:  three statements, a fourth for `explained`; one of them over the cells of the window.
+
+    Raises:
+        InvalidWindow, UnknownModel, WrongKind: as `settle`.
+        TooLarge: as `classification_buckets`.
+    """
+    counted = OF_TRUTHS_AND_PREDICTIONS if with_predictions else OF_TRUTHS
+    settled = settle(conn, question, *counted, kind=Kind.CLASSIFICATION)
+    rows = _rows(conn, settled, average, _COVERED if with_predictions else _METRICS)
+    return Answer(
+        _buckets(conn, registry, settled, rows),
+        basis_of(conn, settled, *counted),
+        coverage_of(rows) if with_predictions else (),
+        pieces_of(conn, settled) if explained else None,
+    )
+
+
+def classification_buckets(
+    conn: Connection,
+    registry: Registry,
+    question: Question[Subject],
     average: Average = Average.MACRO,
 ) -> list[ClassificationBucket]:
-    """Metrics of one model in the buckets of a grid, as they are now or were known at `as_of`.
+    """Metrics of a classifier that was looked up.
 
     Shape: one bucket per width, oldest first, clipped to the window; one in all without width.
            A matrix has the categories that are declared, then those that only occur, by name.
-    Cost:  one statement over the cells of the window, two look-ups.
+    Cost:  one statement over the cells of the window; names of labels are remembered.
 
     Raises:
-        UnknownModel: the workspace has no such model, or nothing of that part.
-        WrongKind: the model is no classifier.
+        UnknownModel, WrongKind: as `Subject.require`.
         TooLarge: the matrices have more than MAX_MATRIX_CELLS cells in all.
     """
-    found = subject(conn, workspace_id=workspace_id, name=name, kind=Kind.CLASSIFICATION, part=part)
-    declared = declared_categories(conn, found.model.id) or []
-    question = bounds(window, grid, as_of) | {"series": found.series, "declared": declared}
-    rows = conn.execute(_METRICS, question | {"average": average}).all()
+    question.subject.require(Kind.CLASSIFICATION)
+    return _buckets(conn, registry, question, _rows(conn, question, average, _METRICS))
+
+
+def _rows(
+    conn: Connection, question: Question[Subject], average: Average, statement: TextClause
+) -> Sequence[Row[Any]]:
+    classes = {"declared": question.subject.declared, "average": average}
+    return conn.execute(statement, parameters(question) | classes).all()
+
+
+def _buckets(
+    conn: Connection, registry: Registry, question: Question[Subject], rows: Sequence[Row[Any]]
+) -> list[ClassificationBucket]:
+    declared = question.subject.declared
     names = registry.label_names(conn, _ids(declared, rows))
     categories = _in_order(declared, names)
     _check_size(len(categories), sum(row.n > 0 for row in rows))
@@ -136,10 +179,10 @@ def _check_size(classes: int, buckets: int) -> None:
         )
 
 
-_METRICS = text(f"""
-    SELECT * FROM truthline.classification_metrics(
-        CAST(:series AS integer[]), {BOUNDS}, CAST(:declared AS integer[]), :average)
-""")
+_CALL = f"""truthline_internal.classification_metrics(
+        CAST(:series AS integer[]), {BOUNDS}, CAST(:declared AS integer[]), :average)"""
+_METRICS = text(f"SELECT * FROM {_CALL}")
+_COVERED = covered(_CALL)
 
 
 def _ids(declared: Iterable[int], rows: Iterable[Row[Any]]) -> set[int]:

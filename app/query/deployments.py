@@ -12,13 +12,14 @@ from operator import attrgetter
 from sqlalchemy import Connection, text
 
 from app.errors import UnknownDeployment
-from app.query.basis import Counted, Moment, Reach, reach_of
-from app.query.window import Grid, Window, bounds
+from app.query.basis import basis_of
+from app.query.question import Basis, Counted, Question, parameters
+from app.query.subjects import AllDeployed, OfSeries
 from app.store.registry import Kind
 
 
 @dataclass(frozen=True, slots=True)
-class DeployedModel:
+class DeployedModel(OfSeries):
     """A model in a deployment. `series` are those of all its versions there.
 
     `version` and `deployment_type` are those seen last, `since` is when the model was seen first
@@ -103,21 +104,18 @@ def deployment(conn: Connection, *, workspace_id: int, name: str) -> Deployment:
     return found[0]
 
 
-def total_predictions(conn: Connection, *, workspace_id: int, window: Window) -> int:
+def total_predictions(conn: Connection, question: Question[AllDeployed]) -> int:
     """Requests that all deployments of a workspace answered in a window, whatever their model.
 
     Cost: one statement over cells, however many deployments there are.
     """
-    asked = {"workspace_id": workspace_id, "start": window.start, "end": window.end}
-    count: int = conn.execute(_TOTAL, asked).scalar_one()
+    count: int = conn.execute(_TOTAL, parameters(question)).scalar_one()
     return count
 
 
-def total_reach(conn: Connection, moment: Moment, *, workspace_id: int, window: Window) -> Reach:
-    """What that number rests on."""
-    series = conn.execute(_SERIES, {"workspace_id": workspace_id}).scalars().all()
-    question = bounds(window, Grid(), None)
-    return reach_of(conn, moment, series=series, questions=[(question, [Counted.PREDICTION])])
+def total_basis(conn: Connection, question: Question[AllDeployed]) -> Basis:
+    """What that number rests on. Cost: one statement."""
+    return basis_of(conn, question, Counted.PREDICTION)
 
 
 def _find(conn: Connection, workspace_id: int, name: str | None = None) -> list[Deployment]:
@@ -142,13 +140,8 @@ _DEPLOYED = text("""
     GROUP BY series.deployment, model.id
     ORDER BY min(series.id)
 """)
-_DEPLOYED_SERIES = """
-    SELECT series.id FROM series JOIN model ON model.id = series.model_id
-    WHERE model.workspace_id = :workspace_id AND series.deployment <> ''
-"""
-_SERIES = text(_DEPLOYED_SERIES)
 _TOTAL = text(f"""
-    SELECT n FROM truthline.prediction_volume(
-        ARRAY({_DEPLOYED_SERIES}),
+    SELECT n FROM truthline_internal.prediction_volume(
+        {AllDeployed.SERIES},
         CAST(:start AS timestamptz), CAST(:end AS timestamptz))
 """)

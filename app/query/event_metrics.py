@@ -38,4 +38,4 @@ def event_metrics(conn: Connection, *, workspace_id: int) -> list[EventMetric]:
     return list(found.values())
 
 
-_METRICS = text("SELECT * FROM truthline.event_metrics(:workspace_id)")
+_METRICS = text("SELECT * FROM truthline_internal.event_metrics(:workspace_id)")

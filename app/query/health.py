@@ -3,15 +3,15 @@
 The definitions stand in `sql/views/85_health.sql`; here they are asked for and named.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, text
 
-from app.query.basis import Counted, Moment, Reach, reach_of
-from app.query.deployments import DeployedModel
-from app.query.window import BOUNDS, MICROSECOND, Grid, Window, bounds
+from app.query.basis import basis_of
+from app.query.question import Basis, Counted, Question, parameters
+from app.query.subjects import HasSeries
+from app.query.window import BOUNDS, MICROSECOND, Grid, Window
 from app.store.registry import Kind
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,60 +54,43 @@ def tenths(window: Window) -> Grid:
     return Grid(max(window.length / PARTS, MICROSECOND), EPOCH)
 
 
-def load(
-    conn: Connection,
-    *,
-    series: Sequence[int],
-    window: Window,
-    grid: Grid,
-    as_of: datetime | None = None,
-) -> Load:
+def load(conn: Connection, question: Question[HasSeries]) -> Load:
     """Requests of some series in the buckets of a grid, oldest first, empty ones too.
 
     Cost: one statement over the cells of the window.
     """
-    rows = conn.execute(_LOAD, bounds(window, grid, as_of) | {"series": list(series)}).all()
+    rows = conn.execute(_LOAD, parameters(question)).all()
     volumes = [Volume(*row[:5]) for row in rows]
     answered, failed = (sum(column) for column in zip(*(row[2:4] for row in rows), strict=True))
     return Load(volumes, answered, failed, rows[0].mean_of_all)
 
 
-def spreads(
-    conn: Connection,
-    *,
-    series: Sequence[int],
-    window: Window,
-    grid: Grid,
-    as_of: datetime | None = None,
-) -> list[Spread]:
+def spreads(conn: Connection, question: Question[HasSeries]) -> list[Spread]:
     """Minimum, quartiles and maximum of predicted values, for each bucket that holds any.
 
     Cost: one statement over cells, and the numbers of the bins that hold a quantile.
     """
-    rows = conn.execute(_SPREADS, bounds(window, grid, as_of) | {"series": list(series)})
+    rows = conn.execute(_SPREADS, parameters(question))
     return [Spread(row[0], row[1], row[2], tuple(row[3])) for row in rows]
 
 
-def health_reach(
-    conn: Connection, moment: Moment, *, model: DeployedModel, window: Window, grid: Grid
-) -> Reach:
-    """What the load of a deployed model rests on, and its spreads if it predicts values."""
-    counted = [Counted.PREDICTION, *([Counted.SCORE] if model.kind is Kind.REGRESSION else [])]
-    question = bounds(window, grid, moment.as_of)
-    return reach_of(conn, moment, series=model.series, questions=[(question, counted)])
+def health_basis(conn: Connection, question: Question[HasSeries]) -> Basis:
+    """What the load of a model rests on, and its spreads if it predicts values."""
+    spread = [Counted.SCORE] if question.subject.kind is Kind.REGRESSION else []
+    return basis_of(conn, question, Counted.PREDICTION, *spread)
 
 
 _LOAD = text(f"""
     SELECT bucket_start, bucket_end, n, n_failed,
-           truthline.mean_milliseconds(sum_latency, n_latency),
-           truthline.mean_milliseconds(
+           truthline_internal.mean_milliseconds(sum_latency, n_latency),
+           truthline_internal.mean_milliseconds(
                sum(sum_latency) OVER (), (sum(n_latency) OVER ())::bigint) AS mean_of_all
-    FROM truthline.prediction_volume(CAST(:series AS integer[]), {BOUNDS})
+    FROM truthline_internal.prediction_volume(CAST(:series AS integer[]), {BOUNDS})
     ORDER BY bucket_start
 """)
 _SPREADS = text("""
     SELECT bucket_start, bucket_end, n, quantiles
-    FROM truthline.value_quantiles(
+    FROM truthline_internal.value_quantiles(
         CAST(:series AS integer[]), CAST(:start AS timestamptz), CAST(:end AS timestamptz),
         '{0,0.25,0.5,0.75,1}', CAST(:width AS interval), CAST(:origin AS timestamptz),
         CAST(:zone AS text), CAST(:as_of AS timestamptz))

@@ -13,8 +13,10 @@ from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError
 
 from app.errors import InvalidWindow, NotKept
-from app.query.basis import Counted, Moment, Reach, reach_of
-from app.query.window import Grid, Window, bounds
+from app.query.basis import basis_of, shared_basis
+from app.query.question import Basis, Counted, Question, parameters
+from app.query.subjects import Selection
+from app.query.window import Grid, Window
 from app.store.registry import ModelName
 
 Number = TypeVar("Number", int | None, float | None, int, float)
@@ -38,18 +40,6 @@ class Compared(Generic[Number]):
         if self.now is None or not self.before:
             return None
         return max(min((self.now - self.before) / self.before, LARGEST), -LARGEST)
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which inferences: of which models (None: all), and with which value in a metadata field."""
-
-    models: Sequence[str] | None = None
-    field: str | None = None
-    value: str | None = None
-
-
-ALL = Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +118,7 @@ def error_rate(answered: Compared[int], failed: Compared[int]) -> Compared[float
     return Compared(*(errors / (n + errors) if n + errors else None for n, errors in periods))
 
 
-def inference_totals(
-    conn: Connection, *, workspace_id: int, window: Window, selection: Selection = ALL
-) -> Totals:
+def inference_totals(conn: Connection, question: Question[Selection]) -> Totals:
     """All that a workspace's models answered in the window.
 
     Cost: one statement over the cells of both periods; over their rows for a metadata field.
@@ -139,16 +127,14 @@ def inference_totals(
         InvalidWindow: there is no window of this length before it.
         NotKept: rows that a metadata field needs were dropped.
     """
-    (row,) = kept_rows(conn, _TOTALS, asked_of(workspace_id, window, selection))
-    return Totals(*pairs(row))
+    (row,) = kept_rows(conn, _TOTALS, compared(question))
+    return totals_of(row)
 
 
 def class_stats(
     conn: Connection,
+    question: Question[Selection],
     *,
-    workspace_id: int,
-    window: Window,
-    selection: Selection = ALL,
     fractions: Sequence[float] = MEDIAN,
     most: int | None = None,
     per_model: int | None = None,
@@ -159,53 +145,39 @@ def class_stats(
         of each model the `per_model` busiest.
     Cost:  one statement over the cells of both periods, and the rows of a bin per quantile.
     """
-    asked = asked_of(workspace_id, window, selection) | {"fractions": list(fractions)}
-    asked |= {"most": most, "per_model": per_model}
+    limits = {"fractions": list(fractions), "most": most, "per_model": per_model}
     return [
         ClassStats(*row[:4], *pairs(row[4:14]), *(*row[14:17], row.n_classes))
-        for row in kept_rows(conn, _CLASSES, asked)
+        for row in kept_rows(conn, _CLASSES, compared(question) | limits)
     ]
 
 
 def model_stats(
-    conn: Connection,
-    *,
-    workspace_id: int,
-    window: Window,
-    selection: Selection = ALL,
-    fractions: Sequence[float] = MEDIAN,
+    conn: Connection, question: Question[Selection], *, fractions: Sequence[float] = MEDIAN
 ) -> list[ModelStats]:
     """The same by model, with errors and quantiles of latency at `fractions`.
 
     Shape and cost: as of `class_stats`.
     """
-    asked = asked_of(workspace_id, window, selection) | {"fractions": list(fractions)}
-    return [
-        ModelStats(*row[:3], *pairs(row[3:9]), *row[9:]) for row in kept_rows(conn, _MODELS, asked)
-    ]
+    rows = kept_rows(conn, _MODELS, compared(question) | {"fractions": list(fractions)})
+    return [ModelStats(*row[:3], *pairs(row[3:9]), *row[9:]) for row in rows]
 
 
-def stats_reach(
-    conn: Connection,
-    moment: Moment,
-    *,
-    workspace_id: int,
-    window: Window,
-    selection: Selection = ALL,
-    quantiles: Sequence[Counted] = (),
-) -> Reach:
+def stats_basis(conn: Connection, question: Question[Selection], *quantiles: Counted) -> Basis:
     """What such an answer rests on, with the quantiles that it has of the window.
 
-    Rows that have a metadata field are all there, or there is no answer.
+    It is of the inferences as they are now. Rows that have a metadata field are all there, or there
+    is no answer. Cost: one statement.
     """
-    if selection.field is not None:
-        return Reach(moment, [], None)
-    asked = asked_of(workspace_id, window, selection)
-    series = conn.execute(_SERIES, asked).scalar_one()
-    both = bounds(*periods(window), None)
-    own = bounds(window, Grid(), None)
-    questions = [(both, [Counted.PREDICTION]), (own, quantiles)]
-    return reach_of(conn, moment, series=series, questions=questions)
+    if question.subject.field is not None:
+        return basis_of(conn, question.now())
+    both, own = question.now().over(*periods(question.window)), question.now().over(question.window)
+    return shared_basis(conn, (both, [Counted.PREDICTION]), (own, quantiles))
+
+
+def totals_of(numbers: Sequence[Any]) -> Totals:
+    """Totals of a row of `inference_totals`."""
+    return Totals(*pairs(numbers))
 
 
 def pairs(numbers: Sequence[Any]) -> list[Compared[Any]]:
@@ -248,38 +220,33 @@ def kept_rows(conn: Connection, statement: TextClause, asked: dict[str, Any]) ->
         raise
 
 
-def asked_of(workspace_id: int, window: Window, selection: Selection) -> dict[str, Any]:
+def compared(question: Question[Selection]) -> dict[str, Any]:
     """Parameters of a statement about a window and the one before it.
 
     Raises:
         InvalidWindow: as `previous`.
     """
-    previous(window)
-    return {
-        "workspace": workspace_id,
-        "start": window.start,
-        "end": window.end,
-        "models": None if selection.models is None else list(selection.models),
-        "field": selection.field,
-        "value": selection.value,
-    }
+    previous(question.window)
+    return parameters(question)
 
 
-_ASKED = (
+COMPARED = (
     ":workspace, CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:models AS text[]),"
     " CAST(:field AS text), CAST(:value AS text)"
 )
-_SERIES = text("SELECT truthline.workspace_series(:workspace, CAST(:models AS text[]))")
-_TOTALS = text(f"SELECT * FROM truthline.inference_totals({_ASKED})")
+_TOTALS = text(f"SELECT * FROM truthline_internal.inference_totals({COMPARED})")
 _CLASSES = text(f"""
     SELECT * FROM (
         SELECT *, row_number() OVER (model ORDER BY ordinality) AS place,
                count(*) OVER model AS n_classes
-        FROM truthline.inference_stats({_ASKED}, CAST(:fractions AS float8[])) WITH ORDINALITY
+        FROM truthline_internal.inference_stats({COMPARED}, CAST(:fractions AS float8[]))
+            WITH ORDINALITY
         WINDOW model AS (PARTITION BY namespace, pipeline, model)
     ) AS ranked
     WHERE place <= coalesce(CAST(:per_model AS bigint), place)
     ORDER BY ordinality
     LIMIT :most
 """)
-_MODELS = text(f"SELECT * FROM truthline.model_stats({_ASKED}, CAST(:fractions AS float8[]))")
+_MODELS = text(
+    f"SELECT * FROM truthline_internal.model_stats({COMPARED}, CAST(:fractions AS float8[]))"
+)

@@ -10,9 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from app.query.basis import Counted, Moment, Reach, reach_of
-from app.query.inferences import Compared, error_rate, pairs, previous
-from app.query.window import BOUNDS, Grid, Window, bounds
+from app.query.basis import shared_basis
+from app.query.inferences import Compared, compared, error_rate, pairs, previous
+from app.query.question import Basis, Counted, Question
+from app.query.subjects import Selection
+from app.query.window import BOUNDS
 from app.store.registry import Kind, ModelName
 
 
@@ -43,14 +45,7 @@ class ModelOverview:
         return error_rate(self.inferences, self.errors)
 
 
-def overview(
-    conn: Connection,
-    *,
-    workspace_id: int,
-    window: Window,
-    grid: Grid,
-    as_of: datetime | None = None,
-) -> list[ModelOverview]:
+def overview(conn: Connection, question: Question[Selection]) -> list[ModelOverview]:
     """Every model of a workspace, the busiest first; also those without a prediction.
 
     Cost: one statement over the cells of both periods, however many models there are. A grid of
@@ -59,20 +54,14 @@ def overview(
     Raises:
         InvalidWindow: there is no window of this length before it.
     """
-    previous(window)
-    asked = {"workspace": workspace_id, **bounds(window, grid, as_of)}
-    return [_model(row) for row in conn.execute(_OVERVIEW, asked)]
+    return [_model(row) for row in conn.execute(_OVERVIEW, compared(question))]
 
 
-def overview_reach(
-    conn: Connection, moment: Moment, *, workspace_id: int, window: Window, grid: Grid
-) -> Reach:
+def overview_basis(conn: Connection, question: Question[Selection]) -> Basis:
     """What such an answer rests on, in the buckets of both periods."""
-    series = conn.execute(_SERIES, {"workspace": workspace_id}).scalar_one()
     counted = (Counted.PREDICTION, Counted.OUTCOME)
-    halves = (previous(window), window)
-    questions = [(bounds(half, grid, moment.as_of), counted) for half in halves]
-    return reach_of(conn, moment, series=series, questions=questions)
+    before = question.over(previous(question.window), question.grid)
+    return shared_basis(conn, (before, counted), (question, counted))
 
 
 def _model(row: Row[Any]) -> ModelOverview:
@@ -92,5 +81,4 @@ def _model(row: Row[Any]) -> ModelOverview:
     )
 
 
-_SERIES = text("SELECT truthline.workspace_series(:workspace)")
-_OVERVIEW = text(f"SELECT * FROM truthline.overview(:workspace, {BOUNDS})")
+_OVERVIEW = text(f"SELECT * FROM truthline_internal.overview(:workspace, {BOUNDS})")

@@ -5,13 +5,14 @@ no other.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, Row, text
 
-from app.query.inferences import ALL, Selection, asked_of, kept_rows
-from app.query.window import Window
+from app.query.inferences import COMPARED, Totals, compared, kept_rows, totals_of
+from app.query.question import Question
+from app.query.subjects import Selection
 from app.store.registry import ModelName
 
 
@@ -39,44 +40,43 @@ def by_name(
 
     Cost: the names of the workspace's models, once.
     """
-    return _page(conn, _BY_NAME, {"workspace": workspace_id}, size, after)
+    rows = conn.execute(_BY_NAME, {"workspace": workspace_id} | _place(size, after)).all()
+    return _page(rows, size)
 
 
 def busiest(
-    conn: Connection,
-    *,
-    workspace_id: int,
-    window: Window,
-    size: int,
-    selection: Selection = ALL,
-    after: Place | None = None,
-) -> ModelPage:
-    """Models seen in a window or in the one before it, the busiest first.
+    conn: Connection, question: Question[Selection], *, size: int, after: Place | None = None
+) -> tuple[Totals, ModelPage]:
+    """Models seen in a window or in the one before it, the busiest first; with totals of all pages.
 
-    Cost: the cells of both periods.
+    Cost: one statement over the cells of both periods, twice.
 
     Raises:
-        NotKept: the rows that it would be made of were dropped.
+        InvalidWindow, NotKept: as `inference_totals`.
     """
-    return _page(conn, _BUSIEST, asked_of(workspace_id, window, selection), size, after)
+    rows = kept_rows(conn, _BUSIEST, compared(question) | _place(size, after))
+    return totals_of(rows[0][-N_TOTALS:]), _page(rows, size)
 
 
-def _page(
-    conn: Connection, statement: TextClause, asked: dict[str, Any], size: int, after: Place | None
-) -> ModelPage:
+def _place(size: int, after: Place | None) -> dict[str, Any]:
     after_name = after.name._asdict() if after else dict.fromkeys(ModelName._fields)
     place = {f"after_{part}": text for part, text in after_name.items()}
-    asked |= place | {"size": size + 1, "after_n": after.n if after else None}
-    rows = kept_rows(conn, statement, asked)
-    found = [(ModelName(row.namespace, row.pipeline, row.name), row.n) for row in rows if row.name]
-    following = Place(*found[size - 1]) if len(found) > size else None
-    return ModelPage([name for name, _ in found[:size]], rows[0].total, following)
+    return place | {"size": size + 1, "after_n": after.n if after else None}
 
 
+def _page(rows: Sequence[Row[Any]], size: int) -> ModelPage:
+    places = [
+        Place(ModelName(row.namespace, row.pipeline, row.name), row.n) for row in rows if row.name
+    ]
+    following = places[size - 1] if len(places) > size else None
+    return ModelPage([place.name for place in places[:size]], rows[0].total, following)
+
+
+N_TOTALS = 2 * len(fields(Totals))  # columns: of each number that of the period before, too
 # The first row tells the total, also of a page that holds nothing.
 _PAGE = """
-    WITH known AS MATERIALIZED ({known})
-    SELECT counted.total, page.*
+    WITH known AS MATERIALIZED ({known}), totals AS MATERIALIZED ({totals})
+    SELECT counted.total, page.*, totals.*
     FROM (SELECT count(*) AS total FROM known) AS counted
     LEFT JOIN (
         SELECT * FROM known
@@ -86,6 +86,7 @@ _PAGE = """
         ORDER BY n DESC, name COLLATE "C", namespace COLLATE "C", pipeline COLLATE "C"
         LIMIT :size
     ) AS page ON true
+    CROSS JOIN totals
     ORDER BY page.n DESC, page.name COLLATE "C", page.namespace COLLATE "C",
              page.pipeline COLLATE "C"
 """
@@ -93,14 +94,14 @@ _BY_NAME = text(
     _PAGE.format(
         known="""
         SELECT namespace, pipeline, name, 0::bigint AS n FROM model
-        WHERE workspace_id = :workspace"""
+        WHERE workspace_id = :workspace""",
+        totals="SELECT",
     )
 )
 _BUSIEST = text(
     _PAGE.format(
-        known="""
-        SELECT namespace, pipeline, name, n FROM truthline.busiest_models(
-            :workspace, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
-            CAST(:models AS text[]), CAST(:field AS text), CAST(:value AS text))"""
+        known="SELECT namespace, pipeline, name, n"
+        f" FROM truthline_internal.busiest_models({COMPARED})",
+        totals=f"SELECT * FROM truthline_internal.inference_totals({COMPARED})",
     )
 )

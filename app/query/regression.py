@@ -3,16 +3,25 @@
 The definitions stand in `sql/views/70_regression.sql`; here they are asked for and named.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from app.query.measures import REGRESSION
-from app.query.models import WHOLE, Part, subject
-from app.query.window import BOUNDS, Grid, Window, bounds
-from app.store.registry import Kind, ModelName
+from app.query.basis import (
+    OF_TRUTHS,
+    OF_TRUTHS_AND_PREDICTIONS,
+    basis_of,
+    coverage_of,
+    covered,
+    pieces_of,
+)
+from app.query.question import Answer, Question, parameters
+from app.query.settle import settle
+from app.query.subjects import ModelPart, Subject
+from app.query.window import BOUNDS
+from app.store.registry import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,36 +43,54 @@ class RegressionBucket:
     mean_absolute_percentage_error: float | None
 
 
-def regression_metrics(
+def regression(
     conn: Connection,
+    question: Question[ModelPart],
     *,
-    workspace_id: int,
-    name: ModelName,
-    window: Window,
-    grid: Grid = Grid(),  # noqa: B008 - frozen
-    as_of: datetime | None = None,
-    part: Part = WHOLE,
-) -> list[RegressionBucket]:
-    """Errors of one model in the buckets of a grid, as they are now or were known at `as_of`.
+    with_predictions: bool = False,
+    explained: bool = False,
+) -> Answer[RegressionBucket]:
+    """Errors of one model in the buckets of a grid, as they are now or were known at a moment.
 
-    Shape: one bucket per width, oldest first, clipped to the window; one in all without width.
-    Cost:  one statement over the cells of the window, two look-ups.
+    Shape: as of `regression_buckets`; `with_predictions` each has its coverage, and the basis is
+           of both. `explained` says what was read.
+    Cost:  three statements, a fourth for `explained`; one of them over the cells of the window.
 
     Raises:
-        UnknownModel: the workspace has no such model, or nothing of that part.
-        WrongKind: the model is no regressor.
+        InvalidWindow, UnknownModel, WrongKind: as `settle`.
     """
-    found = subject(conn, workspace_id=workspace_id, name=name, kind=Kind.REGRESSION, part=part)
-    rows = conn.execute(_METRICS, bounds(window, grid, as_of) | {"series": found.series})
-    return [_bucket(row) for row in rows]
+    counted = OF_TRUTHS_AND_PREDICTIONS if with_predictions else OF_TRUTHS
+    settled = settle(conn, question, *counted, kind=Kind.REGRESSION)
+    statement = _COVERED if with_predictions else _METRICS
+    rows = conn.execute(statement, parameters(settled)).all()
+    return Answer(
+        [_bucket(row) for row in rows],
+        basis_of(conn, settled, *counted),
+        coverage_of(rows) if with_predictions else (),
+        pieces_of(conn, settled) if explained else None,
+    )
+
+
+def regression_buckets(conn: Connection, question: Question[Subject]) -> list[RegressionBucket]:
+    """Errors of a regressor that was looked up.
+
+    Shape: one bucket per width, oldest first, clipped to the window; one in all without width.
+    Cost:  one statement over the cells of the window.
+
+    Raises:
+        UnknownModel, WrongKind: as `Subject.require`.
+    """
+    question.subject.require(Kind.REGRESSION)
+    return [_bucket(row) for row in conn.execute(_METRICS, parameters(question))]
 
 
 def _bucket(row: Row[Any]) -> RegressionBucket:
-    metrics = {name: getattr(row, name) for name in REGRESSION}
-    return RegressionBucket(row.bucket_start, row.bucket_end, row.n, **metrics)
+    metrics = (getattr(row, name) for name in _METRIC_NAMES)
+    return RegressionBucket(row.bucket_start, row.bucket_end, *metrics)
 
 
-_METRICS = text(f"""
-    SELECT *
-    FROM truthline.regression_metrics(CAST(:series AS integer[]), {BOUNDS})
-""")
+# The columns of its function have their names.
+_METRIC_NAMES = [field.name for field in fields(RegressionBucket)][2:]
+_CALL = f"truthline_internal.regression_metrics(CAST(:series AS integer[]), {BOUNDS})"
+_METRICS = text(f"SELECT * FROM {_CALL}")
+_COVERED = covered(_CALL)

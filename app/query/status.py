@@ -100,7 +100,7 @@ _FRESH = text("""
            CASE WHEN learned_width < INTERVAL '1 day' THEN 'hour'
                 WHEN learned_width < INTERVAL '1 month' THEN 'day' ELSE 'month' END,
            nullif(clean_until, '-infinity'), audit.audited_until, audit.open, audit.healed
-    FROM truthline.levels() AS l JOIN truthline.audits() AS audit USING (name)
+    FROM truthline_internal.levels() AS l JOIN truthline_internal.audits() AS audit USING (name)
 """)
 _PENDING = text("""
     SELECT count(*) FROM pending_feedback JOIN model ON model.id = model_id
@@ -131,8 +131,8 @@ _COUNTS = text("""
 _LEVELS = text("""
     SELECT l.name, subject.source, nullif(clean_until, '-infinity'),
            audit.audited_until, audit.open, audit.healed
-    FROM truthline.levels() AS l
+    FROM truthline_internal.levels() AS l
     JOIN subject ON subject.name = l.subject
-    JOIN truthline.audits() AS audit ON audit.name = l.name
+    JOIN truthline_internal.audits() AS audit ON audit.name = l.name
 """)
 _RETENTION = text("SELECT relation, since FROM retention ORDER BY relation")

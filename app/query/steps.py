@@ -10,10 +10,12 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import psycopg
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
-from app.errors import UnknownStepMetric
-from app.query.window import Grid, Window, bounds
+from app.errors import InvalidWindow, UnknownStepMetric
+from app.query.question import Question
+from app.query.settle import require_zone
+from app.query.window import bounds
 
 PORTION = 250_000  # values: what an answer holds in memory at a time, some 5 MB
 
@@ -103,7 +105,7 @@ def recorded(conn: Connection, *, workspace_id: int, executions: Sequence[str]) 
 _RECORDED = text("""
     SELECT is_list, id, execution, pipeline, deployment, name, n_values, value, created_at,
            recorded_at
-    FROM truthline.step_metrics(:workspace)
+    FROM truthline_internal.step_metrics(:workspace)
     WHERE execution = ANY (:executions)
     ORDER BY id
 """)
@@ -197,20 +199,20 @@ class Slice:
     total: int
 
 
-def over_time(
-    conn: Connection, *, workspace_id: int, is_list: bool, which: Which, window: Window, grid: Grid
-) -> list[StepBucket]:
+def over_time(conn: Connection, question: Question[Which], *, is_list: bool) -> list[StepBucket]:
     """A metric in the buckets of a grid, by when its values were recorded.
 
-    Cost: the recordings of the window.
+    Cost: a look-up, and the recordings of the window.
 
     Raises:
+        InvalidWindow: the database lacks the zone.
         UnknownStepMetric: no execution that matches recorded it.
     """
-    asked = {"workspace": workspace_id, "is_list": is_list, **asdict(which)}
-    _require(conn, asked)
-    rows = conn.execute(_OVER_TIME, asked | bounds(window, grid, None))
-    return [StepBucket(*row) for row in rows]
+    metric = _metric(question.workspace_id, question.subject, is_list=is_list)
+    require_zone(conn, question.grid.zone)
+    _require(conn, metric)
+    buckets = bounds(question.window, question.grid, None)
+    return [StepBucket(*row) for row in conn.execute(_OVER_TIME, metric | buckets)]
 
 
 def over_executions(
@@ -225,16 +227,17 @@ def over_executions(
 ) -> SummaryPage:
     """A metric of each execution, as it stood at a moment; `size` of them from `offset` on.
 
-    Cost: the recordings of these executions, and a look at each of the others.
+    Cost: two look-ups, the recordings of these executions, and a look at each of the others.
 
     Raises:
+        InvalidWindow: `as_of` is still to come.
         UnknownStepMetric: no execution that matches recorded it.
     """
-    asked = {"workspace": workspace_id, "is_list": is_list, **asdict(which)}
-    _require(conn, asked)
-    asked |= {"as_of": as_of or "infinity", "size": size, "offset": offset}
-    found = [ExecutionSummary(*row) for row in conn.execute(_OVER_EXECUTIONS, asked)]
-    return SummaryPage(found, conn.execute(_EXECUTIONS, asked).scalar_one())
+    metric = _metric(workspace_id, which, is_list=is_list)
+    _require(conn, metric, as_of)
+    page = metric | {"as_of": as_of or "infinity", "size": size, "offset": offset}
+    summaries = [ExecutionSummary(*row) for row in conn.execute(_OVER_EXECUTIONS, page)]
+    return SummaryPage(summaries, conn.execute(_EXECUTIONS, page).scalar_one())
 
 
 def values_of(
@@ -247,38 +250,42 @@ def values_of(
     Raises:
         UnknownStepMetric: the execution has not recorded it.
     """
-    asked = {"workspace": workspace_id, "is_list": is_list, **asdict(which)}
-    asked |= {"first": offset + 1, "last": offset + size}
-    found = conn.execute(_ONE, asked).one_or_none()
-    if found is None:
-        raise UnknownStepMetric(_nothing(asked))
-    rows = conn.execute(_SLICE, asked | {"id": found.id}).all()
-    return Slice([row.value for row in rows], [row.received_at for row in rows], found.n_values)
+    metric = _metric(workspace_id, which, is_list=is_list)
+    first = _require(conn, metric)
+    page = metric | {"id": first.id, "first": offset + 1, "last": offset + size}
+    rows = conn.execute(_SLICE, page).all()
+    return Slice([row.value for row in rows], [row.received_at for row in rows], first.n_values)
 
 
-def _require(conn: Connection, asked: dict[str, Any]) -> None:
-    if conn.execute(_ONE, asked).first() is None:
-        raise UnknownStepMetric(_nothing(asked))
+def _metric(workspace_id: int, which: Which, *, is_list: bool) -> dict[str, Any]:
+    return {"workspace": workspace_id, "is_list": is_list, **asdict(which)}
 
 
-def _nothing(asked: dict[str, Any]) -> str:
-    parts = ((part, asked[part]) for part in ("pipeline", "deployment", "execution"))
-    named = "".join(f", {part} {name}" for part, name in parts if name is not None)
-    return f"no {'list' if asked['is_list'] else 'scalar'} {asked['name']}{named}"
+def _require(conn: Connection, metric: dict[str, Any], as_of: datetime | None = None) -> Row[Any]:
+    """The metric that was recorded first of those that match."""
+    row = conn.execute(_FIRST, metric).one()
+    if as_of is not None and as_of > row.clock:
+        raise InvalidWindow("asOf must not be in the future")
+    if row.id is None:
+        parts = ((part, metric[part]) for part in ("pipeline", "deployment", "execution"))
+        named = "".join(f", {part} {name}" for part, name in parts if name is not None)
+        shape = "list" if metric["is_list"] else "scalar"
+        raise UnknownStepMetric(f"no {shape} {metric['name']}{named}")
+    return row
 
 
 # There is one row at least, which tells the total. A last page tells it by itself.
 _PAGE = """
     WITH page AS MATERIALIZED (
         SELECT id, execution, pipeline, deployment, name, n_values, value, created_at, recorded_at
-        FROM truthline.step_metrics(%(workspace)s)
+        FROM truthline_internal.step_metrics(%(workspace)s)
         WHERE is_list = %(is_list)s {matching}
         ORDER BY id LIMIT %(size)s OFFSET %(offset)s
     )
     SELECT counted.total, page.*
     FROM (
         SELECT CASE WHEN n_rows BETWEEN 1 AND %(size)s - 1 THEN %(offset)s + n_rows
-                    ELSE (SELECT count(*) FROM truthline.step_metrics(%(workspace)s)
+                    ELSE (SELECT count(*) FROM truthline_internal.step_metrics(%(workspace)s)
                           WHERE is_list = %(is_list)s {matching}) END AS total
         FROM (SELECT count(*) AS n_rows FROM page) AS on_page
     ) AS counted
@@ -300,12 +307,17 @@ _MATCHING = """
     AND deployment = coalesce(CAST(:deployment AS text), deployment)
     AND execution = coalesce(CAST(:execution AS text), execution)
 """
-_ONE = text(f"""
-    SELECT id, n_values FROM truthline.step_metrics(:workspace) WHERE {_MATCHING} LIMIT 1
+_FIRST = text(f"""
+    SELECT clock_timestamp() AS clock, metric.*
+    FROM (SELECT) AS always
+    LEFT JOIN (
+        SELECT id, n_values FROM truthline_internal.step_metrics(:workspace)
+        WHERE {_MATCHING} LIMIT 1
+    ) AS metric ON true
 """)
 _OVER_TIME = text("""
     SELECT bucket_start, bucket_end, n, mean, minimum, maximum, last
-    FROM truthline.step_metric_over_time(
+    FROM truthline_internal.step_metric_over_time(
         :workspace, :name, :is_list, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
         CAST(:width AS interval), CAST(:origin AS timestamptz), CAST(:zone AS text),
         CAST(:pipeline AS text), CAST(:deployment AS text), CAST(:execution AS text))
@@ -314,7 +326,7 @@ _OVER_TIME = text("""
 _OVER_EXECUTIONS = text("""
     SELECT execution, pipeline, deployment, n, mean, minimum, maximum, last, first_recorded_at,
            last_recorded_at
-    FROM truthline.step_metric_by_execution(
+    FROM truthline_internal.step_metric_by_execution(
         :workspace, :name, :is_list, CAST(:as_of AS timestamptz))
     WHERE pipeline = coalesce(CAST(:pipeline AS text), pipeline)
       AND deployment = coalesce(CAST(:deployment AS text), deployment)
@@ -322,7 +334,7 @@ _OVER_EXECUTIONS = text("""
     ORDER BY id LIMIT :size OFFSET :offset
 """)
 _EXECUTIONS = text(f"""
-    SELECT count(*) FROM truthline.step_metrics(:workspace)
+    SELECT count(*) FROM truthline_internal.step_metrics(:workspace)
     WHERE {_MATCHING} AND created_at < CAST(:as_of AS timestamptz)
 """)
 # A recording has at most as many values as a list may; a scalar's has one.

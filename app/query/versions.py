@@ -8,7 +8,9 @@ from sqlalchemy import Connection, TextClause, text
 
 from app.query.classification import Average
 from app.query.measures import LEADING
-from app.query.window import BOUNDS, Grid, Window, bounds
+from app.query.question import Question, parameters
+from app.query.subjects import Subject
+from app.query.window import BOUNDS
 from app.store.registry import Kind
 
 
@@ -31,21 +33,16 @@ class Version:
 
 
 def versions(
-    conn: Connection,
-    *,
-    kind: Kind | None,
-    series: Sequence[int],
-    window: Window,
-    grid: Grid,
-    as_of: datetime | None = None,
-    average: Average = Average.MACRO,
+    conn: Connection, question: Question[Subject], average: Average = Average.MACRO
 ) -> list[Version]:
-    """The versions that some series of one model are of, by name; classes averaged as told.
+    """The versions of a model that was looked up, by name; classes averaged as given.
 
     Cost: one statement over the cells of the window, three times per version.
     """
-    asked = bounds(window, grid, as_of) | {"series": list(series), "average": average}
-    return [Version(*row) for row in conn.execute(_STATEMENTS[kind], asked)]
+    rows = conn.execute(
+        _STATEMENTS[question.subject.kind], parameters(question) | {"average": average}
+    )
+    return [Version(*row) for row in rows]
 
 
 def _statement(kind: Kind | None) -> TextClause:
@@ -70,11 +67,11 @@ def _statement(kind: Kind | None) -> TextClause:
     )
     return text(f"""
         SELECT one.version, load.n, load.n_failed,
-               truthline.mean_milliseconds(load.sum_latency, load.n_latency),
+               truthline_internal.mean_milliseconds(load.sum_latency, load.n_latency),
                judged.n, judged.measures, line.starts, line.headlines
         FROM (SELECT version, array_agg(id) AS series FROM series
               WHERE id = ANY (CAST(:series AS integer[])) GROUP BY version) AS one
-        CROSS JOIN LATERAL truthline.prediction_volume(
+        CROSS JOIN LATERAL truthline_internal.prediction_volume(
             one.series, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
             as_of => CAST(:as_of AS timestamptz)) AS load
         CROSS JOIN LATERAL ({judged}) AS judged (n, measures)

@@ -81,10 +81,10 @@ _SPAN = text("""
     SELECT (SELECT since FROM retention WHERE relation = level.source),
            CASE WHEN target > filled_until AND isfinite(target) THEN target END AS until
     FROM level
-    JOIN truthline.filled_levels() AS filled USING (name)
+    JOIN truthline_internal.filled_levels() AS filled USING (name)
     CROSS JOIN LATERAL (
         SELECT learned_start(learned_width, least(
-            CAST(:until AS timestamptz), clock_timestamp(), truthline.clean_until(source)))
+            CAST(:until AS timestamptz), clock_timestamp(), truthline_internal.clean_until(source)))
     ) AS goal (target)
     WHERE name = :level
 """)

@@ -109,7 +109,7 @@ def _note(conn: Connection, span: dict[str, object], faults: list[Fault]) -> Non
 _STATE = text("""
     SELECT nullif(audited_until, '-infinity') AS audited_until,
            nullif(goal, '-infinity') AS goal, goal > audited_until AS is_behind
-    FROM level CROSS JOIN LATERAL truthline.audit_goal(name) AS goal
+    FROM level CROSS JOIN LATERAL truthline_internal.audit_goal(name) AS goal
     WHERE name = :level
 """)
 _OPEN_FAULTS = text("""
@@ -121,7 +121,7 @@ _OPEN_FAULTS = text("""
 _SLICES = """
     WITH asked AS (
         SELECT coalesce(CAST(:since AS timestamptz), '-infinity') AS since,
-               least(CAST(:until AS timestamptz), truthline.audit_goal(name)) AS until,
+               least(CAST(:until AS timestamptz), truthline_internal.audit_goal(name)) AS until,
                learned_width, greatest(CAST(:slice AS interval), learned_width) AS width
         FROM level WHERE name = :level
     ),
@@ -141,10 +141,11 @@ _SLICES = """
 # The bound and what is compared are of one snapshot.
 _LOOK = text("""
     WITH goal AS MATERIALIZED (
-        SELECT least(CAST(:until AS timestamptz), truthline.audit_goal(:level)) AS audited_until
+        SELECT least(CAST(:until AS timestamptz),
+                     truthline_internal.audit_goal(:level)) AS audited_until
     )
     SELECT nullif(audited_until, '-infinity') AS audited_until, fault.*
-    FROM goal LEFT JOIN LATERAL truthline.audit(
+    FROM goal LEFT JOIN LATERAL truthline_internal.audit(
         :level, coalesce(CAST(:since AS timestamptz), '-infinity'), audited_until) AS fault ON true
 """)
 _CLOSE = text("""

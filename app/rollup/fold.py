@@ -72,7 +72,7 @@ _TARGET = text("""
         SELECT learned_start(learned_width, least(
             CAST(:until AS timestamptz),
             clock_timestamp() - CAST(:margin AS interval),
-            truthline.clean_until(source)))
+            truthline_internal.clean_until(source)))
     ) AS goal (target)
     WHERE name = :level AND target > learned_until
 """)

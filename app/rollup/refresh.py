@@ -108,4 +108,4 @@ def _heal_span(
     return unhealed
 
 
-_CLEAN = text("SELECT name, nullif(clean_until, '-infinity') FROM truthline.levels()")
+_CLEAN = text("SELECT name, nullif(clean_until, '-infinity') FROM truthline_internal.levels()")

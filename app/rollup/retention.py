@@ -165,7 +165,7 @@ _OLDEST_BATCH = text("SELECT min(received_at) FROM step_batch")
 _BOUND = text("""
     SELECT bound FROM (
         SELECT date_trunc('day', least(CAST(:wanted AS timestamptz), min(clean_until)), 'UTC')
-        FROM truthline.levels() AS l JOIN subject ON subject.name = l.subject
+        FROM truthline_internal.levels() AS l JOIN subject ON subject.name = l.subject
         WHERE learned_width <= INTERVAL '1 day'
           AND (subject.source = :relation
                OR subject.name = (SELECT level.subject FROM level WHERE level.name = :relation))

@@ -30,7 +30,8 @@ def writers_have_ended(conn: Connection, source: str) -> bool:
 
 _WRITERS = text("""
     SELECT virtualtransaction FROM pg_locks
-    WHERE relation IN (SELECT truthline.written_tables(:source)) AND mode = 'RowExclusiveLock'
+    WHERE relation IN (SELECT truthline_internal.written_tables(:source))
+      AND mode = 'RowExclusiveLock'
       AND pid IS DISTINCT FROM pg_backend_pid()
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """)

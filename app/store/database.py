@@ -2,13 +2,14 @@
 
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow
 from sqlalchemy import (
     URL,
     Connection,
@@ -155,6 +156,18 @@ class Database:
 def driver(conn: Connection) -> psycopg.Connection:
     """The connection below, for what goes past SQLAlchemy inside a transaction."""
     return _driver(conn.connection)
+
+
+def prepared(
+    conn: Connection, query: bytes, parameters: Mapping[str, object]
+) -> psycopg.Cursor[TupleRow]:
+    """Execute a small statement that comes with almost every request, whose plan is kept.
+
+    It goes past SQLAlchemy, inside the transaction that SQLAlchemy ends.
+    """
+    if not conn.in_transaction():
+        conn.begin()
+    return driver(conn).execute(query, parameters, prepare=True, binary=True)
 
 
 def _driver(pooled: PoolProxiedConnection) -> psycopg.Connection:

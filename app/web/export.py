@@ -24,6 +24,6 @@ def as_csv(database: Database, name: str, search: str, workspace_id: int) -> str
     with database.reading() as conn:
         look = look_at(conn, database.registry, workspace_id, question)
         found = panel.find(look)
-        reach = panel.rests_on(look) if panel.rests_on else None
+        basis = panel.rests_on(look) if panel.rests_on else None
     rows = panel.rows(question, found)
-    return to_csv(marked(rows, reach) if reach else rows)
+    return to_csv(marked(rows, basis) if basis else rows)

@@ -8,14 +8,14 @@ from dash import html as dash_html
 from dash.development.base_component import Component
 from markupsafe import Markup
 
-from app.query.basis import Reach
 from app.query.health import Load, load
 from app.query.inferences import Compared, error_rate, periods
 from app.query.measures import MODEL, REQUESTS, TRUTHS, leading
 from app.query.models import Portrait, portrait
+from app.query.question import Basis
 from app.web import markup as html
 from app.web import quality, traffic, versions
-from app.web.basis import BOTH, in_words, reach_within, series_of
+from app.web.basis import BOTH, basis_within, in_words, of_model
 from app.web.markup import drawn
 from app.web.panels import Look, Page, Panel, Part
 from app.web.question import EVERY, Question
@@ -29,7 +29,7 @@ class Summary:
     portrait: Portrait
     load: Load
     qualities: Sequence[quality.Bucket]
-    reach: Reach
+    basis: Basis
 
 
 def find_summary(look: Look) -> Summary:
@@ -39,15 +39,13 @@ def find_summary(look: Look) -> Summary:
         UnknownModel: the workspace has no such model.
         InvalidWindow: there is no window of this length before it.
     """
-    asked = look.question
-    found = portrait(look.conn, workspace_id=look.workspace_id, name=asked.model)
-    both, halves = periods(asked.window)
-    series = series_of(look)
+    found = portrait(look.conn, workspace_id=look.workspace_id, name=look.question.model)
+    both, halves = periods(look.question.window)
     return Summary(
         found,
-        load(look.conn, series=series, window=both, grid=halves, as_of=asked.as_of),
-        quality.metrics(look, found.kind, both, halves),
-        reach_within(look, both, halves, BOTH),
+        load(look.conn, of_model(look).over(both, halves)),
+        quality.metrics(look, both, halves),
+        basis_within(look, both, halves, *BOTH),
     )
 
 
@@ -59,7 +57,7 @@ def show_summary(question: Question, found: Summary) -> list[Part]:
             className="model-head",
         ),
         html.Dl([*_quality_tiles(found), *_load_tiles(found.load)], className="tiles"),
-        html.P(in_words(question, found.reach), className="quiet basis"),
+        html.P(in_words(question, found.basis), className="quiet basis"),
     ]
 
 

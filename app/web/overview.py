@@ -10,11 +10,13 @@ import dash_mantine_components as dmc
 from markupsafe import Markup
 
 from app.errors import InvalidInput
-from app.query.basis import Reach
 from app.query.inferences import Totals, inference_totals
 from app.query.measure import Better, Measure, Unit
 from app.query.measures import MODEL, TOTALS, TRUTHS, leading
-from app.query.overview import ModelOverview, overview, overview_reach
+from app.query.overview import ModelOverview, overview, overview_basis
+from app.query.question import Basis
+from app.query.question import Question as Asked
+from app.query.subjects import ALL, Selection
 from app.query.window import Grid
 from app.store.registry import ModelName
 from app.web import markup as html
@@ -40,7 +42,7 @@ TOTALS_ARE_OF_NOW = "Totals are as they are now; the models below are as of the 
 
 def find_totals(look: Look) -> Totals:
     """All inferences of the workspace."""
-    return inference_totals(look.conn, workspace_id=look.workspace_id, window=look.question.window)
+    return inference_totals(look.conn, look.asked.about(ALL))
 
 
 def show_totals(question: Question, found: Totals) -> list[Markup]:
@@ -55,26 +57,16 @@ def show_totals(question: Question, found: Totals) -> list[Markup]:
 
 def find_models(look: Look) -> list[ModelOverview]:
     """All models of the workspace."""
-    asked = look.question
-    return overview(
-        look.conn,
-        workspace_id=look.workspace_id,
-        window=asked.window,
-        grid=sparks(asked),
-        as_of=asked.as_of,
-    )
+    return overview(look.conn, _of_sparks(look))
 
 
-def models_rest_on(look: Look) -> Reach:
+def models_rest_on(look: Look) -> Basis:
     """What the models' numbers rest on."""
-    asked = look.question
-    return overview_reach(
-        look.conn,
-        look.moment,
-        workspace_id=look.workspace_id,
-        window=asked.window,
-        grid=sparks(asked),
-    )
+    return overview_basis(look.conn, _of_sparks(look))
+
+
+def _of_sparks(look: Look) -> Asked[Selection]:
+    return look.asked.about(ALL).over(look.question.window, sparks(look.question))
 
 
 def sparks(asked: Question) -> Grid:

@@ -219,10 +219,10 @@ def shown(database: Database, panel: Panel[Any], search: str) -> list[Component]
             workspace_id = flask.request.environ[WORKSPACE]
             look = look_at(conn, database.registry, workspace_id, question)
             found = panel.find(look)
-            reach = panel.rests_on(look) if panel.rests_on else None
+            basis = panel.rests_on(look) if panel.rests_on else None
         parts = _listed(panel.show(question, found))
-        if parts and reach and not reach.exact:
-            parts.append(markup.P(in_words(question, reach), className="quiet basis", role="note"))
+        if parts and basis and not basis.exact:
+            parts.append(markup.P(in_words(question, basis), className="quiet basis", role="note"))
     except TruthlineError as error:
         parts = [_refusal(sentence(error))]
     except Exception:  # noqa: BLE001 - whatever it is, it is logged, and the other panels stand

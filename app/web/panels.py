@@ -8,7 +8,9 @@ from dash.development.base_component import Component
 from markupsafe import Markup
 from sqlalchemy import Connection
 
-from app.query.basis import Moment, Reach
+from app.query.question import Basis
+from app.query.question import Question as Asked
+from app.query.subjects import Subject
 from app.store.registry import Registry
 from app.web.question import Question
 
@@ -21,16 +23,21 @@ Rows = Iterator[Sequence[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Who looks at what: one snapshot of the database, a workspace, and what is asked.
+    """Who looks at what: one snapshot of the database, a URL, and what it asks.
 
-    The question's moment is one that can be answered for.
+    `asked` is that of the URL with its model looked up, which may not be there, and of a moment
+    that can be answered for.
     """
 
     conn: Connection
     registry: Registry
-    workspace_id: int
     question: Question
-    moment: Moment
+    asked: Asked[Subject]
+
+    @property
+    def workspace_id(self) -> int:
+        """Whose page it is."""
+        return self.asked.workspace_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class Panel(Generic[Found]):
     find: Callable[[Look], Found]
     show: Callable[[Question, Found], Shown]
     rows: Callable[[Question, Found], Rows] | None = None
-    rests_on: Callable[[Look], Reach] | None = None
+    rests_on: Callable[[Look], Basis] | None = None
 
 
 @dataclass(frozen=True, slots=True)

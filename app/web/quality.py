@@ -8,17 +8,16 @@ from typing import Any
 from markupsafe import Markup
 
 from app.errors import InvalidInput
-from app.query.basis import Counted, Reach
-from app.query.classification import Average, ClassificationBucket, classification_metrics
+from app.query.classification import Average, ClassificationBucket, classification_buckets
 from app.query.measure import Measure, Unit
 from app.query.measures import CLASS, OF_KIND, TRUTHS, leading, on_pages
-from app.query.models import portrait
-from app.query.regression import RegressionBucket, regression_metrics
+from app.query.question import Basis, Counted
+from app.query.regression import RegressionBucket, regression_buckets
 from app.query.window import Grid, Window, average_length
 from app.store.registry import Kind
 from app.web import charts
 from app.web import markup as html
-from app.web.basis import of_window, reach_within
+from app.web.basis import basis_within, of_model, of_window
 from app.web.panels import Look, Panel, Part, Rows
 from app.web.question import INTERVALS, Question, query, written
 from app.web.tables import nothing, table, tile
@@ -42,20 +41,13 @@ class Quality:
     buckets: Sequence[Bucket]
 
 
-def metrics(look: Look, kind: Kind | None, window: Window, grid: Grid) -> Sequence[Bucket]:
+def metrics(look: Look, window: Window, grid: Grid) -> Sequence[Bucket]:
     """Buckets of a window; none for a kind without metrics."""
-    asked = look.question
-    common: dict[str, Any] = {
-        "workspace_id": look.workspace_id,
-        "name": asked.model,
-        "window": window,
-        "grid": grid,
-        "as_of": asked.as_of,
-        "part": asked.part,
-    }
-    if kind is Kind.CLASSIFICATION:
-        return classification_metrics(look.conn, look.registry, average=average(asked), **common)
-    return regression_metrics(look.conn, **common) if kind is Kind.REGRESSION else []
+    asked = look.asked.over(window, grid)
+    if asked.subject.kind is Kind.CLASSIFICATION:
+        averaged = average(look.question)
+        return classification_buckets(look.conn, look.registry, asked, averaged)
+    return regression_buckets(look.conn, asked) if asked.subject.kind is Kind.REGRESSION else []
 
 
 def average(question: Question) -> Average:
@@ -74,9 +66,9 @@ def kind_of(look: Look) -> Kind | None:
     """What the model does.
 
     Raises:
-        UnknownModel: the workspace has no such model.
+        UnknownModel: the workspace has no such model, or nothing of that part.
     """
-    return portrait(look.conn, workspace_id=look.workspace_id, name=look.question.model).kind
+    return of_model(look).subject.kind
 
 
 # --- over time ----------------------------------------------------------------------------
@@ -85,7 +77,7 @@ def kind_of(look: Look) -> Kind | None:
 def find_over_time(look: Look) -> Quality:
     """Metrics in the buckets of the window."""
     kind = kind_of(look)
-    return Quality(kind, metrics(look, kind, look.question.window, look.question.grid))
+    return Quality(kind, metrics(look, look.question.window, look.question.grid))
 
 
 def show_over_time(question: Question, found: Quality) -> Part:
@@ -148,10 +140,10 @@ def find_bucket(look: Look) -> Chosen:
     """The bucket that was clicked, else the whole window."""
     asked, kind = look.question, kind_of(look)
     if asked.bucket is None:
-        return Chosen(kind, next(iter(metrics(look, kind, asked.window, Grid())), None))
+        return Chosen(kind, next(iter(metrics(look, asked.window, Grid())), None))
     if not asked.window.start <= asked.bucket < asked.window.end:
         return Chosen(kind, None)
-    buckets = metrics(look, kind, *_near(asked, asked.bucket))
+    buckets = metrics(look, *_near(asked, asked.bucket))
     place = next((i for i, one in enumerate(buckets) if _holds(one, asked.bucket)), None)
     if place is None:
         return Chosen(kind, None)
@@ -170,13 +162,13 @@ def _near(asked: Question, bucket: datetime) -> tuple[Window, Grid]:
     return near, asked.grid
 
 
-def bucket_rests_on(look: Look) -> Reach:
+def bucket_rests_on(look: Look) -> Basis:
     """What the bucket rests on, or one beside it."""
     asked = look.question
     bucket = asked.bucket
     inside = bucket is not None and asked.window.start <= bucket < asked.window.end
     where = _near(asked, bucket) if bucket and inside else (asked.window, Grid())
-    return reach_within(look, *where, (Counted.OUTCOME,))
+    return basis_within(look, *where, Counted.OUTCOME)
 
 
 def show_bucket(question: Question, found: Chosen) -> list[Markup]:

@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
 from app.errors import InvalidInput
-from app.query.models import Part
+from app.query.question import Question as Asked
+from app.query.subjects import ModelPart
 from app.query.window import Calendar, Grid, Window, average_length, fixed_grid, zones
 from app.store.registry import ModelName
 
@@ -48,7 +49,7 @@ STEP, SHORT, SHORT_STEP = 5 * MINUTE, 6 * HOUR, MINUTE
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A window of time cut into buckets, a moment, and a model or part of one.
+    """A window of time cut into buckets, a moment, and a part of a model.
 
     `members` is the query as it was given. `bucket` is the first instant of the one looked at.
     """
@@ -59,8 +60,7 @@ class Question:
     interval: str
     zone: str
     as_of: datetime | None
-    model: ModelName
-    part: Part
+    part: ModelPart
     bucket: datetime | None
 
     @classmethod
@@ -86,10 +86,18 @@ class Question:
             interval,
             zone,
             _instant(members, "asOf", ZoneInfo(zone)),
-            ModelName(*(members.get(name, "") for name in ("namespace", "pipeline", "model"))),
-            Part(members.get("deployment") or None, members.get("version") or None),
+            _part(members),
             _instant(members, "bucket", ZoneInfo(zone)),
         )
+
+    def asked(self, workspace_id: int) -> Asked[ModelPart]:
+        """What queries are asked."""
+        return Asked(workspace_id, self.part, self.window, self.grid, self.as_of)
+
+    @property
+    def model(self) -> ModelName:
+        """Of which model."""
+        return self.part.name
 
     def local(self, instant: datetime) -> datetime:
         """An instant by the clock of the question's zone."""
@@ -134,6 +142,11 @@ def query(members: Mapping[str, str | None]) -> str:
 def written(instant: datetime) -> str:
     """An instant as it stands in a URL."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _part(members: Mapping[str, str]) -> ModelPart:
+    name = ModelName(*(members.get(part, "") for part in ("namespace", "pipeline", "model")))
+    return ModelPart(name, members.get("deployment") or None, members.get("version") or None)
 
 
 def _zone(members: Mapping[str, str]) -> str:

@@ -6,13 +6,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from app.query.basis import Counted
 from app.query.health import Load, Spread, load, spreads
-from app.query.inferences import ClassStats, ModelStats, Selection, class_stats, model_stats
+from app.query.inferences import ClassStats, ModelStats, class_stats, model_stats
 from app.query.measures import MODEL, MODEL_CLASS, REQUESTS
+from app.query.question import Counted
 from app.web import charts
 from app.web import markup as html
-from app.web.basis import of_all, of_stats, of_window, series_of
+from app.web.basis import of_all, of_model, of_models, of_stats, of_window
 from app.web.panels import Look, Panel, Part, Rows
 from app.web.question import Question, written
 from app.web.tables import UNHEARD, compared, nothing, table, tile
@@ -31,10 +31,7 @@ WHOLE_MODEL = "Of the whole model, as it is now."
 
 def find_load(look: Look) -> Load:
     """Requests in the buckets of the window."""
-    asked = look.question
-    return load(
-        look.conn, series=series_of(look), window=asked.window, grid=asked.grid, as_of=asked.as_of
-    )
+    return load(look.conn, of_model(look))
 
 
 def show_volume(question: Question, found: Load) -> list[Part]:
@@ -102,13 +99,7 @@ class Latency:
 
 def find_latency(look: Look) -> Latency:
     """Latencies of the window."""
-    found = model_stats(
-        look.conn,
-        workspace_id=look.workspace_id,
-        window=look.question.window,
-        selection=Selection(models=[look.question.model.name]),
-        fractions=LATENCY_FRACTIONS,
-    )
+    found = model_stats(look.conn, of_models(look), fractions=LATENCY_FRACTIONS)
     return Latency(
         find_load(look), next((one for one in found if _is_it(look.question, one)), None)
     )
@@ -132,13 +123,7 @@ def latency_rows(_: Question, found: Latency) -> Rows:
 
 def find_stats(look: Look) -> list[ClassStats]:
     """Inferences, confidences and latencies by class; a regressor has none."""
-    found = class_stats(
-        look.conn,
-        workspace_id=look.workspace_id,
-        window=look.question.window,
-        selection=Selection(models=[look.question.model.name]),
-        fractions=FRACTIONS,
-    )
+    found = class_stats(look.conn, of_models(look), fractions=FRACTIONS)
     return [one for one in found if _is_it(look.question, one)]
 
 
@@ -238,10 +223,7 @@ def confidence_rows(_: Question, found: Sequence[ClassStats]) -> Rows:
 
 def find_values(look: Look) -> list[Spread]:
     """What a regressor predicted: minimum, quartiles and maximum of each bucket."""
-    asked = look.question
-    return spreads(
-        look.conn, series=series_of(look), window=asked.window, grid=asked.grid, as_of=asked.as_of
-    )
+    return spreads(look.conn, of_model(look))
 
 
 def show_values(question: Question, found: Sequence[Spread]) -> Part | None:

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.query.basis import Counted, Reach
 from app.query.measures import REQUESTS, TRUTHS, leading
+from app.query.question import Basis, Counted
 from app.query.versions import Version, versions
 from app.query.window import Grid
 from app.store.registry import Kind
 from app.web import charts
-from app.web.basis import BOTH, of_all, of_window, reach_within, series_of
+from app.web.basis import BOTH, basis_within, of_all, of_model, of_window
 from app.web.panels import Look, Panel, Part, Rows
-from app.web.quality import average, form_of, kind_of
+from app.web.quality import average, form_of
 from app.web.question import Question
 from app.web.tables import nothing, table
 from app.web.units import said
@@ -30,17 +30,9 @@ class Versions:
 
 def find(look: Look) -> Versions:
     """Ask for each version."""
-    asked, kind = look.question, kind_of(look)
-    found = versions(
-        look.conn,
-        kind=kind,
-        series=series_of(look),
-        window=asked.window,
-        grid=asked.grid,
-        as_of=asked.as_of,
-        average=average(asked),
-    )
-    return Versions(kind, found)
+    asked = of_model(look)
+    found = versions(look.conn, asked, average(look.question))
+    return Versions(asked.subject.kind, found)
 
 
 def show(question: Question, found: Versions) -> list[Part]:
@@ -87,9 +79,9 @@ def _numbers(one: Version) -> list[float | None]:
     return [*(getattr(one, name) for name in REQUESTS), one.truths, *one.measures]
 
 
-def of_whole_window(look: Look) -> Reach:
+def of_whole_window(look: Look) -> Basis:
     """What the numbers of the table rest on."""
-    return reach_within(look, look.question.window, Grid(), BOTH)
+    return basis_within(look, look.question.window, Grid(), *BOTH)
 
 
 RESTS_ON = of_all(of_whole_window, of_window(Counted.OUTCOME))

@@ -1,7 +1,7 @@
-"""Log what your models predict and what turns out true, and ask how good they are.
+"""Log predictions and truths of your models, and query their metrics.
 
-`Client` is the place to begin: `log_prediction` and `log_feedback` send in the background,
-`classification_metrics` and its like ask.
+Start with `Client`: `log_prediction` and `log_feedback` send in the background,
+`classification_metrics` and similar methods query metrics.
 """
 
 from truthline.auth import TokenProvider

@@ -1,4 +1,4 @@
-"""What an HTTP answer says: JSON, or one of our errors."""
+"""Convert an HTTP response to JSON, or to one of our errors."""
 
 import email.utils
 import math
@@ -12,16 +12,16 @@ from truthline.errors import InvalidRows, NotTruthline, Refused, RowProblem, Tru
 
 _NO_CONTENT = 204
 _UNPROCESSABLE = 422
-# Proxies answer these too, in HTML, and they mean the same.
+# Proxies return these too, in HTML, with the same meaning.
 _SAID_BY_PROXIES = (413, 429, *range(500, 600))
 
 
 def read(answer: httpx.Response) -> Any:
-    """The JSON of an answer, None where it is without content.
+    """Return the JSON of a response, None for a response without content.
 
     Raises:
-        Refused: the server refused; which of its kinds says why.
-        NotTruthline: the answer isn't one of a Truthline.
+        Refused: the server rejected the request; the subclass states why.
+        NotTruthline: the response is not from a Truthline server.
     """
     if answer.status_code == _NO_CONTENT:
         return None
@@ -30,14 +30,14 @@ def read(answer: httpx.Response) -> Any:
     try:
         return answer.json()
     except ValueError:
-        raise NotTruthline(f"{_told(answer)}, and no JSON; is this the server's URL?") from None
+        raise NotTruthline(f"{_told(answer)} without JSON; is this the server's URL?") from None
 
 
 def error_of(answer: httpx.Response) -> TruthlineError:
-    """What went wrong, of an answer that is no success."""
+    """Return the error that an unsuccessful response stands for."""
     said = _json_object(answer)
     if said is None and answer.status_code not in _SAID_BY_PROXIES:
-        return NotTruthline(f"{_told(answer)}, and no JSON; is this the server's URL?")
+        return NotTruthline(f"{_told(answer)} without JSON; is this the server's URL?")
     refused = _refused(answer, said or {})
     problems = _row_problems((said or {}).get("errors"))
     if answer.status_code == _UNPROCESSABLE and problems:
@@ -46,7 +46,7 @@ def error_of(answer: httpx.Response) -> TruthlineError:
 
 
 def seconds_asked(answer: httpx.Response) -> float | None:
-    """What `Retry-After` says: seconds, or a date; None where it isn't there or can't be read."""
+    """Return `Retry-After` in seconds, from a number or a date; None if absent or invalid."""
     said = answer.headers.get("Retry-After", "").strip()
     if not said:
         return None
@@ -65,7 +65,7 @@ def _until(date: str) -> float:
 
 
 def _refused(answer: httpx.Response, said: Mapping[str, Any]) -> Refused:
-    """The error in any of the forms that a Truthline speaks: RFC 9457, Craft's, grpc-gateway's."""
+    """Read an error in any format of a Truthline server: RFC 9457, Craft AI's, grpc-gateway's."""
     words = ("detail", "message", "error_description", "title", "error")
     detail = next((str(said[word]) for word in words if said.get(word)), "")
     kind = str(said.get("type", "")).partition("#")[2] or str(said.get("name") or "")
@@ -79,7 +79,7 @@ def _refused(answer: httpx.Response, said: Mapping[str, Any]) -> Refused:
 
 
 def _row_problems(errors: Any) -> list[RowProblem]:
-    """Problems of rows; those of parameters name no row."""
+    """Return problems of rows; problems of parameters have no row index."""
     return [
         RowProblem(error["index"], str(error.get("field", "")), str(error.get("reason", "")))
         for error in (errors if isinstance(errors, list) else [])
@@ -96,4 +96,4 @@ def _json_object(answer: httpx.Response) -> dict[str, Any] | None:
 
 
 def _told(answer: httpx.Response) -> str:
-    return f"{answer.request.url} answered {answer.status_code} {answer.reason_phrase}".rstrip()
+    return f"{answer.request.url} returned {answer.status_code} {answer.reason_phrase}".rstrip()

@@ -1,4 +1,4 @@
-"""How requests say who they come from: a key as it is, or tokens that are renewed."""
+"""Authenticate requests: with a key, or with tokens that are refreshed."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ _Flow = Generator[httpx.Request, httpx.Response, None]
 
 
 class BearerAuth(httpx.Auth):
-    """A key or token sent with each request; a function is asked for it each time."""
+    """Sends a key or token with each request; a function is called for each request."""
 
     def __init__(self, source: str | Callable[[], str]) -> None:
         self._source = source
@@ -33,26 +33,26 @@ class BearerAuth(httpx.Auth):
 
 
 class _Token(NamedTuple):
-    """An access token, and until when it is used, by the clock of its provider."""
+    """An access token, and until when to use it, by the clock of its provider."""
 
     text: str
     until: float
 
 
 class TokenProvider(httpx.Auth):
-    """Exchanges an API key for access tokens and renews them before they end.
+    """Exchanges an API key for access tokens and refreshes them before they expire.
 
-    The key is sent for the exchange only. A token that is refused is renewed once; then the
-    refusal stands. Threads may share a provider: one of them renews while the others wait.
+    The key is sent only for the exchange. A rejected token is refreshed once; a second rejection
+    is final. Threads may share a provider: one thread refreshes while the others wait.
 
     Args:
         url: the Truthline server.
         key: an API key of the workspace.
-        clock: seconds that never go back.
+        clock: returns seconds, monotonically.
 
-    Raises, from whatever request it serves:
+    Raises, from any request that uses it:
         Unauthenticated: the key can't be exchanged.
-        Unavailable: the server can't do it now.
+        Unavailable: the server is temporarily unable to.
     """
 
     requires_response_body = True
@@ -66,11 +66,11 @@ class TokenProvider(httpx.Auth):
         watch(self)
 
     def after_fork(self) -> None:
-        """The lock may be held by a thread that only the parent has."""
+        """Replace the lock: a thread that exists only in the parent may hold it."""
         self._lock = threading.Lock()
 
     def auth_flow(self, request: httpx.Request) -> _Flow:
-        """Send the request with a token that is good, and once more if it wasn't."""
+        """Send the request with a valid token, and again if the token was rejected."""
         token = yield from self._good_token(request)
         answer = yield _with(request, token)
         if answer.status_code == _REFUSED:
@@ -100,7 +100,7 @@ class TokenProvider(httpx.Auth):
             text = str(read(answer)["access_token"])
         except Unavailable:
             raise
-        except Refused as error:  # whatever is wrong with it, it is the key and not the request
+        except Refused as error:  # the cause is always the key, not the request
             raise Unauthenticated(
                 str(error), status=error.status, kind=error.kind, request_id=error.request_id
             ) from None
@@ -108,7 +108,7 @@ class TokenProvider(httpx.Auth):
         return _Token(text, self._clock() + seconds - min(_SPARE_SECONDS, seconds / 10))
 
     def _forget(self, token: _Token) -> None:
-        """Unless another thread has renewed it meanwhile."""
+        """Discard a token, unless another thread has already replaced it."""
         with self._lock:
             if self._token is token:
                 self._token = None
@@ -120,7 +120,7 @@ def _with(request: httpx.Request, token: _Token) -> httpx.Request:
 
 
 def _lifetime(token: str) -> float:
-    """Seconds from when the token was given to its end, both by the server's clock."""
+    """Return the lifetime of a token in seconds, by the server's clock."""
     try:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

@@ -1,4 +1,4 @@
-"""Batches: rows that are stored together or not at all, and what is left when one is refused."""
+"""Batches: rows that are stored together or not at all, and what remains after a rejection."""
 
 import gzip
 import uuid
@@ -9,22 +9,22 @@ from typing import Any
 
 from truthline.errors import InvalidRequest, InvalidRows, TooLarge
 
-# What is smaller than this fits into a packet or two anyway.
+# Smaller bodies fit into one or two packets anyway.
 _WORTH_PACKING = 1024
-# As many as the server names; there may be more where there are as many.
+# The server names at most this many; if it names this many, there may be more.
 _MANY_PROBLEMS = 100
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Encoded rows, under a key by which the server knows a repetition."""
+    """Encoded rows, with a key by which the server recognizes a retry."""
 
     rows: Sequence[bytes]
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @cached_property
     def request(self) -> dict[str, Any]:
-        """Body and headers, the same each time it is sent."""
+        """Body and headers, identical for each attempt."""
         body = b"\n".join(self.rows)
         headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": self.key}
         if len(body) >= _WORTH_PACKING:
@@ -33,10 +33,10 @@ class Batch:
         return {"content": body, "headers": headers}
 
     def without_refused(self, error: InvalidRequest | TooLarge) -> "Rest":
-        """What is left to be sent after the server has refused this batch.
+        """Return what remains to be sent after the server rejected this batch.
 
-        Rows that it names are refused. Where it names none, halves are tried, down to the row
-        that is to blame: one bad row costs none of its neighbours.
+        Rows that the error names are rejected. If it names none, the batch is bisected down to the
+        invalid row, so that one invalid row does not affect the others.
         """
         named = {p.index for p in error.problems} if isinstance(error, InvalidRows) else set()
         kept = [row for index, row in enumerate(self.rows) if index not in named]
@@ -51,7 +51,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Rest:
-    """Batches that hold the rows worth another attempt, and how many are refused for good."""
+    """Batches with the rows to retry, and the number of rows that are permanently rejected."""
 
     batches: Sequence[Batch]
     refused: int

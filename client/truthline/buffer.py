@@ -1,22 +1,22 @@
-"""Rows that wait to be sent: oldest first, never more than so many, and each accounted for."""
+"""A bounded queue of rows to send, oldest first, that accounts for every row."""
 
 from collections import deque
 from dataclasses import dataclass
 
-# What a row costs beside its bytes: the object around them, and its place in the queue.
+# Memory of a row in addition to its bytes: the bytes object and its slot in the queue.
 ROW_OVERHEAD = 64
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the rows that were logged: `logged` is the sum of the others.
+    """Numbers of logged rows by their state: `logged` is the sum of the others.
 
     Attributes:
-        logged: rows handed in.
-        queued: waiting, or on their way.
-        sent: stored, for the server said so.
-        dropped: given up, the oldest first, as there was no room or no time for more.
-        refused: not storable, by this package's judgement or the server's.
+        logged: rows logged.
+        queued: waiting, or being sent.
+        sent: confirmed as stored by the server.
+        dropped: discarded, oldest first, because the queue was full or time ran out.
+        refused: invalid, according to this package or the server.
     """
 
     logged: int = 0
@@ -36,11 +36,11 @@ class Counts:
 
 
 class Buffer:
-    """Encoded rows of one kind. Whoever shares it among threads holds a lock around each call.
+    """Encoded rows of one kind. Not thread-safe: callers must hold a lock.
 
     Args:
-        max_rows: how many may wait.
-        max_bytes: how much memory they may take, `ROW_OVERHEAD` for each included.
+        max_rows: maximum number of rows.
+        max_bytes: maximum memory of the rows, including `ROW_OVERHEAD` for each.
     """
 
     def __init__(self, *, max_rows: int, max_bytes: int) -> None:
@@ -56,17 +56,17 @@ class Buffer:
 
     @property
     def counts(self) -> Counts:
-        """What became of all rows so far."""
+        """Numbers of all rows so far, by state."""
         queued = len(self._rows) + self._taken
         return Counts(self._logged, queued, self._sent, self._dropped, self._refused)
 
     @property
     def idle(self) -> bool:
-        """Whether no row waits or is on its way."""
+        """Whether no row is waiting or being sent."""
         return not self._rows and not self._taken
 
     def put(self, row: bytes) -> int:
-        """Append a row; returns how many older ones had to go, or 1 if it is itself too large."""
+        """Append a row; returns how many older rows were dropped, 1 if it is too large itself."""
         self._logged += 1
         self._rows.append(row)
         self.bytes += len(row) + ROW_OVERHEAD
@@ -78,17 +78,17 @@ class Buffer:
         return dropped
 
     def refuse(self) -> None:
-        """Count a row that never got here, as it can't be stored."""
+        """Count an invalid row, which is not queued."""
         self._logged += 1
         self._refused += 1
 
     def miss(self) -> None:
-        """Count a row that never got here, as nobody sends any more."""
+        """Count a row that is dropped because the client is closed."""
         self._logged += 1
         self._dropped += 1
 
     def take(self, *, max_rows: int, max_bytes: int) -> list[bytes]:
-        """Take the oldest rows out to send them: at least one if there is any, within bounds."""
+        """Remove the oldest rows to send them: within the limits, but at least one if any."""
         taken: list[bytes] = []
         size = 0
         while self._rows and len(taken) < max_rows:
@@ -100,14 +100,14 @@ class Buffer:
         return taken
 
     def settle(self, *, sent: int = 0, refused: int = 0, dropped: int = 0) -> None:
-        """Say what became of rows that were taken."""
+        """Record the outcome of rows that were taken."""
         self._taken -= sent + refused + dropped
         self._sent += sent
         self._refused += refused
         self._dropped += dropped
 
     def abandon(self) -> int:
-        """Drop all that waits or is on its way; returns how many."""
+        """Drop all rows that are waiting or being sent; returns how many."""
         given_up = len(self._rows) + self._taken
         self._rows.clear()
         self.bytes = self._taken = 0

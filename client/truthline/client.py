@@ -1,4 +1,4 @@
-"""The client: one object to log with and to ask with."""
+"""The client: one object to log predictions and query metrics."""
 
 import os
 from collections.abc import Callable
@@ -19,23 +19,23 @@ URL_VARIABLE, KEY_VARIABLE = "TRUTHLINE_URL", "TRUTHLINE_KEY"
 
 
 class Client(Recorder, Sender, Questions, Steps):
-    """A Truthline server.
+    """Connects to a Truthline server.
 
-    Logging never blocks and never raises; questions and bulk calls raise `TruthlineError`. Threads
+    Logging never blocks and never raises; queries and bulk calls raise `TruthlineError`. Threads
     may share a client, and processes may fork with one. Close it, or use it in a `with`
-    statement; one that is left open sends what waits when the process ends.
+    statement. A client that is still open sends its queued rows when the process exits.
 
     Args:
-        url: of the server; by default what `TRUTHLINE_URL` says.
-        key: an API key, a function that returns a token, or a `TokenProvider`; by default what
-            `TRUTHLINE_KEY` says, and none for a server without authentication.
-        timeout: seconds to wait for a connection, and for each part of an answer.
-        limits: how much is kept and sent in the background.
-        backoff: how long to wait between attempts.
-        transport: how requests travel, of httpx; by default over the network.
+        url: URL of the server; default: `TRUTHLINE_URL`.
+        key: an API key, a function that returns a token, or a `TokenProvider`; default:
+            `TRUTHLINE_KEY`. A server without authentication needs none.
+        timeout: seconds to wait for a connection, and between parts of a response.
+        limits: limits of the queue and the batches in the background.
+        backoff: wait between attempts.
+        transport: httpx transport; default: the network.
 
     Raises:
-        ValueError: no URL is given, or it isn't one.
+        ValueError: the URL is missing or invalid.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Client(Recorder, Sender, Questions, Steps):
     ) -> None:
         url = url or os.environ.get(URL_VARIABLE)
         if not url:
-            raise ValueError(f"no server: give its URL, or set {URL_VARIABLE}")
+            raise ValueError(f"no server URL: pass url or set {URL_VARIABLE}")
         backoff = backoff or Backoff()
         session = Session(url, _auth(key), timeout=timeout, backoff=backoff, transport=transport)
         super().__init__(session, limits or Limits(), backoff)
@@ -71,9 +71,9 @@ class Client(Recorder, Sender, Questions, Steps):
         self.close()
 
     def close(self, timeout: float | None = None) -> None:
-        """Send what waits, then end; what is not sent within `timeout` seconds is dropped.
+        """Send queued rows and close; rows not sent within `timeout` seconds are dropped.
 
-        By default the time is `Limits.exit_seconds`. Rows that are logged afterwards are dropped.
+        The default is `Limits.exit_seconds`. Rows logged after closing are dropped.
         """
         self._outbox.close(timeout)
         self._session.close()

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, by name.
+"""All errors of this package.
 
 TruthlineError
 ├── Unreachable             no response: the server is down, or timed out
@@ -22,11 +22,11 @@ class TruthlineError(Exception):
     """Base of all errors of this package."""
 
     retry_after: float | None = None
-    """Seconds that the server asked to wait before the next attempt, if it did."""
+    """Seconds to wait before the next attempt, if the server sent `Retry-After`."""
 
 
 class Unreachable(TruthlineError):
-    """No answer came. `delivered` tells whether the request may have arrived all the same."""
+    """No response. `delivered` states whether the request may have been received."""
 
     def __init__(self, message: str, *, delivered: bool) -> None:
         super().__init__(message)
@@ -34,15 +34,15 @@ class Unreachable(TruthlineError):
 
 
 class NotTruthline(TruthlineError):
-    """An answer came that no Truthline gives."""
+    """The response is not from a Truthline server."""
 
 
 class Unloggable(TruthlineError, ValueError):
-    """A row that has no form on the wire."""
+    """A row that can't be serialized."""
 
 
 class Refused(TruthlineError):
-    """The server refused. `kind` is its name for the error; its log knows the `request_id`."""
+    """The server rejected the request. `kind` names the error; its log has the `request_id`."""
 
     def __init__(
         self,
@@ -61,32 +61,32 @@ class Refused(TruthlineError):
 
 
 class Unauthenticated(Refused):
-    """No key, or one that isn't known."""
+    """Missing or invalid key."""
 
 
 class Forbidden(Refused):
-    """A known key without the right."""
+    """The key lacks the required role."""
 
 
 class NotFound(Refused):
-    """No such model, deployment or path."""
+    """Unknown model, deployment or path."""
 
 
 class TooLarge(Refused):
-    """More than the operator of the server lets in."""
+    """The request exceeds the limits of the server."""
 
 
 class InvalidRequest(Refused):
-    """The request can't be understood, or has no answer."""
+    """The request is malformed or conflicting, or has no answer."""
 
 
 class Unavailable(Refused):
-    """The server can't answer now; it may be tried again."""
+    """The server is temporarily unable to answer; retry later."""
 
 
 @dataclass(frozen=True)
 class RowProblem:
-    """Why a row can't be stored. `field` is empty where the row as a whole is meant."""
+    """Why a row is invalid. `field` is empty if the problem concerns the whole row."""
 
     index: int
     field: str
@@ -97,10 +97,10 @@ class RowProblem:
 
 
 class InvalidRows(InvalidRequest):
-    """Rows of a batch can't be stored.
+    """Some rows of a batch are invalid.
 
-    `problems` names them by their place in what was sent, up to a hundred; of the batch that
-    holds them nothing was stored. `stored` counts the rows that batches before it had brought in.
+    `problems` names up to a hundred of them by their index in what was sent. Nothing of their batch
+    was stored. `stored` is the number of rows stored by earlier batches.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class InvalidRows(InvalidRequest):
         self.stored = stored
 
     def of_table(self, *, offset: int) -> "InvalidRows":
-        """The same of a table, where `offset` rows went before the batch and are stored."""
+        """Convert indices to those of a table; `offset` rows before the batch are stored."""
         moved = [replace(problem, index=problem.index + offset) for problem in self.problems]
         return InvalidRows(self._refused, moved, stored=offset)
 
@@ -138,7 +138,7 @@ _FIRST_OF_SERVERS = 500
 
 
 def kind_of(status: int) -> type[Refused]:
-    """The error that a status stands for."""
+    """Return the error class of a status."""
     if status >= _FIRST_OF_SERVERS:
         return Unavailable
     return _BY_STATUS.get(status, Refused)

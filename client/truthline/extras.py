@@ -1,14 +1,14 @@
-"""Packages that only some of what is here needs."""
+"""Optional packages."""
 
 import importlib
 from typing import Any
 
 
 def extra(module: str, name: str) -> Any:
-    """A module of the extra `name`.
+    """Import a module of the extra `name`.
 
     Raises:
-        ImportError: it isn't installed; says how to.
+        ImportError: it is not installed; the message states how to install it.
     """
     try:
         return importlib.import_module(module)

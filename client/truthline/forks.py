@@ -1,7 +1,7 @@
-"""A process that forks: threads, locks and connections don't come along; the child makes its own.
+"""Support for fork: threads, locks and connections are not inherited, so the child recreates them.
 
-Servers that load a model once and fork their workers, as gunicorn with `preload_app` does, copy
-whatever this package holds at that moment.
+Servers that load a model once and fork their workers, such as gunicorn with `preload_app`, copy the
+state of this package at that moment.
 """
 
 import os
@@ -10,17 +10,17 @@ from typing import Protocol
 
 
 class Forked(Protocol):
-    """Something that a child process has to make anew."""
+    """An object that a child process has to reinitialize."""
 
     def after_fork(self) -> None:
-        """Forget, in the child, what belongs to the parent."""
+        """Reset, in the child, the state that belongs to the parent."""
 
 
 _watched: "weakref.WeakSet[Forked]" = weakref.WeakSet()
 
 
 def watch(one: Forked) -> None:
-    """Call `one.after_fork()` in each child process, as long as anybody holds it."""
+    """Call `one.after_fork()` in each child process, as long as the object is referenced."""
     _watched.add(one)
 
 

@@ -1,4 +1,4 @@
-"""How a deployment fares: how much it answers and fails, how fast, and which values it gives."""
+"""Health of a deployment: successful and failed requests, latency, and predicted values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ if TYPE_CHECKING:  # packages that need not be there
 
 @dataclass(frozen=True)
 class HealthBucket:
-    """A tenth of the window, or what the window cuts of it: `[start, end)`.
+    """A tenth of the window, clipped to it: `[start, end)`.
 
-    `predictions` were answered, `failures` weren't; `latency_ms` is the mean of the requests that
-    reported one, None if none did.
+    `predictions` are successful requests, `failures` failed ones. `latency_ms` is the mean over
+    requests that reported a latency, None if none did.
     """
 
     start: datetime = ABSENT
@@ -32,7 +32,7 @@ class HealthBucket:
 
 @dataclass(frozen=True)
 class Spread:
-    """Exact minimum, quartiles and maximum of the values that were predicted in `[start, end)`."""
+    """Exact minimum, quartiles and maximum of the values predicted in `[start, end)`."""
 
     start: datetime = ABSENT
     end: datetime = ABSENT
@@ -45,10 +45,10 @@ class Spread:
 
 @dataclass(frozen=True)
 class Health:
-    """Of a deployment's first model. `spreads` is None unless it predicts numbers.
+    """Health of a deployment's first model. `spreads` is None unless it predicts numbers.
 
-    Unless it is `exact`, retention has dropped rows that the question needs: `snapped` tells which
-    edges were moved. An older server doesn't say: `exact` is then None.
+    If `exact` is False, retention has dropped rows that the query needs, and `snapped` lists the
+    edges that were moved. With an older server `exact` is None.
     """
 
     deployment: str
@@ -60,26 +60,26 @@ class Health:
     snapped: tuple[Snapped, ...] = ABSENT
 
     def to_pandas(self) -> "pd.DataFrame":
-        """A DataFrame with a row per bucket, by its start; spreads are among its columns."""
+        """Return a DataFrame with a row per bucket, indexed by its start, including spreads."""
         pandas = extra("pandas", "pandas")
         spreads = {one.start: vars(one) for one in self.spreads or ()}
         rows = [{**spreads.get(one.start, {}), **vars(one)} for one in self.buckets]
         return pandas.DataFrame(rows).set_index("start").astype({"latency_ms": float})
 
     def plot(self) -> "Figure":
-        """A figure of requests, failures, latency, and the spread of values, over time."""
+        """Return a figure of requests, failures, latency and distribution of values over time."""
         from truthline.plots.health import over_time  # noqa: PLC0415 - needs plotly
 
         return over_time(self)
 
 
 def health_of(deployment: str, health: Any, operational: Any) -> Health:
-    """What two answers of H2O MLOps' API say, where all numbers of a graph are texts.
+    """Combine two responses of H2O MLOps' API, in which all numbers of a graph are strings.
 
-    As in `decode`, unknown members are ignored, and what isn't there is None.
+    As in `decode`, unknown members are ignored, and absent members are None.
 
     Raises:
-        NotTruthline: they aren't such answers.
+        NotTruthline: the responses have a different form.
     """
     try:
         has_any(health, ("predictions", "totalPredictions"))
@@ -95,17 +95,17 @@ def health_of(deployment: str, health: Any, operational: Any) -> Health:
             _snapped(health.get("snapped")),
         )
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise NotTruthline(f"the answer is no health of a deployment: {error!r}") from error
+        raise NotTruthline(f"the response is not the health of a deployment: {error!r}") from error
 
 
 def _each(graph: Any, member: str, read: Callable[[Any], Any]) -> Any:
-    """What is read of each part of a graph; None where there is no graph."""
+    """Read each part of a graph; None if there is no graph."""
     parts = graph and graph.get(member)
     return None if parts is None else tuple(map(read, parts))
 
 
 def _graph(operational: Any, name: str) -> Any:
-    """Numbers of a graph by the start of their bucket; None where that isn't known."""
+    """Return numbers of a graph by the start of their bucket; None if unknown."""
     points = _each(operational.get(name), "point", lambda one: (one.get("xAxis"), one.get("yAxis")))
     found = {None: None} if points is None else dict(points)
     return None if None in found else found
@@ -135,6 +135,6 @@ def _read(kind: Callable[[str], Any], text: str | None) -> Any:
 
 
 def _snapped(edges: list[dict[str, Any]] | None) -> tuple[Snapped, ...]:
-    if edges is None:  # an older server doesn't say
-        return ABSENT  # type: ignore[no-any-return] # as every field that a server doesn't know
+    if edges is None:  # an older server
+        return ABSENT  # type: ignore[no-any-return] # like every field unknown to a server
     return tuple(decode(Snapped, edge) for edge in edges)

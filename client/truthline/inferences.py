@@ -1,4 +1,4 @@
-"""How much models answered, in a window and in the one before it, and which models there are."""
+"""Inferences of models in a window and in the preceding one, and the list of models."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -12,15 +12,15 @@ if TYPE_CHECKING:  # packages that need not be there
     import pandas as pd
     from plotly.graph_objects import Figure
 
-# What a model's two periods are compared by.
+# Measures by which the two periods of a model are compared.
 MEASURES = ("inferences", "errors", "error_rate", "latency_seconds")
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A number of the window and of the one before, None where there is none.
+    """A number of the window and of the preceding one, None if undefined.
 
-    `change` is a ratio: 0.5 is half as much again. None without a number to grow from.
+    `change` is a ratio: 0.5 means an increase by half. None if `previous` is None or 0.
     """
 
     now: float | None = None
@@ -30,7 +30,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Quantiles:
-    """Exact quantiles of a window, interpolated between neighbours."""
+    """Exact quantiles of a window, interpolated linearly."""
 
     p50: float = ABSENT
     p90: float = ABSENT
@@ -40,7 +40,7 @@ class Quantiles:
 
 @dataclass(frozen=True)
 class Totals:
-    """All models together: answered requests, failed ones, errors per request, means per output.
+    """All models together: successful and failed requests, errors per request, means per output.
 
     Latencies are in seconds, confidences and error rates in fractions of 1.
     """
@@ -54,7 +54,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class ClassStats:
-    """One class of a model; `inferences` counts those with it among their `outputs`."""
+    """One class of a model; `inferences` counts those that have it among their `outputs`."""
 
     label: str = ABSENT
     inferences: Compared = ABSENT
@@ -68,9 +68,9 @@ class ClassStats:
 
 @dataclass(frozen=True)
 class ModelStats:
-    """One model, its latencies per inference.
+    """One model, with latencies per inference.
 
-    `classes` are the busiest, at most a thousand; `total_classes` counts all of them.
+    `classes` has the busiest classes, at most a thousand; `total_classes` is the number of all.
     """
 
     namespace: str = ABSENT
@@ -90,10 +90,10 @@ class ModelStats:
 
 @dataclass(frozen=True)
 class InferenceStats:
-    """`[start, end)` beside `[previous_start, start)`; the busiest model first.
+    """`[start, end)` compared with `[previous_start, start)`; the busiest model first.
 
-    Unless it is `exact`, retention has dropped rows that the question needs: `snapped` tells which
-    edges were moved. An older server doesn't say: `exact` and `freshness` are then None.
+    If `exact` is False, retention has dropped rows that the query needs, and `snapped` lists the
+    edges that were moved. With an older server `exact` and `freshness` are None.
     """
 
     start: Start = ABSENT
@@ -106,7 +106,7 @@ class InferenceStats:
     freshness: Freshness | None = None
 
     def to_pandas(self) -> "pd.DataFrame":
-        """A DataFrame with a row per model and measure: `now`, `previous`, `change`."""
+        """Return a DataFrame with a row per model and measure: `now`, `previous`, `change`."""
         pandas = extra("pandas", "pandas")
         rows = [
             {**_name(one), "measure": measure, **vars(getattr(one, measure) or Compared())}
@@ -118,7 +118,7 @@ class InferenceStats:
         return table.astype(float)
 
     def plot(self) -> "Figure":
-        """A figure of each model's inferences, error rate and latency beside those before."""
+        """Return a figure of inferences, error rate and latency per model, in both windows."""
         from truthline.plots.inferences import periods  # noqa: PLC0415 - needs plotly
 
         return periods(self)
@@ -126,9 +126,9 @@ class InferenceStats:
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A model, and its answered (`inferences`) and failed requests (`errors`) in a window.
+    """A model, and its successful (`inferences`) and failed requests (`errors`) in a window.
 
-    `kind` is `classification`, `regression` or `detection`, None while nothing but truths came.
+    `kind` is `classification`, `regression` or `detection`, None until its first prediction.
     """
 
     namespace: str = ABSENT
@@ -148,7 +148,7 @@ class KnownModel:
 
 @dataclass(frozen=True)
 class Models:
-    """The models of the workspace, by name; counts are of `[start, end)`.
+    """The models of the workspace, by name, with counts of `[start, end)`.
 
     `exact`, `snapped` and `freshness` are those of `InferenceStats`.
     """
@@ -161,7 +161,7 @@ class Models:
     freshness: Freshness | None = None
 
     def to_pandas(self) -> "pd.DataFrame":
-        """A DataFrame with a row per model."""
+        """Return a DataFrame with a row per model."""
         pandas = extra("pandas", "pandas")
         columns = [field.name for field in fields(KnownModel)]
         return pandas.DataFrame([vars(one) for one in self.models], columns=columns).set_index(
@@ -169,7 +169,7 @@ class Models:
         )
 
     def plot(self) -> "Figure":
-        """A figure of each model's answered and failed requests."""
+        """Return a figure of successful and failed requests per model."""
         from truthline.plots.inferences import requests  # noqa: PLC0415 - needs plotly
 
         return requests(self)

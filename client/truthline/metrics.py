@@ -1,4 +1,4 @@
-"""How good a model was, bucket by bucket, and what the answer rests on."""
+"""Metrics of a model per bucket, and whether they are exact."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # packages that need not be there
 
 @dataclass(frozen=True)
 class Subject:
-    """What an answer is about: a model by its full name, or a part of it."""
+    """The model of a result, by its full name, optionally one deployment or version."""
 
     model: str
     namespace: str = ""
@@ -32,10 +32,10 @@ class Subject:
 
 @dataclass(frozen=True)
 class Snapped:
-    """An edge that was moved, for the rows that could tell its sides apart are gone.
+    """An edge that was moved, because the rows that divide its cell were dropped.
 
-    `subject` says for which numbers: `outcome` those with truths, `prediction` counts and means,
-    `score` and `latency` quantiles. None if the server is older and doesn't say.
+    `subject` names the affected numbers: `outcome` metrics with truths, `prediction` counts and
+    means, `score` and `latency` quantiles. None with an older server.
     """
 
     asked: datetime = ABSENT
@@ -45,9 +45,9 @@ class Snapped:
 
 @dataclass(frozen=True)
 class Freshness:
-    """All that was stored by `as_of` is counted.
+    """Everything stored by `as_of` is counted.
 
-    What was received since `clean_until` was counted row by row; None while no level is filled.
+    Rows received after `clean_until` were counted individually; None until a level is filled.
     """
 
     as_of: datetime = ABSENT
@@ -58,7 +58,7 @@ class Freshness:
 class Bucket:
     """A part of the window, `[start, end)`.
 
-    `n` counts the truths, `predictions` the requests that were answered, and `labelled_share` is
+    `n` is the number of truths, `predictions` that of successful requests, and `labelled_share`
     their ratio, None without predictions.
     """
 
@@ -71,9 +71,9 @@ class Bucket:
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """One class against all others; None where a denominator is zero.
+    """One class against all others; None if a denominator is zero.
 
-    `support` is how often it is the truth.
+    `support` is the number of truths of this class.
     """
 
     label: str = ABSENT
@@ -85,7 +85,7 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class ClassificationBucket(Bucket):
-    """How good a classifier was in a bucket, in fractions of 1; None where it has no truth.
+    """Metrics of a classifier in a bucket, as fractions of 1; None without truths.
 
     `confusion_matrix` has a row per true class and a column per predicted one, along `categories`.
     """
@@ -102,7 +102,7 @@ class ClassificationBucket(Bucket):
 
 @dataclass(frozen=True)
 class RegressionBucket(Bucket):
-    """How good a regressor was in a bucket; error is predicted minus actual.
+    """Metrics of a regressor in a bucket; error is predicted minus actual.
 
     Errors are in the model's own unit, `mean_squared_error` in its square, `r2` and
     `mean_absolute_percentage_error` in fractions of 1; None where there is no truth.
@@ -131,14 +131,14 @@ class ConfusionMatrix:
     values: tuple[tuple[int, ...], ...]
 
     def to_pandas(self) -> "pd.DataFrame":
-        """A DataFrame of counts: true classes by row, predicted ones by column."""
+        """Return a DataFrame of counts: actual classes as rows, predicted ones as columns."""
         pandas = extra("pandas", "pandas")
         index = pandas.Index(self.categories, name="actual")
         columns = pandas.Index(self.categories, name="predicted")
         return pandas.DataFrame(self.values, index=index, columns=columns)
 
     def plot(self) -> "Figure":
-        """A figure of counts, shaded by each true class's shares."""
+        """Return a figure of counts, shaded by the shares of each actual class."""
         from truthline.plots.confusion import heat_map  # noqa: PLC0415 - needs plotly
 
         return heat_map(self)
@@ -146,10 +146,10 @@ class ConfusionMatrix:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Buckets of a window, oldest first, and what they rest on.
+    """Buckets of a window, oldest first, and whether they are exact.
 
-    Unless it is `exact`, retention has dropped rows that the question needs: `snapped` tells which
-    edges were moved.
+    If `exact` is False, retention has dropped rows that the query needs, and `snapped` lists the
+    edges that were moved.
     """
 
     subject: Subject
@@ -161,23 +161,23 @@ class Metrics:
 
 @dataclass(frozen=True)
 class ClassificationMetrics(Metrics):
-    """Of a classifier; `average` says how its classes were averaged."""
+    """Metrics of a classifier; `average` is the average over its classes."""
 
     average: str = ABSENT
     buckets: tuple[ClassificationBucket, ...] = ABSENT
 
     def to_pandas(self) -> "pd.DataFrame":
-        """A DataFrame with a row per bucket, by its start in the time zone asked for."""
+        """Return a DataFrame with a row per bucket, indexed by start in the requested zone."""
         return _table(self.buckets, self.time_zone, but={"classes", "categories"})
 
     def plot(self, metrics: Iterable[str] | None = None) -> "Figure":
-        """A figure of the metrics over time, all of them or those named, above counts of truths."""
+        """Return a figure of all or the named metrics over time, above the numbers of truths."""
         from truthline.plots.buckets import classification  # noqa: PLC0415 - needs plotly
 
         return classification(self, metrics)
 
     def confusion_matrix(self, bucket: int | datetime | str) -> ConfusionMatrix:
-        """That of one bucket, named by its place or by an instant within it.
+        """Return the matrix of one bucket, given by its index or by an instant within it.
 
         Raises:
             LookupError: there is no such bucket.
@@ -195,19 +195,19 @@ class ClassificationMetrics(Metrics):
 
 @dataclass(frozen=True)
 class RegressionMetrics(Metrics):
-    """Of a regressor."""
+    """Metrics of a regressor."""
 
     buckets: tuple[RegressionBucket, ...] = ABSENT
 
     def to_pandas(self) -> "pd.DataFrame":
-        """A DataFrame with a row per bucket, by its start in the time zone asked for."""
+        """Return a DataFrame with a row per bucket, indexed by start in the requested zone."""
         return _table(self.buckets, self.time_zone)
 
     def plot(self, unit: str = "") -> "Figure":
-        """A figure of MAE, RMSE and MSE over time, above counts of truths.
+        """Return a figure of MAE, RMSE and MSE over time, above the numbers of truths.
 
         Args:
-            unit: that of the model's values, to be shown, as in `plot("€")`.
+            unit: unit of the model's values to show, as in `plot("€")`.
         """
         from truthline.plots.buckets import regression  # noqa: PLC0415 - needs plotly
 
@@ -223,11 +223,11 @@ def _bucket_at(
     for bucket in buckets:
         if bucket.start <= instant < bucket.end:
             return bucket
-    raise LookupError(f"no bucket holds {wanted}")
+    raise LookupError(f"no bucket contains {wanted}")
 
 
 def _table(buckets: Iterable[Bucket], zone: str, but: Iterable[str] = ()) -> "pd.DataFrame":
-    """Numbers by bucket; what is None becomes NaN."""
+    """Return a table of the numbers per bucket; None becomes NaN."""
     pandas = extra("pandas", "pandas")
     rows = [_numbers(bucket, {"confusion_matrix", *but}) for bucket in buckets]
     for row in rows:

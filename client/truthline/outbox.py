@@ -1,7 +1,7 @@
-"""The way out: rows are handed in from any thread, and one thread of our own delivers them.
+"""Background delivery: any thread adds rows, and one background thread sends them.
 
-Whoever hands a row in waits for nobody and is told nothing. Rows of a kind arrive in the order in
-which they were logged, each once: a batch whose answer got lost is sent again under the same key.
+Adding a row neither blocks nor returns a result. Rows of a kind are stored exactly once, in the
+order in which they were logged: a batch whose response was lost is retried with the same key.
 """
 
 import atexit
@@ -24,7 +24,7 @@ _log = logging.getLogger("truthline")
 
 
 class Kind(str, Enum):
-    """What is logged; also the last part of the path that takes it."""
+    """The kind of a row; also the last segment of its path."""
 
     PREDICTIONS = "predictions"
     FEEDBACK = "feedback"
@@ -32,15 +32,15 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is kept and sent at once, for predictions and for feedback each.
+    """Limits of the queue and of batches, for predictions and for feedback separately.
 
     Attributes:
-        max_rows: rows that may wait; beyond, the oldest are dropped.
-        max_bytes: memory that they may take.
-        batch_rows: rows sent in one request.
-        batch_bytes: bytes of one request, before it is packed.
-        linger: seconds that a row may wait for others to be sent with.
-        exit_seconds: how long the end of the process is held up to send what waits.
+        max_rows: maximum number of queued rows; beyond it, the oldest are dropped.
+        max_bytes: maximum memory of queued rows.
+        batch_rows: rows per request.
+        batch_bytes: bytes per request, before compression.
+        linger: seconds that a row may wait for a batch to fill.
+        exit_seconds: maximum delay of the process exit to send queued rows.
     """
 
     max_rows: int = 100_000
@@ -56,7 +56,7 @@ class Limits:
             raise ValueError(f"limits must be positive: {self}")
 
     def worth_sending(self, rows: int, size: int) -> bool:
-        """Whether so many rows make a batch, or come near to what may wait at all."""
+        """Whether the rows fill a batch, or half of the queue."""
         return rows >= min(self.batch_rows, (self.max_rows + 1) // 2) or size >= min(
             self.batch_bytes, self.max_bytes // 2
         )
@@ -66,12 +66,12 @@ Deliver = Callable[[Kind, Batch], None]
 
 
 class Outbox:
-    """Buffers, and the thread that empties them; it starts with the first row.
+    """Buffers, and the thread that empties them, started by the first row.
 
     Args:
         deliver: sends one batch, or raises a `TruthlineError`.
-        limits: of the buffers and batches.
-        backoff: waits between attempts.
+        limits: limits of the buffers and batches.
+        backoff: wait between attempts.
     """
 
     def __init__(self, deliver: Deliver, limits: Limits, backoff: Backoff) -> None:
@@ -97,17 +97,17 @@ class Outbox:
         self._deadline: float | None = None
         self._given_up = False
         self._said: set[str] = set()
-        self._dropped_before = 0  # when all was well
+        self._dropped_before = 0  # when no rows were being dropped
         self.last_problem = ""
 
     def after_fork(self) -> None:
-        """What waits is the parent's to send; the child begins with nothing."""
+        """Start with empty buffers: the parent sends the queued rows."""
         self._begin()
 
     # --- from the model's threads -----------------------------------------------------------
 
     def put(self, kind: Kind, row: bytes) -> None:
-        """Hand in a row."""
+        """Queue a row."""
         with self._lock:
             buffer = self._buffers[kind]
             if self._closed:
@@ -120,19 +120,19 @@ class Outbox:
                 self._start()
 
     def refuse(self, kind: Kind, reason: str) -> None:
-        """Count a row that can't be sent at all."""
+        """Count a row that can't be sent."""
         with self._lock:
             self._buffers[kind].refuse()
             self.last_problem = reason
         self._warn_once("refused", "a row of %s can't be logged: %s", kind.value, reason)
 
     def counts(self, kind: Kind) -> Counts:
-        """What became of the rows of a kind."""
+        """Return the numbers of rows of a kind, by state."""
         with self._lock:
             return self._buffers[kind].counts
 
     def flush(self, timeout: float | None) -> bool:
-        """Send what waits, now; returns whether all of it was settled within `timeout` seconds."""
+        """Send queued rows now; returns whether all were settled within `timeout` seconds."""
         with self._lock:
             if self._thread is None and not self._idle():
                 self._start()
@@ -146,7 +146,7 @@ class Outbox:
                 self._flushing -= 1
 
     def close(self, timeout: float | None = None) -> None:
-        """Send what waits for at most `timeout` seconds, drop the rest, and take no more."""
+        """Send queued rows for at most `timeout` seconds, drop the rest, and accept no more."""
         seconds = self._limits.exit_seconds if timeout is None else timeout
         with self._lock:
             self._closed = True
@@ -161,7 +161,7 @@ class Outbox:
             self._given_up = self._given_up or left > 0
             self._settled.notify_all()
         if left:
-            _log.warning("%d rows were not sent before the end, and are lost", left)
+            _log.warning("%d rows were not sent before the client closed, and are lost", left)
 
     # --- the thread -------------------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class Outbox:
         thread = threading.Thread(target=self._run, name="truthline", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # no more threads can be had now; the next row tries again
+        except RuntimeError:  # no thread available; the next row tries again
             return
         self._thread = thread
         _at_exit(self.close)
@@ -182,7 +182,7 @@ class Outbox:
                     return
 
     def _wait_for_rows(self) -> bool:
-        """Until a batch is full or has waited long enough; False once there won't be any."""
+        """Wait until a batch is full or lingered long enough; False if there will be no more."""
         with self._lock:
             self._stirred.wait_for(lambda: not self._idle() or self._closed)
             self._lingering = True
@@ -197,7 +197,7 @@ class Outbox:
             )
 
     def _send(self, kind: Kind, rows: list[bytes]) -> bool:
-        """Until the server has answered for each of the rows; False if time was up before."""
+        """Send until the server has settled each row; False if the time ran out."""
         work, attempt = deque([Batch(rows)]), 0
         while work:
             try:
@@ -206,7 +206,7 @@ class Outbox:
                 rest = work.popleft().without_refused(error)
                 work.extendleft(reversed(rest.batches))
                 self._on_refused(kind, rest.refused, error)
-            except Exception as error:  # noqa: BLE001 - whatever it is, this thread must go on
+            except Exception as error:  # noqa: BLE001 - this thread must survive any error
                 self._on_away(error)
                 asked = error.retry_after if isinstance(error, TruthlineError) else None
                 if not self._pause(self._backoff.seconds(attempt, asked)):
@@ -219,7 +219,7 @@ class Outbox:
         return True
 
     def _pause(self, seconds: float) -> bool:
-        """Wait, less if we are told to end meanwhile; False when there is no time left."""
+        """Wait, or less if the client closes; False if no time is left."""
         with self._lock:
             if self._deadline is not None:
                 seconds = min(seconds, self._deadline - time.monotonic())
@@ -235,7 +235,7 @@ class Outbox:
             was_away = "away" in self._said
             self._said.discard("away")
         if was_away:
-            _log.info("the server answers again")
+            _log.info("the server is reachable again")
         self._settle(kind, sent=rows)
 
     def _on_refused(self, kind: Kind, rows: int, error: TruthlineError) -> None:
@@ -249,13 +249,13 @@ class Outbox:
         self.last_problem = str(error) or type(error).__name__
         self._warn_once(
             "away",
-            "%s; predictions and feedback wait, up to %d rows each, then the oldest are dropped",
+            "%s; queueing up to %d predictions and as much feedback, then dropping the oldest",
             self.last_problem,
             self._limits.max_rows,
         )
 
     def _tell_of_dropped(self) -> None:
-        """Once when it begins, and how many they were when all that was left is sent."""
+        """Log once when rows begin to be dropped, and their number after the queue is empty."""
         with self._lock:
             dropped = sum(buffer.counts.dropped for buffer in self._buffers.values())
             lost, over = dropped - self._dropped_before, self._idle()
@@ -277,7 +277,7 @@ class Outbox:
                 self._settled.notify_all()
 
     def _warn_once(self, about: str, message: str, *details: object) -> None:
-        """By the log, which never raises; a warning may be told to."""
+        """Log, which never raises; `warnings.warn` can be configured to raise."""
         with self._lock:
             new = about not in self._said
             self._said.add(about)
@@ -297,7 +297,7 @@ class Outbox:
 
 
 def _at_exit(close: Callable[[], None]) -> None:
-    """Call at the end of this process; one of multiprocessing's ends in a way of its own."""
+    """Call at the exit of this process, also of a multiprocessing child, which skips atexit."""
     atexit.register(close)
     if util := sys.modules.get("multiprocessing.util"):
         util.Finalize(None, close, exitpriority=0)

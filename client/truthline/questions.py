@@ -1,4 +1,4 @@
-"""Questions to the server: answered, or refused with an error that says why."""
+"""Queries: each returns a result, or raises an error that states the reason."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
@@ -14,11 +14,11 @@ from truthline.wire import decode, to_duration, to_wire
 Instant = datetime | str
 """A datetime with a time zone, or RFC 3339 like `2026-03-01T10:00:00Z`."""
 Width = timedelta | str
-"""A duration, or text like `10s` or `1h30m`; `1d`, `2w`, `1mo` and `1y` follow the calendar."""
+"""A duration, or a string like `10s` or `1h30m`; `1d`, `2w`, `1mo`, `1y` follow the calendar."""
 
 
 class Questions:
-    """The asking half of a `Client`."""
+    """The query methods of a `Client`."""
 
     _session: Session
 
@@ -41,21 +41,21 @@ class Questions:
         """Accuracy, precision, recall, F1 and confusion matrices over time.
 
         Args:
-            model: which classifier; with `namespace` and `pipeline` its full name.
-            start: first instant of the window.
-            end: first instant after it.
-            interval: width of the buckets; without, the window is the only one.
-            namespace: the part of the model's name before the pipeline.
-            pipeline: the part of the model's name before the model.
-            deployment: only this one's predictions.
-            version: only this one's predictions.
-            average: how the classes' own metrics make one.
-            align: whether buckets begin at `start` or lie on a grid that never moves.
-            time_zone: whose days, weeks, months and years.
-            as_of: as it was known at this moment.
+            model: name of the classifier.
+            start: start of the window, inclusive.
+            end: end of the window, exclusive.
+            interval: width of the buckets; default: one bucket.
+            namespace: namespace of the model.
+            pipeline: pipeline of the model.
+            deployment: include only predictions of this deployment.
+            version: include only predictions of this version.
+            average: average over the classes.
+            align: whether buckets begin at `start` or lie on a fixed grid.
+            time_zone: time zone of days, weeks, months and years.
+            as_of: return what was known at this moment.
 
         Raises:
-            TruthlineError: there is no answer, and which error says why.
+            TruthlineError: the query failed; the subclass states why.
         """
         subject = Subject(model, namespace, pipeline, deployment, version)
         asked = _window(start, end, interval, align, time_zone, as_of)
@@ -97,21 +97,21 @@ class Questions:
         field: str | None = None,
         value: str | None = None,
     ) -> InferenceStats:
-        """Inferences, errors, latency and confidence of a window beside the one before it.
+        """Inferences, errors, latency and confidence of a window and the preceding one.
 
         Args:
-            start: first instant of the window; 24 hours before its end, where it isn't given.
-            end: first instant after it; now, where it isn't given.
-            models: only these; all of them, where they aren't given.
-            field: only inferences whose metadata have in this field
+            start: start of the window, inclusive; default: 24 hours before its end.
+            end: end of the window, exclusive; default: now.
+            models: names of models; default: all.
+            field: include only inferences that have, in this metadata field,
             value: this value.
 
         Raises:
-            TruthlineError: there is no answer, and which error says why.
+            TruthlineError: the query failed; the subclass states why.
         """
         names = None if models is None else list(models)
         if names == []:
-            raise ValueError("models is empty: leave it out to ask about all")
+            raise ValueError("models is empty: omit it to query all models")
         asked = {
             **_period(start, end),
             "model": names,
@@ -121,7 +121,7 @@ class Questions:
         return decode(InferenceStats, self._all_pages("/api/v1/inference-stats", asked))
 
     def models(self, *, start: Instant | None = None, end: Instant | None = None) -> Models:
-        """The models of the workspace, and how often each answered in a window.
+        """The models of the workspace, and their requests in a window.
 
         Arguments and errors are those of `inference_stats`.
         """
@@ -133,19 +133,19 @@ class Questions:
         """Requests, failures, latency and values of a deployment, in tenths of a window.
 
         Args:
-            deployment: its name, as predictions have it.
-            start: first instant of the window; 30 days before its end, where it isn't given.
-            end: first instant after it; now, where it isn't given.
+            deployment: name of the deployment, as in predictions.
+            start: start of the window, inclusive; default: 30 days before its end.
+            end: end of the window, exclusive; default: now.
 
         Raises:
-            TruthlineError: there is no answer, and which error says why.
+            TruthlineError: the query failed; the subclass states why.
         """
-        end = end or datetime.now(timezone.utc)  # one end for both questions
+        end = end or datetime.now(timezone.utc)  # the same end for both queries
         asked = {
             "startDateTime": to_wire(start, "start"),
             "endDateTime": to_wire(end, "end"),
         }
-        # the model is the deployment's first one, whatever stands in its place
+        # the server ignores the model in the path and uses the deployment's first one
         path = f"/model-monitoring/v1/deployment/{quote(deployment, safe='')}/metrics/-"
         return health_of(
             deployment,
@@ -154,7 +154,7 @@ class Questions:
         )
 
     def _all_pages(self, path: str, asked: dict[str, Any]) -> Any:
-        """The answer with the models of all its pages, which are of one window."""
+        """Return the first page extended by the models of all other pages."""
         answer = page = self._session.get(path, asked)
         while isinstance(page, dict) and page.get("models") and page.get("nextCursor"):
             page = self._session.get(path, {**asked, "cursor": page["nextCursor"]})

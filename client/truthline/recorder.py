@@ -1,4 +1,4 @@
-"""Logging from a running model: never blocks it, never raises in it."""
+"""Logging from a running model, without blocking or raising."""
 
 import itertools
 import secrets
@@ -25,7 +25,7 @@ from truthline.session import Backoff, Session
 
 @dataclass(frozen=True)
 class Stats:
-    """What became of all that was logged; `last_problem` is empty while all goes well."""
+    """Numbers of all logged rows; `last_problem` is empty if there was none."""
 
     predictions: Counts
     feedback: Counts
@@ -33,19 +33,19 @@ class Stats:
 
     @property
     def total(self) -> Counts:
-        """Both together."""
+        """Sum of both."""
         return self.predictions + self.feedback
 
 
 class RequestIds:
-    """Ids that no other process makes: a random part of this one, and a number."""
+    """Generates ids that are unique across processes: a random prefix and a number."""
 
     def __init__(self) -> None:
         self.after_fork()
         watch(self)
 
     def after_fork(self) -> None:
-        """Begin anew, or parent and child would give the same."""
+        """Use a new prefix, so that parent and child never generate the same id."""
         self._prefix = secrets.token_hex(8)
         self._numbers = itertools.count(1)
 
@@ -55,7 +55,7 @@ class RequestIds:
 
 
 class Recorder:
-    """The logging half of a `Client`."""
+    """The logging methods of a `Client`."""
 
     _session: Session
 
@@ -85,30 +85,29 @@ class Recorder:
         deployment_type: str | None = None,
         server_version: str | None = None,
     ) -> str:
-        """Log what a model answered, and return at once.
+        """Log a prediction and return immediately.
 
-        It is sent in the background, see `Limits`. What can't be sent is counted in `stats()` and
-        said once in the log; nothing is ever raised.
+        It is sent in the background, see `Limits`. A row that can't be sent is counted in `stats()`
+        and logged once; nothing is ever raised.
 
         Args:
-            model: which model; with `namespace` and `pipeline` its full name.
-            label: a classifier's answer, with its `confidence` from 0 to 1 if known. Numbers that
-                are equal are one label: True, 1 and 1.0 are "1".
+            model: name of the model.
+            label: predicted class. Equal numbers are the same label: True, 1 and 1.0 are "1".
             scores: or the probability of each class.
-            value: or a regressor's answer.
-            detections: or what a detector found, each with label and confidence.
-            confidence: of `label`.
-            error: the request failed; then there may be no answer.
-            request_id: what its truth will name it by; a new one where it isn't given.
-            batch_index: which of several answers to the same request.
-            time: when it was made, to the microsecond; now, where it isn't given.
-            latency_seconds: how long it took.
-            namespace: the part of the model's name before the pipeline.
-            pipeline: the part of the model's name before the model.
-            deployment: where it runs.
-            version: of the model.
-            deployment_type: what kind of deployment that is.
-            server_version: of the software that serves it.
+            value: or the predicted number.
+            detections: or the detected objects, each with label and confidence.
+            confidence: probability of `label`, from 0 to 1.
+            error: whether the request failed; the output is then optional.
+            request_id: id that the truth references; default: a generated id.
+            batch_index: index of this prediction within the request.
+            time: when the prediction was made, in microseconds; default: now.
+            latency_seconds: duration of the request.
+            namespace: namespace of the model.
+            pipeline: pipeline of the model.
+            deployment: name of the deployment.
+            version: version of the model.
+            deployment_type: type of the deployment.
+            server_version: version of the serving software.
 
         Returns:
             The request id, to log the truth with.
@@ -137,7 +136,7 @@ class Recorder:
                 "serverVersion": server_version,
             }
             self._outbox.put(Kind.PREDICTIONS, encode(row))
-        except Exception as problem:  # noqa: BLE001 - the model goes on, whatever it was
+        except Exception as problem:  # noqa: BLE001 - no error may reach the model
             self._outbox.refuse(Kind.PREDICTIONS, str(problem))
         return id_ or ""
 
@@ -181,7 +180,7 @@ class Recorder:
             self._outbox.refuse(Kind.FEEDBACK, str(problem))
 
     def stats(self) -> Stats:
-        """What became of all that this process has logged."""
+        """Return the numbers of all rows that this process has logged."""
         return Stats(
             self._outbox.counts(Kind.PREDICTIONS),
             self._outbox.counts(Kind.FEEDBACK),
@@ -189,10 +188,10 @@ class Recorder:
         )
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Send what waits, now.
+        """Send queued rows now.
 
-        Returns whether all of it was stored or refused within `timeout` seconds; without one it
-        waits as long as it takes.
+        Returns whether all of them were stored or refused within `timeout` seconds; without a
+        timeout it waits until they are.
         """
         return self._outbox.flush(timeout)
 

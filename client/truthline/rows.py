@@ -1,4 +1,4 @@
-"""Predictions and truths as rows of the wire: JSON, complete, and bytes that nobody can change."""
+"""Serialize predictions and truths as rows of JSON."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,20 +12,20 @@ from truthline.errors import Unloggable
 from truthline.wire import rfc3339
 
 Label = str | int | float | bool
-"""A class. Numbers and booleans are stored as text: equal ones are one label, see `as_label`."""
+"""A class. Numbers and booleans are stored as text; equal ones are one label: `as_label`."""
 
-# So far outside [0, 1] a probability may lie by rounding; the server has the same bound. fastText
-# adds 1e-5 in 32 bits, and gives 1.0000100136.
+# Tolerance for probabilities outside [0, 1] by rounding; the server has the same. fastText adds
+# 1e-5 in 32 bits and returns 1.0000100136.
 _ROUNDING = 1.1e-5
 # Exactly these: pandas' NaT is a datetime too.
 _NEVER_MISSING = {str, int, bool, datetime, list, tuple, dict}
 
 
 def encode(row: Mapping[str, Any]) -> bytes:
-    """One row as JSON; what is None is left out.
+    """Encode a row as JSON, without members that are None.
 
     Raises:
-        Unloggable: something in it has no place in JSON.
+        Unloggable: a value can't be represented in JSON.
     """
     try:
         return _to_json({name: value for name, value in row.items() if value is not None}).encode()
@@ -34,14 +34,14 @@ def encode(row: Mapping[str, Any]) -> bytes:
 
 
 def as_label(label: Any) -> str:
-    """A class as text. Numbers that are equal are the same label, whatever their type.
+    """Convert a label to text. Equal numbers are the same label, whatever their type.
 
     A number equal to an integer is written as that integer: `True`, `1`, `1.0` and numpy's of any
-    width are "1", and `-0.0` is "0". Any other is written as the shortest decimal of its double,
-    and a text stays as it is.
+    width are "1", and `-0.0` is "0". Any other number is written as the shortest decimal of its
+    double, and a string is returned as is.
 
     Raises:
-        Unloggable: it is neither text nor a finite number.
+        Unloggable: the label is neither a string nor a finite number.
     """
     plain = label if type(label) is str else _unpacked(label)
     if isinstance(plain, str):
@@ -50,8 +50,8 @@ def as_label(label: Any) -> str:
         try:
             return _digits(plain)
         except (ValueError, OverflowError) as error:
-            raise Unloggable(f"{plain} is no label: {error}") from None
-    raise Unloggable(f"a {type(label).__name__} is no label")
+            raise Unloggable(f"{plain} is not a label: {error}") from None
+    raise Unloggable(f"{type(label).__name__} is not a label type")
 
 
 def _digits(number: Any) -> str:
@@ -62,7 +62,7 @@ def _digits(number: Any) -> str:
 
 
 def as_fraction(value: Any) -> Any:
-    """A probability; one that rounding carried out of [0, 1] becomes 0 or 1."""
+    """Convert a probability; one outside [0, 1] by a rounding error becomes 0 or 1."""
     plain = value if type(value) is float else _unpacked(value)
     if isinstance(plain, float) and not 0 <= plain <= 1:
         if 1 < plain <= 1 + _ROUNDING:
@@ -73,10 +73,10 @@ def as_fraction(value: Any) -> Any:
 
 
 def as_scores(scores: Mapping[Any, float] | None) -> dict[str, Any] | None:
-    """Probabilities by class.
+    """Convert probabilities by class.
 
     Raises:
-        Unloggable: two of the classes are the same label.
+        Unloggable: two classes are the same label.
     """
     if scores is None:
         return None
@@ -88,13 +88,13 @@ def as_scores(scores: Mapping[Any, float] | None) -> dict[str, Any] | None:
     if kept == given:
         return named
     surest = max(zip(map(_unpacked, given), named, strict=True), key=itemgetter(0))[1]
-    return {surest: named[surest], **named}  # of equals the server takes the first
+    return {surest: named[surest], **named}  # in a tie the server uses the first
 
 
 def as_detections(
     detections: Iterable[Mapping[str, Any] | tuple[Label, float]] | None,
 ) -> list[dict[str, Any]] | None:
-    """What a detector found: mappings with `label` and `confidence`, or pairs of both."""
+    """Convert detections: mappings with `label` and `confidence`, or pairs of both."""
     return None if detections is None else [_detection(found) for found in detections]
 
 
@@ -107,35 +107,35 @@ def _detection(found: Mapping[str, Any] | tuple[Label, float]) -> dict[str, Any]
 
 
 def as_time(time: datetime | str | None) -> str:
-    """RFC 3339, cut to microseconds; now, where it is None.
+    """Convert a time to RFC 3339, truncated to microseconds; None means now.
 
     Raises:
-        ValueError: it has no offset, and might be of any zone.
+        ValueError: the time has no offset, so its zone is unknown.
     """
     return rfc3339(datetime.now(timezone.utc) if time is None else time, "time")
 
 
 def is_missing(value: Any) -> bool:
-    """Whether it stands for no value: None, NaN, or NaT and NA of pandas and numpy."""
+    """Whether a value is missing: None, NaN, or NaT and NA of pandas and numpy."""
     if value is None:
         return True
     if type(value) in _NEVER_MISSING:
         return False
     try:
-        return bool(value != value)  # noqa: PLR0124 - what is missing doesn't equal itself
-    except (TypeError, ValueError):  # of pandas' NA that is unknown, and of an array ambiguous
+        return bool(value != value)  # noqa: PLR0124 - a missing value differs from itself
+    except (TypeError, ValueError):  # unknown for pandas' NA, ambiguous for an array
         return type(value).__name__ == "NAType"
 
 
 def _unpacked(value: Any) -> Any:
-    """A number of numpy's, PyTorch's or TensorFlow's as Python's own."""
+    """Convert a number of numpy, PyTorch or TensorFlow to a Python number."""
     return value.item() if hasattr(value, "item") else value
 
 
 def _plain(value: Any) -> Any:
     plain = _unpacked(value)
     if plain is value:
-        raise TypeError(f"{type(value).__name__} has no place in a row")
+        raise TypeError(f"{type(value).__name__} can't be stored in a row")
     return plain
 
 

@@ -1,4 +1,4 @@
-"""Sending in bulk: whole tables, batch by batch, with errors that are raised."""
+"""Bulk sending of whole tables in batches. Errors are raised."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -22,12 +22,12 @@ from truthline.wire import camel, decode
 
 BATCH_ROWS, BATCH_BYTES = 10_000, 8 * 1024 * 1024
 
-# The wire's name of a column, and what makes its values those of the wire.
+# Name of a column on the wire, and the conversion of its values.
 Column = tuple[str, Callable[[Any], Any]]
 
 
 def _columns(*plain: str, **converted: Callable[[Any], Any]) -> dict[str, Column]:
-    """Columns by each of their names: `request_id` and `requestId`."""
+    """Return columns by both of their names: `request_id` and `requestId`."""
     both = dict.fromkeys(plain, _as_it_is) | converted
     named = {name: (camel(name), convert) for name, convert in both.items()}
     return named | {wire: (wire, convert) for wire, convert in named.values()}
@@ -51,18 +51,18 @@ _COLUMNS = {
     ),
     Kind.FEEDBACK: _columns(*_NAME, label=as_label),
 }
-# What a row may go without where others have it: one of these is its answer, unless it failed,
+# Columns in which a value may be missing: one of these is the output, unless the request failed,
 _ANSWERS = ("label", "scores", "value", "detections")
-# and what isn't known of it is left out of means. Any other hole would be filled with a default
-# that nobody meant: now, a request that no truth can name, or another model.
+# and unknown confidences and latencies are excluded from means. A missing value in any other column
+# would be replaced by an unintended default: now, a generated request id, or no namespace.
 _MAY_BE_MISSING = {*_ANSWERS, "confidence", "latencySeconds"}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of rows: `accepted` were stored now, `duplicates` had been stored before.
+    """Numbers of rows: `accepted` were stored now, `duplicates` had been stored before.
 
-    `pending` counts those among the accepted that are truths and wait for their prediction.
+    `pending` is the number of accepted truths that wait for their prediction.
     """
 
     accepted: int = 0
@@ -78,33 +78,33 @@ class Verdict:
 
 
 class Sender:
-    """The bulk half of a `Client`."""
+    """The bulk methods of a `Client`."""
 
     _session: Session
 
     def send_predictions(self, table: Any, **same: Any) -> Verdict:
-        """Store a table of predictions, and return when all of it is stored.
+        """Store a table of predictions, and return when all rows are stored.
 
-        Rows are sent in batches, each stored whole or not at all, and repeated under the same key
-        where an answer got lost. Sending a table again changes nothing, as long as its rows have
-        request ids.
+        Rows are sent in batches, each stored completely or not at all, and retried with the same
+        key if a response is lost. Sending a table again changes nothing if its rows have request
+        ids.
 
         Args:
-            table: a DataFrame of pandas or polars, an Arrow table, or rows as mappings. Its
-                columns are named as the arguments of `log_prediction`, or as in the API; levels
-                of an index that have a name are columns. A column that isn't there stands for
-                the argument's default, a hole in one does not: a missing time isn't now.
-            same: what is the same for all rows and no column, like `model="returns-model"`.
+            table: a pandas or polars DataFrame, an Arrow table, or rows as mappings. Its columns
+                are named after the arguments of `log_prediction`, or as in the API; named levels
+                of an index are columns. For an absent column the default of the argument applies,
+                for a missing value in a column it does not: a missing time isn't now.
+            same: values that are the same for all rows, like `model="returns-model"`.
 
         Raises:
-            InvalidRows: some rows can't be stored, and which; those of batches before them are.
-            Unloggable: a row can't be written down, or lacks what others have; as above.
-            TruthlineError: the server doesn't take them, and which error says why.
+            InvalidRows: some rows are invalid; names them. Earlier batches are stored.
+            Unloggable: a row can't be serialized, or lacks a value. Earlier batches are stored.
+            TruthlineError: the server did not store the rows; the subclass states why.
         """
         return self._send(Kind.PREDICTIONS, table, same)
 
     def send_feedback(self, table: Any, **same: Any) -> Verdict:
-        """Store a table of truths, and return when all of it is stored.
+        """Store a table of truths, and return when all rows are stored.
 
         As `send_predictions`, with the columns of `log_feedback`.
         """
@@ -118,7 +118,7 @@ class Sender:
 
 
 class _Delivery:
-    """A table on its way: what of it is stored, and how many rows that were."""
+    """A table being sent: the verdict so far, and the number of stored rows."""
 
     def __init__(self, session: Session, kind: Kind) -> None:
         self._session = session
@@ -127,10 +127,10 @@ class _Delivery:
         self._rows = 0
 
     def store(self, rows: list[bytes]) -> None:
-        """Store a batch; one that the server finds too large in halves.
+        """Store a batch; if it is too large for the server, bisect it.
 
         Raises:
-            TruthlineError: it isn't stored; rows are named by their place in the table.
+            TruthlineError: it was not stored; rows are named by their index in the table.
         """
         batch = Batch(rows)
         try:
@@ -151,7 +151,7 @@ class _Delivery:
 
 
 def _batches(rows: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """As many rows as fit into BATCH_ROWS and BATCH_BYTES, and at least one."""
+    """Yield as many rows as fit into BATCH_ROWS and BATCH_BYTES, but at least one."""
     batch: list[bytes] = []
     size = 0
     for row in rows:
@@ -167,10 +167,10 @@ def _batches(rows: Iterable[bytes]) -> Iterator[list[bytes]]:
 def _encoded(
     kind: Kind, rows: Iterable[Mapping[str, Any]], same: Mapping[str, Any]
 ) -> Iterator[bytes]:
-    """Rows as they are sent.
+    """Encode rows.
 
     Raises:
-        Unloggable: a row can't be; says which.
+        Unloggable: a row can't be encoded; names it.
     """
     columns = _COLUMNS[kind]
     given = {name: value for name, value in same.items() if value is not None}
@@ -191,23 +191,23 @@ def _row(
 
 
 def _named(row: Mapping[str, Any], columns: Mapping[str, Column]) -> Iterator[tuple[str, Any]]:
-    """Members of the wire by their names; None is what isn't there and may be missing."""
+    """Yield members by their names on the wire; None for a missing value that may be missing."""
     seen: set[str] = set()
     for name, value in row.items():
         if name not in columns:
-            raise Unloggable(f"no column is named {name!r}: there are {', '.join(columns)}")
+            raise Unloggable(f"no column is named {name!r}; the columns are {', '.join(columns)}")
         wire, convert = columns[name]
         if wire in seen:
             raise Unloggable(f"two columns are named {wire}")
         seen.add(wire)
         missing = is_missing(value)
         if missing and wire not in _MAY_BE_MISSING:
-            raise Unloggable(f"{name} is missing: fill it in, or leave the column out")
+            raise Unloggable(f"{name} is missing: fill it in, or omit the column")
         yield wire, None if missing else convert(value)
 
 
 def _refuse_unanswered(members: Mapping[str, Any]) -> None:
-    """A row whose only answer is a hole, unless it tells of a failure; others the server judges."""
+    """Reject a row whose outputs are all missing, unless it failed; the server checks the rest."""
     answers = [name for name in _ANSWERS if name in members]
     if answers and all(members[name] is None for name in answers) and not members.get("error"):
         verb = "is" if len(answers) == 1 else "are"

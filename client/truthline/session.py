@@ -1,7 +1,9 @@
-"""Requests to one server, and their answers: JSON, or one of our errors."""
+"""Requests to a server with retries; returns JSON or raises one of our errors."""
 
+import functools
 import platform
 import random
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,15 +17,15 @@ from truthline.forks import watch
 from truthline.version import __version__
 
 _USER_AGENT = f"truthline/{__version__} python/{platform.python_version()}"
-# What a request can fail of before anything of it has left.
+# Errors that occur before anything of a request was sent.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 @dataclass(frozen=True)
 class Backoff:
-    """How long to wait between attempts: random, up to a bound that doubles each time.
+    """Wait between attempts: exponential backoff with jitter, in seconds.
 
-    A server that asks for more is given more, up to `longest_asked`.
+    A longer `Retry-After` of the server is respected, up to `longest_asked`.
     """
 
     first: float = 0.5
@@ -31,14 +33,20 @@ class Backoff:
     longest_asked: float = 300.0
 
     def seconds(self, attempt: int, asked: float | None = None) -> float:
-        """Before the next attempt, after `attempt` (from 0) has failed."""
+        """Return the wait after `attempt` (from 0) has failed."""
         bound = min(self.longest, self.first * 2.0 ** min(attempt, 32))
         wait = random.uniform(bound / 2, bound)  # noqa: S311 - spreads clients, hides nothing
         return max(wait, min(asked or 0.0, self.longest_asked))
 
 
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """Of this machine, read once per process: that takes longer than many a request."""
+    return httpx.create_ssl_context()
+
+
 class Session:
-    """A connection pool to one server. Threads may share it; a forked process makes its own."""
+    """A connection pool to one server. Threads may share it; a forked process creates its own."""
 
     def __init__(
         self,
@@ -57,6 +65,7 @@ class Session:
             auth=auth,
             timeout=timeout,
             transport=transport,
+            verify=_certificates(),
             headers={"User-Agent": _USER_AGENT, "Accept": "application/json"},
         )
         self._http = self._make()
@@ -66,29 +75,29 @@ class Session:
         watch(self)
 
     def after_fork(self) -> None:
-        """Two processes on one socket would read each other's answers."""
+        """Replace the pool: two processes on one socket would read each other's responses."""
         self._http = self._make()
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._http.close()
 
     def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Any:
-        """The JSON that is at a path; parameters that are None are left out.
+        """Return the JSON at a path; parameters that are None are omitted.
 
         Raises:
-            TruthlineError: none was given, also after several attempts.
+            TruthlineError: the request failed, after retries.
         """
         given = {name: value for name, value in (parameters or {}).items() if value is not None}
         return self.patiently(lambda: self.once("GET", path, params=given))
 
     def patiently(self, ask: Callable[[], Any]) -> Any:
-        """Ask until there is an answer, or one that no repetition will change.
+        """Retry until a request succeeds or fails permanently.
 
-        What is asked may be done more than once: it has to say so, or come to the same.
+        The request may be processed more than once, so it must be idempotent.
 
         Raises:
-            TruthlineError: that of the last attempt.
+            TruthlineError: error of the last attempt.
         """
         for attempt in range(self._attempts - 1):
             try:
@@ -98,10 +107,10 @@ class Session:
         return ask()
 
     def once(self, method: str, path: str, **how: Any) -> Any:
-        """The answer to a single attempt.
+        """Return the response to a single attempt.
 
         Raises:
-            TruthlineError: there was none, or a refusal.
+            TruthlineError: there was no response, or the request was rejected.
         """
         try:
             answer = self._http.request(method, path, **how)
@@ -112,7 +121,7 @@ class Session:
 
 
 def _in_words(url: str, error: httpx.RequestError) -> str:
-    return f"no answer from {url}: {str(error) or type(error).__name__}"
+    return f"no response from {url}: {str(error) or type(error).__name__}"
 
 
 def _checked(url: str) -> str:

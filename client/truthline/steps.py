@@ -1,4 +1,4 @@
-"""What training records of itself, under the names and meanings of Craft AI's SDK."""
+"""Step metrics of training, with the names and behaviour of Craft AI's SDK."""
 
 import math
 import os
@@ -13,9 +13,9 @@ from uuid import uuid4
 
 from truthline.session import Session
 
-# The first that is set says which execution a process is.
+# The first variable that is set names the execution of the process.
 EXECUTION_VARIABLES = ("TRUTHLINE_EXECUTION_ID", "CRAFT_AI_EXECUTION_ID")
-# As Craft's SDK cuts lists; a page is as long as the server makes it.
+# Chunk size of Craft AI's SDK, and page size of the server.
 LIST_BATCH, PAGE_SIZE = 10_000, 5_000
 
 
@@ -34,31 +34,31 @@ class StepMetric(_Metric):
 
 
 class ListMetric(_Metric):
-    """The values of a list of an execution, in the order in which they were recorded."""
+    """The values of a list of an execution, in the order of recording."""
 
     values: list[float]
 
 
 class Steps:
-    """The training half of a `Client`."""
+    """The training methods of a `Client`."""
 
     _session: Session
-    # Of this client alone, and of this thread or task.
+    # Per client, and per thread or task.
     _execution: ContextVar[str | None]
 
     @contextmanager
     def execution(
         self, execution_id: str, *, pipeline: str | None = None, deployment: str | None = None
     ) -> Iterator[str]:
-        """Be an execution, within a `with` statement; what is recorded there belongs to it.
+        """Set the execution of the values recorded within a `with` statement.
 
         Args:
-            execution_id: names it; metrics of the same id belong together.
-            pipeline: which pipeline it is of.
-            deployment: which deployment it ran for, if for any.
+            execution_id: id of the execution; metrics with the same id belong together.
+            pipeline: pipeline of the execution.
+            deployment: deployment of the execution, if any.
 
         Raises:
-            TruthlineError: the server doesn't take it.
+            TruthlineError: the server rejected it.
         """
         about = {"pipeline": pipeline, "deployment": deployment}
         given = {name: value for name, value in about.items() if value is not None}
@@ -72,13 +72,13 @@ class Steps:
             self._execution.reset(token)
 
     def record_metric_value(self, name: str, value: float) -> bool:
-        """Record a metric of the running execution; of several values the last one stands.
+        """Record a metric of the running execution; the last value is the current one.
 
         Outside of an execution it warns, sends nothing and returns False.
 
         Raises:
             ValueError: the value is not a finite number.
-            TruthlineError: the server doesn't take it, and which error says why.
+            TruthlineError: it was not stored; the subclass states why.
         """
         (number,) = _numbers([value])
         execution = self._running("record_metric_value")
@@ -89,15 +89,15 @@ class Steps:
         return True
 
     def record_list_metric_values(self, name: str, values: Iterable[float] | float) -> bool:
-        """Append values, or one, to a list of the running execution.
+        """Append one or more values to a list of the running execution.
 
-        A list holds at most 50,000 values. Long ones are sent in batches, each stored whole or not
-        at all. Outside of an execution it warns, sends nothing and returns False.
+        A list holds at most 50,000 values. Long lists are sent in batches, each stored completely
+        or not at all. Outside of an execution it warns, sends nothing and returns False.
 
         Raises:
             ValueError: a value is not a finite number; nothing is sent.
-            TruthlineError: the server doesn't take them, and which error says why. Batches before
-                are stored, and this one may be, if no answer came: another call appends again.
+            TruthlineError: a batch was not stored; the subclass states why. Earlier batches are
+                stored, and after `Unreachable` this one may be too: another call appends again.
         """
         numbers = _numbers(values if isinstance(values, Iterable) else [values])
         execution = self._running("record_list_metric_values")
@@ -116,10 +116,10 @@ class Steps:
         deployment_name: str | None = None,
         execution_id: str | None = None,
     ) -> list[StepMetric]:
-        """Metrics of executions: all of them, or those of a name and of one of the others.
+        """Return metrics of executions, filtered by name and by at most one of the others.
 
         Raises:
-            TruthlineError: there is no answer, and which error says why.
+            TruthlineError: the query failed; the subclass states why.
         """
         filters = _filters(name, pipeline_name, deployment_name, execution_id)
         return cast("list[StepMetric]", self._all("single-value", filters))
@@ -131,16 +131,16 @@ class Steps:
         deployment_name: str | None = None,
         execution_id: str | None = None,
     ) -> list[ListMetric]:
-        """Lists of executions: all of them, or those of a name and of one of the others.
+        """Return lists of executions, filtered by name and by at most one of the others.
 
         Raises:
-            TruthlineError: there is no answer, and which error says why.
+            TruthlineError: the query failed; the subclass states why.
         """
         filters = _filters(name, pipeline_name, deployment_name, execution_id)
         return cast("list[ListMetric]", self._all("list-values", filters))
 
     def _all(self, kind: str, filters: Mapping[str, str | None]) -> list[Any]:
-        """Page by page, until there are no more."""
+        """Read all pages."""
         found: list[Any] = []
         page, total = 1, math.inf
         while len(found) < total:
@@ -153,12 +153,12 @@ class Steps:
         return found
 
     def _once_stored(self, method: str, path: str, body: Mapping[str, Any]) -> None:
-        """Send until it is answered; the key tells the server which tries are the same."""
+        """Send with retries; the key lets the server recognize them."""
         key = {"Idempotency-Key": uuid4().hex}
         self._session.patiently(lambda: self._session.once(method, path, json=body, headers=key))
 
     def _running(self, function: str) -> str | None:
-        """The execution that this is, if it is one."""
+        """Return the current execution, if any."""
         named = self._execution.get() or next(
             filter(None, map(os.environ.get, EXECUTION_VARIABLES)), None
         )
@@ -172,11 +172,11 @@ class Steps:
 
 
 def _numbers(values: Iterable[float]) -> list[float]:
-    """Numbers as Python's own.
+    """Convert to Python numbers.
 
     Raises:
-        TypeError: one of them is no number.
-        ValueError: one of them isn't finite.
+        TypeError: a value is not a number.
+        ValueError: a value is not finite.
     """
     plain = values.tolist() if hasattr(values, "tolist") else list(values)
     numbers = [value.item() if hasattr(value, "item") else value for value in plain]
@@ -200,6 +200,6 @@ def _filters(
 
 
 def _in_path(name: str) -> str:
-    """A name as one segment of a path; dots alone would lead elsewhere."""
+    """Quote a name as one segment of a path; a segment of dots alone has another meaning."""
     quoted = quote(name, safe="")
     return quoted if quoted.strip(".") else quoted.replace(".", "%2E")

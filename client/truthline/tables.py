@@ -1,4 +1,4 @@
-"""Tables of many kinds as rows: pandas, polars, Arrow, or plain mappings."""
+"""Read rows from pandas, polars and Arrow tables, or plain mappings."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 from truthline.errors import Unloggable
 from truthline.extras import extra
 
-# So many rows of a frame are turned into Python's objects at once.
+# Number of rows converted to Python objects at a time.
 _CHUNK = 10_000
 
 
 def rows_of(table: Any) -> Iterator[Mapping[str, Any]]:
-    """The rows of a table, a mapping each, lazily; a hole is what the library has for one.
+    """Iterate over rows as mappings, lazily; missing values are those of the library.
 
     Raises:
-        TypeError: it is no table that is known here.
-        Unloggable: two of its columns have one name.
+        TypeError: the type of the table is not supported.
+        Unloggable: two columns have the same name.
     """
     if hasattr(table, "iter_rows"):  # polars
         return iter(table.iter_rows(named=True))
@@ -26,13 +26,13 @@ def rows_of(table: Any) -> Iterator[Mapping[str, Any]]:
     if isinstance(table, Iterable) and not isinstance(table, str | bytes | Mapping):
         return iter(table)
     raise TypeError(
-        f"a {type(table).__name__} is no table: give a DataFrame of pandas or polars, an Arrow"
-        " table, or rows as mappings"
+        f"{type(table).__name__} is not a table: pass a pandas or polars DataFrame, an Arrow table,"
+        " or rows as mappings"
     )
 
 
 def _of_pandas(frame: Any) -> Iterator[Mapping[str, Any]]:
-    """Its columns, and the levels of its index that have a name."""
+    """Iterate over the columns and the named levels of the index."""
     _refuse_twins(list(frame.columns))
     for start in range(0, len(frame), _CHUNK):
         chunk = _with_index(frame.iloc[start : start + _CHUNK])
@@ -40,10 +40,10 @@ def _of_pandas(frame: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _with_index(frame: Any) -> Any:
-    """A frame whose columns include the named levels of its index.
+    """Return a frame whose columns include the named levels of its index.
 
     Raises:
-        Unloggable: a level has the name of a column that says something else.
+        Unloggable: a level has the name of a column with different values.
     """
     levels = [name for name in frame.index.names if name is not None]
     both = [name for name in levels if name in frame.columns]  # after `set_index(drop=False)`
@@ -54,7 +54,7 @@ def _with_index(frame: Any) -> Any:
 
 
 def _of_arrow(table: Any) -> Iterator[Mapping[str, Any]]:
-    """Whatever lends itself by Arrow's C interface, pyarrow's own tables included."""
+    """Iterate over any object with Arrow's C interface, including pyarrow tables."""
     pyarrow = extra("pyarrow", "arrow")
     stream = hasattr(table, "__arrow_c_stream__")
     batches = (
@@ -67,7 +67,7 @@ def _of_arrow(table: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _in_microseconds(batch: Any) -> Any:
-    """Its nanoseconds cut: without pandas, pyarrow can't make objects of them."""
+    """Truncate nanoseconds: without pandas, pyarrow can't convert them to objects."""
     pyarrow = extra("pyarrow", "arrow")
     columns = [
         column.cast(pyarrow.timestamp("us", column.type.tz), safe=False)
@@ -79,7 +79,7 @@ def _in_microseconds(batch: Any) -> Any:
 
 
 def _refuse_twins(names: Sequence[Any]) -> None:
-    """Of two columns with one name, rows as mappings would hold the last."""
+    """Reject columns with the same name: a mapping would hold only the last."""
     for name in names:
         if names.count(name) > 1:
             raise Unloggable(f"two columns are named {name}")

@@ -1,4 +1,4 @@
-"""JSON into the dataclasses of an answer: camelCase to snake_case, RFC 3339 to aware datetimes."""
+"""Decode JSON into dataclasses: camelCase to snake_case, RFC 3339 to aware datetimes."""
 
 import dataclasses
 import re
@@ -13,17 +13,17 @@ from truthline.errors import NotTruthline
 T = TypeVar("T")
 Decode = Callable[[Any], Any]
 
-# Python 3.10 reads fractions of three or six digits only, and no Z.
+# Python 3.10 parses only fractions of three or six digits, and no Z.
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:\d\d)")
 _BELOW_MICROSECONDS = re.compile(r"(\.\d{6})\d+")
 
 ABSENT: Any = None
-"""The default of a result's field whose type has no None, as every server so far knows it."""
+"""Default of a field that every server so far knows, and whose type excludes None."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Named:
-    """What the wire calls a field, where that isn't its own name in camelCase."""
+    """Name of a field on the wire, if it is not its name in camelCase."""
 
     name: str
 
@@ -33,23 +33,23 @@ End = Annotated[datetime, Named("endTime")]
 
 
 def decode(kind: type[T], value: Any, **more: Any) -> T:
-    """An object of `kind`, of its JSON, and of what isn't in there in `more`.
+    """Build an object of `kind` from JSON, and from `more` for fields that JSON lacks.
 
-    The server may be newer or older than this package: members that are not known here are
-    ignored, and a field that the server doesn't know is None.
+    The server may be newer or older than this package: unknown members are ignored, and a field
+    unknown to the server is None.
 
     Raises:
-        NotTruthline: it isn't what this object is made of, or has none of its members.
+        NotTruthline: the JSON has a different form, or none of the members.
     """
     try:
         made: T = _made(kind, value, more)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise NotTruthline(f"the answer is no {kind.__name__}: {error!r}") from error
+        raise NotTruthline(f"the response is not {kind.__name__}: {error!r}") from error
     return made
 
 
 def has_any(value: Any, members: Iterable[str]) -> None:
-    """Check an answer: one that has none of these members is something else.
+    """Check that a response has any of these members.
 
     Raises:
         KeyError: it has none of them.
@@ -59,10 +59,10 @@ def has_any(value: Any, members: Iterable[str]) -> None:
 
 
 def to_time(text: str) -> datetime:
-    """Read RFC 3339.
+    """Parse RFC 3339.
 
     Raises:
-        ValueError: it isn't.
+        ValueError: the text is invalid.
     """
     match = _TIME.fullmatch(text)
     if match is None:
@@ -73,25 +73,25 @@ def to_time(text: str) -> datetime:
 
 
 def to_wire(time: datetime | str | None, name: str) -> str | None:
-    """A time as the server reads it, see `rfc3339`; None is left None."""
+    """Format a time for the server, see `rfc3339`; None stays None."""
     return None if time is None else rfc3339(time, name)
 
 
 def rfc3339(time: datetime | str, name: str) -> str:
-    """A time as the server reads it, cut to microseconds.
+    """Format a time for the server, truncated to microseconds.
 
     Raises:
-        ValueError: it has no offset, and might be of any zone. numpy's times never have one.
+        ValueError: the time has no offset, so its zone is unknown. numpy's times never have one.
     """
     if isinstance(time, str):
         return _BELOW_MICROSECONDS.sub(r"\1", time)
     if getattr(time, "tzinfo", None) is None:
         raise ValueError(f"{name} has no time zone and no offset: {time}")
-    return time.isoformat(timespec="microseconds")  # those of pandas have nanoseconds too
+    return time.isoformat(timespec="microseconds")  # pandas' times have nanoseconds
 
 
 def to_duration(width: timedelta | str | None) -> str | None:
-    """A width as the server reads it; None is left None."""
+    """Format a width for the server; None stays None."""
     if not isinstance(width, timedelta):
         return width
     return f"{width // timedelta(microseconds=1)}us"
@@ -103,7 +103,7 @@ def _made(kind: Any, value: Any, more: Mapping[str, Any]) -> Any:
 
 
 def _members(kind: Any, value: Mapping[str, Any], known: Collection[str] = ()) -> dict[str, Any]:
-    """Fields of `kind` by its members, but for those that are `known` without."""
+    """Read the fields of `kind`, except those already `known`."""
     return {name: read(value.get(wire)) for name, wire, read in _fields(kind) if name not in known}
 
 
@@ -123,13 +123,13 @@ def _wire_name(name: str, hint: Any) -> str:
 
 @cache
 def _decoder(hint: Any) -> Decode:
-    """What reads a value of this type; null is None, whatever the type."""
+    """Return a decoder for this type; null is None for any type."""
     read = _present(hint)
     return lambda value: None if value is None else read(value)
 
 
 def _present(hint: Any) -> Decode:
-    """What reads a value that is there."""
+    """Return a decoder for values other than null."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return _present(arguments[0])
@@ -148,6 +148,6 @@ def _present(hint: Any) -> Decode:
 
 
 def camel(name: str) -> str:
-    """The wire's name of what Python calls in snake_case."""
+    """Convert a name from snake_case to camelCase."""
     first, *rest = name.split("_")
     return first + "".join(part.capitalize() for part in rest)

@@ -23,7 +23,7 @@ from tests.api.live import serving
 HERE = Path(__file__).parent
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 WIDTH, SCALE = 960, 2
-TODAY = {"start": DAY, "end": DAY + 24 * HOUR}
+TODAY: dict[str, Any] = {"start": DAY, "end": DAY + 24 * HOUR}
 
 
 def figures(client: Client) -> Iterator[tuple[str, Any]]:

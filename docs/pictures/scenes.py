@@ -4,12 +4,17 @@ import math
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from truthline import Client
 
-IRIS = {"namespace": "seldon", "pipeline": "iris-model-pipeline", "model": "iris-model"}
-RETURNS = {"namespace": "shop", "pipeline": "checkout", "model": "returns-model"}
-PRICES = {"namespace": "homes", "pipeline": "valuation", "model": "price-model"}
+IRIS: dict[str, Any] = {
+    "namespace": "seldon",
+    "pipeline": "iris-model-pipeline",
+    "model": "iris-model",
+}
+RETURNS: dict[str, Any] = {"namespace": "shop", "pipeline": "checkout", "model": "returns-model"}
+PRICES: dict[str, Any] = {"namespace": "homes", "pipeline": "valuation", "model": "price-model"}
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 # In hours of the day.

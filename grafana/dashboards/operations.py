@@ -67,7 +67,7 @@ def _levels() -> Panel:
            learned_width::text AS "learned width",
            nullif(clean_until, '-infinity') AS "clean until",
            extract(epoch FROM now() - nullif(clean_until, '-infinity'))::float8 AS "behind now"
-    FROM truthline.levels()
+    FROM truthline_internal.levels()
     """,
         about="Until when each level holds every row that was received. A level of learned hours is"
         " an hour or two behind by nature, one of days up to two days, one of months up to two"

@@ -4,7 +4,7 @@
 --
 -- Why      a day must be 24 hours whatever the session's time zone is. Whole hours go apart:
 --          in a double, seconds of three centuries have no microseconds left.
-CREATE OR REPLACE FUNCTION truthline.bucket_width(
+CREATE OR REPLACE FUNCTION truthline_internal.bucket_width(
     start_time timestamptz, end_time timestamptz, width interval
 ) RETURNS interval LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT make_interval(
@@ -12,7 +12,7 @@ CREATE OR REPLACE FUNCTION truthline.bucket_width(
         secs => mod(extract(epoch FROM coalesce(width, end_time - start_time)), 3600)::float8
     )
 $$;
-COMMENT ON FUNCTION truthline.bucket_width(timestamptz, timestamptz, interval) IS
+COMMENT ON FUNCTION truthline_internal.bucket_width(timestamptz, timestamptz, interval) IS
     'Bucket width as a span of seconds; the whole window where no width is given.';
 
 -- buckets: the buckets of a window.
@@ -28,7 +28,7 @@ COMMENT ON FUNCTION truthline.bucket_width(timestamptz, timestamptz, interval) I
 --          skipped has no bucket. In UTC days are 24 hours.
 -- Why      generate_series and not time_bucket_gapfill: the latter is absent from the Apache
 --          edition and says nothing when no row matches.
-CREATE OR REPLACE FUNCTION truthline.buckets(
+CREATE OR REPLACE FUNCTION truthline_internal.buckets(
     start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
     origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC'
 ) RETURNS TABLE (place integer, bucket_start timestamptz, bucket_end timestamptz)
@@ -36,7 +36,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
 DECLARE
     months integer := 12 * extract(year FROM width) + extract(month FROM width);
     calendar boolean := months > 0 OR (extract(day FROM width) > 0 AND zone <> 'UTC');
-    span interval := truthline.bucket_width(start_time, end_time, width);
+    span interval := truthline_internal.bucket_width(start_time, end_time, width);
     -- one bucket is the window, wherever the origin is
     zero timestamptz := CASE WHEN width IS NULL THEN start_time ELSE coalesce(origin, start_time) END;
     -- a month of the Gregorian calendar is 2,629,746 seconds on average
@@ -70,15 +70,15 @@ BEGIN
     END IF;
 END
 $function$;
-COMMENT ON FUNCTION truthline.buckets(timestamptz, timestamptz, interval, timestamptz, text) IS
+COMMENT ON FUNCTION truthline_internal.buckets(timestamptz, timestamptz, interval, timestamptz, text) IS
     'The buckets of a window, clipped to it: on a grid of fixed width, or by the calendar of a zone.';
 
 -- edges: the same as the first instants of the buckets, and the end of the last.
-CREATE OR REPLACE FUNCTION truthline.edges(
+CREATE OR REPLACE FUNCTION truthline_internal.edges(
     start_time timestamptz, end_time timestamptz, width interval, origin timestamptz, zone text
 ) RETURNS timestamptz[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT array_agg(bucket_start ORDER BY place) || end_time
-    FROM truthline.buckets(start_time, end_time, width, origin, zone)
+    FROM truthline_internal.buckets(start_time, end_time, width, origin, zone)
 $$;
-COMMENT ON FUNCTION truthline.edges(timestamptz, timestamptz, interval, timestamptz, text) IS
+COMMENT ON FUNCTION truthline_internal.edges(timestamptz, timestamptz, interval, timestamptz, text) IS
     'First instants of the buckets of a window, and the end of the last.';

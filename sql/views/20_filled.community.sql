@@ -14,8 +14,8 @@
 --          commit: that is what levels are audited for (app/rollup/audit.py).
 -- Version  this is what 2.29 keeps. With another version nothing counts as filled: answers then
 --          read raw rows, slower and still right.
-CREATE OR REPLACE FUNCTION truthline.filled_levels() RETURNS TABLE (name text, filled_until timestamptz)
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION truthline_internal.filled_levels()
+RETURNS TABLE (name text, filled_until timestamptz) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH catalog AS (
         SELECT level.*, agg.mat_hypertable_id AS cells_id, agg.raw_hypertable_id AS source_id,
                -- what is before the earliest instant there is can't have been received
@@ -52,12 +52,12 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     CROSS JOIN (SELECT extversion ~ '^2\.29\.' FROM pg_extension
                 WHERE extname = 'timescaledb') AS version (known)
 $$;
-COMMENT ON FUNCTION truthline.filled_levels() IS
+COMMENT ON FUNCTION truthline_internal.filled_levels() IS
     'How far each level is filled, before any audit.';
 
 -- written_tables: the tables that a writer of `source` locks: the raw hypertable, or the one that
 -- holds a level's cells, and its chunks.
-CREATE OR REPLACE FUNCTION truthline.written_tables(source text) RETURNS SETOF oid
+CREATE OR REPLACE FUNCTION truthline_internal.written_tables(source text) RETURNS SETOF oid
 LANGUAGE sql STABLE AS $$
     WITH root AS (
         SELECT to_regclass(format('truthline_data.%I', source))::oid AS id
@@ -71,5 +71,5 @@ LANGUAGE sql STABLE AS $$
     UNION ALL
     SELECT inhrelid FROM pg_inherits JOIN root ON inhparent = id
 $$;
-COMMENT ON FUNCTION truthline.written_tables(text) IS
+COMMENT ON FUNCTION truthline_internal.written_tables(text) IS
     'The tables that a writer of a raw table or level locks.';

@@ -4,21 +4,21 @@
 -- Units    every row received before `filled_until` is in the level; -infinity where none is.
 -- Exact    the bound moves in the transaction that folds, so that a snapshot holds both the bound
 --          and the cells, or neither.
-CREATE OR REPLACE FUNCTION truthline.filled_levels() RETURNS TABLE (name text, filled_until timestamptz)
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION truthline_internal.filled_levels()
+RETURNS TABLE (name text, filled_until timestamptz) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT name, learned_until FROM truthline_data.level
 $$;
-COMMENT ON FUNCTION truthline.filled_levels() IS
+COMMENT ON FUNCTION truthline_internal.filled_levels() IS
     'How far each level is filled, before any audit.';
 
 -- written_tables: the tables that a writer of `source` locks: the raw table or level and, where it
 -- is a hypertable, its chunks.
-CREATE OR REPLACE FUNCTION truthline.written_tables(source text) RETURNS SETOF oid
+CREATE OR REPLACE FUNCTION truthline_internal.written_tables(source text) RETURNS SETOF oid
 LANGUAGE sql STABLE AS $$
     WITH root AS (SELECT to_regclass(format('truthline_data.%I', source))::oid AS id)
     SELECT id FROM root
     UNION ALL
     SELECT inhrelid FROM pg_inherits JOIN root ON inhparent = id
 $$;
-COMMENT ON FUNCTION truthline.written_tables(text) IS
+COMMENT ON FUNCTION truthline_internal.written_tables(text) IS
     'The tables that a writer of a raw table or level locks.';

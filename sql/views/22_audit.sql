@@ -6,14 +6,14 @@
 
 -- audit_goal: how far a level can be audited now: as far as it is filled, and no further than the
 -- level it is made from is clean.
-CREATE OR REPLACE FUNCTION truthline.audit_goal(level_name text) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION truthline_internal.audit_goal(level_name text) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$
     SELECT least(filled.filled_until, truthline_data.learned_start(
-                     level.learned_width, truthline.clean_until(level.source)))
-    FROM truthline_data.level JOIN truthline.filled_levels() AS filled USING (name)
+                     level.learned_width, truthline_internal.clean_until(level.source)))
+    FROM truthline_data.level JOIN truthline_internal.filled_levels() AS filled USING (name)
     WHERE level.name = level_name
 $$;
-COMMENT ON FUNCTION truthline.audit_goal(text) IS
+COMMENT ON FUNCTION truthline_internal.audit_goal(text) IS
     'How far a level can be audited now.';
 
 -- audit: the spans of a level, of those in [since, until), whose cells don't hold what their source
@@ -23,7 +23,7 @@ COMMENT ON FUNCTION truthline.audit_goal(text) IS
 -- Units    `n_rows` is the number of rows in the source, `n_counted` that in the cells: both of the
 --          series that differ.
 -- Cost     the rows or cells of the source in those spans, read once and grouped by series.
-CREATE OR REPLACE FUNCTION truthline.audit(
+CREATE OR REPLACE FUNCTION truthline_internal.audit(
     level_name text, since timestamptz DEFAULT '-infinity', until timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (learned_from timestamptz, learned_until timestamptz, n_rows bigint, n_counted bigint)
 LANGUAGE plpgsql STABLE AS $function$
@@ -37,7 +37,8 @@ DECLARE
 BEGIN
     SELECT * INTO STRICT level FROM truthline_data.level AS l WHERE l.name = level_name;
     SELECT * INTO STRICT subject FROM truthline_data.subject AS s WHERE s.name = level.subject;
-    SELECT greatest(audit.since, max(r.since)), least(audit.until, truthline.audit_goal(level_name))
+    SELECT greatest(audit.since, max(r.since)),
+           least(audit.until, truthline_internal.audit_goal(level_name))
     INTO audit.since, audit.until FROM truthline_data.retention AS r WHERE r.relation = level.source;
     IF level.source = subject.source THEN
         SELECT 'received_at', 'count(*)', subject.condition INTO clock, counted, condition;
@@ -59,7 +60,7 @@ BEGIN
     USING level.learned_width;
 END
 $function$;
-COMMENT ON FUNCTION truthline.audit(text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.audit(text, timestamptz, timestamptz) IS
     'Spans of a level whose cells do not hold the rows they were made from.';
 
 -- audits: what audits of each level have found so far.
@@ -67,7 +68,7 @@ COMMENT ON FUNCTION truthline.audit(text, timestamptz, timestamptz) IS
 -- Grain    one row per level.
 -- Units    every span before `audited_until` was audited at least once, NULL where none was; `open`
 --          counts the spans that are wrong now, `healed` those that were once.
-CREATE OR REPLACE FUNCTION truthline.audits()
+CREATE OR REPLACE FUNCTION truthline_internal.audits()
 RETURNS TABLE (name text, audited_until timestamptz, open bigint, healed bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT level.name, nullif(level.audited_until, '-infinity'),
@@ -76,5 +77,5 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     LEFT JOIN truthline_data.audit_fault AS fault ON fault.level = level.name
     GROUP BY level.place, level.name, level.audited_until ORDER BY level.place
 $$;
-COMMENT ON FUNCTION truthline.audits() IS
+COMMENT ON FUNCTION truthline_internal.audits() IS
     'Until when each level was audited, and how many spans of it were found wrong.';

@@ -6,7 +6,7 @@
 --          were received before what is kept of the narrower table. `as_of` is held back to the
 --          last hour, or day, whose bound is kept.
 -- Cost     nothing while nothing was dropped; otherwise a look at one cell per edge.
-CREATE OR REPLACE FUNCTION truthline.reach(
+CREATE OR REPLACE FUNCTION truthline_internal.reach(
     subject_name text, series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (reached_edges timestamptz[], reached_as_of timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
@@ -19,7 +19,7 @@ DECLARE
     cells text;
 BEGIN
     reached_edges := edges;
-    reached_as_of := truthline.reach_as_of(subject_name, as_of);
+    reached_as_of := truthline_internal.reach_as_of(subject_name, as_of);
     FOR width, levels IN
         SELECT event_width, array_agg(name ORDER BY learned_width DESC) FROM truthline_data.level
         WHERE subject = subject_name GROUP BY 1 ORDER BY 1 LOOP
@@ -28,19 +28,19 @@ BEGIN
                                  ' AND bucket = $2 AND learned < %L', name, missing_before),
                           ' UNION ALL ')
         INTO cells FROM unnest(levels) AS name;
-        reached_edges := truthline.moved(series, reached_edges, width, missing_before, cells);
+        reached_edges := truthline_internal.moved(series, reached_edges, width, missing_before, cells);
         -- wider cells are looked at next, for what was dropped from these
         missing_before := (SELECT since FROM truthline_data.retention WHERE relation = levels[1]);
     END LOOP;
     RETURN NEXT;
 END
 $function$;
-COMMENT ON FUNCTION truthline.reach(text, integer[], timestamptz[], timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.reach(text, integer[], timestamptz[], timestamptz) IS
     'The edges and the moment that can be answered for, given what was dropped.';
 
 -- moved: edges within cells of `width` that have rows received before `missing_before`, moved to
 -- the nearer bound of the cell. `cells` is the query of a cell's rows: $1 the series, $2 the cell.
-CREATE OR REPLACE FUNCTION truthline.moved(
+CREATE OR REPLACE FUNCTION truthline_internal.moved(
     series integer[], edges timestamptz[], width interval, missing_before timestamptz, cells text
 ) RETURNS timestamptz[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
 DECLARE
@@ -58,12 +58,12 @@ BEGIN
     RETURN edges;
 END
 $function$;
-COMMENT ON FUNCTION truthline.moved(integer[], timestamptz[], interval, timestamptz, text) IS
+COMMENT ON FUNCTION truthline_internal.moved(integer[], timestamptz[], interval, timestamptz, text) IS
     'Edges within cells that can no longer be divided, moved to the nearer bound of the cell.';
 
 -- reach_as_of: the latest moment up to `as_of` whose answer can still be given: the rows since the
 -- last learned hour must be there, and the hours since the last learned day.
-CREATE OR REPLACE FUNCTION truthline.reach_as_of(subject_name text, as_of timestamptz)
+CREATE OR REPLACE FUNCTION truthline_internal.reach_as_of(subject_name text, as_of timestamptz)
 RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT CASE
         WHEN truthline_data.learned_start('1 day', by_row.moment) < hours.since
@@ -84,18 +84,18 @@ RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
                     THEN truthline_data.learned_start('1 hour', as_of) ELSE as_of END
     ) AS by_row (moment)
 $$;
-COMMENT ON FUNCTION truthline.reach_as_of(text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.reach_as_of(text, timestamptz) IS
     'The latest moment whose answer can still be given, given what was dropped.';
 
 -- shared_reach_as_of: the latest moment that all of some subjects can be answered for.
 --
 -- Why      an answer made of several subjects is of one moment, and each of them may be held back to
 --          another. A bound of one's hours or days is one of the others' too.
-CREATE OR REPLACE FUNCTION truthline.shared_reach_as_of(subjects text[], as_of timestamptz)
+CREATE OR REPLACE FUNCTION truthline_internal.shared_reach_as_of(subjects text[], as_of timestamptz)
 RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT min(truthline.reach_as_of(name, as_of)) FROM unnest(subjects) AS subject (name)
+    SELECT min(truthline_internal.reach_as_of(name, as_of)) FROM unnest(subjects) AS subject (name)
 $$;
-COMMENT ON FUNCTION truthline.shared_reach_as_of(text[], timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.shared_reach_as_of(text[], timestamptz) IS
     'The latest moment that all of some subjects can be answered for, given what was dropped.';
 
 -- basis: what an answer rests on, subject by subject.
@@ -104,7 +104,7 @@ COMMENT ON FUNCTION truthline.shared_reach_as_of(text[], timestamptz) IS
 -- Units    `exact` says whether the question can be answered as it was asked. `asked` are the edges
 --          that were moved, `answered` where to; `known_at` is the moment answered for (NULL: now),
 --          and rows received since `clean_until` are read one by one (NULL: all of them).
-CREATE OR REPLACE FUNCTION truthline.basis(
+CREATE OR REPLACE FUNCTION truthline_internal.basis(
     subjects text[], series integer[], start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC',
     as_of timestamptz DEFAULT 'infinity'
@@ -115,9 +115,9 @@ CREATE OR REPLACE FUNCTION truthline.basis(
     SELECT s.name, reach.reached_edges = edges AND reach.reached_as_of = as_of,
            moved.asked, moved.answered, nullif(reach.reached_as_of, 'infinity'), clean.until
     FROM unnest(subjects) WITH ORDINALITY AS s (name, place)
-    CROSS JOIN truthline.edges(start_time, end_time, width, origin, zone) AS edges
-    CROSS JOIN LATERAL truthline.reach(s.name, series, edges, as_of) AS reach
-    LEFT JOIN (SELECT l.subject, nullif(min(l.clean_until), '-infinity') FROM truthline.levels() AS l
+    CROSS JOIN truthline_internal.edges(start_time, end_time, width, origin, zone) AS edges
+    CROSS JOIN LATERAL truthline_internal.reach(s.name, series, edges, as_of) AS reach
+    LEFT JOIN (SELECT l.subject, nullif(min(l.clean_until), '-infinity') FROM truthline_internal.levels() AS l
                WHERE l.learned_width = INTERVAL '1 hour' GROUP BY 1) AS clean (name, until)
         ON clean.name = s.name
     CROSS JOIN LATERAL (
@@ -127,7 +127,7 @@ CREATE OR REPLACE FUNCTION truthline.basis(
     ) AS moved (asked, answered)
     ORDER BY s.place
 $$;
-COMMENT ON FUNCTION truthline.basis(text[], integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.basis(text[], integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
     'What an answer rests on: exact or not, which edges were moved, and as of when.';
 
 -- lacks_rows: whether rows of predictions may be missing between two instants.
@@ -135,7 +135,7 @@ COMMENT ON FUNCTION truthline.basis(text[], integer[], timestamptz, timestamptz,
 -- Why      what is asked of rows themselves can't be answered from cells.
 -- Cost     nothing while nothing was dropped, or long before; otherwise a look for one cell. Cells of
 --          the hours at both ends count whole: a row may be found missing that lies next to an end.
-CREATE OR REPLACE FUNCTION truthline.lacks_rows(
+CREATE OR REPLACE FUNCTION truthline_internal.lacks_rows(
     series integer[], start_time timestamptz, end_time timestamptz
 ) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT EXISTS (
@@ -150,16 +150,16 @@ CREATE OR REPLACE FUNCTION truthline.lacks_rows(
         WHERE kept.relation = 'prediction' AND start_time < kept.since + INTERVAL '25 hours'
     )
 $$;
-COMMENT ON FUNCTION truthline.lacks_rows(integer[], timestamptz, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.lacks_rows(integer[], timestamptz, timestamptz) IS
     'Whether rows of predictions may have been dropped between two instants.';
 
 -- require_rows: refuse what can't be answered, for its rows may have been dropped.
 -- Errors   no_data_found: they may.
-CREATE OR REPLACE FUNCTION truthline.require_rows(
+CREATE OR REPLACE FUNCTION truthline_internal.require_rows(
     series integer[], start_time timestamptz, end_time timestamptz
 ) RETURNS void LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
 BEGIN
-    IF truthline.lacks_rows(series, start_time, end_time) THEN
+    IF truthline_internal.lacks_rows(series, start_time, end_time) THEN
         RAISE no_data_found USING MESSAGE = format(
             'metadata is joined with rows, and those received before %s were dropped: ask for a later'
             ' window, or without a field of metadata',
@@ -168,12 +168,12 @@ BEGIN
     END IF;
 END
 $function$;
-COMMENT ON FUNCTION truthline.require_rows(integer[], timestamptz, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.require_rows(integer[], timestamptz, timestamptz) IS
     'Refuses where rows of predictions may have been dropped between two instants.';
 
 -- seen: when a series made its first and its last prediction.
 -- Units    to the hour, and at its beginning, where the row itself was dropped; NULL without any.
-CREATE OR REPLACE FUNCTION truthline.seen(
+CREATE OR REPLACE FUNCTION truthline_internal.seen(
     series integer, OUT first timestamptz, OUT last timestamptz
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT least(row.first, gone.first), greatest(row.last, gone.last)
@@ -191,5 +191,5 @@ CREATE OR REPLACE FUNCTION truthline.seen(
         FROM truthline_data.retention AS kept WHERE kept.relation = 'prediction'
     ) AS gone (first, last) ON true
 $$;
-COMMENT ON FUNCTION truthline.seen(integer) IS
+COMMENT ON FUNCTION truthline_internal.seen(integer) IS
     'When a series made its first and its last prediction.';

@@ -1,7 +1,7 @@
 -- Cells: what every metric is made of. Nothing else reads raw rows for a metric.
 --
 -- Grain    one row per (bucket, key) that counts anything; `place` is the bucket's number from
---          truthline.buckets. Everything adds up: cells of two windows side by side sum to
+--          truthline_internal.buckets. Everything adds up: cells of two windows side by side sum to
 --          those of their union.
 -- Exact    the functions are STABLE: bounds, cells and rows are read in the caller's one snapshot.
 --          `as_of` asks for what was known at that moment.
@@ -12,35 +12,35 @@
 -- Why      compiling takes longer than any of these queries, and the database, which can't know how
 --          little lies within a cut, would often choose to. Numbers of raw rows are read with as
 --          many digits as those in the levels were, whatever the session says.
-CREATE OR REPLACE FUNCTION truthline.cells(
+CREATE OR REPLACE FUNCTION truthline_internal.cells(
     subject_name text, columns text[], series integer[], edges timestamptz[], as_of timestamptz
 ) RETURNS SETOF record LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET jit = off SET extra_float_digits = 1 AS $function$
 DECLARE
     reach record;
 BEGIN
-    SELECT * INTO STRICT reach FROM truthline.reach(subject_name, series, edges, as_of);
+    SELECT * INTO STRICT reach FROM truthline_internal.reach(subject_name, series, edges, as_of);
     RETURN QUERY EXECUTE
-        truthline.cells_query(
+        truthline_internal.cells_query(
             subject_name, columns, series, reach.reached_edges, reach.reached_as_of)
         USING series, reach.reached_edges;
 END
 $function$;
-COMMENT ON FUNCTION truthline.cells(text, text[], integer[], timestamptz[], timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.cells(text, text[], integer[], timestamptz[], timestamptz) IS
     'Additive cells of a subject, per bucket between edges.';
 
 -- outcome_cells: predictions beside their truths; `n` counts truths. Of regression, one per bucket.
-CREATE OR REPLACE FUNCTION truthline.outcome_cells(
+CREATE OR REPLACE FUNCTION truthline_internal.outcome_cells(
     series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
     origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (place integer, predicted_label integer, actual_label integer, n bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT * FROM truthline.cells(
+    SELECT * FROM truthline_internal.cells(
         'outcome', '{predicted_label,actual_label,n}',
-        series, truthline.edges(start_time, end_time, width, origin, zone), as_of
+        series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of
     ) AS cell (place integer, predicted_label integer, actual_label integer, n bigint)
 $$;
-COMMENT ON FUNCTION truthline.outcome_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.outcome_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
     'Additive cells of predictions with truth: counts per (bucket, predicted, actual).';
 
 -- error_cells: how far values were from their truths.
@@ -48,7 +48,7 @@ COMMENT ON FUNCTION truthline.outcome_cells(integer[], timestamptz, timestamptz,
 -- Grain    one row per bucket.
 -- Units    `n` counts truths; error is predicted minus actual, in the model's own unit;
 --          `n_percentage` counts truths other than 0, sum_percentage_error adds up |error / actual|.
-CREATE OR REPLACE FUNCTION truthline.error_cells(
+CREATE OR REPLACE FUNCTION truthline_internal.error_cells(
     series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
     origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
@@ -56,17 +56,17 @@ CREATE OR REPLACE FUNCTION truthline.error_cells(
     sum_squared_error numeric, sum_actual numeric, sum_squared_actual numeric,
     n_percentage bigint, sum_percentage_error numeric
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT * FROM truthline.cells(
+    SELECT * FROM truthline_internal.cells(
         'outcome', '{n,sum_error,sum_absolute_error,sum_squared_error,sum_actual,'
                    'sum_squared_actual,n_percentage,sum_percentage_error}',
-        series, truthline.edges(start_time, end_time, width, origin, zone), as_of
+        series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of
     ) AS cell (
         place integer, n bigint, sum_error numeric, sum_absolute_error numeric,
         sum_squared_error numeric, sum_actual numeric, sum_squared_actual numeric,
         n_percentage bigint, sum_percentage_error numeric
     )
 $$;
-COMMENT ON FUNCTION truthline.error_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.error_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
     'Additive cells of regression: counts and sums of errors per bucket.';
 
 -- prediction_cells: what was predicted, per class.
@@ -75,7 +75,7 @@ COMMENT ON FUNCTION truthline.error_cells(integer[], timestamptz, timestamptz, i
 --          n_label_requests inferences with that class among their outputs. Confidences are
 --          fractions of 1; latencies in seconds, once per request (sum_latency) and once per
 --          output (sum_output_latency); sum_value in the model's own unit.
-CREATE OR REPLACE FUNCTION truthline.prediction_cells(
+CREATE OR REPLACE FUNCTION truthline_internal.prediction_cells(
     series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
     origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
@@ -84,10 +84,10 @@ CREATE OR REPLACE FUNCTION truthline.prediction_cells(
     numeric, n_latency bigint, sum_latency numeric, n_output_latency bigint,
     sum_output_latency numeric
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT * FROM truthline.cells(
+    SELECT * FROM truthline_internal.cells(
         'prediction', '{label_id,n_requests,n_failed,n_label_requests,n,n_confidence,sum_confidence,'
                       'n_value,sum_value,n_latency,sum_latency,n_output_latency,sum_output_latency}',
-        series, truthline.edges(start_time, end_time, width, origin, zone), as_of
+        series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of
     ) AS cell (
         place integer, label_id integer, n_requests bigint, n_failed bigint,
         n_label_requests bigint, n bigint, n_confidence bigint, sum_confidence numeric,
@@ -95,41 +95,41 @@ CREATE OR REPLACE FUNCTION truthline.prediction_cells(
         n_output_latency bigint, sum_output_latency numeric
     )
 $$;
-COMMENT ON FUNCTION truthline.prediction_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.prediction_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
     'Additive cells of predictions: counts, confidences, values and latencies per (bucket, class).';
 
 -- score_cells: outputs per class and bin of confidence (of value, for regression).
-CREATE OR REPLACE FUNCTION truthline.score_cells(
+CREATE OR REPLACE FUNCTION truthline_internal.score_cells(
     series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
     origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
     place integer, label_id integer, bin integer, n bigint
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT * FROM truthline.cells(
+    SELECT * FROM truthline_internal.cells(
         'score', '{label_id,bin,n}',
-        series, truthline.edges(start_time, end_time, width, origin, zone), as_of
+        series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of
     ) AS cell (
         place integer, label_id integer, bin integer, n bigint
     )
 $$;
-COMMENT ON FUNCTION truthline.score_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.score_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
     'Outputs per (bucket, class, bin of confidence or value), where quantiles are looked for.';
 
 -- latency_cells: requests per bin of latency.
-CREATE OR REPLACE FUNCTION truthline.latency_cells(
+CREATE OR REPLACE FUNCTION truthline_internal.latency_cells(
     series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
     origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
     place integer, bin integer, n bigint
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT * FROM truthline.cells(
+    SELECT * FROM truthline_internal.cells(
         'latency', '{bin,n}',
-        series, truthline.edges(start_time, end_time, width, origin, zone), as_of
+        series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of
     ) AS cell (
         place integer, bin integer, n bigint
     )
 $$;
-COMMENT ON FUNCTION truthline.latency_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.latency_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
     'Requests per (bucket, bin of latency), where quantiles are looked for.';
 
 -- explain: what an answer is added up from.
@@ -137,7 +137,7 @@ COMMENT ON FUNCTION truthline.latency_cells(integer[], timestamptz, timestamptz,
 -- Grain    one row per piece: a level or raw table, the span of the learned clock it is read
 --          over (NULL: without end), and how many of its cells or rows.
 -- Cost     as the answer itself.
-CREATE OR REPLACE FUNCTION truthline.explain(
+CREATE OR REPLACE FUNCTION truthline_internal.explain(
     subject_name text, series integer[], start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC',
     as_of timestamptz DEFAULT 'infinity'
@@ -146,22 +146,21 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET jit = off SET extra_float_digits = 1 AS $function$
 DECLARE
     reach record;
-    piece record;
+    piece truthline_internal.piece;
 BEGIN
-    SELECT * INTO STRICT reach FROM truthline.reach(
-        subject_name, series, truthline.edges(start_time, end_time, width, origin, zone), as_of);
-    FOR piece IN SELECT * FROM truthline.plan(
-                     subject_name, '{n}', series, reach.reached_edges, reach.reached_as_of) LOOP
+    SELECT * INTO STRICT reach FROM truthline_internal.reach(
+        subject_name, series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of);
+    FOR piece IN SELECT * FROM truthline_internal.plan(
+                     subject_name, series, reach.reached_edges, reach.reached_as_of) LOOP
         source := piece.source;
         learned_from := piece.learned_from;
         learned_until := nullif(piece.learned_until, 'infinity');
         -- nothing was learned by then that could be about the window
         CONTINUE WHEN learned_from >= learned_until;
-        EXECUTE format('SELECT count(*) FROM (%s) AS read', piece.reading)
-            INTO n USING series, reach.reached_edges;
+        n := truthline_internal.n_read(piece, subject_name, series, reach.reached_edges);
         RETURN NEXT;
     END LOOP;
 END
 $function$;
-COMMENT ON FUNCTION truthline.explain(text, integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.explain(text, integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
     'What an answer is added up from: levels and raw tables, and how many cells or rows of each.';

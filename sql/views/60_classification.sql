@@ -16,7 +16,7 @@
 -- Classes  those declared and those that occur in the window. A class absent from a bucket is
 --          a true negative of every row of it, so its specificity there is 1 and counts.
 -- Cost     outcome_cells, and then only cells.
-CREATE OR REPLACE FUNCTION truthline.classification_metrics(
+CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
     series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
     origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity',
     declared integer[] DEFAULT '{}', average text DEFAULT 'macro'
@@ -29,7 +29,7 @@ CREATE OR REPLACE FUNCTION truthline.classification_metrics(
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH cell AS MATERIALIZED (
         SELECT c.place, c.predicted_label AS predicted, c.actual_label AS actual, c.n
-        FROM truthline.outcome_cells(
+        FROM truthline_internal.outcome_cells(
             series, start_time, end_time, width, origin, zone, as_of) AS c
         WHERE c.predicted_label IS NOT NULL
     ),
@@ -113,9 +113,9 @@ CREATE OR REPLACE FUNCTION truthline.classification_metrics(
            coalesce(a.predicted, '{}'), coalesce(a.actual, '{}'), coalesce(a.counts, '{}'),
            coalesce(a.classes, '{}'), coalesce(a.class_precision, '{}'),
            coalesce(a.class_recall, '{}'), coalesce(a.class_f1, '{}'), coalesce(a.support, '{}')
-    FROM truthline.buckets(start_time, end_time, width, origin, zone) AS grid
+    FROM truthline_internal.buckets(start_time, end_time, width, origin, zone) AS grid
     LEFT JOIN averaged AS a USING (place)
     ORDER BY grid.place
 $$;
-COMMENT ON FUNCTION truthline.classification_metrics(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz, integer[], text) IS
+COMMENT ON FUNCTION truthline_internal.classification_metrics(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz, integer[], text) IS
     'Accuracy, precision, recall, specificity and F1 per bucket and per class, with the confusion matrix as cells.';

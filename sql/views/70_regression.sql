@@ -8,7 +8,7 @@
 -- Formula  r2 = 1 - sum error^2 / sum (actual - mean actual)^2, NULL where all truths are equal;
 --          mean_absolute_percentage_error = mean of |error / actual| over truths other than 0.
 -- Cost     error_cells, one per bucket.
-CREATE OR REPLACE FUNCTION truthline.regression_metrics(
+CREATE OR REPLACE FUNCTION truthline_internal.regression_metrics(
     series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
     origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
@@ -17,15 +17,15 @@ CREATE OR REPLACE FUNCTION truthline.regression_metrics(
     mean_error float8, r2 float8, mean_absolute_percentage_error float8
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT grid.bucket_start, grid.bucket_end, coalesce(cell.n, 0),
-           truthline.mean(cell.sum_absolute_error, cell.n),
-           truthline.mean(cell.sum_squared_error, cell.n),
-           truthline.root_mean(cell.sum_squared_error, cell.n),
-           truthline.mean(cell.sum_error, cell.n),
-           CASE WHEN truths.spread > 0 THEN truthline.mean(
+           truthline_internal.mean(cell.sum_absolute_error, cell.n),
+           truthline_internal.mean(cell.sum_squared_error, cell.n),
+           truthline_internal.root_mean(cell.sum_squared_error, cell.n),
+           truthline_internal.mean(cell.sum_error, cell.n),
+           CASE WHEN truths.spread > 0 THEN truthline_internal.mean(
                truths.spread - cell.n * cell.sum_squared_error, truths.spread) END,
-           truthline.mean(cell.sum_percentage_error, cell.n_percentage)
-    FROM truthline.buckets(start_time, end_time, width, origin, zone) AS grid
-    LEFT JOIN truthline.error_cells(
+           truthline_internal.mean(cell.sum_percentage_error, cell.n_percentage)
+    FROM truthline_internal.buckets(start_time, end_time, width, origin, zone) AS grid
+    LEFT JOIN truthline_internal.error_cells(
         series, start_time, end_time, width, origin, zone, as_of) AS cell USING (place)
     CROSS JOIN LATERAL (
         -- n times the sum of squares around the mean: a whole comparison without division
@@ -33,5 +33,5 @@ CREATE OR REPLACE FUNCTION truthline.regression_metrics(
     ) AS truths (spread)
     ORDER BY grid.place
 $$;
-COMMENT ON FUNCTION truthline.regression_metrics(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.regression_metrics(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
     'Mean absolute, mean squared, root mean squared and mean error, R2 and MAPE per bucket.';

@@ -7,22 +7,22 @@
 --
 -- Grain    one row per cell, or per raw row; where `n` is less than 0 its numbers are taken away.
 -- Units    $1 stands for the series, $2 for the edges. No class is -1.
-CREATE OR REPLACE FUNCTION truthline.numbered_cells(
+CREATE OR REPLACE FUNCTION truthline_internal.numbered_cells(
     measure text, series integer[], edges timestamptz[], as_of timestamptz
 ) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT string_agg(format('SELECT place, series_id, %s AS label_id, bin, n, numbers FROM (%s) AS piece',
-                             asked.label, query), ' UNION ALL ')
+                             asked.label, truthline_internal.piece_query(piece, wanted)), ' UNION ALL ')
     FROM (VALUES
         ('confidence', 'score', '{series_id,label_id,bin,n,numbers}'::text[], 'label_id',
          'label_id IS NOT NULL'),
         ('value', 'score', '{series_id,label_id,bin,n,numbers}', '-1', 'label_id IS NULL'),
         ('latency', 'latency', '{series_id,bin,n,numbers}', '-1', 'true')
     ) AS asked (name, subject, columns, label, picked)
-    CROSS JOIN LATERAL truthline.plan(
-        asked.subject, asked.columns, series, edges, as_of, asked.picked)
+    CROSS JOIN LATERAL truthline_internal.wanted_of(asked.subject, asked.columns, asked.picked) AS wanted
+    CROSS JOIN LATERAL truthline_internal.plan(asked.subject, series, edges, as_of) AS piece
     WHERE asked.name = measure
 $$;
-COMMENT ON FUNCTION truthline.numbered_cells(text, integer[], timestamptz[], timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.numbered_cells(text, integer[], timestamptz[], timestamptz) IS
     'The text of a query for cells of bins with their numbers.';
 
 -- quantiles_query: the text of a query that reads quantiles off such cells. $3 are the fractions.
@@ -36,7 +36,7 @@ COMMENT ON FUNCTION truthline.numbered_cells(text, integer[], timestamptz[], tim
 -- Why      what edges cut off is taken away number by number. Numbers are joined with an empty array
 --          to be unpacked once. There is one key to join by: of several the database would expect
 --          one row. Counts are doubles, which are added up faster, and exactly.
-CREATE OR REPLACE FUNCTION truthline.quantiles_query(cells text) RETURNS text
+CREATE OR REPLACE FUNCTION truthline_internal.quantiles_query(cells text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT format($query$
         WITH cell AS MATERIALIZED (
@@ -154,40 +154,40 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         SELECT place, model_id, nullif(label_id, -1), total::bigint, array_agg(quantile ORDER BY nth)
         FROM (
             SELECT place, model_id, label_id, total, nth,
-                   truthline.interpolated(max(lower), max(upper), beyond) AS quantile
+                   truthline_internal.interpolated(max(lower), max(upper), beyond) AS quantile
             FROM found GROUP BY place, model_id, label_id, total, nth, beyond
         ) AS of_class
         GROUP BY place, model_id, label_id, total
     $query$, cells)
 $$;
-COMMENT ON FUNCTION truthline.quantiles_query(text) IS
+COMMENT ON FUNCTION truthline_internal.quantiles_query(text) IS
     'The text of a query that reads quantiles off cells of bins.';
 
 -- quantiles_of: what that query reads off cells.
 -- Why      of how many cells, bins and ranks there are the database knows nothing: it would go through
 --          all of them for each of the others, or sort all cells with their numbers. A hash of the
 --          few suits both few and many. Compiling takes longer than the query.
-CREATE OR REPLACE FUNCTION truthline.quantiles_of(
+CREATE OR REPLACE FUNCTION truthline_internal.quantiles_of(
     cells text, series integer[], edges timestamptz[], fractions float8[]
 ) RETURNS TABLE (place integer, model_id integer, label_id integer, n bigint, quantiles float8[])
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET extra_float_digits = 1
 SET jit = off SET enable_nestloop = off SET enable_mergejoin = off AS $function$
 BEGIN
-    RETURN QUERY EXECUTE truthline.quantiles_query(cells) USING series, edges, fractions;
+    RETURN QUERY EXECUTE truthline_internal.quantiles_query(cells) USING series, edges, fractions;
 END
 $function$;
-COMMENT ON FUNCTION truthline.quantiles_of(text, integer[], timestamptz[], float8[]) IS
+COMMENT ON FUNCTION truthline_internal.quantiles_of(text, integer[], timestamptz[], float8[]) IS
     'Quantiles of the cells that a query yields.';
 
 -- quantiles: interpolated quantiles per bucket.
 --
 -- Grain    one row per (bucket, model, class) that has any number; `place` is the bucket's number
---          from truthline.buckets. Values and latencies have no class; a latency is a request's.
+--          from truthline_internal.buckets. Values and latencies have no class; a latency is a request's.
 -- Units    `measure` is 'confidence' (a fraction of 1), 'value' (the model's own unit) or 'latency'
 --          (seconds). Quantiles stand in the order of `fractions`, interpolated between the two
 --          numbers beside them as percentile_cont does.
 -- Cost     the cells of the window, and the numbers of one or two bins per quantile.
-CREATE OR REPLACE FUNCTION truthline.quantiles(
+CREATE OR REPLACE FUNCTION truthline_internal.quantiles(
     measure text, series integer[], start_time timestamptz, end_time timestamptz,
     fractions float8[], width interval DEFAULT NULL, origin timestamptz DEFAULT NULL,
     zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
@@ -196,13 +196,13 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
 DECLARE
     reach record;
 BEGIN
-    SELECT * INTO STRICT reach FROM truthline.reach(
+    SELECT * INTO STRICT reach FROM truthline_internal.reach(
         CASE measure WHEN 'latency' THEN 'latency' ELSE 'score' END, series,
-        truthline.edges(start_time, end_time, width, origin, zone), as_of);
-    RETURN QUERY SELECT * FROM truthline.quantiles_of(
-        truthline.numbered_cells(measure, series, reach.reached_edges, reach.reached_as_of),
+        truthline_internal.edges(start_time, end_time, width, origin, zone), as_of);
+    RETURN QUERY SELECT * FROM truthline_internal.quantiles_of(
+        truthline_internal.numbered_cells(measure, series, reach.reached_edges, reach.reached_as_of),
         series, reach.reached_edges, fractions);
 END
 $function$;
-COMMENT ON FUNCTION truthline.quantiles(text, integer[], timestamptz, timestamptz, float8[], interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.quantiles(text, integer[], timestamptz, timestamptz, float8[], interval, timestamptz, text, timestamptz) IS
     'Exact interpolated quantiles of confidences per class, of values or of latencies.';

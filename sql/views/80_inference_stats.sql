@@ -6,7 +6,7 @@
 -- no output, there as in the levels.
 
 -- workspace_series: the series of a workspace, of all models or of those named.
-CREATE OR REPLACE FUNCTION truthline.workspace_series(
+CREATE OR REPLACE FUNCTION truthline_internal.workspace_series(
     workspace integer, model_names text[] DEFAULT NULL
 ) RETURNS integer[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT coalesce(array_agg(series.id), '{}')
@@ -15,14 +15,14 @@ CREATE OR REPLACE FUNCTION truthline.workspace_series(
     WHERE model.workspace_id = workspace
       AND (model_names IS NULL OR model.name = ANY (model_names))
 $$;
-COMMENT ON FUNCTION truthline.workspace_series(integer, text[]) IS
+COMMENT ON FUNCTION truthline_internal.workspace_series(integer, text[]) IS
     'The series of a workspace, of all its models or of those named.';
 
 -- inference_cells: what was predicted in both periods.
 --
 -- Grain    one row per (period, series, class); failed inferences, and values, have no class.
 -- Units    as those of prediction_cells. `latest` is true of [start_time, end_time).
-CREATE OR REPLACE FUNCTION truthline.inference_cells(
+CREATE OR REPLACE FUNCTION truthline_internal.inference_cells(
     workspace integer, start_time timestamptz, end_time timestamptz,
     model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL
 ) RETURNS TABLE (
@@ -33,8 +33,8 @@ CREATE OR REPLACE FUNCTION truthline.inference_cells(
 ) LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off SET extra_float_digits = 1 AS $function$
 #variable_conflict use_column
 DECLARE
-    series integer[] := truthline.workspace_series(workspace, model_names);
-    span interval := truthline.bucket_width(start_time, end_time, NULL);
+    series integer[] := truthline_internal.workspace_series(workspace, model_names);
+    span interval := truthline_internal.bucket_width(start_time, end_time, NULL);
 BEGIN
     IF field IS NULL THEN
         RETURN QUERY
@@ -42,7 +42,7 @@ BEGIN
                cell.n_failed, cell.n_label_requests, cell.n, cell.n_confidence,
                cell.sum_confidence, cell.n_value, cell.n_latency, cell.sum_latency,
                cell.n_output_latency, cell.sum_output_latency
-        FROM truthline.cells(
+        FROM truthline_internal.cells(
             'prediction', '{series_id,label_id,n_requests,n_failed,n_label_requests,n,n_confidence,'
                           'sum_confidence,n_value,n_latency,sum_latency,n_output_latency,'
                           'sum_output_latency}',
@@ -56,7 +56,7 @@ BEGIN
         JOIN truthline_data.series AS s ON s.id = cell.series_id;
         RETURN;
     END IF;
-    PERFORM truthline.require_rows(series, start_time - span, end_time);
+    PERFORM truthline_internal.require_rows(series, start_time - span, end_time);
     RETURN QUERY
     SELECT p.time >= start_time, s.model_id, p.series_id, CASE WHEN NOT p.failed THEN p.label_id END,
            sum(p.starts_request::integer), sum((p.starts_request AND p.failed)::integer),
@@ -68,18 +68,18 @@ BEGIN
            sum(truthline_data.exact(p.latency_seconds)) FILTER (WHERE p.starts_request),
            count(p.latency_seconds) FILTER (WHERE NOT p.failed),
            sum(truthline_data.exact(p.latency_seconds)) FILTER (WHERE NOT p.failed)
-    FROM truthline.tagged_rows(
+    FROM truthline_internal.tagged_rows(
         workspace, series, start_time - span, end_time, field, field_text) AS p
     JOIN truthline_data.series AS s ON s.id = p.series_id
     GROUP BY 1, 2, 3, 4;
 END
 $function$;
-COMMENT ON FUNCTION truthline.inference_cells(integer, timestamptz, timestamptz, text[], text, text) IS
+COMMENT ON FUNCTION truthline_internal.inference_cells(integer, timestamptz, timestamptz, text[], text, text) IS
     'Additive cells of a window and of the one before it, per series and class.';
 
 -- tagged_rows: the predictions of a window that have a value in a field of their metadata.
 -- Cost     reads the rows of the window.
-CREATE OR REPLACE FUNCTION truthline.tagged_rows(
+CREATE OR REPLACE FUNCTION truthline_internal.tagged_rows(
     workspace integer, series integer[], start_time timestamptz, end_time timestamptz,
     field text, field_text text
 ) RETURNS SETOF truthline_data.prediction LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -91,14 +91,14 @@ CREATE OR REPLACE FUNCTION truthline.tagged_rows(
           SELECT inference_id FROM truthline_data.inference_metadata
           WHERE workspace_id = workspace AND field_name = field AND field_value = field_text)
 $$;
-COMMENT ON FUNCTION truthline.tagged_rows(integer, integer[], timestamptz, timestamptz, text, text) IS
+COMMENT ON FUNCTION truthline_internal.tagged_rows(integer, integer[], timestamptz, timestamptz, text, text) IS
     'The predictions of a window that have a value in a field of their metadata.';
 
 -- inference_quantiles: quantiles of the confidences per class, or of the latencies.
 --
 -- Grain    one row per model and class that has any; latencies have no class and count per request.
 -- Units    `measure` is 'confidence' or 'latency' (seconds); otherwise those of quantiles.
-CREATE OR REPLACE FUNCTION truthline.inference_quantiles(
+CREATE OR REPLACE FUNCTION truthline_internal.inference_quantiles(
     measure text, workspace integer, start_time timestamptz, end_time timestamptz,
     fractions float8[], model_names text[] DEFAULT NULL, field text DEFAULT NULL,
     field_text text DEFAULT NULL
@@ -106,23 +106,23 @@ CREATE OR REPLACE FUNCTION truthline.inference_quantiles(
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off SET extra_float_digits = 1 AS $function$
 #variable_conflict use_column
 DECLARE
-    series integer[] := truthline.workspace_series(workspace, model_names);
+    series integer[] := truthline_internal.workspace_series(workspace, model_names);
 BEGIN
     IF field IS NULL THEN
         RETURN QUERY SELECT q.model_id, q.label_id, q.quantiles
-        FROM truthline.quantiles(measure, series, start_time, end_time, fractions) AS q;
+        FROM truthline_internal.quantiles(measure, series, start_time, end_time, fractions) AS q;
         RETURN;
     END IF;
-    PERFORM truthline.require_rows(series, start_time, end_time);
+    PERFORM truthline_internal.require_rows(series, start_time, end_time);
     RETURN QUERY
     SELECT found.model_id, found.label_id, array_agg(
-               truthline.interpolated(found.numbers[floor(at)::integer + 1],
+               truthline_internal.interpolated(found.numbers[floor(at)::integer + 1],
                                       found.numbers[ceil(at)::integer + 1], at - floor(at))
                ORDER BY f.nth)
     FROM (
         SELECT s.model_id, CASE measure WHEN 'confidence' THEN p.label_id END AS label_id,
                array_agg(n.number ORDER BY n.number) AS numbers
-        FROM truthline.tagged_rows(workspace, series, start_time, end_time, field, field_text) AS p
+        FROM truthline_internal.tagged_rows(workspace, series, start_time, end_time, field, field_text) AS p
         JOIN truthline_data.series AS s ON s.id = p.series_id
         CROSS JOIN LATERAL (
             SELECT CASE measure WHEN 'confidence' THEN p.confidence ELSE p.latency_seconds END
@@ -136,7 +136,7 @@ BEGIN
     GROUP BY 1, 2;
 END
 $function$;
-COMMENT ON FUNCTION truthline.inference_quantiles(text, integer, timestamptz, timestamptz, float8[], text[], text, text) IS
+COMMENT ON FUNCTION truthline_internal.inference_quantiles(text, integer, timestamptz, timestamptz, float8[], text[], text, text) IS
     'Exact interpolated quantiles of confidences per class, or of latencies per model.';
 
 -- inference_stats: both periods, class by class.
@@ -147,7 +147,7 @@ COMMENT ON FUNCTION truthline.inference_quantiles(text, integer, timestamptz, ti
 --          outputs, n_model_inferences inferences of the model. Means and quantiles are per output:
 --          confidence a fraction of 1, latency in seconds. Names of deployment types and server
 --          versions are of the window itself where it has the class, otherwise of the one before.
-CREATE OR REPLACE FUNCTION truthline.inference_stats(
+CREATE OR REPLACE FUNCTION truthline_internal.inference_stats(
     workspace integer, start_time timestamptz, end_time timestamptz,
     model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
     fractions float8[] DEFAULT '{0.5}'
@@ -159,7 +159,7 @@ CREATE OR REPLACE FUNCTION truthline.inference_stats(
     quantiles float8[], deployment_types text, server_versions text
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH cell AS MATERIALIZED (
-        SELECT * FROM truthline.inference_cells(
+        SELECT * FROM truthline_internal.inference_cells(
             workspace, start_time, end_time, model_names, field, field_text)
     ),
     busy AS (
@@ -171,8 +171,8 @@ CREATE OR REPLACE FUNCTION truthline.inference_stats(
     pair AS (
         SELECT latest, cell.model_id, label_id, sum(n_label_requests)::bigint AS n_inferences,
                sum(n)::bigint AS n_outputs,
-               truthline.mean(sum(sum_confidence), sum(n_confidence)) AS confidence,
-               truthline.mean(sum(sum_output_latency), sum(n_output_latency)) AS latency,
+               truthline_internal.mean(sum(sum_confidence), sum(n_confidence)) AS confidence,
+               truthline_internal.mean(sum(sum_output_latency), sum(n_output_latency)) AS latency,
                string_agg(DISTINCT deployment_type COLLATE "C", ',' ORDER BY deployment_type COLLATE "C")
                    FILTER (WHERE deployment_type <> '') AS deployment_types,
                string_agg(DISTINCT server_version COLLATE "C", ',' ORDER BY server_version COLLATE "C")
@@ -195,14 +195,14 @@ CREATE OR REPLACE FUNCTION truthline.inference_stats(
     JOIN busy USING (model_id)
     JOIN truthline_data.model ON model.id = model_id
     JOIN truthline_data.label ON label.id = label_id
-    LEFT JOIN truthline.inference_quantiles('confidence', workspace, start_time, end_time,
+    LEFT JOIN truthline_internal.inference_quantiles('confidence', workspace, start_time, end_time,
         fractions, model_names, field, field_text) AS q USING (model_id, label_id)
     ORDER BY busy.n_both DESC, model.name COLLATE "C", model.namespace COLLATE "C",
              model.pipeline COLLATE "C",
              coalesce(now.n_inferences, 0) + coalesce(before.n_inferences, 0) DESC,
              label.name COLLATE "C"
 $$;
-COMMENT ON FUNCTION truthline.inference_stats(integer, timestamptz, timestamptz, text[], text, text, float8[]) IS
+COMMENT ON FUNCTION truthline_internal.inference_stats(integer, timestamptz, timestamptz, text[], text, text, float8[]) IS
     'Inferences, confidences and latencies per model and class, beside those of the window before.';
 
 -- inference_totals: the same over all models.
@@ -210,7 +210,7 @@ COMMENT ON FUNCTION truthline.inference_stats(integer, timestamptz, timestamptz,
 -- Grain    one row.
 -- Units    n_errors counts failed inferences, which are not among n_inferences; means are per
 --          output, NULL without any.
-CREATE OR REPLACE FUNCTION truthline.inference_totals(
+CREATE OR REPLACE FUNCTION truthline_internal.inference_totals(
     workspace integer, start_time timestamptz, end_time timestamptz,
     model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL
 ) RETURNS TABLE (
@@ -221,25 +221,25 @@ CREATE OR REPLACE FUNCTION truthline.inference_totals(
            coalesce(sum(n_requests - n_failed) FILTER (WHERE NOT latest), 0)::bigint,
            coalesce(sum(n_failed) FILTER (WHERE latest), 0)::bigint,
            coalesce(sum(n_failed) FILTER (WHERE NOT latest), 0)::bigint,
-           truthline.mean(sum(sum_confidence) FILTER (WHERE latest),
+           truthline_internal.mean(sum(sum_confidence) FILTER (WHERE latest),
                           sum(n_confidence) FILTER (WHERE latest)),
-           truthline.mean(sum(sum_confidence) FILTER (WHERE NOT latest),
+           truthline_internal.mean(sum(sum_confidence) FILTER (WHERE NOT latest),
                           sum(n_confidence) FILTER (WHERE NOT latest)),
-           truthline.mean(sum(sum_output_latency) FILTER (WHERE latest),
+           truthline_internal.mean(sum(sum_output_latency) FILTER (WHERE latest),
                           sum(n_output_latency) FILTER (WHERE latest)),
-           truthline.mean(sum(sum_output_latency) FILTER (WHERE NOT latest),
+           truthline_internal.mean(sum(sum_output_latency) FILTER (WHERE NOT latest),
                           sum(n_output_latency) FILTER (WHERE NOT latest))
-    FROM truthline.inference_cells(
+    FROM truthline_internal.inference_cells(
         workspace, start_time, end_time, model_names, field, field_text)
 $$;
-COMMENT ON FUNCTION truthline.inference_totals(integer, timestamptz, timestamptz, text[], text, text) IS
+COMMENT ON FUNCTION truthline_internal.inference_totals(integer, timestamptz, timestamptz, text[], text, text) IS
     'Inferences, confidences and latencies of a workspace, beside those of the window before.';
 
 -- model_stats: the same by model.
 --
 -- Grain    one row per model seen in either period, in the order of inference_stats.
 -- Units    latency in seconds, per inference that was answered or failed and says how long it took.
-CREATE OR REPLACE FUNCTION truthline.model_stats(
+CREATE OR REPLACE FUNCTION truthline_internal.model_stats(
     workspace integer, start_time timestamptz, end_time timestamptz,
     model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
     fractions float8[] DEFAULT '{0.5}'
@@ -249,8 +249,8 @@ CREATE OR REPLACE FUNCTION truthline.model_stats(
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH counted AS (
         SELECT model_id, latest, sum(n_requests - n_failed) AS n, sum(n_failed) AS n_failed,
-               truthline.mean(sum(sum_latency), sum(n_latency)) AS latency
-        FROM truthline.inference_cells(
+               truthline_internal.mean(sum(sum_latency), sum(n_latency)) AS latency
+        FROM truthline_internal.inference_cells(
             workspace, start_time, end_time, model_names, field, field_text)
         GROUP BY 1, 2
     )
@@ -261,12 +261,12 @@ CREATE OR REPLACE FUNCTION truthline.model_stats(
     FROM (SELECT * FROM counted WHERE latest) AS now
     FULL JOIN (SELECT * FROM counted WHERE NOT latest) AS before USING (model_id)
     JOIN truthline_data.model ON model.id = model_id
-    LEFT JOIN truthline.inference_quantiles('latency', workspace, start_time, end_time,
+    LEFT JOIN truthline_internal.inference_quantiles('latency', workspace, start_time, end_time,
         fractions, model_names, field, field_text) AS q USING (model_id)
     ORDER BY coalesce(now.n, 0) + coalesce(before.n, 0) DESC, model.name COLLATE "C",
              model.namespace COLLATE "C", model.pipeline COLLATE "C"
 $$;
-COMMENT ON FUNCTION truthline.model_stats(integer, timestamptz, timestamptz, text[], text, text, float8[]) IS
+COMMENT ON FUNCTION truthline_internal.model_stats(integer, timestamptz, timestamptz, text[], text, text, float8[]) IS
     'Inferences, errors and latencies per model, beside those of the window before.';
 
 -- models: what there is in a workspace.
@@ -275,7 +275,7 @@ COMMENT ON FUNCTION truthline.model_stats(integer, timestamptz, timestamptz, tex
 -- Units    first_seen and last_seen are as in seen. Counts are of
 --          [start_time, end_time): answered inferences, and failed ones.
 -- Cost     the cells of the window, and two look-ups per series.
-CREATE OR REPLACE FUNCTION truthline.models(
+CREATE OR REPLACE FUNCTION truthline_internal.models(
     workspace integer, start_time timestamptz, end_time timestamptz,
     model_names text[] DEFAULT NULL
 ) RETURNS TABLE (
@@ -284,9 +284,9 @@ CREATE OR REPLACE FUNCTION truthline.models(
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH counted AS (
         SELECT s.model_id, sum(n_requests - n_failed) AS n, sum(n_failed) AS n_failed
-        FROM truthline.cells(
+        FROM truthline_internal.cells(
             'prediction', '{series_id,n_requests,n_failed,n}',
-            truthline.workspace_series(workspace, model_names), ARRAY[start_time, end_time], 'infinity'
+            truthline_internal.workspace_series(workspace, model_names), ARRAY[start_time, end_time], 'infinity'
         ) AS cell (place integer, series_id integer, n_requests bigint, n_failed bigint, n bigint)
         JOIN truthline_data.series AS s ON s.id = cell.series_id
         GROUP BY 1
@@ -298,8 +298,8 @@ CREATE OR REPLACE FUNCTION truthline.models(
                    FILTER (WHERE deployment <> '') AS deployments,
                min(seen.first) AS first_seen, max(seen.last) AS last_seen
         FROM truthline_data.series
-        CROSS JOIN LATERAL truthline.seen(series.id) AS seen
-        WHERE series.id = ANY (truthline.workspace_series(workspace, model_names))
+        CROSS JOIN LATERAL truthline_internal.seen(series.id) AS seen
+        WHERE series.id = ANY (truthline_internal.workspace_series(workspace, model_names))
         GROUP BY 1
     )
     SELECT model.namespace, model.pipeline, model.name, model.kind,
@@ -312,5 +312,5 @@ CREATE OR REPLACE FUNCTION truthline.models(
       AND (model_names IS NULL OR model.name = ANY (model_names))
     ORDER BY model.name COLLATE "C", model.namespace COLLATE "C", model.pipeline COLLATE "C"
 $$;
-COMMENT ON FUNCTION truthline.models(integer, timestamptz, timestamptz, text[]) IS
+COMMENT ON FUNCTION truthline_internal.models(integer, timestamptz, timestamptz, text[]) IS
     'The models of a workspace, when they were seen, and how often in a window.';

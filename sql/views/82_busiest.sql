@@ -5,7 +5,7 @@
 -- Grain    one row per model, in the order of model_stats: the busiest of both periods first.
 -- Units    n counts inferences answered in both periods.
 -- Cost     the cells of both periods, added up per model.
-CREATE OR REPLACE FUNCTION truthline.busiest_models(
+CREATE OR REPLACE FUNCTION truthline_internal.busiest_models(
     workspace integer, start_time timestamptz, end_time timestamptz,
     model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL
 ) RETURNS TABLE (namespace text, pipeline text, name text, n bigint)
@@ -13,7 +13,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT model.namespace, model.pipeline, model.name, counted.n
     FROM (
         SELECT model_id, sum(n_requests - n_failed)::bigint AS n
-        FROM truthline.inference_cells(
+        FROM truthline_internal.inference_cells(
             workspace, start_time, end_time, model_names, field, field_text)
         GROUP BY 1
     ) AS counted
@@ -21,5 +21,5 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     ORDER BY counted.n DESC, model.name COLLATE "C", model.namespace COLLATE "C",
              model.pipeline COLLATE "C"
 $$;
-COMMENT ON FUNCTION truthline.busiest_models(integer, timestamptz, timestamptz, text[], text, text) IS
+COMMENT ON FUNCTION truthline_internal.busiest_models(integer, timestamptz, timestamptz, text[], text, text) IS
     'The models seen in a window or in the one before it, the busiest first.';

@@ -1,11 +1,11 @@
 -- Health of a deployed model: how much it answered, how fast, and which values.
 
 -- mean_milliseconds: a mean latency, from a sum in seconds; NULL where nothing was measured.
-CREATE OR REPLACE FUNCTION truthline.mean_milliseconds(sum_seconds numeric, n bigint)
+CREATE OR REPLACE FUNCTION truthline_internal.mean_milliseconds(sum_seconds numeric, n bigint)
 RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT truthline.mean(1000 * sum_seconds, n)
+    SELECT truthline_internal.mean(1000 * sum_seconds, n)
 $$;
-COMMENT ON FUNCTION truthline.mean_milliseconds(numeric, bigint) IS
+COMMENT ON FUNCTION truthline_internal.mean_milliseconds(numeric, bigint) IS
     'Mean latency in milliseconds, from a sum of seconds.';
 
 -- prediction_volume: requests and how long they took, bucket by bucket.
@@ -15,7 +15,7 @@ COMMENT ON FUNCTION truthline.mean_milliseconds(numeric, bigint) IS
 --          those of requests, failed ones too, as far as they were reported: n_latency of them,
 --          sum_latency seconds in all.
 -- Cost     cells of predictions, one per bucket: classes are added up before they leave the planner.
-CREATE OR REPLACE FUNCTION truthline.prediction_volume(
+CREATE OR REPLACE FUNCTION truthline_internal.prediction_volume(
     series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
     origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
@@ -24,24 +24,24 @@ CREATE OR REPLACE FUNCTION truthline.prediction_volume(
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT grid.bucket_start, grid.bucket_end, coalesce(cell.n_requests - cell.n_failed, 0),
            coalesce(cell.n_failed, 0), coalesce(cell.n_latency, 0), cell.sum_latency
-    FROM truthline.buckets(start_time, end_time, width, origin, zone) AS grid
-    LEFT JOIN truthline.cells(
+    FROM truthline_internal.buckets(start_time, end_time, width, origin, zone) AS grid
+    LEFT JOIN truthline_internal.cells(
         'prediction', '{n_requests,n_failed,n,n_latency,sum_latency}',
-        series, truthline.edges(start_time, end_time, width, origin, zone), as_of
+        series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of
     ) AS cell (
         place integer, n_requests bigint, n_failed bigint, n bigint, n_latency bigint,
         sum_latency numeric
     ) USING (place)
     ORDER BY grid.place
 $$;
-COMMENT ON FUNCTION truthline.prediction_volume(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.prediction_volume(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
     'Requests answered and failed, and their latencies, per bucket.';
 
 -- value_quantiles: exact quantiles of the values that a model predicted, bucket by bucket.
 --
 -- Grain    one row per bucket that holds a value, oldest first.
--- Units    quantiles in the model's own unit, as those of truthline.quantiles.
-CREATE OR REPLACE FUNCTION truthline.value_quantiles(
+-- Units    quantiles in the model's own unit, as those of truthline_internal.quantiles.
+CREATE OR REPLACE FUNCTION truthline_internal.value_quantiles(
     series integer[], start_time timestamptz, end_time timestamptz, fractions float8[],
     width interval DEFAULT NULL, origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC',
     as_of timestamptz DEFAULT 'infinity'
@@ -49,10 +49,10 @@ CREATE OR REPLACE FUNCTION truthline.value_quantiles(
     bucket_start timestamptz, bucket_end timestamptz, n bigint, quantiles float8[]
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT grid.bucket_start, grid.bucket_end, q.n, q.quantiles
-    FROM truthline.quantiles(
+    FROM truthline_internal.quantiles(
         'value', series, start_time, end_time, fractions, width, origin, zone, as_of) AS q
-    JOIN truthline.buckets(start_time, end_time, width, origin, zone) AS grid USING (place)
+    JOIN truthline_internal.buckets(start_time, end_time, width, origin, zone) AS grid USING (place)
     ORDER BY grid.place
 $$;
-COMMENT ON FUNCTION truthline.value_quantiles(integer[], timestamptz, timestamptz, float8[], interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.value_quantiles(integer[], timestamptz, timestamptz, float8[], interval, timestamptz, text, timestamptz) IS
     'Exact quantiles of predicted values per bucket.';

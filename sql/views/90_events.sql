@@ -9,7 +9,7 @@
 -- Exact    totals and what no total holds yet are read in the caller's one snapshot, and added up
 --          in decimals: a counter never falls.
 -- Cost     the totals of the workspace, and what events added since the last fold.
-CREATE OR REPLACE FUNCTION truthline.event_metrics(workspace integer)
+CREATE OR REPLACE FUNCTION truthline_internal.event_metrics(workspace integer)
 RETURNS TABLE (name text, type text, labels jsonb, bound float8, n bigint, value float8)
 LANGUAGE sql STABLE PARALLEL SAFE SET extra_float_digits = 1 AS $$
     WITH mine AS MATERIALIZED (
@@ -30,13 +30,13 @@ LANGUAGE sql STABLE PARALLEL SAFE SET extra_float_digits = 1 AS $$
         FROM part GROUP BY 1, 2
     )
     SELECT mine.name, mine.type, mine.labels, NULL, bin.n,
-           CASE mine.type WHEN 'gauge' THEN bin.latest ELSE truthline.as_double(bin.total) END
+           CASE mine.type WHEN 'gauge' THEN bin.latest ELSE truthline_internal.as_double(bin.total) END
     FROM mine JOIN bin ON bin.metric_id = mine.id
     WHERE mine.type <> 'timer'
     UNION ALL
     SELECT mine.name, mine.type, mine.labels, bounds.bound,
            coalesce(sum(bin.n) FILTER (WHERE bin.bin < bounds.place), 0)::bigint,
-           truthline.as_double(sum(bin.total))
+           truthline_internal.as_double(sum(bin.total))
     FROM mine JOIN bin ON bin.metric_id = mine.id
     CROSS JOIN unnest(truthline_data.timer_bounds() || 'infinity'::float8) WITH ORDINALITY
         AS bounds (bound, place)
@@ -44,5 +44,5 @@ LANGUAGE sql STABLE PARALLEL SAFE SET extra_float_digits = 1 AS $$
     GROUP BY mine.id, mine.name, mine.type, mine.labels, bounds.bound
     ORDER BY 1, 3, 4
 $$;
-COMMENT ON FUNCTION truthline.event_metrics(integer) IS
+COMMENT ON FUNCTION truthline_internal.event_metrics(integer) IS
     'Counters, gauges and timers of a workspace, as events added them up.';

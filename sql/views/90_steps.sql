@@ -5,7 +5,7 @@
 -- Grain    one row per (execution, name, scalar or list), in the order of `id` as first recorded.
 -- Units    n_values counts what was recorded, `value` is the last of it.
 -- Cost     an index for each of workspace, name and execution; a filter goes in.
-CREATE OR REPLACE FUNCTION truthline.step_metrics(workspace integer)
+CREATE OR REPLACE FUNCTION truthline_internal.step_metrics(workspace integer)
 RETURNS TABLE (
     id bigint, execution text, pipeline text, deployment text, name text, is_list boolean,
     n_values bigint, value float8, created_at timestamptz, recorded_at timestamptz
@@ -18,47 +18,47 @@ RETURNS TABLE (
     LEFT JOIN truthline_data.step_name ON step_name.id = metric.name_id
     WHERE metric.workspace_id = workspace
 $$;
-COMMENT ON FUNCTION truthline.step_metrics(integer) IS
+COMMENT ON FUNCTION truthline_internal.step_metrics(integer) IS
     'Metrics of executions as they stand: the last value, and how many were recorded.';
 
 -- step_values: every value that was recorded.
 --
 -- Grain    one row per value; `place` counts those of a metric, from 1.
 -- Cost     an index on metric and clock: filter by name or execution, and by recorded_at.
-CREATE OR REPLACE FUNCTION truthline.step_values(workspace integer)
+CREATE OR REPLACE FUNCTION truthline_internal.step_values(workspace integer)
 RETURNS TABLE (
     id bigint, execution text, pipeline text, deployment text, name text, is_list boolean,
     place bigint, value float8, recorded_at timestamptz
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT metric.id, metric.execution, metric.pipeline, metric.deployment, metric.name,
            metric.is_list, batch.place + one.nth - 1, one.value, batch.received_at
-    FROM truthline.step_metrics(workspace) AS metric
+    FROM truthline_internal.step_metrics(workspace) AS metric
     JOIN truthline_data.step_batch AS batch ON batch.metric_id = metric.id
     CROSS JOIN LATERAL unnest(batch.values) WITH ORDINALITY AS one (value, nth)
 $$;
-COMMENT ON FUNCTION truthline.step_values(integer) IS
+COMMENT ON FUNCTION truthline_internal.step_values(integer) IS
     'Every value that executions recorded, numbered from 1 within its metric.';
 
 -- step_mean: the mean of n doubles, also where their sum is none.
 --
 -- Why      a diverging loss comes near the largest double: such values are summed as decimals. And
 --          PostgreSQL refuses quotients that vanish. A mean is not beyond what it is of.
-CREATE OR REPLACE FUNCTION truthline.step_mean(
+CREATE OR REPLACE FUNCTION truthline_internal.step_mean(
     sum_usual float8, sum_huge numeric, n bigint, minimum float8, maximum float8
 ) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT least(greatest(
         CASE WHEN sum_huge IS NULL AND (abs(sum_usual) > 1e-280 OR sum_usual = 0)
              THEN sum_usual / n
-             ELSE truthline.mean(
+             ELSE truthline_internal.mean(
                  coalesce(sum_usual::text::numeric, 0) + coalesce(sum_huge, 0), n) END,
         minimum), maximum)
     WHERE n > 0
 $$;
-COMMENT ON FUNCTION truthline.step_mean(float8, numeric, bigint, float8, float8) IS
+COMMENT ON FUNCTION truthline_internal.step_mean(float8, numeric, bigint, float8, float8) IS
     'Mean of doubles from two sums: of the usual ones, and of those beyond 1e290 as decimals.';
 
 -- step_sums: what a recording adds to a summary.
-CREATE OR REPLACE FUNCTION truthline.step_sums(recorded float8[])
+CREATE OR REPLACE FUNCTION truthline_internal.step_sums(recorded float8[])
 RETURNS TABLE (
     n bigint, sum_usual float8, sum_huge numeric, minimum float8, maximum float8
 ) LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -66,7 +66,7 @@ RETURNS TABLE (
            sum(truthline_data.exact(value)) FILTER (WHERE abs(value) > 1e290), min(value), max(value)
     FROM unnest(recorded) AS one (value)
 $$;
-COMMENT ON FUNCTION truthline.step_sums(float8[]) IS
+COMMENT ON FUNCTION truthline_internal.step_sums(float8[]) IS
     'Number, sums, minimum and maximum of the values of one recording.';
 
 -- step_metric_over_time: one metric, bucket by bucket.
@@ -75,7 +75,7 @@ COMMENT ON FUNCTION truthline.step_sums(float8[]) IS
 -- Units    values count in the bucket in which they were recorded; `last` is the one recorded last.
 --          Those of all executions, or of a pipeline, a deployment or one execution.
 -- Cost     the recordings of the window.
-CREATE OR REPLACE FUNCTION truthline.step_metric_over_time(
+CREATE OR REPLACE FUNCTION truthline_internal.step_metric_over_time(
     workspace integer, metric_name text, lists boolean, start_time timestamptz,
     end_time timestamptz, width interval DEFAULT NULL, origin timestamptz DEFAULT NULL,
     zone text DEFAULT 'UTC', of_pipeline text DEFAULT NULL, of_deployment text DEFAULT NULL,
@@ -87,11 +87,11 @@ CREATE OR REPLACE FUNCTION truthline.step_metric_over_time(
     WITH part AS (
         SELECT width_bucket(batch.received_at, grid.edges) AS place, batch.received_at,
                batch.metric_id, batch.values[cardinality(batch.values)] AS last, sums.*
-        FROM (SELECT truthline.edges(start_time, end_time, width, origin, zone) OFFSET 0)
+        FROM (SELECT truthline_internal.edges(start_time, end_time, width, origin, zone) OFFSET 0)
             AS grid (edges)
-        CROSS JOIN truthline.step_metrics(workspace) AS metric
+        CROSS JOIN truthline_internal.step_metrics(workspace) AS metric
         JOIN truthline_data.step_batch AS batch ON batch.metric_id = metric.id
-        CROSS JOIN LATERAL truthline.step_sums(batch.values) AS sums
+        CROSS JOIN LATERAL truthline_internal.step_sums(batch.values) AS sums
         WHERE metric.name = metric_name AND metric.is_list = lists
           AND (of_pipeline IS NULL OR metric.pipeline = of_pipeline)
           AND (of_deployment IS NULL OR metric.deployment = of_deployment)
@@ -99,16 +99,16 @@ CREATE OR REPLACE FUNCTION truthline.step_metric_over_time(
           AND batch.received_at >= start_time AND batch.received_at < end_time
     )
     SELECT bucket.bucket_start, bucket.bucket_end, coalesce(sum(part.n), 0)::bigint,
-           truthline.step_mean(sum(part.sum_usual), sum(part.sum_huge), sum(part.n)::bigint,
+           truthline_internal.step_mean(sum(part.sum_usual), sum(part.sum_huge), sum(part.n)::bigint,
                                min(part.minimum), max(part.maximum)),
            min(part.minimum), max(part.maximum),
            (array_agg(part.last ORDER BY part.received_at DESC, part.metric_id DESC))[1]
-    FROM truthline.buckets(start_time, end_time, width, origin, zone) AS bucket
+    FROM truthline_internal.buckets(start_time, end_time, width, origin, zone) AS bucket
     LEFT JOIN part USING (place)
     GROUP BY place, bucket.bucket_start, bucket.bucket_end
     ORDER BY place
 $$;
-COMMENT ON FUNCTION truthline.step_metric_over_time(integer, text, boolean, timestamptz, timestamptz, interval, timestamptz, text, text, text, text) IS
+COMMENT ON FUNCTION truthline_internal.step_metric_over_time(integer, text, boolean, timestamptz, timestamptz, interval, timestamptz, text, text, text, text) IS
     'Count, mean, minimum, maximum and last value of one step metric per bucket.';
 
 -- step_metric_by_execution: one metric, execution by execution.
@@ -117,7 +117,7 @@ COMMENT ON FUNCTION truthline.step_metric_over_time(integer, text, boolean, time
 --          recorded.
 -- Units    `last` and the summary are of the values recorded before `as_of`.
 -- Cost     the recordings of the executions that are looked at: a limit goes in.
-CREATE OR REPLACE FUNCTION truthline.step_metric_by_execution(
+CREATE OR REPLACE FUNCTION truthline_internal.step_metric_by_execution(
     workspace integer, metric_name text, lists boolean, as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
     id bigint, execution text, pipeline text, deployment text, n bigint, mean float8,
@@ -126,7 +126,7 @@ CREATE OR REPLACE FUNCTION truthline.step_metric_by_execution(
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT metric.id, metric.execution, metric.pipeline, metric.deployment, sums.n, sums.mean,
            sums.minimum, sums.maximum, newest.last, sums.first_at, newest.at
-    FROM truthline.step_metrics(workspace) AS metric
+    FROM truthline_internal.step_metrics(workspace) AS metric
     CROSS JOIN LATERAL (
         SELECT batch.values[cardinality(batch.values)], batch.received_at
         FROM truthline_data.step_batch AS batch
@@ -135,14 +135,14 @@ CREATE OR REPLACE FUNCTION truthline.step_metric_by_execution(
     ) AS newest (last, at)
     CROSS JOIN LATERAL (
         SELECT sum(part.n)::bigint AS n, min(part.minimum) AS minimum, max(part.maximum) AS maximum,
-               truthline.step_mean(sum(part.sum_usual), sum(part.sum_huge), sum(part.n)::bigint,
+               truthline_internal.step_mean(sum(part.sum_usual), sum(part.sum_huge), sum(part.n)::bigint,
                                    min(part.minimum), max(part.maximum)) AS mean,
                min(batch.received_at) AS first_at
         FROM truthline_data.step_batch AS batch
-        CROSS JOIN LATERAL truthline.step_sums(batch.values) AS part
+        CROSS JOIN LATERAL truthline_internal.step_sums(batch.values) AS part
         WHERE batch.metric_id = metric.id AND batch.received_at < as_of
     ) AS sums
     WHERE metric.name = metric_name AND metric.is_list = lists
 $$;
-COMMENT ON FUNCTION truthline.step_metric_by_execution(integer, text, boolean, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.step_metric_by_execution(integer, text, boolean, timestamptz) IS
     'Count, mean, minimum, maximum and last value of one step metric per execution.';

@@ -9,12 +9,12 @@
 
 -- caller: the role that asks, within functions that run with the rights of their owner too.
 -- Why      current_user is the owner there. SET ROLE demands membership in the role it names.
-CREATE OR REPLACE FUNCTION truthline.caller() RETURNS name
+CREATE OR REPLACE FUNCTION truthline_internal.caller() RETURNS name
 LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE current_setting('role') WHEN 'none' THEN session_user
                 ELSE current_setting('role')::name END
 $$;
-COMMENT ON FUNCTION truthline.caller() IS
+COMMENT ON FUNCTION truthline_internal.caller() IS
     'The role that asks, within functions that run with the rights of their owner too.';
 
 -- visible_workspaces: ids of the workspaces that the caller sees.
@@ -26,7 +26,7 @@ CREATE OR REPLACE FUNCTION truthline.visible_workspaces() RETURNS integer[]
 LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(array_agg(w.id), '{}')
-    FROM truthline.caller() AS asker
+    FROM truthline_internal.caller() AS asker
     CROSS JOIN truthline_data.workspace AS w
     WHERE (has_table_privilege(asker, 'truthline_data.prediction', 'SELECT')
            OR w.id IN (SELECT analyst.workspace_id FROM truthline_data.analyst
@@ -38,14 +38,14 @@ COMMENT ON FUNCTION truthline.visible_workspaces() IS
     'The ids of the workspaces that the caller sees.';
 
 -- own_workspaces: the workspaces that the caller sees.
-CREATE OR REPLACE FUNCTION truthline.own_workspaces()
+CREATE OR REPLACE FUNCTION truthline_internal.own_workspaces()
 RETURNS TABLE (id integer, workspace text, created_at timestamptz)
 LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT w.id, w.name, w.created_at FROM truthline_data.workspace AS w
     WHERE w.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 $$;
-COMMENT ON FUNCTION truthline.own_workspaces() IS
+COMMENT ON FUNCTION truthline_internal.own_workspaces() IS
     'The workspaces that the caller sees.';
 
 -- workspace_id: the id of a workspace that the caller sees.
@@ -57,7 +57,7 @@ LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
     found integer := (
-        SELECT own.id FROM truthline.own_workspaces() AS own
+        SELECT own.id FROM truthline_internal.own_workspaces() AS own
         WHERE own.workspace = workspace_id.workspace);
 BEGIN
     IF found IS NULL THEN
@@ -114,7 +114,9 @@ COMMENT ON FUNCTION truthline.series_of(text, text, text, text, text, text) IS
     'The series of a model, of one of its versions or of one of its deployments.';
 
 -- grant_reading: open views and functions by name to a role.
--- Why      functions that run with the rights of their owner are those that ask who is asking.
+-- Why      functions that run with the rights of their owner are those that ask who is asking. Views call
+--          some of them with the rights of whoever reads the view. Those are in truthline_internal, of
+--          which the role has no USAGE: no statement of its own can name them.
 CREATE OR REPLACE PROCEDURE truthline.grant_reading(role_name name)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $procedure$
 DECLARE
@@ -129,7 +131,8 @@ BEGIN
         WHERE relkind = 'v' AND relnamespace = 'truthline'::regnamespace
         UNION ALL
         SELECT format('EXECUTE ON FUNCTION %s', oid::regprocedure) FROM pg_proc
-        WHERE prosecdef AND pronamespace = 'truthline'::regnamespace
+        WHERE prosecdef
+          AND pronamespace IN ('truthline'::regnamespace, 'truthline_internal'::regnamespace)
     LOOP
         EXECUTE format('GRANT %s TO %I', item, role_name);
     END LOOP;
@@ -165,7 +168,8 @@ BEGIN
     DELETE FROM truthline_data.analyst AS a WHERE a.role_name = dismiss.role_name;
     EXECUTE format('REVOKE ALL ON SCHEMA truthline FROM %I', role_name);
     EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA truthline FROM %I', role_name);
-    EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA truthline FROM %I', role_name);
+    EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA truthline, truthline_internal FROM %I',
+                   role_name);
 END
 $procedure$;
 COMMENT ON PROCEDURE truthline.dismiss(name) IS

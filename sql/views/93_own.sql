@@ -11,16 +11,16 @@
 --          the half of a view that is not the caller's: an analyst's plan holds no table, and that of
 --          others no fence. Both halves show the same rows: a plan that is kept while rights change
 --          stays right.
-CREATE OR REPLACE FUNCTION truthline.reads_tables() RETURNS boolean
+CREATE OR REPLACE FUNCTION truthline_internal.reads_tables() RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT has_table_privilege(truthline.caller(), 'truthline_data.prediction', 'SELECT')
+    SELECT has_table_privilege(truthline_internal.caller(), 'truthline_data.prediction', 'SELECT')
 $$;
-COMMENT ON FUNCTION truthline.reads_tables() IS
+COMMENT ON FUNCTION truthline_internal.reads_tables() IS
     'Whether the caller may read the tables of all workspaces.';
 
 -- own_models: models of the workspaces that the caller sees.
-CREATE OR REPLACE FUNCTION truthline.own_models()
+CREATE OR REPLACE FUNCTION truthline_internal.own_models()
 RETURNS TABLE (
     id integer, workspace text, namespace text, pipeline text, model text, kind text,
     created_at timestamptz
@@ -31,11 +31,11 @@ SET search_path = pg_catalog, pg_temp AS $$
     JOIN truthline_data.workspace AS w ON w.id = m.workspace_id
     WHERE m.workspace_id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 $$;
-COMMENT ON FUNCTION truthline.own_models() IS
+COMMENT ON FUNCTION truthline_internal.own_models() IS
     'Models of the workspaces that the caller sees.';
 
 -- own_series: versions and deployments of those models.
-CREATE OR REPLACE FUNCTION truthline.own_series()
+CREATE OR REPLACE FUNCTION truthline_internal.own_series()
 RETURNS TABLE (
     id integer, workspace text, namespace text, pipeline text, model text, version text,
     deployment text, deployment_type text, server_version text, kind text, created_at timestamptz
@@ -43,15 +43,15 @@ RETURNS TABLE (
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT s.id, m.workspace, m.namespace, m.pipeline, m.model, s.version, s.deployment,
            s.deployment_type, s.server_version, m.kind, s.created_at
-    FROM truthline.own_models() AS m
+    FROM truthline_internal.own_models() AS m
     JOIN truthline_data.series AS s ON s.model_id = m.id
 $$;
-COMMENT ON FUNCTION truthline.own_series() IS
+COMMENT ON FUNCTION truthline_internal.own_series() IS
     'Versions and deployments of models that the caller sees.';
 
--- own_among: those of some series that the caller sees.
-CREATE OR REPLACE FUNCTION truthline.own_among(series integer[]) RETURNS integer[]
-LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+-- own_among: those of some series that the caller sees; within functions that run as the owner.
+CREATE OR REPLACE FUNCTION truthline_internal.own_among(series integer[]) RETURNS integer[]
+LANGUAGE sql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(array_agg(s.id), '{}')
     FROM truthline_data.series AS s
@@ -59,7 +59,7 @@ SET search_path = pg_catalog, pg_temp AS $$
     WHERE s.id = ANY (series)
       AND m.workspace_id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 $$;
-COMMENT ON FUNCTION truthline.own_among(integer[]) IS
+COMMENT ON FUNCTION truthline_internal.own_among(integer[]) IS
     'Those of some series that the caller sees.';
 
 -- own_predictions: rows of those of some series that the caller sees.
@@ -68,7 +68,7 @@ COMMENT ON FUNCTION truthline.own_among(integer[]) IS
 -- Cost     an index finds a series' span of time, in chunks of the span of learning: a row is never
 --          dated more than 25 hours after it was received, so either span bounds the other.
 -- Why      plpgsql plans with the bounds that are given; SQL functions do only from PostgreSQL 18 on.
-CREATE OR REPLACE FUNCTION truthline.own_predictions(
+CREATE OR REPLACE FUNCTION truthline_internal.own_predictions(
     series integer[], start_time timestamptz DEFAULT '-infinity',
     end_time timestamptz DEFAULT 'infinity', received_from timestamptz DEFAULT '-infinity',
     received_until timestamptz DEFAULT 'infinity'
@@ -80,7 +80,7 @@ CREATE OR REPLACE FUNCTION truthline.own_predictions(
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $function$
 #variable_conflict use_column
 DECLARE
-    own integer[] := truthline.own_among(series);
+    own integer[] := truthline_internal.own_among(series);
     first timestamptz := greatest(received_from, start_time - INTERVAL '25 hours');
     last timestamptz := least(end_time, received_until + INTERVAL '25 hours');
 BEGIN
@@ -93,11 +93,11 @@ BEGIN
       AND p.received_at >= first AND p.received_at < received_until;
 END
 $function$;
-COMMENT ON FUNCTION truthline.own_predictions(integer[], timestamptz, timestamptz, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.own_predictions(integer[], timestamptz, timestamptz, timestamptz, timestamptz) IS
     'Rows of predictions of some series, as far as the caller sees them.';
 
 -- own_outcomes: the same of outcomes.
-CREATE OR REPLACE FUNCTION truthline.own_outcomes(
+CREATE OR REPLACE FUNCTION truthline_internal.own_outcomes(
     series integer[], start_time timestamptz DEFAULT '-infinity',
     end_time timestamptz DEFAULT 'infinity', received_from timestamptz DEFAULT '-infinity',
     received_until timestamptz DEFAULT 'infinity'
@@ -109,7 +109,7 @@ CREATE OR REPLACE FUNCTION truthline.own_outcomes(
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $function$
 #variable_conflict use_column
 DECLARE
-    own integer[] := truthline.own_among(series);
+    own integer[] := truthline_internal.own_among(series);
     first timestamptz := greatest(received_from, start_time - INTERVAL '25 hours');
     last timestamptz := least(end_time, received_until + INTERVAL '25 hours');
 BEGIN
@@ -123,11 +123,11 @@ BEGIN
       AND o.received_at >= first AND o.received_at < received_until;
 END
 $function$;
-COMMENT ON FUNCTION truthline.own_outcomes(integer[], timestamptz, timestamptz, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.own_outcomes(integer[], timestamptz, timestamptz, timestamptz, timestamptz) IS
     'Rows of outcomes of some series, as far as the caller sees them.';
 
 -- own_step_metrics: metrics of executions of the workspaces that the caller sees.
-CREATE OR REPLACE FUNCTION truthline.own_step_metrics()
+CREATE OR REPLACE FUNCTION truthline_internal.own_step_metrics()
 RETURNS TABLE (
     id bigint, workspace text, execution text, pipeline text, deployment text, name text,
     is_list boolean, n_values bigint, value float8, created_at timestamptz, recorded_at timestamptz
@@ -136,14 +136,14 @@ SET search_path = pg_catalog, pg_temp AS $$
     SELECT metric.id, w.name, metric.execution, metric.pipeline, metric.deployment, metric.name,
            metric.is_list, metric.n_values, metric.value, metric.created_at, metric.recorded_at
     FROM truthline_data.workspace AS w
-    CROSS JOIN LATERAL truthline.step_metrics(w.id) AS metric
+    CROSS JOIN LATERAL truthline_internal.step_metrics(w.id) AS metric
     WHERE w.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 $$;
-COMMENT ON FUNCTION truthline.own_step_metrics() IS
+COMMENT ON FUNCTION truthline_internal.own_step_metrics() IS
     'Metrics of executions of the workspaces that the caller sees.';
 
 -- own_step_values: the values of one of them.
-CREATE OR REPLACE FUNCTION truthline.own_step_values(metric bigint)
+CREATE OR REPLACE FUNCTION truthline_internal.own_step_values(metric bigint)
 RETURNS TABLE (place bigint, value float8, recorded_at timestamptz)
 LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER ROWS 100
 SET search_path = pg_catalog, pg_temp AS $$
@@ -154,5 +154,5 @@ SET search_path = pg_catalog, pg_temp AS $$
     WHERE m.id = metric
       AND m.workspace_id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 $$;
-COMMENT ON FUNCTION truthline.own_step_values(bigint) IS
+COMMENT ON FUNCTION truthline_internal.own_step_values(bigint) IS
     'Values of a metric of an execution, if the caller sees it.';

@@ -12,11 +12,11 @@
 
 CREATE OR REPLACE VIEW truthline.workspaces WITH (security_barrier) AS
 SELECT name AS workspace, created_at FROM truthline_data.workspace
-WHERE truthline.reads_tables()
+WHERE truthline_internal.reads_tables()
   AND id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 UNION ALL
-SELECT workspace, created_at FROM truthline.own_workspaces()
-WHERE NOT truthline.reads_tables();
+SELECT workspace, created_at FROM truthline_internal.own_workspaces()
+WHERE NOT truthline_internal.reads_tables();
 COMMENT ON VIEW truthline.workspaces IS
     'Workspaces that the caller sees.';
 COMMENT ON COLUMN truthline.workspaces.workspace IS 'Name of the workspace.';
@@ -27,11 +27,11 @@ SELECT workspace.name AS workspace, model.namespace, model.pipeline, model.name 
        model.created_at
 FROM truthline_data.model
 JOIN truthline_data.workspace ON workspace.id = model.workspace_id
-WHERE truthline.reads_tables()
+WHERE truthline_internal.reads_tables()
   AND workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 UNION ALL
-SELECT workspace, namespace, pipeline, model, kind, created_at FROM truthline.own_models()
-WHERE NOT truthline.reads_tables();
+SELECT workspace, namespace, pipeline, model, kind, created_at FROM truthline_internal.own_models()
+WHERE NOT truthline_internal.reads_tables();
 COMMENT ON VIEW truthline.models IS
     'Models: one row per model.';
 COMMENT ON COLUMN truthline.models.workspace IS 'Name of the workspace.';
@@ -49,13 +49,13 @@ SELECT workspace.name AS workspace, model.namespace, model.pipeline, model.name 
 FROM truthline_data.series
 JOIN truthline_data.model ON model.id = series.model_id
 JOIN truthline_data.workspace ON workspace.id = model.workspace_id
-WHERE truthline.reads_tables()
+WHERE truthline_internal.reads_tables()
   AND workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 UNION ALL
 SELECT workspace, namespace, pipeline, model, version, deployment, deployment_type,
        server_version, kind, created_at
-FROM truthline.own_series()
-WHERE NOT truthline.reads_tables();
+FROM truthline_internal.own_series()
+WHERE NOT truthline_internal.reads_tables();
 COMMENT ON VIEW truthline.series IS
     'Versions and deployments of models: one row per combination that predicted.';
 COMMENT ON COLUMN truthline.series.workspace IS 'Name of the workspace.';
@@ -81,16 +81,16 @@ JOIN truthline_data.series ON series.id = row.series_id
 JOIN truthline_data.model ON model.id = series.model_id
 JOIN truthline_data.workspace ON workspace.id = model.workspace_id
 LEFT JOIN truthline_data.label ON label.id = row.label_id
-WHERE truthline.reads_tables()
+WHERE truthline_internal.reads_tables()
   AND workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 UNION ALL
 SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
        s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
        row.label, row.confidence, row.value, row.latency_seconds, row.failed, row.starts_request,
        row.starts_label
-FROM truthline.own_series() AS s
-CROSS JOIN LATERAL truthline.own_predictions(ARRAY[s.id]) AS row
-WHERE NOT truthline.reads_tables();
+FROM truthline_internal.own_series() AS s
+CROSS JOIN LATERAL truthline_internal.own_predictions(ARRAY[s.id]) AS row
+WHERE NOT truthline_internal.reads_tables();
 COMMENT ON VIEW truthline.predictions IS
     'What models answered: one row per output.';
 COMMENT ON COLUMN truthline.predictions.time IS 'When it happened, by the client''s word.';
@@ -136,15 +136,15 @@ JOIN truthline_data.model ON model.id = series.model_id
 JOIN truthline_data.workspace ON workspace.id = model.workspace_id
 LEFT JOIN truthline_data.label AS predicted ON predicted.id = row.predicted_label
 LEFT JOIN truthline_data.label AS actual ON actual.id = row.actual_label
-WHERE truthline.reads_tables()
+WHERE truthline_internal.reads_tables()
   AND workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 UNION ALL
 SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
        s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
        row.predicted_label, row.actual_label, row.predicted_value, row.actual_value, row.weight
-FROM truthline.own_series() AS s
-CROSS JOIN LATERAL truthline.own_outcomes(ARRAY[s.id]) AS row
-WHERE NOT truthline.reads_tables();
+FROM truthline_internal.own_series() AS s
+CROSS JOIN LATERAL truthline_internal.own_outcomes(ARRAY[s.id]) AS row
+WHERE NOT truthline_internal.reads_tables();
 COMMENT ON VIEW truthline.outcomes IS
     'Predictions beside their truths: one row per truth learned, two per correction.';
 COMMENT ON COLUMN truthline.outcomes.time IS 'When the prediction was made, by the client''s word.';
@@ -178,13 +178,13 @@ FROM truthline_data.step_metric AS metric
 JOIN truthline_data.workspace ON workspace.id = metric.workspace_id
 LEFT JOIN truthline_data.execution ON execution.id = metric.execution_id
 LEFT JOIN truthline_data.step_name ON step_name.id = metric.name_id
-WHERE truthline.reads_tables()
+WHERE truthline_internal.reads_tables()
   AND workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 UNION ALL
 SELECT workspace, execution, pipeline, deployment, name, is_list, n_values, value, created_at,
        recorded_at
-FROM truthline.own_step_metrics()
-WHERE NOT truthline.reads_tables();
+FROM truthline_internal.own_step_metrics()
+WHERE NOT truthline_internal.reads_tables();
 COMMENT ON VIEW truthline.step_metrics IS
     'Metrics of executions as they stand: one row per execution, name, and scalar or list.';
 COMMENT ON COLUMN truthline.step_metrics.workspace IS 'Name of the workspace.';
@@ -210,14 +210,14 @@ JOIN truthline_data.workspace ON workspace.id = metric.workspace_id
 LEFT JOIN truthline_data.execution ON execution.id = metric.execution_id
 LEFT JOIN truthline_data.step_name ON step_name.id = metric.name_id
 CROSS JOIN LATERAL unnest(batch.values) WITH ORDINALITY AS one (value, nth)
-WHERE truthline.reads_tables()
+WHERE truthline_internal.reads_tables()
   AND workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 UNION ALL
 SELECT metric.workspace, metric.execution, metric.pipeline, metric.deployment, metric.name,
        metric.is_list, one.place, one.value, one.recorded_at
-FROM truthline.own_step_metrics() AS metric
-CROSS JOIN LATERAL truthline.own_step_values(metric.id) AS one
-WHERE NOT truthline.reads_tables();
+FROM truthline_internal.own_step_metrics() AS metric
+CROSS JOIN LATERAL truthline_internal.own_step_values(metric.id) AS one
+WHERE NOT truthline_internal.reads_tables();
 COMMENT ON VIEW truthline.step_values IS
     'Every value that executions recorded: one row per value.';
 COMMENT ON COLUMN truthline.step_values.workspace IS 'Name of the workspace.';

@@ -4,14 +4,14 @@
 --
 -- Units    accuracy for classification, a fraction of 1; root mean squared error for regression, in
 --          the model's own unit; NULL without truths, and for other kinds.
-CREATE OR REPLACE FUNCTION truthline.headline(
+CREATE OR REPLACE FUNCTION truthline_internal.headline(
     kind text, n bigint, n_correct bigint, sum_squared_error numeric
 ) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE kind
         WHEN 'classification' THEN n_correct::float8 / nullif(n, 0)
-        WHEN 'regression' THEN truthline.root_mean(sum_squared_error, n) END
+        WHEN 'regression' THEN truthline_internal.root_mean(sum_squared_error, n) END
 $$;
-COMMENT ON FUNCTION truthline.headline(text, bigint, bigint, numeric) IS
+COMMENT ON FUNCTION truthline_internal.headline(text, bigint, bigint, numeric) IS
     'Accuracy of a classifier, root mean squared error of a regressor.';
 
 -- overview: all models of a workspace.
@@ -25,7 +25,7 @@ COMMENT ON FUNCTION truthline.headline(text, bigint, bigint, numeric) IS
 -- Cost     cells of predictions and outcomes, added up per series and bucket of both periods, in one
 --          statement however many models there are. Edges that lie within cells cost most: buckets
 --          on a grid of hours or days have two of them.
-CREATE OR REPLACE FUNCTION truthline.overview(
+CREATE OR REPLACE FUNCTION truthline_internal.overview(
     workspace integer, start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
     origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
@@ -35,14 +35,14 @@ CREATE OR REPLACE FUNCTION truthline.overview(
     prev_headline float8, starts timestamptz[], volumes bigint[], headlines float8[]
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH bounds AS (
-        SELECT truthline.edges(start_time - span, start_time, width, origin, zone) AS earlier,
-               truthline.edges(start_time, end_time, width, origin, zone) AS later
-        FROM truthline.bucket_width(start_time, end_time, NULL) AS span
+        SELECT truthline_internal.edges(start_time - span, start_time, width, origin, zone) AS earlier,
+               truthline_internal.edges(start_time, end_time, width, origin, zone) AS later
+        FROM truthline_internal.bucket_width(start_time, end_time, NULL) AS span
     ),
     asked AS MATERIALIZED (
-        SELECT truthline.workspace_series(workspace) AS series,
+        SELECT truthline_internal.workspace_series(workspace) AS series,
                trim_array(earlier, 1) || later AS edges, cardinality(earlier) AS first_place,
-               truthline.shared_reach_as_of('{prediction,outcome}', as_of) AS moment
+               truthline_internal.shared_reach_as_of('{prediction,outcome}', as_of) AS moment
         FROM bounds
     ),
     bucket AS MATERIALIZED (
@@ -53,7 +53,7 @@ CREATE OR REPLACE FUNCTION truthline.overview(
         SELECT s.model_id, place, sum(n_requests - n_failed)::bigint AS n,
                sum(n_failed)::bigint AS n_failed, sum(n_latency) AS n_latency,
                sum(sum_latency) AS sum_latency
-        FROM asked CROSS JOIN LATERAL truthline.cells(
+        FROM asked CROSS JOIN LATERAL truthline_internal.cells(
             'prediction', '{series_id,n_requests,n_failed,n,n_latency,sum_latency}',
             series, edges, moment
         ) AS cell (
@@ -66,7 +66,7 @@ CREATE OR REPLACE FUNCTION truthline.overview(
     judged AS (
         SELECT s.model_id, place, sum(n)::bigint AS n, sum(n_correct)::bigint AS n_correct,
                sum(sum_squared_error) AS sum_squared_error
-        FROM asked CROSS JOIN LATERAL truthline.cells(
+        FROM asked CROSS JOIN LATERAL truthline_internal.cells(
             'outcome', '{series_id,n,sum_squared_error,n_correct}', series, edges, moment
         ) AS cell (
             place integer, series_id integer, n bigint, sum_squared_error numeric, n_correct bigint
@@ -77,13 +77,13 @@ CREATE OR REPLACE FUNCTION truthline.overview(
     summed AS (
         SELECT model.id, bucket.latest, coalesce(sum(a.n), 0)::bigint AS n,
                coalesce(sum(a.n_failed), 0)::bigint AS n_failed,
-               truthline.mean(sum(a.sum_latency), sum(a.n_latency)) AS latency,
+               truthline_internal.mean(sum(a.sum_latency), sum(a.n_latency)) AS latency,
                coalesce(sum(j.n), 0)::bigint AS n_truths,
-               truthline.headline(model.kind, sum(j.n)::bigint, sum(j.n_correct)::bigint,
+               truthline_internal.headline(model.kind, sum(j.n)::bigint, sum(j.n_correct)::bigint,
                                   sum(j.sum_squared_error)) AS headline,
                array_agg(bucket.start ORDER BY bucket.place) AS starts,
                array_agg(coalesce(a.n, 0) ORDER BY bucket.place) AS volumes,
-               array_agg(truthline.headline(model.kind, j.n, j.n_correct, j.sum_squared_error)
+               array_agg(truthline_internal.headline(model.kind, j.n, j.n_correct, j.sum_squared_error)
                          ORDER BY bucket.place) AS headlines
         FROM truthline_data.model
         CROSS JOIN bucket
@@ -102,5 +102,5 @@ CREATE OR REPLACE FUNCTION truthline.overview(
     ORDER BY now.n + before.n DESC, model.name COLLATE "C", model.namespace COLLATE "C",
              model.pipeline COLLATE "C"
 $$;
-COMMENT ON FUNCTION truthline.overview(integer, timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.overview(integer, timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
     'All models of a workspace: volume, errors, latency and headline metric beside the period before.';

@@ -8,7 +8,7 @@
 
 -- model_classification: the metrics of some series with the classes that their model's subscription
 -- declares, for a class that is declared counts where it doesn't occur.
-CREATE OR REPLACE FUNCTION truthline.model_classification(
+CREATE OR REPLACE FUNCTION truthline_internal.model_classification(
     model integer, series integer[], start_time timestamptz, end_time timestamptz, width interval,
     origin timestamptz, zone text, as_of timestamptz, average text
 ) RETURNS TABLE (
@@ -17,12 +17,12 @@ CREATE OR REPLACE FUNCTION truthline.model_classification(
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT m.bucket_start, m.bucket_end, m.n, m.accuracy, m."precision", m.recall, m.specificity,
            m.f1, m.harmonic_f1
-    FROM truthline.classification_metrics(
+    FROM truthline_internal.classification_metrics(
         series, start_time, end_time, width, origin, zone, as_of,
         coalesce((SELECT s.categories FROM truthline_data.subscription AS s
                   WHERE s.model_id = model), '{}'), average) AS m
 $$;
-COMMENT ON FUNCTION truthline.model_classification(integer, integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz, text) IS
+COMMENT ON FUNCTION truthline_internal.model_classification(integer, integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz, text) IS
     'Classification metrics of some series, with the classes that their model declares.';
 
 -- classification_metrics: accuracy and averages over classes, bucket by bucket.
@@ -38,7 +38,7 @@ CREATE OR REPLACE FUNCTION truthline.classification_metrics(
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT m.bucket_start, m.bucket_end, m.n, m.accuracy, m."precision", m.recall, m.specificity,
            m.f1, m.harmonic_f1
-    FROM truthline.model_classification(
+    FROM truthline_internal.model_classification(
         truthline.model_id(workspace, model, namespace, pipeline),
         truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
         start_time, end_time, width, origin, zone, as_of, average) AS m
@@ -63,7 +63,7 @@ CREATE OR REPLACE FUNCTION truthline.class_metrics(
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT m.bucket_start, m.bucket_end, label.name, class.support, class."precision",
            class.recall, class.f1
-    FROM truthline.classification_metrics(
+    FROM truthline_internal.classification_metrics(
         truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
         start_time, end_time, width, origin, zone, as_of) AS m
     CROSS JOIN LATERAL unnest(m.classes, m.support, m.class_precision, m.class_recall, m.class_f1)
@@ -88,7 +88,7 @@ CREATE OR REPLACE FUNCTION truthline.confusion_matrix(
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT m.bucket_start, m.bucket_end, actual.name, predicted.name, cell.n
-    FROM truthline.classification_metrics(
+    FROM truthline_internal.classification_metrics(
         truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
         start_time, end_time, width, origin, zone, as_of) AS m
     CROSS JOIN LATERAL unnest(m.actual, m.predicted, m.counts) AS cell (actual, predicted, n)
@@ -111,7 +111,7 @@ CREATE OR REPLACE FUNCTION truthline.regression_metrics(
     mean_error float8, r2 float8, mean_absolute_percentage_error float8
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT * FROM truthline.regression_metrics(
+    SELECT * FROM truthline_internal.regression_metrics(
         truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
         start_time, end_time, width, origin, zone, as_of)
 $$;
@@ -132,8 +132,9 @@ CREATE OR REPLACE FUNCTION truthline.prediction_volume(
     mean_latency float8
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT v.bucket_start, v.bucket_end, v.n, v.n_failed, truthline.mean(v.sum_latency, v.n_latency)
-    FROM truthline.prediction_volume(
+    SELECT v.bucket_start, v.bucket_end, v.n, v.n_failed,
+           truthline_internal.mean(v.sum_latency, v.n_latency)
+    FROM truthline_internal.prediction_volume(
         truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
         start_time, end_time, width, origin, zone, as_of) AS v
 $$;
@@ -155,10 +156,10 @@ CREATE OR REPLACE FUNCTION truthline.quantiles(
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT grid.bucket_start, grid.bucket_end, label.name, q.n, q.quantiles
-    FROM truthline.quantiles(
+    FROM truthline_internal.quantiles(
         measure, truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
         start_time, end_time, fractions, width, origin, zone, as_of) AS q
-    JOIN truthline.buckets(start_time, end_time, width, origin, zone) AS grid USING (place)
+    JOIN truthline_internal.buckets(start_time, end_time, width, origin, zone) AS grid USING (place)
     LEFT JOIN truthline_data.label ON label.id = q.label_id
     ORDER BY q.place, label.name COLLATE "C"
 $$;
@@ -178,7 +179,7 @@ CREATE OR REPLACE FUNCTION truthline.inference_stats(
     quantiles float8[], deployment_types text, server_versions text
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT * FROM truthline.inference_stats(
+    SELECT * FROM truthline_internal.inference_stats(
         truthline.workspace_id(workspace), start_time, end_time, models, field, field_text,
         fractions)
 $$;
@@ -194,7 +195,7 @@ CREATE OR REPLACE FUNCTION truthline.inference_totals(
     confidence float8, prev_confidence float8, latency float8, prev_latency float8
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT * FROM truthline.inference_totals(
+    SELECT * FROM truthline_internal.inference_totals(
         truthline.workspace_id(workspace), start_time, end_time, models, field, field_text)
 $$;
 COMMENT ON FUNCTION truthline.inference_totals(text, timestamptz, timestamptz, text[], text, text) IS
@@ -210,7 +211,7 @@ CREATE OR REPLACE FUNCTION truthline.model_stats(
     n_errors bigint, prev_n_errors bigint, latency float8, prev_latency float8, quantiles float8[]
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT * FROM truthline.model_stats(
+    SELECT * FROM truthline_internal.model_stats(
         truthline.workspace_id(workspace), start_time, end_time, models, field, field_text,
         fractions)
 $$;
@@ -225,7 +226,7 @@ CREATE OR REPLACE FUNCTION truthline.models(
     first_seen timestamptz, last_seen timestamptz, n_inferences bigint, n_errors bigint
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT * FROM truthline.models(truthline.workspace_id(workspace), start_time, end_time)
+    SELECT * FROM truthline_internal.models(truthline.workspace_id(workspace), start_time, end_time)
 $$;
 COMMENT ON FUNCTION truthline.models(text, timestamptz, timestamptz) IS
     'The models of a workspace, when they were seen, and how often in a window.';
@@ -241,7 +242,7 @@ CREATE OR REPLACE FUNCTION truthline.step_metric_over_time(
     maximum float8, last float8
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT * FROM truthline.step_metric_over_time(
+    SELECT * FROM truthline_internal.step_metric_over_time(
         truthline.workspace_id(workspace), name, lists, start_time, end_time, width, origin, zone,
         pipeline, deployment, execution)
 $$;
@@ -258,7 +259,7 @@ CREATE OR REPLACE FUNCTION truthline.step_metric_by_execution(
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT e.execution, e.pipeline, e.deployment, e.n, e.mean, e.minimum, e.maximum, e.last,
            e.first_recorded_at, e.last_recorded_at
-    FROM truthline.step_metric_by_execution(
+    FROM truthline_internal.step_metric_by_execution(
         truthline.workspace_id(workspace), name, lists, as_of) AS e
     ORDER BY e.id
 $$;
@@ -267,7 +268,7 @@ COMMENT ON FUNCTION truthline.step_metric_by_execution(text, text, boolean, time
 
 -- series_in: the series of a workspace; what is NULL may be any.
 -- Errors   as of workspace_id, and of model_id where a model is named.
-CREATE OR REPLACE FUNCTION truthline.series_in(
+CREATE OR REPLACE FUNCTION truthline_internal.series_in(
     workspace text, model text, version text, deployment text, namespace text, pipeline text
 ) RETURNS integer[] LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp AS $function$
@@ -288,7 +289,7 @@ BEGIN
           AND s.deployment = coalesce(series_in.deployment, s.deployment));
 END
 $function$;
-COMMENT ON FUNCTION truthline.series_in(text, text, text, text, text, text) IS
+COMMENT ON FUNCTION truthline_internal.series_in(text, text, text, text, text, text) IS
     'The series of a workspace, of a model, of a version or of a deployment.';
 
 -- predictions: rows of a workspace, or of a model, within spans of both clocks.
@@ -306,10 +307,10 @@ ROWS 10000 SET search_path = pg_catalog, pg_temp AS $$
            s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
            row.label, row.confidence, row.value, row.latency_seconds, row.failed,
            row.starts_request, row.starts_label
-    FROM truthline.own_predictions(
-        truthline.series_in(workspace, model, version, deployment, namespace, pipeline),
+    FROM truthline_internal.own_predictions(
+        truthline_internal.series_in(workspace, model, version, deployment, namespace, pipeline),
         start_time, end_time, received_from, received_until) AS row
-    JOIN truthline.own_series() AS s ON s.id = row.series_id
+    JOIN truthline_internal.own_series() AS s ON s.id = row.series_id
 $$;
 COMMENT ON FUNCTION truthline.predictions(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz, timestamptz) IS
     'What models of a workspace answered within spans of both clocks: one row per output.';
@@ -325,10 +326,10 @@ ROWS 10000 SET search_path = pg_catalog, pg_temp AS $$
     SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
            s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
            row.predicted_label, row.actual_label, row.predicted_value, row.actual_value, row.weight
-    FROM truthline.own_outcomes(
-        truthline.series_in(workspace, model, version, deployment, namespace, pipeline),
+    FROM truthline_internal.own_outcomes(
+        truthline_internal.series_in(workspace, model, version, deployment, namespace, pipeline),
         start_time, end_time, received_from, received_until) AS row
-    JOIN truthline.own_series() AS s ON s.id = row.series_id
+    JOIN truthline_internal.own_series() AS s ON s.id = row.series_id
 $$;
 COMMENT ON FUNCTION truthline.outcomes(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz, timestamptz) IS
     'Predictions of a workspace beside their truths within spans of both clocks.';

@@ -16,9 +16,9 @@ CREATE OR REPLACE FUNCTION truthline.basis(
     known_at timestamptz, clean_until timestamptz
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT * FROM truthline.basis(
+    SELECT * FROM truthline_internal.basis(
         '{outcome,prediction,score,latency}'::text[],
-        CASE WHEN model IS NULL THEN truthline.workspace_series(truthline.workspace_id(workspace))
+        CASE WHEN model IS NULL THEN truthline_internal.workspace_series(truthline.workspace_id(workspace))
              ELSE truthline.series_of(workspace, model, version, deployment, namespace, pipeline) END,
         start_time, end_time, width, origin, zone, as_of)
 $$;

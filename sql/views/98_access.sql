@@ -2,7 +2,7 @@
 --
 -- Why      by default everybody may call a new function. Whoever reads all workspaces gets his rights
 --          from outside (deploy/postgres/grants.sql); analysts are known here.
-REVOKE ALL ON ALL ROUTINES IN SCHEMA truthline FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA truthline, truthline_internal FROM PUBLIC;
 DO $$
 DECLARE
     role name;

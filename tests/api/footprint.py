@@ -9,7 +9,10 @@ import io
 import json
 import os
 import sys
-from itertools import chain, repeat
+from collections.abc import Iterable, Iterator
+from itertools import chain, count, repeat
+
+from flask.testing import FlaskClient
 
 from app.config import Settings
 from app.factory import create_app
@@ -24,28 +27,37 @@ EVENT = {
 }
 
 
-def _filled(head, part, tail):
-    """A body of SIZE bytes, packed, that repeats one part; made without holding it whole."""
-    count = (SIZE - len(head) - len(tail)) // len(part)
-    block = part * 4096
+BATCH = 4096
+
+
+def _packed(pieces: Iterable[bytes]) -> bytes:
+    """A compressed body; no more than a piece of it is held uncompressed."""
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1) as stream:
-        whole, rest = divmod(count, 4096)
-        for piece in chain([head], repeat(block, whole), [part * rest, tail]):
+        for piece in pieces:
             stream.write(piece)
     return packed.getvalue()
 
 
-def _numbered(head, part, tail):
-    """As `_filled`, with a number in each part."""
-    packed, left, number = io.BytesIO(), SIZE - len(head) - len(tail), 0
-    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1) as stream:
-        stream.write(head)
-        while left > 32:
-            left -= stream.write(part % number)
-            number += 1
-        stream.write(tail)
-    return packed.getvalue()
+def _filled(head: bytes, part: bytes, tail: bytes) -> bytes:
+    """A body of SIZE bytes, compressed, that repeats one part."""
+    whole, rest = divmod((SIZE - len(head) - len(tail)) // len(part), BATCH)
+    return _packed(chain([head], repeat(part * BATCH, whole), [part * rest, tail]))
+
+
+def _numbered(head: bytes, part: bytes, tail: bytes) -> bytes:
+    """As `_filled`, a batch shorter at most, with a number in each part."""
+    return _packed(chain([head], _batches(part, SIZE - len(head) - len(tail)), [tail]))
+
+
+def _batches(part: bytes, size: int) -> Iterator[bytes]:
+    """A batch at a time, for each write costs as much as a thousand bytes."""
+    for first in count(0, BATCH):
+        batch = b"".join(part % number for number in range(first, first + BATCH))
+        size -= len(batch)
+        if size < 0:
+            return
+        yield batch
 
 
 MANY_ROWS = (
@@ -121,18 +133,20 @@ BODIES = {
 }
 
 
-def _peak():
+def _peak() -> int:
     with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123 - no file of ours
         lines = dict(line.split(":", 1) for line in status)
     return int(lines["VmHWM"].split()[0]) * 1024
 
 
-def _forget_peak():
+def _forget_peak() -> None:
     with open("/proc/self/clear_refs", "w", encoding="ascii") as refs:  # noqa: PTH123 - as above
         refs.write("5")
 
 
-def _grown(client, method, path, packed, headers):
+def _grown(
+    client: FlaskClient, method: str, path: str, packed: bytes, headers: dict[str, str]
+) -> tuple[int, int]:
     """Status of an answer, and by how many bytes the process had grown at its peak."""
     _forget_peak()
     before = _peak()
@@ -142,13 +156,15 @@ def _grown(client, method, path, packed, headers):
     return answer.status_code, _peak() - before
 
 
-def _measure(client, name, method, path, headers):
+def _measure(
+    client: FlaskClient, name: str, method: str, path: str, headers: dict[str, str]
+) -> None:
     _grown(client, method, path, gzip.compress(b"{}"), headers)  # what a first request brings stays
     sys.stdout.write(json.dumps(_grown(client, method, path, BODIES[name](), headers)) + "\n")
     sys.stdout.flush()
 
 
-def main():
+def main() -> None:
     """Measure each in a process of its own: what one request leaves behind, another could use."""
     client = create_app(Settings(database_url=sys.argv[1])).test_client()
     for line in sys.stdin:

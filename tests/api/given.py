@@ -1,9 +1,16 @@
 """What tests of the HTTP surface start from, and what they look at afterwards."""
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import text
+from werkzeug.test import TestResponse
+
+from app.store.database import Database
 
 SELDON = "/metrics-server/api/v1"
 START = datetime(2025, 2, 25, 11, 51, 22, tzinfo=UTC)
@@ -11,13 +18,14 @@ MINUTE = {"startTime": "2025-02-25T11:51:22Z", "endTime": "2025-02-25T11:52:22Z"
 MODEL = {"namespace": "shop", "pipeline": "checkout", "model": "fraud"}
 SELDON_MODEL = {"namespace": "shop", "pipelineName": "checkout", "modelName": "fraud"}
 
-TABLES = ("model", "label", "subscription", "prediction", "outcome", "prediction_key")
-TABLES += ("pending_feedback", "ingest_batch", "execution", "step_name", "step_metric")
-TABLES += ("step_batch",)
+TABLES = [
+    *("model", "label", "subscription", "prediction", "outcome", "prediction_key"),
+    *("pending_feedback", "ingest_batch", "execution", "step_name", "step_metric", "step_batch"),
+]
 NOTHING = dict.fromkeys(TABLES, 0)
 
 
-def keyed_client(app, key):
+def keyed_client(app: Flask, key: str) -> FlaskClient:
     """A client that sends this key."""
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
@@ -27,41 +35,55 @@ def keyed_client(app, key):
 # --- native ---------------------------------------------------------------------------------
 
 
-def prediction(**fields):
+def prediction(**fields: Any) -> dict[str, Any]:
     """A prediction at START; its output is in `fields`."""
     return MODEL | {"time": START.isoformat()} | fields
 
 
-def truth(request_id, **fields):
+def truth(request_id: str, **fields: Any) -> dict[str, Any]:
     """A feedback; what it says is in `fields`."""
     return MODEL | {"requestId": request_id} | fields
 
 
-def predict(client, *rows, **headers):
+def predict(client: FlaskClient, *rows: Mapping[str, Any], **headers: str) -> TestResponse:
     return client.post("/api/v1/predictions", json={"predictions": rows}, headers=headers)
 
 
-def tell(client, *rows, **headers):
+def tell(client: FlaskClient, *rows: Mapping[str, Any], **headers: str) -> TestResponse:
     return client.post("/api/v1/feedback", json={"feedback": rows}, headers=headers)
 
 
-def send(client, body, *, to="predictions", content_type="application/json", **headers):
+def send(
+    client: FlaskClient,
+    body: bytes | str,
+    *,
+    to: str = "predictions",
+    content_type: str = "application/json",
+    **headers: str,
+) -> TestResponse:
     """Post bytes or text as they are; `headers` with underscores for hyphens."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return client.post(f"/api/v1/{to}", data=body, content_type=content_type, headers=named)
 
 
-def ndjson(*rows):
+def ndjson(*rows: Mapping[str, Any]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
-def verdict(answer):
+def verdict(answer: TestResponse) -> tuple[int, ...]:
     """(accepted, duplicates, pending) of an accepted batch."""
     assert answer.status_code == 200, answer.text
-    return tuple(answer.json[name] for name in ("accepted", "duplicates", "pending"))
+    return tuple(answer.get_json()[name] for name in ("accepted", "duplicates", "pending"))
 
 
-def given_pairs(client, pairs, *, time=START, output="label", **fields):
+def given_pairs(
+    client: FlaskClient,
+    pairs: Sequence[tuple[Any, Any]],
+    *,
+    time: datetime = START,
+    output: str = "label",
+    **fields: Any,
+) -> None:
     """Predictions of `time` with their truths, from (predicted, actual) pairs."""
     ids = [f"{time.isoformat()}-{number}" for number in range(len(pairs))]
     names = list(zip(ids, pairs, strict=True))
@@ -73,94 +95,102 @@ def given_pairs(client, pairs, *, time=START, output="label", **fields):
     verdict(tell(client, *(truth(id_, **{output: actual}) | fields for id_, (_, actual) in names)))
 
 
-def pairs_of(matrix, categories):
+def pairs_of(matrix: Sequence[int], categories: Sequence[str]) -> Iterator[tuple[str, str]]:
     """(predicted, actual) pairs that a flattened confusion matrix counts."""
     for place, count in enumerate(matrix):
         actual, predicted = divmod(place, len(categories))
         yield from [(categories[predicted], categories[actual])] * count
 
 
-def native_metrics(client, kind="classification", **parameters):
+def native_metrics(
+    client: FlaskClient, kind: str = "classification", **parameters: Any
+) -> TestResponse:
     """The answer about the model in the minute from START; None leaves a parameter out."""
     query = {k: v for k, v in (MODEL | MINUTE | parameters).items() if v is not None}
     return client.get(f"/api/v1/metrics/{kind}", query_string=query)
 
 
-def now_of(database):
+def now_of(database: Database) -> datetime:
     """The database's clock, by which rows are stamped."""
     with database.reading() as conn:
-        return conn.execute(text("SELECT clock_timestamp()")).scalar_one()
+        now: datetime = conn.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return now
 
 
 # --- Seldon's -------------------------------------------------------------------------------
 
 
-def metrics(client, kind="classification", **parameters):
+def metrics(client: FlaskClient, kind: str = "classification", **parameters: Any) -> TestResponse:
     """Ask for metrics of the model in the minute from START; None leaves a parameter out."""
     query = {k: v for k, v in (SELDON_MODEL | MINUTE | parameters).items() if v is not None}
     return client.get(f"{SELDON}/metrics/pipeline/{kind}", query_string=query)
 
 
-def buckets(answer):
+def buckets(answer: TestResponse) -> list[dict[str, Any]]:
     assert answer.status_code == 200, answer.text
-    return answer.json["metrics"]
+    found: list[dict[str, Any]] = answer.get_json()["metrics"]
+    return found
 
 
-def matrices(client, **parameters):
+def matrices(client: FlaskClient, **parameters: Any) -> list[list[int]]:
     """Flattened confusion matrices, bucket by bucket."""
     return [b["confusionMatrix"]["values"] for b in buckets(metrics(client, **parameters))]
 
 
-def matrix(client, **parameters):
+def matrix(client: FlaskClient, **parameters: Any) -> tuple[list[str], list[int]]:
     """(categories, flattened matrix) of the whole window."""
     (bucket,) = buckets(metrics(client, **parameters))
     return bucket["confusionMatrix"]["categories"], bucket["confusionMatrix"]["values"]
 
 
-def at(seconds=0, microseconds=0):
+def at(seconds: float = 0, microseconds: float = 0) -> datetime:
     """An instant after START."""
     return START + timedelta(seconds=seconds, microseconds=microseconds)
 
 
-def categorical(*categories, member="categorical"):
+def categorical(*categories: Sequence[str], member: str = "categorical") -> dict[str, Any]:
     return {"featuresMetadata": [{member: {"name": "output", "categories": list(categories)}}]}
 
 
 NUMERIC = {"featuresMetadata": [{"numeric": {"name": "output"}}]}
 
 
-def subscribe(client, metadata, **names):
+def subscribe(client: FlaskClient, metadata: dict[str, Any], **names: Any) -> TestResponse:
     return client.post(f"{SELDON}/pipeline/model/subscribe", json=SELDON_MODEL | metadata | names)
 
 
-def subscribed(client, metadata, **names):
+def subscribed(client: FlaskClient, metadata: dict[str, Any], **names: Any) -> str:
     """Subscribe, and return the id."""
     answer = subscribe(client, metadata, **names)
     assert answer.status_code == 200, answer.text
-    return answer.json["subscriptionId"]
+    id_: str = answer.get_json()["subscriptionId"]
+    return id_
 
 
-def subscriptions(client, **filters):
+def subscriptions(client: FlaskClient, **filters: Any) -> list[dict[str, Any]]:
     answer = client.get(f"{SELDON}/pipeline/subscriptions", query_string=filters)
     assert answer.status_code == 200, answer.text
-    return answer.json["subscriptions"]
+    listed: list[dict[str, Any]] = answer.get_json()["subscriptions"]
+    return listed
 
 
-def unsubscribe(client, id_):
+def unsubscribe(client: FlaskClient, id_: str) -> TestResponse:
     return client.delete(
         f"{SELDON}/pipeline/model/unsubscribe", query_string={"subscriptionId": id_}
     )
 
 
-def index(value):
+def index(value: float) -> dict[str, Any]:
     return {"classificationFeedback": {"value": value}}
 
 
-def number(value):
+def number(value: float) -> dict[str, Any]:
     return {"regressionFeedback": {"value": value}}
 
 
-def feed_back(client, request_id, feedback, **more):
+def feed_back(
+    client: FlaskClient, request_id: str, feedback: Mapping[str, Any], **more: Any
+) -> TestResponse:
     body = SELDON_MODEL | {"requestId": request_id, "feedback": feedback} | more
     return client.post(f"{SELDON}/pipeline/model/feedback", json=body)
 
@@ -170,23 +200,37 @@ def feed_back(client, request_id, feedback, **more):
 SINGLE, LIST = "/api/v1/metrics/single-value", "/api/v1/metrics/list-values"
 
 
-def record(client, name, value, execution="x", key=None, **more):
+def record(
+    client: FlaskClient,
+    name: str,
+    value: float,
+    execution: str = "x",
+    key: str | None = None,
+    **more: Any,
+) -> TestResponse:
     """Record a scalar; the name goes into the path as it is."""
     body = {"value": value, "execution_id": execution} | more
     return client.put(f"{SINGLE}/{name}", json=body, headers=_named(key))
 
 
-def append(client, name, values, execution="x", key=None, **more):
+def append(
+    client: FlaskClient,
+    name: str,
+    values: Sequence[float],
+    execution: str = "x",
+    key: str | None = None,
+    **more: Any,
+) -> TestResponse:
     """Append to a list."""
     body = {"values": values, "execution_id": execution} | more
     return client.post(f"{LIST}/{name}", json=body, headers=_named(key))
 
 
-def _named(key):
+def _named(key: str | None) -> dict[str, str]:
     return {} if key is None else {"Idempotency-Key": key}
 
 
-def recorded(answer):
+def recorded(answer: TestResponse) -> None:
     assert answer.status_code == 204, answer.text
     assert answer.data == b""
 
@@ -221,13 +265,13 @@ _OUTPUTS = text("""
 """)
 
 
-def count_rows(database, workspace_id):
+def count_rows(database: Database, workspace_id: int) -> dict[str, int]:
     """Rows of a workspace by table."""
     with database.reading() as conn:
         return dict(conn.execute(_COUNTS, {"id": workspace_id}).one()._mapping)
 
 
-def stored_outputs(database, workspace_id):
+def stored_outputs(database: Database, workspace_id: int) -> list[tuple[Any, ...]]:
     """(label, value, confidence, starts_request, starts_label, failed) of each output."""
     with database.reading() as conn:
         return [tuple(row) for row in conn.execute(_OUTPUTS, {"id": workspace_id})]

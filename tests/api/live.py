@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 
@@ -17,7 +18,7 @@ class Keeping(WSGIRequestHandler):
 
 
 @contextmanager
-def serving(app, handler: type[WSGIRequestHandler] | None = None) -> Iterator[str]:
+def serving(app: Flask, handler: type[WSGIRequestHandler] | None = None) -> Iterator[str]:
     """The URL of a server of this application, on a free port."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))

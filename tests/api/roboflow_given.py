@@ -1,14 +1,29 @@
 """What tests of Roboflow's inference stats start from: posts as its senders make them."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.conftest import Workspace
 
 PERIOD = datetime(2025, 3, 2, tzinfo=UTC)  # a day, and PERIOD - DAY the one before
 DAY = timedelta(days=1)
 _numbers = count()
 
 
-def inference(model_id, *detections, at=PERIOD, seconds=0.1, id_=None, version="0.16.0", **more):
+def inference(
+    model_id: str,
+    *detections: tuple[str, float],
+    at: datetime = PERIOD,
+    seconds: float = 0.1,
+    id_: str | None = None,
+    version: str = "0.16.0",
+    **more: Any,
+) -> dict[str, Any]:
     """A result of the pingback; detections are (class, confidence) pairs."""
     found = [{"class": label, "confidence": confidence} for label, confidence in detections]
     response = [{"predictions": found, "time": seconds}] if found else []
@@ -31,7 +46,7 @@ def inference(model_id, *detections, at=PERIOD, seconds=0.1, id_=None, version="
     } | more
 
 
-def report(*results, **more):
+def report(*results: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     """A post of the `inference` server."""
     return {
         "api_key": None,
@@ -45,23 +60,26 @@ def report(*results, **more):
     } | more
 
 
-def post(client, *results, to="/inference-stats", **more):
+def post(
+    client: FlaskClient, *results: Mapping[str, Any], to: str = "/inference-stats", **more: Any
+) -> TestResponse:
     return client.post(to, json=report(*results, **more))
 
 
-def accepted(answer):
+def accepted(answer: TestResponse) -> tuple[int, int]:
     """(accepted, duplicates) of a post that was taken."""
     assert answer.status_code == 200, answer.text
-    return answer.json["accepted"], answer.json["duplicates"]
+    return answer.get_json()["accepted"], answer.get_json()["duplicates"]
 
 
-def ask(client, workspace, **parameters):
+def ask(client: FlaskClient, workspace: Workspace, **parameters: Any) -> TestResponse:
     """Stats of PERIOD and the day before it."""
     window = {"startTime": "2025-03-02 00:00:00", "endTime": "2025-03-03 00:00:00"}
     return client.get(f"/{workspace.name}/inference-stats", query_string=window | parameters)
 
 
-def stats(client, workspace, **parameters):
+def stats(client: FlaskClient, workspace: Workspace, **parameters: Any) -> dict[str, Any]:
     answer = ask(client, workspace, **parameters)
     assert answer.status_code == 200, answer.text
-    return answer.json
+    body: dict[str, Any] = answer.get_json()
+    return body

@@ -3,7 +3,7 @@
 from secrets import token_hex
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.api.given import (
@@ -19,6 +19,7 @@ from tests.api.given import (
     truth,
     verdict,
 )
+from tests.effort import examples
 
 
 @pytest.fixture
@@ -204,7 +205,7 @@ BATCHES = st.lists(
 )
 
 
-@settings(max_examples=60)
+@examples(25, thorough=60)
 @given(batches=BATCHES)
 def test_whatever_the_order_each_request_counts_once_with_its_last_truth(client, batches):
     """Against a plain account: the first prediction of a request and its last truth."""

@@ -6,7 +6,6 @@ import re
 
 import pytest
 from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -14,6 +13,7 @@ from app.ingest import predictions as ingest
 from tests.api.given import predict, verdict
 from tests.api.roboflow_given import accepted, inference, post, stats
 from tests.api.test_roboflow_reports import BAD_RESULTS, FLAT
+from tests.effort import examples
 
 _FOUND = text("""
     SELECT p.request_id, label.name FROM prediction AS p
@@ -102,7 +102,7 @@ def runs():
     return iter(range(10**6))
 
 
-@hypothesis_settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
+@examples(25, thorough=60, suppress_health_check=list(HealthCheck), deadline=None)
 @given(MIXTURES)
 def test_any_mixture_keeps_the_good_and_counts_the_others(client, classifier, found, runs, parts):
     mixture = Mixture(f"run{next(runs)}", [("odd_" if k == "odd" else k, *a) for k, *a in parts])

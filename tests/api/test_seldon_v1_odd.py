@@ -6,7 +6,6 @@ import re
 
 import pytest
 from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -22,6 +21,7 @@ from tests.api.events_given import (
     send,
 )
 from tests.api.given import predict, verdict
+from tests.effort import examples
 
 BATCHED = "application/cloudevents-batch+json"
 ROW = [[0.1, 0.9]]
@@ -101,7 +101,7 @@ def runs():
     return iter(range(10**6))
 
 
-@hypothesis_settings(max_examples=50, suppress_health_check=list(HealthCheck), deadline=None)
+@examples(20, thorough=50, suppress_health_check=list(HealthCheck), deadline=None)
 @given(parts=st.lists(st.sampled_from([*GOOD, *SILENT, *ODD]), min_size=1, max_size=10))
 def test_any_mixture_keeps_the_good_and_counts_the_others(client, regressor, requests, runs, parts):
     run = f"run{next(runs)}"

@@ -2,11 +2,11 @@
 
 import pytest
 from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.api.events_given import NATIVE, RESPONSE, configured, counted, feedback, message, send
 from tests.api.given import keyed_client
+from tests.effort import examples
 
 PROBABILITIES = [[0.1, 0.2, 0.7]]
 RIGHT = {"true_positive": {"CLASS_2": 1}, "true_negative": {"CLASS_2": 1}}
@@ -150,7 +150,7 @@ def runs():
     return iter(range(10**6))
 
 
-@hypothesis_settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
+@examples(20, thorough=60, suppress_health_check=list(HealthCheck), deadline=None)
 @given(response=vectors() | labels(), truth=vectors() | labels())
 def test_every_way_comes_to_the_same_or_is_refused(client, runs, response, truth):
     run = next(runs)

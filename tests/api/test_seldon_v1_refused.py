@@ -4,7 +4,6 @@ import json
 
 import pytest
 from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -21,6 +20,7 @@ from tests.api.events_given import (
     send,
 )
 from tests.api.given import NOTHING, keyed_client
+from tests.effort import examples
 
 EVENT_TABLES = ("event_key", "event_metric", "event_pair")
 _EVENT_COUNTS = text(
@@ -291,7 +291,7 @@ def as_json(value):
     return json.dumps(value).encode()
 
 
-@hypothesis_settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@examples(25, thorough=60, suppress_health_check=list(HealthCheck))
 @given(body=FEEDBACKS | RESPONSES, type_=TYPES, strange=STRANGE, batched=st.booleans())
 def test_structured_events_are_taken_or_refused_without_a_trace(
     client, traces, body, type_, strange, batched
@@ -311,7 +311,7 @@ def test_structured_events_are_taken_or_refused_without_a_trace(
     assert client.get("/v1/metrics").status_code == 200
 
 
-@hypothesis_settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@examples(20, thorough=40, suppress_health_check=list(HealthCheck))
 @given(body=FEEDBACKS | RESPONSES, type_=TYPES, data=st.data())
 def test_binary_events_are_taken_or_refused_without_a_trace(client, traces, body, type_, data):
     said = headers(type=type_)

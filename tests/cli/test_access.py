@@ -4,17 +4,15 @@ import re
 
 import pytest
 
-from tests.cli.test_commands import run
-
 KEY = re.compile(r"tl_[\w-]{43}")
 
 
 @pytest.fixture
-def truthline(fresh_database_url):
+def truthline(command, fresh_database_url):
     """Run a command on a database of this test's own; it must succeed."""
 
     def call(*arguments):
-        done = run(*arguments, TRUTHLINE_DATABASE_URL=fresh_database_url)
+        done = command(*arguments, TRUTHLINE_DATABASE_URL=fresh_database_url)
         assert done.returncode == 0, done.stderr
         return done
 
@@ -22,11 +20,11 @@ def truthline(fresh_database_url):
 
 
 @pytest.fixture
-def refused(fresh_database_url):
+def refused(command, fresh_database_url):
     """Run a command that must fail, and return what it says."""
 
     def call(*arguments):
-        done = run(*arguments, TRUTHLINE_DATABASE_URL=fresh_database_url)
+        done = command(*arguments, TRUTHLINE_DATABASE_URL=fresh_database_url)
         assert done.returncode in (1, 2)
         assert done.stdout == ""
         assert "Traceback" not in done.stderr

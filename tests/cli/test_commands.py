@@ -29,7 +29,7 @@ def data(tmp_path_factory):
     return tmp_path_factory.mktemp("data") / "truthline-data"
 
 
-def environment(**more):
+def environment(**more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TRUTHLINE_")}
     return kept | {"COLUMNS": "100"} | more
 
@@ -84,17 +84,19 @@ def await_ready(base, process, stderr=None):
     pytest.fail("the server did not get ready")
 
 
-def test_the_first_curl_of_the_readme_answers(data):
+def test_the_calls_of_the_readme_return_what_it_shows(data):
     readme = (ROOT / "README.md").read_text()
     curls = re.findall(r"```bash\n(curl.*?)```", readme, re.DOTALL)
-    assert len(curls) == 4
+    (shown,) = re.findall(r"```json\n(.*?)```", readme, re.DOTALL)
+    assert len(curls) == 3
     with served(data, "--no-auth") as base:
         answers = [play(curl, base) for curl in curls]
 
     assert answers[0] == {"accepted": 2, "duplicates": 0, "pending": 0}
     assert answers[1] == {"accepted": 2, "duplicates": 0, "pending": 0}
-    assert [bucket["accuracy"] for bucket in answers[2]["buckets"]] == [0.5, None]
-    assert [bucket["accuracy"] for bucket in answers[3]["metrics"]] == [0.5, -1]
+    fresh = answers[2]["freshness"]
+    assert fresh.keys() == json.loads(shown)["freshness"].keys()
+    assert answers[2] == json.loads(shown) | {"freshness": fresh}  # of today, not of the page's day
 
 
 def play(curl, base):
@@ -141,8 +143,8 @@ def test_a_second_server_uses_the_same_embedded_one(data):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])  # noqa: S104
-def test_no_auth_is_refused_off_loopback(data, host):
-    refused = run("serve", "--no-auth", "--host", host, "--data", data)
+def test_no_auth_is_refused_off_loopback(command, data, host):
+    refused = command("serve", "--no-auth", "--host", host, "--data", data)
 
     assert refused.returncode == 2
     assert "loopback" in refused.stderr
@@ -193,21 +195,21 @@ def test_a_database_that_is_away_is_said_plainly():
     ("name", "value"),
     [("POOL_SIZE", "many"), ("AUTH", "perhaps"), ("LOG_FORMAT", "xml")],
 )
-def test_a_wrong_setting_is_named(name, value):
-    told = run("db", "status", **{f"TRUTHLINE_{name}": value})
+def test_a_wrong_setting_is_named(command, name, value):
+    told = command("db", "status", **{f"TRUTHLINE_{name}": value})
 
     assert told.returncode == 1
     assert f"TRUTHLINE_{name}" in told.stderr
 
 
-def test_every_command_of_the_readme_exists():
+def test_every_command_of_the_readme_exists(command):
     readme = (ROOT / "README.md").read_text()
     targets = set(re.findall(r"^([a-z.-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
     for target in re.findall(r"\bmake ([a-z.-]+)", readme):
         assert target in targets
-    for command in re.findall(r"(?<!from )truthline ((?:[a-z]+ ?)+)", readme):
-        assert run(*command.split(), "--help").returncode == 0, command
+    for typed in re.findall(r"(?<!from )truthline ((?:[a-z]+ ?)+)", readme):
+        assert command(*typed.split(), "--help").returncode == 0, typed
 
 
 def test_help_names_every_command():

@@ -2,40 +2,39 @@
 
 import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import make_url
 
 from app.cli import main
+from tests.cli.test_commands import environment
 from tests.demodata import NEIGHBOUR
 
-TRUTHLINE = [sys.executable, "-m", "app.cli"]
-PATIENCE = 60
 COUNT = "SELECT workspace, count(*) FROM models GROUP BY 1 ORDER BY 1"
 
 
-def run(*arguments, url="", path=None, typed=None):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TRUTHLINE_")}
-    given = {"TRUTHLINE_DATABASE_URL": url, "PATH": path or os.environ["PATH"]}
-    return subprocess.run(
-        [*TRUTHLINE, "sql", *arguments],
-        capture_output=True,
-        text=True,
-        env=kept | given,
-        input=typed,
-        timeout=PATIENCE,
-        check=False,
-    )
+@pytest.fixture
+def run(forked):
+    """Run `truthline sql`."""
+
+    def run(*arguments, url="", path=None, typed=""):
+        given = {"TRUTHLINE_DATABASE_URL": url, "PATH": path or os.environ["PATH"]}
+        return forked.run("sql", *arguments, env=environment(**given), typed=typed)
+
+    return run
 
 
-def answered(*arguments, **given):
+@pytest.fixture
+def answered(run):
     """What psql prints, bare."""
-    done = run("-X", "-A", "-t", *arguments, **given)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+
+    def answered(*arguments, **given):
+        done = run("-X", "-A", "-t", *arguments, **given)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    return answered
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +42,7 @@ def url(demo):
     return demo.settings.database_url
 
 
-def test_what_is_typed_is_answered(url):
+def test_what_is_typed_is_answered(answered, url):
     owner = make_url(url).username
     assert answered(url=url, typed=f"{COUNT};\n\\dv predictions\n") == [
         "default|2",
@@ -52,22 +51,22 @@ def test_what_is_typed_is_answered(url):
     ]
 
 
-def test_other_options_go_to_psql(url):
+def test_other_options_go_to_psql(run, url):
     done = run("--csv", "-c", COUNT, url=url)
     assert done.stdout.splitlines()[:2] == ["workspace,count", "default,2"]
 
 
-def test_a_workspace_is_all_there_is(url):
+def test_a_workspace_is_all_there_is(answered, run, url):
     assert answered("--workspace", "default", "-c", COUNT, url=url) == ["default|2"]
     refused = run("--workspace", "nowhere", "-c", COUNT, url=url)
     assert (refused.returncode, refused.stderr) == (1, "Error: there is no workspace nowhere\n")
 
 
-def test_psqls_exit_code_is_ours(url):
+def test_psqls_exit_code_is_ours(run, url):
     assert run("-v", "ON_ERROR_STOP=1", url=url, typed="SELECT nonsense;").returncode == 3
 
 
-def test_it_writes_only_if_asked_to(url):
+def test_it_writes_only_if_asked_to(answered, run, url):
     write = "CREATE TABLE public.of_a_test ()"
     refused = run("-c", write, url=url)
     assert refused.returncode == 1
@@ -78,12 +77,12 @@ def test_it_writes_only_if_asked_to(url):
     ]
 
 
-def test_the_embedded_server_runs_as_long_as_psql(tmp_path):
+def test_the_embedded_server_runs_as_long_as_psql(answered, tmp_path):
     assert answered("--data", str(tmp_path / "data"), "-c", "SELECT * FROM workspaces")
     assert not (tmp_path / "data/postgres/postmaster.pid").exists()
 
 
-def test_the_embedded_psql_serves_where_the_system_has_none(url, tmp_path):
+def test_the_embedded_psql_serves_where_the_system_has_none(answered, url, tmp_path):
     assert answered("-c", "SELECT 1", url=url, path=str(tmp_path)) == ["1"]
 
 
@@ -96,7 +95,7 @@ def test_without_any_psql_it_says_what_to_do(url, monkeypatch):
     assert "There is no psql: install PostgreSQL's client" in result.output
 
 
-def test_a_password_is_no_argument(url, tmp_path):
+def test_a_password_is_no_argument(run, url, tmp_path):
     """The list of processes would show it."""
     spy = tmp_path / "psql"
     spy.write_text(f'#!{shutil.which("sh")}\necho "$@"; echo "$PGPASSWORD"\n')

@@ -1,6 +1,11 @@
 """What the server holds, read from its tables."""
 
+from typing import Any
+
 from sqlalchemy import text
+
+from app.store.database import Database
+from tests.conftest import Workspace
 
 _REQUESTS = text("""
     SELECT p.received_at, p.request_id FROM prediction AS p
@@ -16,18 +21,18 @@ _TRUTHS = text("""
 """)
 
 
-def arrivals(database, workspace):
+def arrivals(database: Database, workspace: Workspace) -> list[tuple[Any, ...]]:
     """(when it was received, request id) of each prediction of a workspace."""
     with database.reading() as conn:
         return [tuple(row) for row in conn.execute(_REQUESTS, {"id": workspace.id})]
 
 
-def request_ids(database, workspace):
+def request_ids(database: Database, workspace: Workspace) -> list[str]:
     """Ids of the predictions of a workspace, each as often as it is stored."""
     return sorted(request_id for _, request_id in arrivals(database, workspace))
 
 
-def truths(database, workspace):
+def truths(database: Database, workspace: Workspace) -> dict[str, str]:
     """What is true of each request of a workspace."""
     with database.reading() as conn:
         rows = conn.execute(_TRUTHS, {"id": workspace.id}).all()

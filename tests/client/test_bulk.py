@@ -114,7 +114,7 @@ def small(shared_settings, database, workspace):
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"labl": "cat"}, "row 1: no column is named 'labl': there are model, "),
+        ({"labl": "cat"}, "row 1: no column is named 'labl': the columns are model, "),
         ({"value": float("inf")}, "row 1: .*JSON"),
         ({"time": datetime(2026, 3, 1)}, "row 1: .* no offset"),
     ],
@@ -126,7 +126,7 @@ def test_what_has_no_form_is_not_sent(truthline, row, said):
 
 @pytest.mark.parametrize("table", ["rows", {"label": ["cat"]}, 3])
 def test_what_is_no_table(truthline, table):
-    with pytest.raises(TypeError, match="is no table"):
+    with pytest.raises(TypeError, match="is not a table"):
         truthline.send_predictions(table, model="pets")
 
 

@@ -138,12 +138,12 @@ def test_what_is_no_number_is_no_label(truthline, caplog, label, as_):
         truthline.log_prediction("digits", **answers[as_])
 
     assert truthline.stats().total == Counts(logged=1, refused=1)
-    assert "is no label" in warnings_of(caplog)[0]
+    assert "is not a label" in warnings_of(caplog)[0]
 
 
 @pytest.mark.parametrize("label", [pd.NA, b"cat", ("cat",), 1j, pd.NaT], ids=repr)
 def test_what_is_neither_text_nor_number_is_no_label(label):
-    with pytest.raises(Unloggable, match="is no label"):
+    with pytest.raises(Unloggable, match="is not a label"):
         as_label(label)
 
 

@@ -154,7 +154,7 @@ def test_many_bad_rows_are_all_found(truthline, database, workspace):
     ("bad", "said"),
     [
         ({"value": float("nan")}, "JSON"),
-        ({"value": object()}, "object has no place in a row"),
+        ({"value": object()}, "object can't be stored in a row"),
         ({"label": "\ud800"}, "surrogates"),
         ({"label": "cat", "time": datetime(2026, 3, 1)}, "no offset"),
         ({"scores": 3}, "no attribute"),
@@ -201,9 +201,9 @@ def test_the_oldest_are_dropped_counted_and_said_once(caplog):
     client.close(timeout=0)
     assert client.stats().total == Counts(logged=10_000, dropped=10_000)
     away_, dropped, lost = warnings_of(caplog)
-    assert "no answer from" in away_
+    assert "no response from" in away_
     assert "oldest are being dropped" in dropped
-    assert "not sent before the end" in lost
+    assert "not sent before the client closed" in lost
 
 
 def test_memory_is_bounded_whatever_rows_weigh():
@@ -271,8 +271,8 @@ def test_the_log_says_when_the_server_is_back(url, workspace, caplog):
 
     said = [r.getMessage() for r in caplog.records if r.name == "truthline"]
     assert len(said) == 2
-    assert "no answer from" in said[0]
-    assert said[1] == "the server answers again"
+    assert "no response from" in said[0]
+    assert said[1] == "the server is reachable again"
 
 
 def test_an_error_nobody_thought_of_ends_nothing(url, workspace, database, caplog):

@@ -1,6 +1,7 @@
 """The package as it is installed: with httpx alone, typed, and as its documents say."""
 
 import ast
+import email
 import re
 import subprocess
 import sys
@@ -31,6 +32,26 @@ def test_the_wheel_holds_the_package_and_its_types(wheel):
     sources = {str(p.relative_to(CLIENT)) for p in (CLIENT / "truthline").rglob("*.py")}
 
     assert sources | {"truthline/py.typed"} == {n for n in names if n.startswith("truthline/")}
+
+
+def test_the_wheel_says_what_it_is(wheel):
+    packed = zipfile.ZipFile(wheel)
+    (folder,) = {n.partition("/")[0] for n in packed.namelist() if ".dist-info/" in n}
+    stated = email.message_from_bytes(packed.read(f"{folder}/METADATA"))
+    urls = dict(line.split(", ", 1) for line in stated.get_all("Project-URL"))
+
+    assert (stated["Name"], stated["Version"]) == ("truthline", truthline.__version__)
+    assert (stated["License-Expression"], stated["License-File"]) == ("Apache-2.0", "LICENSE")
+    assert "Typing :: Typed" in stated.get_all("Classifier")
+    assert urls.keys() == {"Homepage", "Documentation", "Changelog", "Issues"}
+    assert stated.get_payload() == (CLIENT / "README.md").read_text()
+    assert packed.read(f"{folder}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+
+
+def test_its_readme_can_be_read_anywhere():
+    links = re.findall(r"\]\(([^)]+)\)", (CLIENT / "README.md").read_text())
+
+    assert [link for link in links if not link.startswith("https://")] == []
 
 
 IMPORTS = """

@@ -114,9 +114,9 @@ def test_the_log_tells_of_each_outage_once_and_what_it_cost(url, workspace, data
 
     assert counts == Counts(logged=40, sent=counts.sent, dropped=40 - counts.sent)
     away, dropping, back, cost = (r.getMessage() for r in caplog.records if r.name == "truthline")
-    assert "no answer from" in away
+    assert "no response from" in away
     assert dropping == "no room for more rows: the oldest are being dropped"
-    assert back == "the server answers again"
+    assert back == "the server is reachable again"
     assert cost == f"{counts.dropped} rows were dropped"
     stored = request_ids(database, workspace)
     assert len(stored) == counts.sent + 1

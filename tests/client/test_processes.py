@@ -66,7 +66,7 @@ client.log_prediction("pets", label="cat")
     done = run(script, f"http://127.0.0.1:{free_port()}", workspace)
 
     assert done.returncode == 0
-    assert "1 rows were not sent before the end, and are lost" in done.stderr
+    assert "1 rows were not sent before the client closed, and are lost" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -270,7 +270,7 @@ def test_a_server_that_is_none(app):
         client.models()
     with (
         Client(f"http://127.0.0.1:{free_port()}", backoff=SOON) as client,
-        pytest.raises(Unreachable, match="no answer from") as caught,
+        pytest.raises(Unreachable, match="no response from") as caught,
     ):
         client.models()
     assert caught.value.delivered is False

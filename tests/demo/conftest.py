@@ -1,5 +1,6 @@
 """One full run of the demo, that most tests look at."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -62,7 +63,7 @@ def models() -> list[Trained]:
 
 
 @pytest.fixture(scope="session")
-def first_run(empty_database_url, template) -> Run:
+def first_run(empty_database_url: Callable[..., str], template: str) -> Run:
     """A first run."""
     url = empty_database_url(template)
     output = run_once(url)

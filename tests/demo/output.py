@@ -15,9 +15,11 @@ class Output:
     def table(self, title: str) -> list[list[str]]:
         """The cells of a table's body, row by row."""
         _, _, after = self.text.partition(title)
-        body = re.search(r"┡.*?\n(.*?)└", after, re.DOTALL)[1]
+        drawn = re.search(r"┡.*?\n(.*?)└", after, re.DOTALL)
+        assert drawn, title
         return [
-            [cell.strip() for cell in line.strip("│\n").split("│")] for line in body.splitlines()
+            [cell.strip() for cell in line.strip("│\n").split("│")]
+            for line in drawn[1].splitlines()
         ]
 
     def column(self, title: str, place: int) -> list[float]:

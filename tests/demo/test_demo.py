@@ -174,11 +174,11 @@ def test_an_interrupted_run_is_completed(fresh_database_url, monkeypatch, models
     assert count_rows(fresh_database_url) == after
 
 
-def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
+def test_without_scikit_learn_it_says_where_it_can_be_run(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     monkeypatch.delitem(sys.modules, "app.demo.models")
 
-    with pytest.raises(NoScikitLearn, match=r"pip install 'truthline-server\[demo\]'"):
+    with pytest.raises(NoScikitLearn, match="a checkout with 'make demo'"):
         invoke("--once")
 
 

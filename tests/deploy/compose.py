@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ruamel.yaml import YAML
 
@@ -28,7 +28,8 @@ def example_environment() -> dict[str, str]:
 def services() -> dict[str, dict[str, Any]]:
     """The services by name, every variable replaced; one password serves for all."""
     filled = {name: value or PASSWORD for name, value in example_environment().items()}
-    return _interpolated(read_yaml(COMPOSE_FILE), lambda match: filled[match["name"]])["services"]
+    read = _interpolated(read_yaml(COMPOSE_FILE), lambda match: filled[match["name"]])
+    return cast("dict[str, dict[str, Any]]", read["services"])
 
 
 def _interpolated(node: Any, value: Callable[[re.Match[str]], str]) -> Any:

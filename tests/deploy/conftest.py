@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,14 +45,14 @@ class Deployed:
             "PGHOST": parts["host"],
             "PGDATABASE": parts["dbname"],
         }
-        given = services()[service]["environment"]
+        given: dict[str, str] = services()[service]["environment"]
         basis = {"PATH": os.environ["PATH"], "PGPORT": parts.get("port", "5432")}
         return basis | given | {name: here[name] for name in here.keys() & given.keys()}
 
     def roles(self) -> subprocess.CompletedProcess[str]:
         """Run roles.sql as the image does at the first start."""
-        command = [PSQL, "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--file={ROLES}"]
-        return _run([*command, f"--dbname={self.conninfo()}"], self.environment("db"))
+        options = ["--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--file={ROLES}"]
+        return _run([PSQL, *options, f"--dbname={self.conninfo()}"], self.environment("db"))
 
     def migrate(self) -> subprocess.CompletedProcess[str]:
         """Run service `migrate`."""
@@ -79,7 +79,7 @@ class Deployed:
 
 
 def _run(
-    command: list[str | Path], environment: dict[str, str]
+    command: Sequence[str | Path], environment: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, timeout=120
@@ -87,7 +87,7 @@ def _run(
 
 
 @pytest.fixture(scope="session")
-def deployed(empty_database_url: Callable[[str], str]) -> Iterator[Deployed]:
+def deployed(empty_database_url: Callable[..., str]) -> Iterator[Deployed]:
     """Roles made, migrated and opened to Grafana, in the order of the compose file."""
     database = Deployed(make_url(empty_database_url()))
     with _roles_removed(database):

@@ -27,12 +27,12 @@ CALLS = {
     **{name: f"{name}(ARRAY[1], {WINDOW})" for name in OF_SERIES},
 }
 LEVELS = "SELECT name FROM truthline_data.level"
-# Tables and views that a function of schema truthline names, and that the reader can't read. Those
-# that run with the rights of their owner read what they like, and procedures are the owner's.
+# Tables and views that a function names, and that the reader can't read. Those that run with the
+# rights of their owner read what they like, and procedures are the owner's.
 NAMED_BUT_CLOSED = """
     SELECT function.oid::regprocedure, relation.oid::regclass
     FROM pg_proc AS function, pg_class AS relation
-    WHERE function.pronamespace = 'truthline'::regnamespace
+    WHERE function.pronamespace IN ('truthline'::regnamespace, 'truthline_internal'::regnamespace)
       AND function.prokind = 'f' AND NOT function.prosecdef
       AND relation.relnamespace = 'truthline_data'::regnamespace
       AND relation.relkind IN ('r', 'p', 'v', 'm')
@@ -68,7 +68,7 @@ def accepts(secret: str, password: str) -> bool:
 
 @pytest.mark.parametrize("call", CALLS)
 def test_the_reader_may_ask_for_metrics(reader: psycopg.Connection, call: str) -> None:
-    reader.execute(f"SELECT * FROM truthline.{CALLS[call]}")
+    reader.execute(f"SELECT * FROM truthline_internal.{CALLS[call]}")
 
 
 def test_the_reader_may_read_every_level(reader: psycopg.Connection) -> None:

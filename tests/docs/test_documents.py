@@ -11,9 +11,18 @@ from app.config import PREFIX, Settings
 from app.errors import TruthlineError
 
 ROOT = Path(__file__).parents[2]
+# Of compose, of the tests, and of the client and its notebook.
+OTHER_VARIABLES = {
+    "TRUTHLINE_DB_PASSWORD",
+    "TRUTHLINE_EXECUTION_ID",
+    "TRUTHLINE_KEY",
+    "TRUTHLINE_TEST_DATABASE_URL",
+    "TRUTHLINE_TEST_EDITION",
+    "TRUTHLINE_URL",
+}
 DOCUMENTS = sorted(
     path.relative_to(ROOT)
-    for pattern in ("*.md", "docs/**/*.md", "sql/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "sql/*.md", "client/*.md")
     for path in ROOT.glob(pattern)
 )
 
@@ -51,6 +60,7 @@ def test_every_native_path_is_in_the_api_page(app):
     "title",
     [
         "`truthline`: public",
+        "`truthline_internal`: machinery",
         "`truthline_data`: functions",
         "`truthline_data`: tables",
     ],
@@ -61,6 +71,11 @@ def test_the_sql_page_lists_what_there_is(database, title):
             SELECT proname FROM pg_proc WHERE pronamespace = 'truthline'::regnamespace
             UNION SELECT relname FROM pg_class
             WHERE relnamespace = 'truthline'::regnamespace AND relkind = 'v'
+        """,
+        "`truthline_internal`: machinery": """
+            SELECT proname FROM pg_proc WHERE pronamespace = 'truthline_internal'::regnamespace
+            UNION SELECT relname FROM pg_class
+            WHERE relnamespace = 'truthline_internal'::regnamespace
         """,
         "`truthline_data`: functions": """
             SELECT proname FROM pg_proc WHERE pronamespace = 'truthline_data'::regnamespace
@@ -84,6 +99,17 @@ def test_links_between_documents_lead_somewhere(document):
     here = (ROOT / document).parent
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", (ROOT / document).read_text()):
         assert (here / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_commands_and_variables_of_documents_exist(document):
+    written = (ROOT / document).read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z.-]+):", makefile, re.MULTILINE))
+    variables = {PREFIX + field.name.upper() for field in fields(Settings)}
+
+    assert set(re.findall(r"`(?:\w+=\w+ )*make ([a-z.-]+)`", written)) <= targets
+    assert set(re.findall(r"\bTRUTHLINE_[A-Z_]+\b", written)) <= variables | OTHER_VARIABLES
 
 
 def test_the_tree_of_failures_is_the_one_drawn():

@@ -108,11 +108,7 @@ BANNED = {re.compile(phrase, re.IGNORECASE): better for phrase, better in INSTEA
 
 # Files that are still to be rewritten. The list only shrinks: delete a pattern once they are clean.
 NOT_YET = (
-    "README.md",
-    "CONTRIBUTING.md",
     "app/*",
-    "client/truthline/*",
-    "migrations/*",
     "sql/*.sql",
     "tests/*",
 )

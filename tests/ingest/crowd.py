@@ -3,9 +3,11 @@
 import itertools
 import random
 import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 from sqlalchemy import text
 
@@ -14,48 +16,49 @@ from app.ingest.feedback import Feedback
 from app.ingest.inferences import Prediction
 from app.store.database import Database
 from app.store.registry import ModelName
+from tests.conftest import Workspace
 
+T = TypeVar("T")
 BASE = datetime(2024, 3, 10, 1, tzinfo=UTC)
 PATIENCE_S = 60
 
 _numbers = itertools.count()
 
 
-def new_model():
+def new_model() -> str:
     """A model that no other test has."""
     return f"crowd-{next(_numbers)}"
 
 
-def prediction(model, number, label="yes", **more):
+def prediction(model: str, number: int, label: str = "yes", **more: Any) -> Prediction:
     """A classified request, named by its number."""
     time = BASE + timedelta(milliseconds=number)
-    return Prediction(
-        **{"model": model, "request_id": f"r{number}", "time": time, "label": label} | more
-    )
+    said: dict[str, Any] = {"request_id": f"r{number}", "time": time, "label": label} | more
+    return Prediction(model=model, **said)
 
 
-def truth(model, number, label="yes"):
+def truth(model: str, number: int, label: str = "yes") -> Feedback:
     """What turned out true for that request."""
     return Feedback(model=model, request_id=f"r{number}", label=label)
 
 
-def shuffled(rows, seed):
+def shuffled(rows: Iterable[T], seed: int) -> list[T]:
     """The rows in another order, the same for the same seed."""
-    rows = list(rows)
-    random.Random(seed).shuffle(rows)
-    return rows
+    shuffled = list(rows)
+    random.Random(seed).shuffle(shuffled)
+    return shuffled
 
 
-def chunks(rows, size):
+def chunks(rows: Sequence[T], size: int) -> list[Sequence[T]]:
     """Consecutive batches."""
     return [rows[at : at + size] for at in range(0, len(rows), size)]
 
 
-def at_once(*calls):
+def at_once(*calls: Callable[[], T]) -> list[T]:
     """Results of calls that start together, each in a thread of its own; the first error raises."""
     barrier = threading.Barrier(len(calls))
 
-    def start(call):
+    def start(call: Callable[[], T]) -> T:
         barrier.wait(PATIENCE_S)
         return call()
 
@@ -65,7 +68,7 @@ def at_once(*calls):
 
 
 @contextmanager
-def databases(url, count):
+def databases(url: str, count: int) -> Iterator[list[Database]]:
     """As many processes have them: each with connections and a registry of its own."""
     opened = [Database.from_settings(Settings(database_url=url, pool_size=2)) for _ in range(count)]
     try:
@@ -75,19 +78,21 @@ def databases(url, count):
             database.dispose()
 
 
-def model_id(database, workspace, model):
+def model_id(database: Database, workspace: Workspace, model: str) -> int:
     name = ModelName("", "", model)
     return database.registry.register_models(workspace.id, {name: None})[name].id
 
 
-def select(database, workspace, model, statement):
+def select(
+    database: Database, workspace: Workspace, model: str, statement: str
+) -> list[tuple[Any, ...]]:
     """Rows of a statement about one model."""
     with database.reading() as conn:
         parameters = {"model_id": model_id(database, workspace, model)}
         return [tuple(row) for row in conn.execute(text(statement), parameters)]
 
 
-def stored(database, workspace, model):
+def stored(database: Database, workspace: Workspace, model: str) -> list[str]:
     """Request ids of stored predictions, in order."""
     statement = """
         SELECT request_id FROM prediction JOIN series ON series.id = series_id
@@ -96,7 +101,7 @@ def stored(database, workspace, model):
     return [row[0] for row in select(database, workspace, model, statement)]
 
 
-def joined(database, workspace, model):
+def joined(database: Database, workspace: Workspace, model: str) -> dict[tuple[Any, ...], int]:
     """(request id, version, predicted, actual) of the pairs that stand, with their weight."""
     statement = """
         SELECT o.request_id, s.version, p.name, a.name, sum(o.weight)
@@ -108,7 +113,7 @@ def joined(database, workspace, model):
     return {row[:-1]: row[-1] for row in select(database, workspace, model, statement)}
 
 
-def known_truths(database, workspace, model):
+def known_truths(database: Database, workspace: Workspace, model: str) -> list[tuple[Any, ...]]:
     """(version, truth) of each prediction key."""
     statement = """
         SELECT s.version, a.name
@@ -118,7 +123,7 @@ def known_truths(database, workspace, model):
     return select(database, workspace, model, statement)
 
 
-def waiting(database, workspace, model):
+def waiting(database: Database, workspace: Workspace, model: str) -> list[str]:
     """Request ids of truths that wait for their prediction."""
     statement = "SELECT request_id FROM pending_feedback WHERE model_id = :model_id ORDER BY 1"
     return [row[0] for row in select(database, workspace, model, statement)]

@@ -7,8 +7,10 @@ versions of the model; its truth then stands beside both answers.
 
 import itertools
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -16,6 +18,7 @@ from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Prediction
 from app.ingest.predictions import ingest_predictions
 from app.query.window import Window
+from app.store.database import Database
 from app.store.registry import Kind, ModelName
 from app.store.subscriptions import subscribe
 from tests.doubles import taken
@@ -29,6 +32,9 @@ MAX_BUCKETS = 9
 
 _numbers = itertools.count()
 
+Output = str | float  # a class, or a value
+Pairs = Iterable[tuple[datetime, Output, Output]]  # time, predicted, actual
+
 
 @dataclass(frozen=True)
 class Question:
@@ -37,7 +43,7 @@ class Question:
     window: Window
     width: timedelta | None
 
-    def edges(self):
+    def edges(self) -> list[datetime]:
         """First instants of the buckets, and the end of the last."""
         buckets = plain_buckets(self.window.start, self.window.end, self.width)
         return [start for start, _ in buckets] + [self.window.end]
@@ -63,7 +69,7 @@ class Request:
     id: str = ""
 
     @property
-    def actual(self):
+    def actual(self) -> Output | None:
         """The last truth told, None without any."""
         return self.truths[-1][1] if self.truths else None
 
@@ -77,10 +83,10 @@ class Case:
     feedback_first: tuple[bool, ...]
     declared: tuple[str, ...] = ()
 
-    def pairs(self):
+    def pairs(self) -> list[tuple[datetime, Output, Output]]:
         """(time, predicted, actual) of every prediction whose truth is known in the end."""
         return [
-            (answer.time, answer.predicted, request.actual)
+            (answer.time, answer.predicted, request.truths[-1][1])
             for request in self.requests
             if request.truths
             for answer in request.answers
@@ -90,13 +96,17 @@ class Case:
 # --- plain answers ------------------------------------------------------------------------
 
 
-def plain_buckets(start, end, width=None, origin=None):
+def plain_buckets(
+    start: datetime, end: datetime, width: timedelta | None = None, origin: datetime | None = None
+) -> list[tuple[datetime, datetime]]:
     """(first instant, end) of each bucket, clipped to the window."""
     grid = plain_grid(start, end, width, origin)
     return [(max(at, start), min(until, end)) for at, until in grid]
 
 
-def plain_grid(start, end, width=None, origin=None):
+def plain_grid(
+    start: datetime, end: datetime, width: timedelta | None = None, origin: datetime | None = None
+) -> list[tuple[datetime, datetime]]:
     """(first instant, end) of each bucket on the grid of `origin`, not clipped."""
     origin = start if origin is None or width is None else origin
     width = width or end - start
@@ -105,25 +115,29 @@ def plain_grid(start, end, width=None, origin=None):
     return [(origin + i * width, origin + (i + 1) * width) for i in range(first, last + 1)]
 
 
-def within(pairs, start, end):
+def within(pairs: Pairs, start: datetime, end: datetime) -> list[tuple[Output, Output]]:
     """Predicted and actual of the pairs of a half-open window."""
     return [(predicted, actual) for time, predicted, actual in pairs if start <= time < end]
 
 
-def categories_of(case):
+def categories_of(case: Case) -> list[Output]:
     """Those declared, in order, and then those that only occur in the window, by name."""
     window = case.question.window
     occurring = set(itertools.chain(*within(case.pairs(), window.start, window.end)))
     return [*case.declared, *sorted(occurring - set(case.declared))]
 
 
-def plain_matrix(pairs, categories):
+def plain_matrix(
+    pairs: Iterable[tuple[Output, Output]], categories: Sequence[Output]
+) -> list[list[int]]:
     """Counts by actual (rows) and predicted (columns)."""
     count = Counter(pairs)
     return [[count[predicted, actual] for predicted in categories] for actual in categories]
 
 
-def plain_counts(pairs, category):
+def plain_counts(
+    pairs: Iterable[tuple[Output, Output]], category: Output
+) -> tuple[int, int, int, int]:
     """TP, FP, FN and TN of one category."""
     sides = Counter((actual == category, predicted == category) for predicted, actual in pairs)
     return sides[True, True], sides[False, True], sides[True, False], sides[False, False]
@@ -144,7 +158,7 @@ starts = st.one_of(
 
 
 @st.composite
-def questions(draw):
+def questions(draw: st.DrawFn) -> Question:
     """Whole buckets and perhaps a shorter last one; or no width at all."""
     start, width = draw(starts), draw(widths)
     tail = draw(st.integers(0, width // MICROSECOND - 1)) * MICROSECOND
@@ -152,7 +166,7 @@ def questions(draw):
     return Question(window, draw(st.sampled_from([width, width, window.length, None])))
 
 
-def times(question):
+def times(question: Question) -> st.SearchStrategy[datetime]:
     """Instants on, just beside and between the edges of a question's buckets, some outside."""
     window = question.window
     around = question.window.length // 10 + MICROSECOND
@@ -165,7 +179,12 @@ def times(question):
 
 
 @st.composite
-def requests(draw, question, predicted, actual):
+def requests(
+    draw: st.DrawFn,
+    question: Question,
+    predicted: st.SearchStrategy[Output],
+    actual: st.SearchStrategy[Output],
+) -> Request:
     """A request and its story: one or two answers, and none to several truths."""
     versions = draw(st.sampled_from([("v1",), ("v1",), ("v2",), ("v1", "v2")]))
     rounds = st.integers(0, ROUNDS - 1)
@@ -179,7 +198,13 @@ def requests(draw, question, predicted, actual):
 
 
 @st.composite
-def cases(draw, predicted, actual, declared=(), max_requests=25):
+def cases(
+    draw: st.DrawFn,
+    predicted: st.SearchStrategy[Output],
+    actual: st.SearchStrategy[Output],
+    declared: Sequence[str] = (),
+    max_requests: int = 25,
+) -> Case:
     """A question and requests around it, in the order in which they are told."""
     question = draw(questions())
     some = draw(st.lists(requests(question, predicted, actual), min_size=1, max_size=max_requests))
@@ -194,7 +219,7 @@ label_names = st.text(
 
 
 @st.composite
-def classification_cases(draw):
+def classification_cases(draw: st.DrawFn) -> Case:
     """Up to six classes: some only predicted, some only true, some declared and absent."""
     names = draw(st.lists(label_names, min_size=1, max_size=6, unique=True))
     some_names = st.lists(st.sampled_from(names), min_size=1, unique=True)
@@ -207,7 +232,7 @@ values = st.one_of(st.integers(-5, 5).map(float), st.floats(-1e3, 1e3), taken)
 truth_values = st.one_of(values, st.sampled_from([1e12, -1e12, 1e80, -1e100]))
 
 
-def regression_cases():
+def regression_cases() -> st.SearchStrategy[Case]:
     """Values of every size, and truths that were wildly wrong at first."""
     return cases(values, truth_values)
 
@@ -215,15 +240,15 @@ def regression_cases():
 # --- telling them -------------------------------------------------------------------------
 
 
-def new_name():
+def new_name() -> ModelName:
     """A model name that no other example has."""
     return ModelName("space", "pipe", f"model-{next(_numbers)}")
 
 
-def tell(database, workspace_id, name, case):
+def tell(database: Database, workspace_id: int, name: ModelName, case: Case) -> None:
     """Ingest a case under a model's name, round by round."""
     for number in range(ROUNDS):
-        steps = [
+        steps: list[tuple[Callable[..., object], list[Any]]] = [
             (ingest_predictions, list(_predictions(name, case, number))),
             (ingest_feedback, list(_feedback(name, case, number))),
         ]
@@ -232,7 +257,9 @@ def tell(database, workspace_id, name, case):
                 ingest(database, workspace_id, batch)
 
 
-def declare(database, workspace_id, name, categories):
+def declare(
+    database: Database, workspace_id: int, name: ModelName, categories: Sequence[str]
+) -> None:
     """Subscribe a classifier, if it declares any categories."""
     if not categories:
         return
@@ -242,7 +269,7 @@ def declare(database, workspace_id, name, categories):
         subscribe(conn, model_id=model.id, features=[], categories=[ids[c] for c in categories])
 
 
-def _predictions(name, case, number):
+def _predictions(name: ModelName, case: Case, number: int) -> Iterator[Prediction]:
     for request in case.requests:
         for answer in request.answers:
             if answer.told_in == number:
@@ -258,7 +285,7 @@ def _predictions(name, case, number):
                 )
 
 
-def _feedback(name, case, number):
+def _feedback(name: ModelName, case: Case, number: int) -> Iterator[Feedback]:
     for request in case.requests:
         for told_in, truth in request.truths:
             if told_in == number:
@@ -272,6 +299,6 @@ def _feedback(name, case, number):
                 )
 
 
-def said(output):
+def said(output: Output) -> dict[str, Any]:
     """A label or a value, as the member that carries it."""
     return {"label": output} if isinstance(output, str) else {"value": output}

@@ -6,12 +6,15 @@ from itertools import count, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from app.query.classification import classification_metrics
+from app.query.classification import classification
+from app.query.question import Question as Asked
+from app.query.subjects import ModelPart
 from app.query.window import EPOCH_DAY, EPOCH_MONTH, Calendar, Grid, Window, bounds
+from tests.effort import examples
 from tests.oracle.plain import ROUNDS, Answer, Case, Question, Request, new_name, tell
 
 START = datetime(1970, 12, 1, tzinfo=UTC)  # before all windows
@@ -34,7 +37,7 @@ CHANGES = [
 ]
 BUCKETS = text("""
     SELECT place, bucket_start, bucket_end
-    FROM truthline.buckets(:start, :end, CAST(:width AS interval),
+    FROM truthline_internal.buckets(:start, :end, CAST(:width AS interval),
                            CAST(:origin AS timestamptz), :zone)
 """)
 
@@ -123,7 +126,7 @@ def new_york(start, days, width, origin=None):
     return Window(first, first + days * DAY), Grid(width, origin, "America/New_York")
 
 
-@settings(max_examples=300)
+@examples(120, thorough=300)
 @given(question=grids())
 # begun in either of the two hours that clocks show twice, and where they skip one
 @example(question=new_york("2024-11-03T05:30:00+00:00", 3, Calendar(days=1)))
@@ -190,7 +193,7 @@ def test_months_from_the_31st_end_with_the_month_and_come_back(database):
     ]  # fmt: skip
 
 
-@settings(max_examples=15)
+@examples(8, thorough=15)
 @given(data=st.data())
 def test_each_bucket_counts_the_rows_between_its_bounds(database, workspace, data):
     window, grid = data.draw(grids())
@@ -210,9 +213,8 @@ def test_each_bucket_counts_the_rows_between_its_bounds(database, workspace, dat
     tell(database, workspace.id, name, case)
 
     with database.reading() as conn:
-        buckets = classification_metrics(
-            conn, database.registry, workspace_id=workspace.id, name=name, window=window, grid=grid
-        )
+        question = Asked(workspace.id, ModelPart(name), window, grid)
+        buckets = classification(conn, database.registry, question).buckets
 
     found = [bucket.n for bucket in buckets]
     assert found == [sum(a <= time < b for time in times) for a, b in pairwise(edges)]

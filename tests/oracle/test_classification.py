@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from sklearn.metrics import (
     accuracy_score,
     f1_score,
@@ -14,9 +14,12 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from app.query.classification import Average, Counts, classification_metrics
+from app.query.classification import Average, Counts, classification
 from app.query.measures import CLASSIFICATION
+from app.query.question import Question as Asked
+from app.query.subjects import ModelPart
 from app.query.window import Grid, Window
+from tests.effort import examples
 from tests.oracle.plain import (
     EARLIEST_START,
     ROUNDS,
@@ -87,36 +90,41 @@ def sklearn_metrics(pairs, categories):
     return {name: ORACLES[name](actual, predicted, categories) for name in CLASSIFICATION}
 
 
-def answer(database, workspace, name, question, average=Average.MACRO):
+def answer(database, workspace, name, question, average):
     with database.reading() as conn:
-        return classification_metrics(
-            conn,
-            database.registry,
-            workspace_id=workspace.id,
-            name=name,
-            window=question.window,
-            grid=Grid(question.width),
-            average=average,
-        )
+        asked = Asked(workspace.id, ModelPart(name), question.window, Grid(question.width))
+        return classification(conn, database.registry, asked, average=average).buckets
 
 
-def told(database, workspace, case, average=Average.MACRO):
-    """The answer to a case's question."""
+def named(database, workspace, case):
+    """Name of a model that a case is told of."""
     name = new_name()
     declare(database, workspace.id, name, case.declared)
     tell(database, workspace.id, name, case)
-    return answer(database, workspace, name, case.question, average)
+    return name
 
 
 def metrics_of(bucket):
     return {name: getattr(bucket, name) for name in CLASSIFICATION}
 
 
-@settings(max_examples=400)
+@examples(120, thorough=400)
 @given(case=classification_cases())
 def test_every_bucket_equals_sklearn_and_plain_counts(database, workspace, case):
-    buckets = told(database, workspace, case)
+    """In each average. A case is told once, for no row depends on what is asked."""
+    name = named(database, workspace, case)
+    buckets = {
+        average: answer(database, workspace, name, case.question, average) for average in Average
+    }
+    check_counts(case, buckets[Average.MACRO])
+    for average in Average:
+        for bucket in buckets[average]:
+            check_averages(case, average, bucket)
+    for bucket in buckets[Average.WEIGHTED]:
+        check_weighted_specificity(case, bucket)
 
+
+def check_counts(case, buckets):
     categories = categories_of(case)
     window = case.question.window
     edges = plain_buckets(window.start, window.end, case.question.width)
@@ -131,40 +139,35 @@ def test_every_bucket_equals_sklearn_and_plain_counts(database, workspace, case)
         assert metrics_of(bucket) == pytest.approx(sklearn_metrics(pairs, categories), abs=CLOSE)
 
 
-@pytest.mark.parametrize("average", Average)
-@settings(max_examples=100)
-@given(case=classification_cases())
-def test_each_average_and_each_class_equal_sklearn(database, workspace, average, case):
-    for bucket in told(database, workspace, case, average):
-        pairs = within(case.pairs(), bucket.start, bucket.end)
-        if not pairs:
-            assert bucket.classes == []
-            continue
+def check_averages(case, average, bucket):
+    """Of all classes, and of each."""
+    pairs = within(case.pairs(), bucket.start, bucket.end)
+    if not pairs:
+        assert bucket.classes == []
+        return
+    predicted, actual = zip(*pairs, strict=True)
+    occurring = [c for c in categories_of(case) if c in predicted or c in actual]
+    how = {"labels": occurring, "zero_division": np.nan}
+    for score, name in (
+        (precision_score, "precision"),
+        (recall_score, "recall"),
+        (f1_score, "f1"),
+    ):
+        each = list(map(none_of_nan, score(actual, predicted, average=None, **how)))
+        assert [getattr(one, name) for one in bucket.classes] == pytest.approx(each, abs=CLOSE)
+        mean = none_of_nan(score(actual, predicted, average=average.value, **how))
+        assert getattr(bucket, name) == pytest.approx(mean, abs=CLOSE)
+    assert [one.label for one in bucket.classes] == occurring
+    assert [one.support for one in bucket.classes] == [actual.count(c) for c in occurring]
+
+
+def check_weighted_specificity(case, bucket):
+    """Averaged as scikit-learn averages."""
+    pairs = within(case.pairs(), bucket.start, bucket.end)
+    if pairs:
         predicted, actual = zip(*pairs, strict=True)
-        occurring = [c for c in categories_of(case) if c in predicted or c in actual]
-        how = {"labels": occurring, "zero_division": np.nan}
-        for score, name in (
-            (precision_score, "precision"),
-            (recall_score, "recall"),
-            (f1_score, "f1"),
-        ):
-            each = list(map(none_of_nan, score(actual, predicted, average=None, **how)))
-            assert [getattr(one, name) for one in bucket.classes] == pytest.approx(each, abs=CLOSE)
-            mean = none_of_nan(score(actual, predicted, average=average.value, **how))
-            assert getattr(bucket, name) == pytest.approx(mean, abs=CLOSE)
-        assert [one.label for one in bucket.classes] == occurring
-        assert [one.support for one in bucket.classes] == [actual.count(c) for c in occurring]
-
-
-@settings(max_examples=100)
-@given(case=classification_cases())
-def test_the_weighted_specificity_is_averaged_as_sklearn_averages(database, workspace, case):
-    for bucket in told(database, workspace, case, Average.WEIGHTED):
-        pairs = within(case.pairs(), bucket.start, bucket.end)
-        if pairs:
-            predicted, actual = zip(*pairs, strict=True)
-            mean = weighted_specificity(actual, predicted, categories_of(case))
-            assert bucket.specificity == pytest.approx(mean, abs=CLOSE)
+        mean = weighted_specificity(actual, predicted, categories_of(case))
+        assert bucket.specificity == pytest.approx(mean, abs=CLOSE)
 
 
 def weighted_specificity(actual, predicted, categories):
@@ -184,7 +187,8 @@ def test_where_all_are_wrong_the_averages_are_those_of_sklearn(database, workspa
     requests = [Request((Answer("v1", start, "b", 0),), ((0, "a"),), id=f"r{n}") for n in (1, 2)]
     case = Case(Question(Window(start, end), None), tuple(requests), (False,) * ROUNDS)
 
-    [bucket] = told(database, workspace, case, average)
+    name = named(database, workspace, case)
+    [bucket] = answer(database, workspace, name, case.question, average)
 
     for zero_division in (0, np.nan):
         how = {"average": average.value, "zero_division": zero_division}

@@ -4,12 +4,13 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app.query.window import Window
 from app.store.registry import SeriesName
+from tests.effort import examples
 from tests.oracle.plain import (
     EPOCH,
     MICROSECOND,
@@ -33,10 +34,10 @@ DAY = timedelta(days=1)
 CLOCKS_FORWARD = datetime(2024, 3, 10, tzinfo=ZoneInfo(NEW_YORK)).astimezone(UTC)
 LONGEST = Window(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
-BUCKETS = text("SELECT * FROM truthline.buckets(:start, :end, :width, :origin)")
+BUCKETS = text("SELECT * FROM truthline_internal.buckets(:start, :end, :width, :origin)")
 METRICS = text("""
     SELECT bucket_start, bucket_end, n, predicted, actual, counts
-    FROM truthline.classification_metrics(:series, :start, :end, :width, :origin)
+    FROM truthline_internal.classification_metrics(:series, :start, :end, :width, :origin)
 """)
 origins = st.one_of(
     st.just(EPOCH),
@@ -60,7 +61,7 @@ def plain_rows(question, origin):
     return [(place, *edges) for place, edges in enumerate(plain_buckets(*shape), start=1)]
 
 
-@settings(max_examples=200)
+@examples(80, thorough=200)
 @given(question=questions(), origin=origins, zone=ZONES)
 @example(Question(Window(CLOCKS_FORWARD, CLOCKS_FORWARD + 3 * DAY), DAY), None, NEW_YORK)
 @example(Question(Window(CLOCKS_FORWARD, CLOCKS_FORWARD + 3 * DAY), DAY), EPOCH, NEW_YORK)
@@ -71,7 +72,7 @@ def test_buckets_are_those_of_plain_python(database, question, origin, zone):
     assert [tuple(row) for row in rows] == plain_rows(question, origin)
 
 
-@settings(max_examples=100)
+@examples(40, thorough=100)
 @given(instants=st.sets(st.datetimes(timezones=st.just(UTC)), min_size=2, max_size=2))
 @example({LONGEST.start, LONGEST.end})
 def test_a_window_without_width_is_one_bucket_however_long(database, instants):
@@ -82,7 +83,7 @@ def test_a_window_without_width_is_one_bucket_however_long(database, instants):
     assert [tuple(row) for row in rows] == [(1, window.start, window.end)]
 
 
-@settings(max_examples=60)
+@examples(40, thorough=60)
 @given(width=widths, number=st.integers(0, 10**6), zone=ZONES)
 def test_a_width_keeps_every_microsecond_far_from_its_origin(database, width, number, zone):
     edge = EPOCH + min(number, (30 * 365 * DAY) // width) * width
@@ -108,7 +109,7 @@ def named_cells(row, names):
     }
 
 
-@settings(max_examples=120)
+@examples(40, thorough=120)
 @given(case=classification_cases(), origin=origins, zone=ZONES)
 def test_cells_lie_on_the_grid_of_any_origin(database, workspace, case, origin, zone):
     name = new_name()
@@ -131,7 +132,7 @@ def test_cells_lie_on_the_grid_of_any_origin(database, workspace, case, origin, 
 AHEAD = st.lists(st.integers(0, 23 * 3600), min_size=1, max_size=6)
 
 
-@settings(max_examples=20)
+@examples(10, thorough=20)
 @given(seconds_ahead=AHEAD)
 def test_rows_ahead_of_the_clock_are_in_the_window_that_starts_with_them(
     database, workspace, seconds_ahead

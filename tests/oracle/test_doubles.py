@@ -4,14 +4,15 @@ fractions say, as the nearest double there is."""
 from fractions import Fraction
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from tests.doubles import LARGEST, LEAST, NASTY, counted, nasty, nearest
+from tests.effort import examples
 from tests.rollup.conftest import new_series
 
-REPEATED = settings(max_examples=200)
+REPEATED = examples(80, thorough=200)
 COUNTS = st.one_of(st.integers(1, 7), st.integers(1, 10**15))
 numbers = nasty()
 
@@ -41,7 +42,8 @@ def about(exact, *, of=()):
 @example(1e-300, 2e-300, 1e-300)
 def test_between_two_numbers(value_of, one, other, share):
     lower, upper = sorted((one, other))
-    found = value_of("truthline.interpolated(:l, :u, :share)", l=lower, u=upper, share=share)
+    between = "truthline_internal.interpolated(:l, :u, :share)"
+    found = value_of(between, l=lower, u=upper, share=share)
 
     exact = Fraction(lower) + (Fraction(upper) - Fraction(lower)) * Fraction(share)
     assert found == about(exact, of=(lower, upper))
@@ -55,7 +57,7 @@ def test_between_two_numbers(value_of, one, other, share):
 def test_a_mean_is_the_nearest_double(value_of, some, n):
     """Of what sums count: tiny numbers are none."""
     found = value_of(
-        "truthline.mean(sum(truthline_data.exact(x)), :n)"
+        "truthline_internal.mean(sum(truthline_data.exact(x)), :n)"
         " FROM unnest(CAST(:some AS float8[])) AS x",
         some=some,
         n=n,
@@ -72,7 +74,7 @@ def test_a_root_of_mean_squares_is_a_double_though_squares_are_none(value_of, so
     added = (
         "(SELECT sum(truthline_data.error_squared(x, 0)) FROM unnest(CAST(:some AS float8[])) x)"
     )
-    found = value_of(f"truthline.root_mean({added}, :n)", some=some, n=n)
+    found = value_of(f"truthline_internal.root_mean({added}, :n)", some=some, n=n)
 
     square = min(sum(counted(number) ** 2 for number in some) / n, Fraction(LARGEST) ** 2)
     assert abs(Fraction(found) ** 2 - square) <= square / 10**14
@@ -115,8 +117,8 @@ def test_errors_are_those_of_exact_fractions(value_of, predicted, actual):
 @example([1e289, LARGEST, -LARGEST])
 def test_a_mean_of_steps(value_of, some):
     found = value_of(
-        "truthline.step_mean(sum_usual, sum_huge, n, minimum, maximum)"
-        " FROM truthline.step_sums(CAST(:some AS float8[]))",
+        "truthline_internal.step_mean(sum_usual, sum_huge, n, minimum, maximum)"
+        " FROM truthline_internal.step_sums(CAST(:some AS float8[]))",
         some=some,
     )
 
@@ -139,7 +141,7 @@ def test_bins_take_any_number(value_of, number):
 ERRORS = """
     mean_absolute_error, mean_squared_error, root_mean_squared_error, mean_error, r2,
     mean_absolute_percentage_error
-    FROM truthline.regression_metrics(:series, '2026-03-01', '2026-03-02')
+    FROM truthline_internal.regression_metrics(:series, '2026-03-01', '2026-03-02')
 """
 TOLD = text("""
     INSERT INTO outcome (time, series_id, predicted_value, actual_value, batch_index)
@@ -148,7 +150,7 @@ TOLD = text("""
 """)
 
 
-@settings(max_examples=40)
+@examples(20, thorough=40)
 @given(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=4))
 @example([(LARGEST, -LARGEST)])
 @example([(-LARGEST, LEAST), (0.0, 2 * LEAST)])
@@ -180,6 +182,7 @@ def test_counters_stop_at_the_largest_double(database, workspace):
         ).scalar_one()
         count = text("INSERT INTO event_count (metric_id, value) VALUES (:metric, :value)")
         conn.execute(count, [{"metric": metric, "value": LARGEST}] * 2)
-        [found] = conn.execute(text(f"SELECT value FROM truthline.event_metrics({workspace.id})"))
+        metrics = f"SELECT value FROM truthline_internal.event_metrics({workspace.id})"
+        [found] = conn.execute(text(metrics))
 
     assert found.value == LARGEST

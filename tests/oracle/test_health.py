@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.config import Settings
@@ -14,10 +14,12 @@ from app.ingest.inferences import Prediction
 from app.ingest.predictions import ingest_predictions
 from app.query.deployments import deployment
 from app.query.health import EPOCH, PARTS, load, spreads, tenths
+from app.query.question import Question
 from app.query.window import Window
 from app.rollup.refresh import refresh
 from app.store.database import Database
 from tests.doubles import LEAST, counted, nearest, seconds, taken
+from tests.effort import examples
 from tests.oracle.plain import EARLIEST_START, MICROSECOND, new_name, plain_buckets
 
 # The workspace that every database has.
@@ -97,9 +99,9 @@ def told(database, workspace, rows, name=None):
 
 def asked(database, workspace, name, window):
     with database.reading() as conn:
-        series = deployment(conn, workspace_id=workspace.id, name=name).model.series
-        question = {"series": series, "window": window, "grid": tenths(window)}
-        return load(conn, **question), spreads(conn, **question)
+        model = deployment(conn, workspace_id=workspace.id, name=name).model
+        question = Question(workspace.id, model, window, tenths(window))
+        return load(conn, question), spreads(conn, question)
 
 
 def mean_ms(rows):
@@ -140,7 +142,7 @@ def check_boxes(bins, rows, boxes):
         assert box.quantiles == about
 
 
-@settings(max_examples=200)
+@examples(60, thorough=200)
 @given(case=cases())
 def test_every_bin_and_box_equals_plain_python(database, workspace, case):
     window, rows = case

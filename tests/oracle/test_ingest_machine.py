@@ -7,7 +7,6 @@ that wait. Hypothesis plays sequences of batches and finds the shortest that dis
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import text
@@ -16,8 +15,11 @@ from app.ingest.batch import BatchKey, Verdict
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Prediction
 from app.ingest.predictions import ingest_predictions
-from app.query.classification import classification_metrics
+from app.query.classification import classification
+from app.query.question import Question
+from app.query.subjects import ModelPart
 from app.query.window import Window
+from tests.effort import examples
 from tests.oracle.plain import new_name, within
 
 BASE = datetime(2024, 3, 10, 1, tzinfo=UTC)
@@ -131,13 +133,8 @@ class Ingest(RuleBasedStateMachine):
     def ask(self, start, end):
         window = Window(start, max(end, start + timedelta(seconds=1)))
         with self.database.reading() as conn:
-            [bucket] = classification_metrics(
-                conn,
-                self.database.registry,
-                workspace_id=self.workspace_id,
-                name=self.name,
-                window=window,
-            )
+            question = Question(self.workspace_id, ModelPart(self.name), window)
+            [bucket] = classification(conn, self.database.registry, question).buckets
         joined = [(time, label, truth) for (*_, time, label), truth in self.store.joined()]
         pairs = within(joined, window.start, window.end)
         assert bucket.n == len(pairs)
@@ -214,5 +211,5 @@ def matrix_cells(matrix):
 def test_any_sequence_of_batches_leaves_what_the_model_says(database, workspace):
     run_state_machine_as_test(
         lambda: Ingest(database, workspace.id),
-        settings=settings(max_examples=200, stateful_step_count=15),
+        settings=examples(60, thorough=200, stateful_step_count=15),
     )

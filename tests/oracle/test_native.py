@@ -12,8 +12,10 @@ from sklearn.metrics import (
     r2_score,
 )
 
-from app.query.classification import classification_metrics
-from app.query.regression import regression_metrics
+from app.query.classification import classification
+from app.query.question import Question
+from app.query.regression import regression
+from app.query.subjects import ModelPart
 from app.query.window import Grid
 from tests.oracle.plain import (
     cases,
@@ -52,13 +54,8 @@ def pairs_by_bucket(case):
 
 
 def question_of(workspace, name, case):
-    grid = Grid(case.question.width)
-    return {
-        "workspace_id": workspace.id,
-        "name": name,
-        "window": case.question.window,
-        "grid": grid,
-    }
+    question = case.question
+    return Question(workspace.id, ModelPart(name), question.window, Grid(question.width))
 
 
 def predictions_of(case):
@@ -75,9 +72,8 @@ def test_classes_over_http(database, workspace, client, case):
     name, found = told(database, workspace, client, case, "classification")
 
     with database.reading() as conn:
-        expected = classification_metrics(
-            conn, database.registry, **question_of(workspace, name, case)
-        )
+        question = question_of(workspace, name, case)
+        expected = classification(conn, database.registry, question).buckets
     assert [[b[m] for m in SAME] for b in found] == [
         [getattr(b, m) for m in SAME] for b in expected
     ]
@@ -105,7 +101,7 @@ def test_errors_over_http(database, workspace, client, case):
     name, found = told(database, workspace, client, case, "regression")
 
     with database.reading() as conn:
-        expected = regression_metrics(conn, **question_of(workspace, name, case))
+        expected = regression(conn, question_of(workspace, name, case)).buckets
     for bucket, wanted, pairs in zip(found, expected, pairs_by_bucket(case), strict=True):
         assert (bucket["n"], bucket["meanError"]) == (wanted.n, wanted.mean_error)
         assert bucket["r2"] == wanted.r2

@@ -5,14 +5,17 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import r2_score
 
 from app.query.measures import REGRESSION
-from app.query.regression import regression_metrics
+from app.query.question import Question as Asked
+from app.query.regression import regression
+from app.query.subjects import ModelPart
 from app.query.window import Grid, Window
 from tests.doubles import nasty
+from tests.effort import examples
 from tests.oracle.plain import (
     EARLIEST_START,
     ROUNDS,
@@ -56,13 +59,8 @@ def told(database, workspace, case):
     tell(database, workspace.id, name, case)
     question = case.question
     with database.reading() as conn:
-        return regression_metrics(
-            conn,
-            workspace_id=workspace.id,
-            name=name,
-            window=question.window,
-            grid=Grid(question.width),
-        )
+        asked = Asked(workspace.id, ModelPart(name), question.window, Grid(question.width))
+        return regression(conn, asked).buckets
 
 
 def metrics_of(bucket):
@@ -73,7 +71,7 @@ def metrics_of(bucket):
     ]
 
 
-@settings(max_examples=300)
+@examples(100, thorough=300)
 @given(case=regression_cases())
 def test_every_bucket_equals_exact_fractions(database, workspace, case):
     buckets = told(database, workspace, case)
@@ -109,7 +107,7 @@ ORACLES = {
 moderate = st.floats(-1e3, 1e3).map(lambda value: round(value, 3))
 
 
-@settings(max_examples=150)
+@examples(50, thorough=150)
 @given(case=cases(moderate, moderate))
 def test_every_metric_equals_its_oracle(database, workspace, case):
     for bucket in told(database, workspace, case):
@@ -134,7 +132,7 @@ kept = nasty(-(2.0**52), 2.0**52).filter(lambda number: number == 0 or abs(numbe
 near = st.tuples(kept, st.integers(-3, 3)).map(lambda drawn: drawn[0] + drawn[1] * 2.0**-20)
 
 
-@settings(max_examples=80)
+@examples(40, thorough=80)
 @given(case=cases(st.one_of(kept, near), st.one_of(kept, near)))
 def test_r2_equals_exact_fractions_however_close_the_truths_are(database, workspace, case):
     for bucket in told(database, workspace, case):
@@ -150,7 +148,7 @@ noise = st.floats(-100, 100)
 
 
 @pytest.mark.parametrize("offset", [1e3, -1e3, 1e6, 1e9, -1e9, 1e12, -1e12])
-@settings(max_examples=15)
+@examples(6, thorough=15)
 @given(told_of=st.lists(st.tuples(noise, noise), min_size=2, max_size=12))
 def test_r2_is_that_of_sklearn_at_any_offset(database, workspace, offset, told_of):
     """Of scikit-learn without the offset: with it, its mean is no double, and it is off by 1e-8."""

@@ -4,11 +4,14 @@ import math
 from datetime import datetime
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 
-from app.query.classification import classification_metrics
-from app.query.regression import regression_metrics
+from app.query.classification import classification
+from app.query.question import Question
+from app.query.regression import regression
+from app.query.subjects import ModelPart
 from app.query.window import Grid
+from tests.effort import examples
 from tests.oracle.plain import (
     MICROSECOND,
     classification_cases,
@@ -56,13 +59,8 @@ def asked(client, kind, name, question):
 
 
 def queried(workspace, name, question):
-    """Arguments of the query functions."""
-    return {
-        "workspace_id": workspace.id,
-        "name": name,
-        "window": question.window,
-        "grid": Grid(question.width),
-    }
+    """What the query functions take."""
+    return Question(workspace.id, ModelPart(name), question.window, Grid(question.width))
 
 
 def matrix_element(bucket):
@@ -89,7 +87,7 @@ def same_end(element, bucket):
     return text.endswith("Z") and datetime.fromisoformat(text) == bucket.end
 
 
-@settings(max_examples=50)
+@examples(15, thorough=50)
 @given(case=classification_cases())
 def test_classification_elements_are_the_queried_buckets(client, database, workspace, case):
     name = new_name()
@@ -98,9 +96,9 @@ def test_classification_elements_are_the_queried_buckets(client, database, works
 
     elements = asked(client, "classification", name, case.question)
 
-    arguments = queried(workspace, name, case.question)
+    question = queried(workspace, name, case.question)
     with database.reading() as conn:
-        buckets = classification_metrics(conn, database.registry, **arguments)
+        buckets = classification(conn, database.registry, question).buckets
     for element, bucket in zip(elements, buckets, strict=True):
         assert same_end(element, bucket)
         assert element["confusionMatrix"] == matrix_element(bucket)
@@ -108,7 +106,7 @@ def test_classification_elements_are_the_queried_buckets(client, database, works
             assert element[member] == as_float32(getattr(bucket, metric))
 
 
-@settings(max_examples=50)
+@examples(15, thorough=50)
 @given(case=regression_cases())
 def test_regression_elements_are_the_queried_buckets(client, database, workspace, case):
     name = new_name()
@@ -117,7 +115,7 @@ def test_regression_elements_are_the_queried_buckets(client, database, workspace
     elements = asked(client, "regression", name, case.question)
 
     with database.reading() as conn:
-        buckets = regression_metrics(conn, **queried(workspace, name, case.question))
+        buckets = regression(conn, queried(workspace, name, case.question)).buckets
     for element, bucket in zip(elements, buckets, strict=True):
         assert same_end(element, bucket)
         for member, metric in REGRESSION.items():

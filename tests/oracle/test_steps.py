@@ -27,8 +27,9 @@ from app.errors import ListFull, UnknownStepMetric
 from app.ingest import steps as ingest
 from app.ingest.batch import BatchKey
 from app.ingest.executions import ToldOfExecution, tell_execution
+from app.query.question import Question
 from app.query.steps import Which, list_values, over_executions, over_time, step_metrics, values_of
-from app.query.window import Grid, Window
+from app.query.window import Window
 from tests.doubles import LEAST, nasty, nearest
 from tests.ingest.crowd import at_once
 from tests.oracle.plain import new_name
@@ -171,7 +172,7 @@ class Steps(RuleBasedStateMachine):
                     flat = list(itertools.chain(*kept[execution]))
                     assert (metric.n_values, metric.value) == (len(flat), flat[-1])
                     assert metric.pipeline == self.pipelines.get(execution, "")
-                    assert [float(n) for n in written.decode()[1:-1].split(",")] == flat
+                    assert [float(n) for n in written.split(",")] == flat
 
     @rule(data=st.data(), is_list=st.booleans(), name=names)
     def ask_as_of_a_moment(self, data, is_list, name):
@@ -201,8 +202,8 @@ class Steps(RuleBasedStateMachine):
         with self.database.reading() as conn:
             try:
                 which = Which(name=self._named(name))
-                window = {"window": Window(start, end), "grid": Grid()}
-                [bucket] = self._ask(over_time, conn, is_list, which, **window)
+                question = Question(self.workspace_id, which, Window(start, end))
+                [bucket] = over_time(conn, question, is_list=is_list)
             except UnknownStepMetric:
                 return
         new = []
@@ -243,7 +244,7 @@ def assert_summary(found, expected, *, ordered=True):
 
 BATCHES = text("""
     SELECT batch.values FROM step_batch AS batch
-    JOIN truthline.step_metrics(:workspace) AS metric ON metric.id = batch.metric_id
+    JOIN truthline_internal.step_metrics(:workspace) AS metric ON metric.id = batch.metric_id
     WHERE metric.is_list = :is_list AND metric.execution = :execution AND metric.name = :name
     ORDER BY batch.received_at
 """)

@@ -1,13 +1,16 @@
 """A database whose levels have such short spans of learning that a test lives through many."""
 
+from collections.abc import Iterator
+from datetime import datetime
+
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from app.config import Settings
 from app.rollup import aggregates
 from app.rollup import fold as folding
 from app.rollup.audit import audit_new
-from app.rollup.fold import fold
+from app.rollup.fold import Folded, fold
 from app.rollup.levels import levels
 from app.store.database import Database
 
@@ -21,7 +24,7 @@ NEW_SERIES = text("""
 """)
 
 
-def shorten(conn):
+def shorten(conn: Connection) -> None:
     """Learn in hours, days and months of milliseconds; what events are about stays as it is."""
     conn.execute(text("CALL drop_levels()"))
     for ours, short in SPANS.items():
@@ -32,13 +35,13 @@ def shorten(conn):
     conn.execute(text("CALL build_levels()"))
 
 
-def new_series(database):
+def new_series(database: Database) -> list[int]:
     """Two versions of a new model."""
     with database.writing() as conn:
         return list(conn.execute(NEW_SERIES).scalars())
 
 
-def fold_all(database, until=None):
+def fold_all(database: Database, until: datetime | None = None) -> list[Folded]:
     """Fold and audit every level that TimescaleDB doesn't keep; returns what the folds did."""
     with database.reading() as conn:
         ours = [level for level in levels(conn) if level.folded]
@@ -50,7 +53,7 @@ def fold_all(database, until=None):
 
 
 @pytest.fixture
-def brisk(fresh_database_url, monkeypatch):
+def brisk(fresh_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """A database of this test's own, with short spans and no margin for clocks."""
     monkeypatch.setattr(folding, "CLOCK_MARGIN", "0 s")
     # a month in spans of milliseconds is more transactions than anybody wants

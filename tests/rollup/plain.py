@@ -2,10 +2,17 @@
 
 import math
 from bisect import bisect_right
-from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from fractions import Fraction
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Connection, Row, text
+
+Rows = Sequence[Row[Any]]
+Key = tuple[Any, ...]  # place, and the keys of a cell
+Sums = list[tuple[Fraction, Fraction]]  # of each sum also its size
+Measured = tuple[Key, list[Any]]  # keys, and what is added to each sum
 
 ROWS = {
     "outcome": text("SELECT * FROM outcome WHERE series_id = ANY (:series)"),
@@ -28,7 +35,7 @@ SMALLEST_NORMAL = 2.0**-1022
 SMALLEST_TRUTH = 1e-150
 
 
-def bin_of(number, parts):
+def bin_of(number: float, parts: int) -> int:
     """Which part of which power of two it lies in, by the mathematics of it."""
     size = abs(number)
     if size < SMALLEST_NORMAL:
@@ -40,7 +47,9 @@ def bin_of(number, parts):
     return -place if number < 0 else place
 
 
-def edges_of(start, end, width, origin):
+def edges_of(
+    start: datetime, end: datetime, width: timedelta | None, origin: datetime | None
+) -> list[datetime]:
     """First instants of the buckets, and the end of the last."""
     if width is None:
         return [start, end]
@@ -53,13 +62,13 @@ def edges_of(start, end, width, origin):
     return [*inner, end]
 
 
-def plain_cells(subject, rows, question):
+def plain_cells(subject: str, rows: Rows, question: Mapping[str, Any]) -> dict[Key, Sums]:
     """{(place, *keys): [(sum, size)]} of the raw rows, exactly; without cells that count nothing.
 
     The size of a sum is that of all that was added up, of which numbers keep 15 digits.
     """
     edges = edges_of(*(question[name] for name in ("start", "end", "width", "origin")))
-    cells = defaultdict(lambda: None)
+    cells: dict[Key, Sums] = {}
     for row in rows:
         received = question["as_of"] == "infinity" or row.received_at < question["as_of"]
         if received and edges[0] <= row.time < edges[-1]:
@@ -68,32 +77,34 @@ def plain_cells(subject, rows, question):
                 key, zero = (place, *keys), [(Fraction(0), Fraction(0))] * len(adds)
                 cells[key] = [
                     (total + Fraction(add or 0), size + abs(Fraction(add or 0)))
-                    for (total, size), add in zip(cells[key] or zero, adds, strict=True)
+                    for (total, size), add in zip(cells.get(key, zero), adds, strict=True)
                 ]
     return {key: sums for key, sums in cells.items() if counted(subject, sums)}
 
 
-def counted(subject, sums):
+def counted(subject: str, sums: Sums) -> bool:
     return sums[COUNT_AT[subject]][0] != 0
 
 
-def asked(conn, subject, series, question):
+def asked(
+    conn: Connection, subject: str, series: Sequence[int], question: Mapping[str, Any]
+) -> dict[Key, list[Fraction]]:
     """The same from the planner: {(place, *keys): [sums]}."""
     rows = conn.execute(CELLS[subject], {"series": series, **question}).all()
     keys = KEYS[subject] + 1
     return {tuple(row[:keys]): [Fraction(s or 0) for s in row[keys:]] for row in rows}
 
 
-def raw_rows(conn, series):
+def raw_rows(conn: Connection, series: Sequence[int]) -> dict[str, Sequence[Row[Any]]]:
     """All raw rows by table."""
     return {t: conn.execute(ask, {"series": series}).all() for t, ask in ROWS.items()}
 
 
-def outcome(row):
+def outcome(row: Row[Any]) -> Iterator[Measured]:
     yield (row.predicted_label, row.actual_label), [row.weight]
 
 
-def error(row):
+def error(row: Row[Any]) -> Iterator[Measured]:
     if row.predicted_value is None:
         return
     difference = Fraction(row.predicted_value) - Fraction(row.actual_value)
@@ -103,7 +114,7 @@ def error(row):
     yield (), [row.weight * number for number in [*sums, *share]]
 
 
-def prediction(row):
+def prediction(row: Row[Any]) -> Iterator[Measured]:
     """What a failed request came with is no output."""
     first, ok = row.starts_request, not row.failed
     timed = row.latency_seconds is not None
@@ -126,7 +137,7 @@ def prediction(row):
     )
 
 
-def score(row):
+def score(row: Row[Any]) -> Iterator[Measured]:
     if row.failed:
         return
     if row.confidence is not None:
@@ -135,7 +146,7 @@ def score(row):
         yield (row.label_id, bin_of(row.value, VALUE_PARTS)), [1]
 
 
-def latency(row):
+def latency(row: Row[Any]) -> Iterator[Measured]:
     if row.starts_request and row.latency_seconds is not None:
         yield (bin_of(row.latency_seconds, LATENCY_PARTS),), [1]
 
@@ -148,12 +159,17 @@ MEASURES = {
     "latency": latency,
 }
 COUNT_AT = {"outcome": 0, "error": 0, "prediction": 3, "score": 0, "latency": 0}
-TABLE = dict.fromkeys(("outcome", "error"), "outcome") | dict.fromkeys(
+TABLE: dict[str, str] = dict.fromkeys(("outcome", "error"), "outcome") | dict.fromkeys(
     ("prediction", "score", "latency"), "prediction"
 )
 
 
-def differences(conn, series, question, rows=None):
+def differences(
+    conn: Connection,
+    series: Sequence[int],
+    question: Mapping[str, Any],
+    rows: Mapping[str, Rows] | None = None,
+) -> Iterator[tuple[str, dict[Key, list[Fraction]], dict[Key, Sums]]]:
     """(subject, planner's, plain) where they differ; rounding to 15 digits is no difference."""
     rows = rows or raw_rows(conn, series)
     # a question about errors is one about regressors
@@ -168,7 +184,6 @@ def differences(conn, series, question, rows=None):
             yield subject, found, plain
 
 
-def same(found, wanted):
-    return all(
-        abs(f - w) <= 1e-12 * max(size, 1) for f, (w, size) in zip(found, wanted, strict=True)
-    )
+def same(found: Sequence[Fraction], wanted: Sums) -> bool:
+    pairs = zip(found, wanted, strict=True)
+    return all(abs(f - w) <= 1e-12 * max(float(size), 1.0) for f, (w, size) in pairs)

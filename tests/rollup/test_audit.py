@@ -76,7 +76,8 @@ def damage(database, level, change="DELETE FROM {cells} WHERE learned = :span", 
 def clean(database, level):
     with database.reading() as conn:
         return conn.execute(
-            text("SELECT nullif(truthline.clean_until(:level), '-infinity')"), {"level": level}
+            text("SELECT nullif(truthline_internal.clean_until(:level), '-infinity')"),
+            {"level": level},
         ).scalar_one()
 
 
@@ -101,14 +102,27 @@ def wrong_answers(database, series):
         ]
 
 
+@pytest.fixture(scope="module")
+def filled_once(empty_database_url, template, as_template):
+    """Name of a database with three days of outcomes, twice an hour, in every level; a series."""
+    url = empty_database_url(template)
+    database = Database.from_settings(Settings(database_url=url))
+    series = new_series(database)[0]
+    store(database, series, [MONDAY + n * HOUR / 2 + timedelta(minutes=7) for n in range(144)])
+    refresh(database)
+    assert clean(database, "outcome_1d_1d") > MONDAY + 2 * DAY
+    database.dispose()
+    return as_template(url), series
+
+
 @pytest.fixture
-def filled(own):
-    """Three days of outcomes, twice an hour, in every level."""
-    series = new_series(own)[0]
-    store(own, series, [MONDAY + n * HOUR / 2 + timedelta(minutes=7) for n in range(144)])
-    refresh(own)
-    assert clean(own, "outcome_1d_1d") > MONDAY + 2 * DAY
-    return own, series
+def filled(empty_database_url, filled_once):
+    """A copy of it."""
+    name, series = filled_once
+    settings = Settings(database_url=empty_database_url(name), pool_size=32)
+    database = Database.from_settings(settings)
+    yield database, series
+    database.dispose()
 
 
 SPAN = MONDAY + 30 * HOUR  # of the second day

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -26,6 +26,8 @@ from app.config import Settings
 from app.factory import create_app
 from app.ingest.metadata import ingest_metadata
 from app.query.overview import overview
+from app.query.question import Question
+from app.query.subjects import ALL
 from app.query.window import Window, fixed_grid
 from app.rollup.refresh import refresh
 from app.rollup.retention import enforce
@@ -35,6 +37,7 @@ from app.store.registry import Kind, ModelName, SeriesName
 from app.web.page import shown
 from app.web.pages import PANELS
 from app.web.session import WORKSPACE
+from tests.effort import examples
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 KEEP = {"keep_raw_days": 3, "keep_fine_days": 6, "keep_asof_days": 5}
@@ -235,7 +238,7 @@ def window_of(old, window):
     return old.hour - back, old.hour - back + length
 
 
-@settings(max_examples=40)
+@examples(15, thorough=40)
 @given(windows, st.sampled_from([None, 7, 60, 1440]), st.one_of(st.none(), backs))
 @example((11 * DAY, 2 * DAY), None, 9 * DAY + 17 * MINUTE)
 @example((11 * DAY + 11 * HOUR, 2 * DAY), None, 9 * DAY + 11 * HOUR + 17 * MINUTE)
@@ -267,7 +270,7 @@ def test_native_metrics(old, window, minutes, ago):
         assert found == [counts[place] for place in range(1, len(edges))], subject
 
 
-@settings(max_examples=40)
+@examples(15, thorough=40)
 @given(windows)
 def test_inference_stats(old, window):
     start, end = window_of(old, window)
@@ -297,7 +300,7 @@ def test_inference_stats(old, window):
             assert close(found and found["p50"], quantile(sure, 0.5))
 
 
-@settings(max_examples=30)
+@examples(12, thorough=30)
 @given(windows)
 def test_models(old, window):
     start, end = window_of(old, window)
@@ -313,7 +316,7 @@ def test_models(old, window):
         assert last == max(times)
 
 
-@settings(max_examples=30)
+@examples(12, thorough=30)
 @given(windows)
 def test_roboflow_says_where_it_is_not_exact(old, window):
     start, end = (one.replace(microsecond=0) for one in window_of(old, window))
@@ -335,7 +338,7 @@ def test_roboflow_says_where_it_is_not_exact(old, window):
         assert close(row["median_confidence"], quantile(sure, 0.5))
 
 
-@settings(max_examples=30)
+@examples(12, thorough=30)
 @given(windows)
 def test_h2o_says_where_it_is_not_exact(old, window):
     start, end = window_of(old, window)
@@ -371,7 +374,7 @@ def test_h2o_says_where_it_is_not_exact(old, window):
     assert {one.get("exact", "true") for one in rows} == {str(not snapped).lower()}
 
 
-@settings(max_examples=20)
+@examples(10, thorough=20)
 @given(windows)
 def test_seldon_says_where_it_is_not_exact(old, window):
     start, end = window_of(old, window)
@@ -390,7 +393,7 @@ def test_seldon_says_where_it_is_not_exact(old, window):
     assert answer.headers["Truthline-Exact"] == str(not snapped).lower()
 
 
-@settings(max_examples=20)
+@examples(10, thorough=20)
 @given(windows, st.one_of(st.none(), backs))
 def test_a_table_says_in_each_row_whether_it_is_exact(old, window, ago):
     start, end = window_of(old, window)
@@ -439,18 +442,18 @@ def test_a_panel_of_what_is_gone_says_so(old, panel):
 
 
 BASIS = text("""
-    SELECT subject, asked, answered, known_at, exact FROM truthline.basis(
+    SELECT subject, asked, answered, known_at, exact FROM truthline_internal.basis(
         'default', :model, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
         as_of => CAST(:as_of AS timestamptz))
 """)
 VOLUME = text("""
-    SELECT n + n_failed FROM truthline.prediction_volume(
+    SELECT n + n_failed FROM truthline_internal.prediction_volume(
         'default', :model, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
         as_of => CAST(:as_of AS timestamptz))
 """)
 
 
-@settings(max_examples=30)
+@examples(12, thorough=30)
 @given(windows, st.one_of(st.none(), backs))
 def test_functions_by_name_have_another_that_says_it(old, window, ago):
     start, end = window_of(old, window)
@@ -471,7 +474,7 @@ def test_functions_by_name_have_another_that_says_it(old, window, ago):
 FIELD = {"fieldName": "camera", "fieldValue": "north"}
 
 
-@settings(max_examples=40)
+@examples(15, thorough=40)
 @given(windows)
 def test_by_metadata_an_answer_is_whole_or_refused(old, window):
     start, end = (one.replace(microsecond=0) for one in window_of(old, window))
@@ -508,7 +511,7 @@ def test_what_is_recent_is_answered_by_metadata(old):
     assert answer.json["totals"]["inferences"]["now"] > 0
 
 
-@settings(max_examples=20)
+@examples(10, thorough=20)
 @given(backs, st.sampled_from([HOUR, 5 * HOUR, DAY]))
 @example(9 * DAY + 17 * MINUTE, 2 * DAY)
 @example(9 * DAY + 11 * HOUR + 17 * MINUTE, 2 * DAY)
@@ -517,12 +520,10 @@ def test_truths_and_requests_of_the_overview_are_of_one_moment(old, ago, length)
     as_of = old.hour - ago
     end = as_of.replace(minute=0, second=0, microsecond=0) + HOUR
     asked = Window(end - length, end)
-    shared = text("SELECT truthline.shared_reach_as_of('{prediction,outcome}', :as_of)")
+    shared = text("SELECT truthline_internal.shared_reach_as_of('{prediction,outcome}', :as_of)")
     with old.database.reading() as conn:
         known = conn.execute(shared, {"as_of": as_of}).scalar_one()
-        found = overview(
-            conn, workspace_id=1, window=asked, grid=fixed_grid(DAY, "UTC"), as_of=as_of
-        )
+        found = overview(conn, Question(1, ALL, asked, fixed_grid(DAY, "UTC"), as_of))
     for one in found:
         requests = old.of(one.name.name, asked.start, asked.end, known)
         truths = [

@@ -15,11 +15,14 @@ from app.auth.workspaces import find_or_create_workspace
 from app.ingest.inferences import Detection, Prediction
 from app.ingest.metadata import ingest_metadata
 from app.ingest.predictions import ingest_predictions
-from app.query.inferences import ALL, Selection, class_stats, inference_totals, model_stats
+from app.query.inferences import class_stats, inference_totals, model_stats
 from app.query.models import known_models
+from app.query.question import Question
+from app.query.subjects import ALL, Selection
 from app.query.window import Window
 from app.rollup.refresh import refresh
 from tests.doubles import LEAST, counted, nearest, seconds, shares, taken
+from tests.effort import examples
 
 START = datetime(2026, 3, 1, 11, 37, 22, tzinfo=UTC)
 LENGTH = timedelta(hours=5, minutes=7, seconds=3, microseconds=5)
@@ -149,14 +152,13 @@ def members(stats, *names):
 
 
 def ask(database, workspace_id, selection=ALL):
-    asked = {"workspace_id": workspace_id, "window": WINDOW}
-    some = asked | {"selection": selection}
+    question = Question(workspace_id, selection, WINDOW)
     with database.reading() as conn:
         return (
-            inference_totals(conn, **some),
-            class_stats(conn, **some, fractions=FRACTIONS),
-            model_stats(conn, **some, fractions=FRACTIONS),
-            known_models(conn, **asked),
+            inference_totals(conn, question),
+            class_stats(conn, question, fractions=FRACTIONS),
+            model_stats(conn, question, fractions=FRACTIONS),
+            known_models(conn, question.about(ALL)),
         )
 
 
@@ -224,7 +226,7 @@ def compared(database, early, late=()):
     return workspace_id
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(15, thorough=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(batches)
 def test_every_number_is_that_of_plain_python(database, sent):
     compared(database, sent)

@@ -28,7 +28,8 @@ from tests.servers import binaries, server_settings
 
 ROUNDS = 4
 CLEAN = text("""
-    SELECT level.name, level.source, clean_until FROM truthline.levels() JOIN level USING (name)
+    SELECT level.name, level.source, clean_until
+    FROM truthline_internal.levels() JOIN level USING (name)
     WHERE clean_until > '-infinity' AND level.subject = 'outcome'
 """)
 

@@ -4,7 +4,6 @@ what the raw rows say, and says it again as of an earlier moment."""
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from sklearn.metrics import accuracy_score, confusion_matrix
@@ -16,6 +15,7 @@ from app.ingest.predictions import ingest_predictions
 from app.rollup.refresh import refresh
 from app.store.registry import ModelName
 from tests.doubles import seconds, shares, taken
+from tests.effort import examples
 from tests.oracle.plain import new_name
 from tests.rollup.conftest import fold_all
 from tests.rollup.plain import asked, differences, edges_of, raw_rows
@@ -225,5 +225,5 @@ class Story(RuleBasedStateMachine):
 
 def test_the_planner_says_what_the_rows_say(brisk):
     run_state_machine_as_test(
-        lambda: Story(brisk, 1), settings=settings(max_examples=40, stateful_step_count=25)
+        lambda: Story(brisk, 1), settings=examples(16, thorough=40, stateful_step_count=25)
     )

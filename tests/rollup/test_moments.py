@@ -10,6 +10,7 @@ from app.factory import create_app
 from app.ingest.predictions import Prediction, ingest_predictions
 from app.rollup.refresh import refresh
 from app.store.database import Database
+from tests.recorder import QueryRecorder
 
 HOUR = timedelta(hours=1)
 read = datetime.fromisoformat
@@ -70,22 +71,26 @@ def test_what_is_stored_while_an_answer_is_made_is_not_counted_as_of_then(own):
     client = create_app(Settings(auth=False), own).test_client()
     predictions_at(client)  # after which it knows the workspace
     other = Database.from_settings(Settings(database_url=own.engine.url.render_as_string(False)))
-    statements = []
-
-    def store(*_):
-        statements.append(True)
-        if len(statements) > 1:
-            tell(other)
-
-    event.listen(own.engine, "before_cursor_execute", store)
-    try:
+    recorder = Storing(other)
+    with recorder.watching(own.engine):
         counted, as_of = predictions_at(client)
-    finally:
-        event.remove(own.engine, "before_cursor_execute", store)
-        other.dispose()
-    assert len(statements) > 3
+    other.dispose()
+    assert len(recorder.statements) > 2
     assert counted == 1
     assert (counted, as_of) == predictions_at(client, asOf=as_of)
+
+
+class Storing(QueryRecorder):
+    """Stores a row before each statement but the first."""
+
+    def __init__(self, database):
+        super().__init__()
+        self.database = database
+
+    def record(self, query):
+        super().record(query)
+        if len(self.statements) > 1:
+            tell(self.database)
 
 
 @pytest.mark.parametrize("days", [0, 1, 2, 40, 4000])

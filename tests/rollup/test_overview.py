@@ -16,9 +16,12 @@ from app.errors import InvalidWindow
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.predictions import Prediction, ingest_predictions
 from app.query.overview import overview
+from app.query.question import Question
+from app.query.subjects import ALL
 from app.query.window import Grid, Window, fixed_grid
 from app.rollup.refresh import refresh
 from tests.doubles import counted, seconds, taken
+from tests.effort import examples
 
 START = datetime(2026, 3, 1, 11, 37, 22, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -151,10 +154,10 @@ def new_workspace(database):
 def ask(database, workspace_id, length, grid=HOURLY):
     window = Window(START, START + length)
     with database.reading() as conn:
-        return overview(conn, workspace_id=workspace_id, window=window, grid=grid)
+        return overview(conn, Question(workspace_id, ALL, window, grid))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(8, thorough=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows(), lengths, grids)
 def test_every_number_is_that_of_plain_python(database, told, length, cut):
     grid = grid_of(length, *cut)
@@ -205,4 +208,4 @@ def test_a_neighbours_models_are_not_in_it(database):
 def test_a_window_without_one_before_it_is_refused(database):
     window = Window(datetime(1, 1, 2, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC))
     with database.reading() as conn, pytest.raises(InvalidWindow):
-        overview(conn, workspace_id=1, window=window, grid=HOURLY)
+        overview(conn, Question(1, ALL, window, HOURLY))

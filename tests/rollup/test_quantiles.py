@@ -7,12 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app.rollup.refresh import refresh
 from tests.doubles import LARGEST, LEAST, nasty, nearest, shares
+from tests.effort import examples
 from tests.rollup.conftest import new_series
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -32,8 +33,8 @@ INSERT = text("""
 """)
 ASK = text("""
     SELECT bucket_start, bucket_end, coalesce(label_id, 0), n, quantiles
-    FROM truthline.quantiles(:measure, :series, :start, :end, :fractions, :width) AS q
-    JOIN truthline.buckets(:start, :end, :width) USING (place)
+    FROM truthline_internal.quantiles(:measure, :series, :start, :end, :fractions, :width) AS q
+    JOIN truthline_internal.buckets(:start, :end, :width) USING (place)
 """)
 
 windows = st.tuples(
@@ -121,7 +122,7 @@ def test_equal_numpys(brisk, digits):
     tell(brisk, late)
     rows = {key: early[key] + late[key] for key in early}
 
-    @settings(max_examples=12, database=None, suppress_health_check=list(HealthCheck))
+    @examples(8, thorough=12, database=None, suppress_health_check=list(HealthCheck))
     @given(windows, st.sampled_from(["value", "confidence", "latency"]))
     def asked(window, measure):
         check(brisk, rows, series, window, measure)
@@ -179,7 +180,7 @@ extremes = st.lists(st.tuples(st.integers(0, SPAN_SECONDS - 1), nasty(), shares)
 def test_any_doubles_have_quantiles(brisk):
     """Of a series of their own per example, half of them in levels, and cut at any edge."""
 
-    @settings(max_examples=20, database=None, suppress_health_check=list(HealthCheck))
+    @examples(10, thorough=20, database=None, suppress_health_check=list(HealthCheck))
     @given(extremes, windows)
     def asked(some, window):
         series = new_series(brisk)
@@ -227,7 +228,7 @@ def test_crowds_at_either_end_have_quantiles(brisk, crowd):
             check(brisk, rows, series, window, measure, EVERY_RANK, exact)
 
 
-@settings(max_examples=50, suppress_health_check=list(HealthCheck))
+@examples(25, thorough=50, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.one_of(nasty(), st.floats(-300, 300)), min_size=2, max_size=200))
 def test_bins_ascend_with_their_numbers_and_are_narrow(database, numbers):
     asked = text("SELECT truthline_data.value_bin(n), n FROM unnest(CAST(:n AS float8[])) AS n")

@@ -30,11 +30,11 @@ INSERT = text("""
 BOUNDS = "CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:width AS interval)"
 PLANNED = text(f"""
     SELECT place, predicted_label, actual_label, n
-    FROM truthline.outcome_cells(ARRAY[:series], {BOUNDS}) ORDER BY 1, 2, 3
+    FROM truthline_internal.outcome_cells(ARRAY[:series], {BOUNDS}) ORDER BY 1, 2, 3
 """)
 RAW = text(f"""
     SELECT width_bucket(time, edges), predicted_label, actual_label, sum(weight)
-    FROM outcome, truthline.edges({BOUNDS}, NULL, 'UTC') AS edges
+    FROM outcome, truthline_internal.edges({BOUNDS}, NULL, 'UTC') AS edges
     WHERE series_id = :series AND time >= :start AND time < :end
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """)

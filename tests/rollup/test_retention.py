@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -28,6 +28,7 @@ from app.rollup.retention import (
 from app.store.copy import copy_rows
 from app.store.database import Database
 from app.upkeep.housekeeping import do_round
+from tests.effort import examples
 from tests.rollup.conftest import new_series
 from tests.rollup.plain import asked, differences, edges_of, raw_rows
 from tests.servers import edition
@@ -46,7 +47,7 @@ OUTCOME = {
 REACH = text("""
     SELECT reached_edges, reached_as_of < CAST(:as_of AS timestamptz) AS held_back,
            nullif(reached_as_of, 'infinity') AS as_of
-    FROM truthline.reach('outcome', :series, truthline.edges(
+    FROM truthline_internal.reach('outcome', :series, truthline_internal.edges(
         CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:width AS interval),
         CAST(:origin AS timestamptz), 'UTC'), CAST(:as_of AS timestamptz))
 """)
@@ -137,7 +138,7 @@ backs = st.builds(
 moments = st.one_of(st.just(None), st.none(), backs)
 
 
-@settings(max_examples=150)
+@examples(50, thorough=150)
 @given(
     backs,
     st.sampled_from([HOUR, 5 * HOUR, DAY, 3 * DAY + 11 * MINUTE]),
@@ -193,7 +194,8 @@ def test_refreshing_again_erases_nothing(old):
 
     with database.reading() as conn:
         assert asked(conn, "outcome", series, everything) == answer
-        clean = conn.execute(text("SELECT truthline.clean_until('outcome_1h_1d')")).scalar_one()
+        until = text("SELECT truthline_internal.clean_until('outcome_1h_1d')")
+        clean = conn.execute(until).scalar_one()
     assert clean > now - 2 * DAY  # what was dropped holds no bound back
 
 

@@ -7,8 +7,13 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana.dashboards.__main__ import DASHBOARDS
 from tests.sql.macros import ALL
 
-ANYWHERE = {"workspace": "default", "namespace": ALL, "pipeline": ALL, "version": ALL}
-CHOSEN = {
+ANYWHERE: dict[str, str | None] = {
+    "workspace": "default",
+    "namespace": ALL,
+    "pipeline": ALL,
+    "version": ALL,
+}
+CHOSEN: dict[str, dict[str, str | None]] = {
     "models": {"workspace": "default"},
     "classification": ANYWHERE | {"model": "digits", "interval": "30m"},
     "regression": ANYWHERE | {"model": "diabetes", "interval": "30m"},

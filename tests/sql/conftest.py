@@ -4,9 +4,11 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import psycopg
 import pytest
+from flask.testing import FlaskClient
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
@@ -80,34 +82,42 @@ def analyst(connect: Connect, analyst_role: str) -> Iterator[psycopg.Connection]
 
 
 @pytest.fixture(scope="session")
-def reader(make_role, superuser, connect, analyst_role):
+def reader(
+    make_role: Callable[[str], str],
+    superuser: psycopg.Connection,
+    connect: Connect,
+    analyst_role: str,
+) -> Iterator[psycopg.Connection[dict[str, Any]]]:
     """A session with the rights that Grafana's role has."""
     role = make_role(f"{analyst_role}_grafana")
     superuser.execute(GRANTS.replace("truthline_reader", role))
     superuser.execute(f"ALTER ROLE {role} SET default_transaction_read_only = on")
     with connect(role) as connection:
-        connection.row_factory = dict_row
-        yield connection
+        named = cast("psycopg.Connection[dict[str, Any]]", connection)
+        named.row_factory = dict_row
+        yield named
 
 
 @pytest.fixture(scope="session")
-def period(demo):
+def period(demo: Demo) -> Range:
     """A day with the demo's hours; the day before it has rows too."""
     end = demo.end + timedelta(minutes=7)
     return Range(end - timedelta(days=1), end, "30m")
 
 
 @pytest.fixture(scope="session")
-def api(demo):
+def api(demo: Demo) -> FlaskClient:
     """A client of the service over the same database."""
     return keyed_client(create_app(demo.settings, demo.database), demo.key)
 
 
 @pytest.fixture
-def ask(reader, period):
+def ask(
+    reader: psycopg.Connection[dict[str, Any]], period: Range
+) -> Callable[..., list[dict[str, Any]]]:
     """The rows of a panel, by its dashboard and title."""
 
-    def ask(name, title, **variables):
+    def ask(name: str, title: str, **variables: str | None) -> list[dict[str, Any]]:
         (panel,) = [one for one in BOARDS[name]["panels"] if one["title"] == title]
         (target,) = panel["targets"]
         asked = period.expand(target["rawSql"], CHOSEN[name] | variables)
@@ -117,13 +127,13 @@ def ask(reader, period):
 
 
 @pytest.fixture
-def answer(api, period):
+def answer(api: FlaskClient, period: Range) -> Callable[..., Any]:
     """What the API answers about the same range."""
 
-    def answer(path, **parameters):
+    def answer(path: str, **parameters: Any) -> Any:
         named = {"startTime": period.start.isoformat(), "endTime": period.end.isoformat()}
         found = api.get(f"/api/v1/{path}", query_string=named | parameters)
         assert found.status_code == 200, found.text
-        return found.json
+        return found.get_json()
 
     return answer

@@ -32,7 +32,9 @@ class Range:
         return sql
 
     def _macros(self) -> dict[str, str]:
-        number, unit = re.fullmatch(r"(\d+)(\w+)", self.interval).groups()
+        written = re.fullmatch(r"(\d+)(\w+)", self.interval)
+        assert written, self.interval
+        number, unit = written.groups()
         return {
             "$__timeFrom()": f"'{_rfc3339(self.start)}'",
             "$__timeTo()": f"'{_rfc3339(self.end)}'",

@@ -30,14 +30,27 @@ BY_NAME = """
            proargtypes::regtype[]::text[], proconfig
     FROM pg_proc WHERE pronamespace = 'truthline'::regnamespace AND prosecdef
 """
+INTERNAL_AND_OPEN = """
+    SELECT oid::regprocedure::text FROM pg_proc
+    WHERE pronamespace = 'truthline_internal'::regnamespace
+      AND has_function_privilege(%s, oid, 'EXECUTE') ORDER BY 1
+"""
+CALLED_BY_VIEWS = """
+    SELECT DISTINCT function.oid::regprocedure::text
+    FROM pg_depend AS d
+    JOIN pg_rewrite AS rule ON d.classid = 'pg_rewrite'::regclass AND rule.oid = d.objid
+    JOIN pg_class AS view ON view.oid = rule.ev_class
+    JOIN pg_proc AS function ON d.refclassid = 'pg_proc'::regclass AND function.oid = d.refobjid
+    WHERE view.relnamespace = 'truthline'::regnamespace
+      AND function.pronamespace = 'truthline_internal'::regnamespace ORDER BY 1
+"""
 NOT_BY_NAME = """
     SELECT oid::regprocedure::text FROM pg_proc
-    WHERE pronamespace = 'truthline'::regnamespace AND NOT prosecdef
+    WHERE pronamespace IN ('truthline'::regnamespace, 'truthline_internal'::regnamespace)
+      AND NOT prosecdef
 """
-# What takes ids answers nothing for those of others, and what takes nothing answers for the caller.
-BY_ID = {"own_among", "own_predictions", "own_outcomes", "own_step_values"}
-OF_ONESELF = {"visible_workspaces", "reads_tables", "own_workspaces", "own_models", "own_series"}
-OF_ONESELF |= {"own_step_metrics"}
+# What takes ids answers nothing for those of others.
+BY_ID = ["own_outcomes", "own_predictions", "own_step_values"]
 ARGUMENTS = {
     "workspace": NEIGHBOUR,
     "model": f"{SECRET}-classes",
@@ -140,20 +153,46 @@ def test_only_functions_that_ask_who_is_asking_are_open(superuser, analyst_role)
     assert all(superuser.execute(may, [analyst_role, name]).fetchone()[0] for name in opened)
 
 
+def test_of_the_machinery_only_what_views_call_is_open(superuser, analyst_role):
+    opened = superuser.execute(INTERNAL_AND_OPEN, [analyst_role]).fetchall()
+
+    assert opened == superuser.execute(CALLED_BY_VIEWS).fetchall()
+    assert len(opened) == 8
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT truthline_internal.reads_tables()",
+        "SELECT * FROM truthline_internal.own_series()",
+        "SELECT * FROM truthline_internal.levels()",
+        "SELECT NULL::truthline_internal.piece",
+        "CREATE FUNCTION truthline_internal.mine() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+    ],
+)
+def test_the_machinery_has_no_name(analyst, statement):
+    with pytest.raises(InsufficientPrivilege, match="schema truthline_internal"):
+        analyst.execute(statement)
+
+
 def test_such_functions_pin_their_search_path(superuser):
-    loose = [name for name, *_, config in superuser.execute(BY_NAME) if PINNED not in config]
+    loose = [name for name, config in superuser.execute(DEFINERS) if PINNED not in config]
     assert loose == []
 
 
 PINNED = "search_path=pg_catalog, pg_temp"
+DEFINERS = """
+    SELECT oid::regprocedure, proconfig FROM pg_proc WHERE prosecdef
+      AND pronamespace IN ('truthline'::regnamespace, 'truthline_internal'::regnamespace)
+"""
 
 
 def test_functions_refuse_the_neighbours_names(analyst, superuser):
     """Each of them, with the words that a name that isn't there gets."""
     asked = 0
     for name, short, needed, _, _ in superuser.execute(BY_NAME).fetchall():
-        if not needed or short in BY_ID:
-            assert short in BY_ID | OF_ONESELF, name
+        if not needed:
+            assert short == "visible_workspaces", name
             continue
         call = SQL("SELECT * FROM truthline.{}({})").format(
             Identifier(short),
@@ -194,32 +233,33 @@ def test_functions_by_number_are_refused(analyst, superuser, call):
     ).fetchone()
     with pytest.raises(InsufficientPrivilege):
         analyst.execute(
-            f"SELECT * FROM truthline.{call.format(series=series[0], workspace=workspace)}"
+            f"SELECT * FROM truthline_internal.{call.format(series=series[0], workspace=workspace)}"
         )
 
 
-@pytest.mark.parametrize("function", sorted(BY_ID))
+@pytest.fixture
+def named(superuser, analyst_role):
+    """The second fence: what views call is asked directly, as if the schema were open."""
+    usage = SQL("USAGE ON SCHEMA truthline_internal {} {}")
+    superuser.execute(SQL("GRANT ") + usage.format(SQL("TO"), Identifier(analyst_role)))
+    yield
+    superuser.execute(SQL("REVOKE ") + usage.format(SQL("FROM"), Identifier(analyst_role)))
+
+
+@pytest.mark.parametrize("function", BY_ID)
+@pytest.mark.usefixtures("named")
 def test_functions_by_id_answer_for_ones_own_ids_alone(analyst, superuser, function):
     ids = "array_agg(id), min(id) FROM truthline_data." + (
         "step_metric" if function == "own_step_values" else "series"
     )
     every, _ = superuser.execute(f"SELECT {ids}").fetchone()
-    call = f"SELECT count(x), string_agg(x::text, ' ') FROM truthline.{function}(%s) AS x"
+    call = f"SELECT count(x), string_agg(x::text, ' ') FROM truthline_internal.{function}(%s) AS x"
     if function == "own_step_values":
-        call = f"SELECT count(x), '' FROM unnest(%s) AS m, truthline.{function}(m) AS x"
+        call = f"SELECT count(x), '' FROM unnest(%s) AS m, truthline_internal.{function}(m) AS x"
     n, shown = analyst.execute(call, [every]).fetchone()
     n_of_all, _ = superuser.execute(call, [every]).fetchone()
-    if function != "own_among":  # one array, of less
-        assert 0 < n < n_of_all
+    assert 0 < n < n_of_all
     assert not tells_secrets(shown)
-
-
-def test_ids_among_others_are_left_out(analyst, superuser):
-    every = "SELECT array_agg(id ORDER BY id) FROM truthline_data.series"
-    (ids,) = superuser.execute(every).fetchone()
-    seen = analyst.execute("SELECT truthline.own_among(%s)", [ids]).fetchone()[0]
-    own = analyst.execute("SELECT array_agg(id) FROM truthline.own_series()").fetchone()[0]
-    assert set(seen) == set(own) < set(ids)
 
 
 LEAK = """
@@ -513,8 +553,8 @@ OPENED = [
     "USAGE ON SCHEMA truthline",
     "SELECT ON truthline.models",
     "EXECUTE ON FUNCTION truthline.visible_workspaces()",
-    "EXECUTE ON FUNCTION truthline.reads_tables()",
-    "EXECUTE ON FUNCTION truthline.own_models()",
+    "EXECUTE ON FUNCTION truthline_internal.reads_tables()",
+    "EXECUTE ON FUNCTION truthline_internal.own_models()",
 ]
 
 

@@ -371,5 +371,5 @@ def test_absent_binaries_are_named(tmp_path: Path) -> None:
 
 def test_a_missing_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda _name: None)
-    with pytest.raises(NoEmbeddedServer, match="pip install 'truthline-server"):
+    with pytest.raises(NoEmbeddedServer, match="set TRUTHLINE_DATABASE_URL"):
         embedded_binaries()

@@ -19,9 +19,10 @@ from tests.catalog import snapshot
 from tests.servers import edition
 
 ALL_FUNCTIONS = text("""
-    SELECT proname, pg_get_function_identity_arguments(p.oid), obj_description(p.oid, 'pg_proc')
+    SELECT nspname || '.' || proname, pg_get_function_identity_arguments(p.oid),
+           obj_description(p.oid, 'pg_proc')
     FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
-    WHERE nspname = 'truthline' ORDER BY 1, 2
+    WHERE nspname IN ('truthline', 'truthline_internal') ORDER BY 1, 2
 """)
 
 
@@ -212,9 +213,9 @@ def test_the_mirror_of_the_tables_is_true(fresh_database_url):
 
 def test_a_function_that_returns_something_else_is_replaced(fresh_database_url, query):
     older = text("""
-        DROP FUNCTION truthline.regression_metrics(
+        DROP FUNCTION truthline_internal.regression_metrics(
             integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz);
-        CREATE FUNCTION truthline.regression_metrics(
+        CREATE FUNCTION truthline_internal.regression_metrics(
             series integer[], start_time timestamptz, end_time timestamptz,
             width interval DEFAULT NULL, origin timestamptz DEFAULT NULL
         ) RETURNS TABLE (n bigint) LANGUAGE sql AS 'SELECT 1::bigint';

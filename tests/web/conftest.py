@@ -9,10 +9,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Request,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 from app.auth.keys import Role, create_key
 from app.auth.workspaces import default_workspace
@@ -26,6 +35,7 @@ from app.query.window import Window
 from app.store.database import Database
 from tests.api.live import Keeping, serving
 
+Scheme = Literal["light", "dark"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # A container's root has no user namespaces for a sandbox; and no name leads anywhere.
 LAUNCH = [
@@ -48,7 +58,7 @@ class Demo:
 
 
 @pytest.fixture(scope="session")
-def demo(empty_database_url, template) -> Iterator[Demo]:
+def demo(empty_database_url: Callable[..., str], template: str) -> Iterator[Demo]:
     """The demo, replayed into a database of its own."""
     with demo_in(Settings(database_url=empty_database_url(template))) as demo:
         yield demo
@@ -73,14 +83,14 @@ def served_to_all(demo: Demo) -> Flask:
 
 
 @pytest.fixture(scope="session")
-def open_url(demo) -> Iterator[str]:
+def open_url(demo: Demo) -> Iterator[str]:
     """Where the demo is served to everybody."""
     with serving(served_to_all(demo), Keeping) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def guarded_url(demo) -> Iterator[str]:
+def guarded_url(demo: Demo) -> Iterator[str]:
     """Where it asks for a key."""
     with serving(create_app(demo.settings, demo.database), Keeping) as url:
         yield url
@@ -128,32 +138,36 @@ class Visit:
 
 
 @pytest.fixture(scope="session")
-def profile(browser) -> Callable[[str, int], BrowserContext]:
+def profile(browser: Browser) -> Callable[[Scheme, int], BrowserContext]:
     """A profile of the browser that tests share: its cache saves each from loading it all anew."""
 
     @functools.cache
-    def make(scheme: str, width: int) -> BrowserContext:
+    def make(scheme: Scheme, width: int) -> BrowserContext:
         return new_profile(browser, scheme, width)
 
     return make
 
 
-def new_profile(browser: Browser, scheme: str, width: int) -> BrowserContext:
-    size = {"width": width, "height": 900}
+def new_profile(browser: Browser, scheme: Scheme, width: int) -> BrowserContext:
+    size = ViewportSize(width=width, height=900)
     context = browser.new_context(viewport=size, color_scheme=scheme)
     context.set_default_timeout(PATIENCE_MS)
     return context
 
 
 @pytest.fixture
-def visit(browser, profile) -> Iterator[Callable[..., Visit]]:
+def visit(
+    browser: Browser, profile: Callable[[Scheme, int], BrowserContext]
+) -> Iterator[Callable[..., Visit]]:
     """Open a page; in the end nothing has complained, and nothing has left the machine.
 
     A `fresh` profile is without cookies and preferences of other tests.
     """
     visits = []
 
-    def begin(url: str, *, scheme="light", width=1440, fresh=False) -> Visit:
+    def begin(
+        url: str, *, scheme: Scheme = "light", width: int = 1440, fresh: bool = False
+    ) -> Visit:
         context = new_profile(browser, scheme, width) if fresh else profile(scheme, width)
         page = context.new_page()
         visit = Visit(page, url, [], [])

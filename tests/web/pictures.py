@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 from sqlalchemy import make_url
 
 from app.config import Settings
@@ -19,13 +19,17 @@ from tests.web.conftest import (
     CHROMIUM,
     LAUNCH,
     PATIENCE_MS,
+    Scheme,
     Visit,
     demo_in,
     served_to_all,
 )
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-SIZES = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
+SIZES = {
+    "desktop": ViewportSize(width=1440, height=900),
+    "phone": ViewportSize(width=390, height=844),
+}
 DIGITS = {"namespace": "demo", "pipeline": "digits-pipeline", "model": "digits"}
 DIABETES = {"namespace": "demo", "pipeline": "diabetes-pipeline", "model": "diabetes"}
 TALL = 1_600
@@ -66,28 +70,29 @@ def pages(window: dict[str, str]) -> dict[str, str]:
 
 
 # Of each page the ways that are kept: all of them would be some megabytes.
-KEPT = {
-    "overview": ("desktop-light", "desktop-dark", "phone-light"),
-    "classifier": ("desktop-light", "phone-dark"),
-    "bucket": ("desktop-dark",),
-    "regressor": ("desktop-light",),
-    "executions": ("desktop-light", "phone-dark"),
-    "status": ("desktop-light",),
+KEPT: dict[str, tuple[tuple[str, Scheme], ...]] = {
+    "overview": (("desktop", "light"), ("desktop", "dark"), ("phone", "light")),
+    "classifier": (("desktop", "light"), ("phone", "dark")),
+    "bucket": (("desktop", "dark"),),
+    "regressor": (("desktop", "light"),),
+    "executions": (("desktop", "light"), ("phone", "dark")),
+    "status": (("desktop", "light"),),
 }
 
 
 def take(browser: Browser, base: str, name: str, path: str) -> None:
     """One page in the ways that are kept."""
     for way in KEPT[name]:
-        device, scheme = way.split("-")
-        context = browser.new_context(viewport=SIZES[device], color_scheme=scheme)
+        device, scheme = way
+        size = SIZES[device]
+        context = browser.new_context(viewport=size, color_scheme=scheme)
         visit = Visit(context.new_page(), base, [], [])
         page = visit.open(path)
         page.wait_for_timeout(1_500)  # charts are drawn after their answers have come
         height = page.evaluate("document.documentElement.scrollHeight")
-        page.set_viewport_size(SIZES[device] | {"height": min(height, TALL)})
+        page.set_viewport_size(ViewportSize(width=size["width"], height=min(height, TALL)))
         page.wait_for_timeout(500)
-        page.screenshot(path=IMAGES / f"{name}-{way}.png")
+        page.screenshot(path=IMAGES / f"{name}-{device}-{scheme}.png")
         context.close()
 
 

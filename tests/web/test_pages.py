@@ -120,7 +120,7 @@ def test_a_regressors_page_has_its_values_and_no_classes(visit, open_url, window
 def test_the_status_tells_of_each_level(visit, open_url, demo):
     page = visit(open_url).open("/status")
     with demo.database.reading() as conn:
-        levels = conn.execute(text("SELECT name FROM truthline.levels()")).scalars().all()
+        levels = conn.execute(text("SELECT name FROM truthline_internal.levels()")).scalars().all()
 
     assert panel(page, "levels").locator("tbody th").all_inner_texts() == levels
 

@@ -234,9 +234,7 @@ class ListRow(msgspec.Struct, gc=False):
 @blp.response(200, SingleMetricsSchema)
 def get_single_values(args: dict[str, Any], workspace_id: int) -> Response:
     """The values of metrics, in the order in which they were first recorded"""
-    asked = _question(args, workspace_id)
-    with database().glancing() as conn:
-        page = step_metrics(conn, is_list=False, **asked)
+    page = _page(args, workspace_id, is_list=False)
     return _answer(
         page, [SingleRow(m.name, m.value, m.recorded_at, *_run(m)) for m in page.metrics]
     )
@@ -248,8 +246,7 @@ def get_single_values(args: dict[str, Any], workspace_id: int) -> Response:
 @blp.response(200, ListMetricsSchema)
 def get_list_values(args: dict[str, Any], workspace_id: int) -> Response:
     """The lists of metrics, in the order in which they were first recorded"""
-    with database().glancing() as conn:
-        page = step_metrics(conn, is_list=True, **_question(args, workspace_id))
+    page = _page(args, workspace_id, is_list=True)
     rows = _list_rows(database(), page)
     first = next(rows, [])  # an outage up to here is told as one
     if len(first) == len(page.metrics):
@@ -281,8 +278,8 @@ def _in_pieces(portions_of_rows: Iterable[list[ListRow]], total: int) -> Iterato
     yield b'],"total_count":%d}' % total
 
 
-def _question(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
-    """What a query function takes, of the parameters.
+def _page(args: dict[str, Any], workspace_id: int, *, is_list: bool) -> Page:
+    """The page that the parameters name.
 
     Raises:
         InvalidInput: filters that don't go together.
@@ -290,13 +287,16 @@ def _question(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     which = Which(*(args.get(name) for name in ("name", "pipeline", "deployment", "execution")))
     if len(which.conditions().keys() - {"name"}) > 1:
         raise InvalidInput("only one of pipeline_name, deployment_name and execution_id can be set")
-    size = args["size"]
-    return {
-        "workspace_id": workspace_id,
-        "which": which,
-        "size": size,
-        "offset": (args["page"] - 1) * size,
-    }
+    size, place = args["size"], args["page"] - 1
+    with database().glancing() as conn:
+        return step_metrics(
+            conn,
+            workspace_id=workspace_id,
+            is_list=is_list,
+            which=which,
+            size=size,
+            offset=place * size,
+        )
 
 
 def _run(metric: StepMetric) -> tuple[str, str | None, str]:

@@ -6,7 +6,6 @@ first model, whatever model is named in the path. Errors have grpc-gateway's for
 
 import base64
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,17 +35,18 @@ from app.auth.keys import Role
 from app.csvtext import to_csv
 from app.errors import InvalidInput
 from app.ingest.fields import EARLIEST_TIME, RequiredName
-from app.query.basis import Moment, Reach, moment_of
 from app.query.deployments import (
     DeployedModel,
     Deployment,
     Order,
     deployment,
     deployments,
+    total_basis,
     total_predictions,
-    total_reach,
 )
-from app.query.health import Load, Spread, Volume, health_reach, load, spreads, tenths
+from app.query.health import Spread, Volume, health_basis, load, spreads, tenths
+from app.query.question import Basis, Question
+from app.query.subjects import AllDeployed
 from app.query.window import Window, ending
 from app.running import database
 from app.store.registry import Kind
@@ -147,13 +147,13 @@ def get_deployments(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     end = args.get("end") or datetime.now(UTC) + ONE_DAY
     window = ending(end, max(end - EARLIEST_TIME, ONE_DAY), args.get("start"))
     order = [(ORDERS[name], descending) for name, descending in args["order"]]
+    question = Question(workspace_id, AllDeployed(), window)
     with database().reading() as conn:
-        moment = moment_of(conn)
         page = deployments(
             conn, workspace_id=workspace_id, order=order, size=_size(args), offset=args["offset"]
         )
-        total = total_predictions(conn, workspace_id=workspace_id, window=window)
-        say_basis(total_reach(conn, moment, workspace_id=workspace_id, window=window))
+        total = total_predictions(conn, question)
+        say_basis(total_basis(conn, question))
     return {
         "deployment": [_deployment(one) for one in page.deployments],
         "total_deployments": page.total,
@@ -230,21 +230,25 @@ def get_health(
     """
     window = _window(args.get("start"), args.get("end"))
     with database().reading() as conn:
-        asked = _ask(conn, workspace_id, deployment_id, window)
-        volume, values, reach = asked.load(), asked.spreads(), asked.reach()
-    return exact_members(reach) | {
+        question = _question(conn, workspace_id, deployment_id, window)
+        volume, values, basis = (
+            load(conn, question),
+            _spreads(conn, question),
+            _basis(conn, question),
+        )
+    return exact_members(basis) | {
         "total_predictions": volume.answered,
         "scoring_latency": volume.mean_latency_ms,
         "predictions": {
             "name": "Predictions Over Time",
-            "description": in_words(reach),
+            "description": in_words(basis),
             "x_label": "Time",
             "y_label": "Predictions",
             "bin": [
                 {"x_min": one.start, "x_max": one.end, "y": one.answered} for one in volume.buckets
             ],
         },
-        "prediction_values": None if values is None else _box_plot(values, reach),
+        "prediction_values": None if values is None else _box_plot(values, basis),
     }
 
 
@@ -265,13 +269,13 @@ def get_operational(
     """
     window = _window(args.get("start"), args.get("end"))
     with database().reading() as conn:
-        asked = _ask(conn, workspace_id, deployment_id, window)
-        volume, reach = asked.load(), asked.reach()
-    return exact_members(reach) | {
+        question = _question(conn, workspace_id, deployment_id, window)
+        volume, basis = load(conn, question), _basis(conn, question)
+    return exact_members(basis) | {
         "average_latency": volume.mean_latency_ms,
-        "latency": _graph("Scoring Latency", "ms", volume.buckets, LATENCY, reach),
-        "success": _graph("Successful Predictions", "Predictions", volume.buckets, SUCCESS, reach),
-        "failed": _graph("Failed Predictions", "Predictions", volume.buckets, FAILED, reach),
+        "latency": _graph("Scoring Latency", "ms", volume.buckets, LATENCY, basis),
+        "success": _graph("Successful Predictions", "Predictions", volume.buckets, SUCCESS, basis),
+        "failed": _graph("Failed Predictions", "Predictions", volume.buckets, FAILED, basis),
     }
 
 
@@ -289,7 +293,7 @@ def get_drift(
     """Drift of features: nothing is recorded of them, and the answer says so"""
     _window(args.get("start"), args.get("end"))
     with database().reading() as conn:
-        _first_model(conn, workspace_id, deployment_id)
+        deployment(conn, workspace_id=workspace_id, name=deployment_id)
     said = "Features are not recorded"
     return {
         "featureImportance": {"featureDrift": [], "description": said},
@@ -298,43 +302,28 @@ def get_drift(
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A question about a deployment's model, in tenths of a window."""
+def _question(
+    conn: Connection, workspace_id: int, name: str, window: Window
+) -> Question[DeployedModel]:
+    """The question about a deployment's first model, in tenths of a window.
 
-    conn: Connection
-    moment: Moment
-    model: DeployedModel
-    window: Window
-
-    def reach(self) -> Reach:
-        """What the answers rest on; headers say it too."""
-        reach = health_reach(
-            self.conn, self.moment, model=self.model, window=self.window, grid=tenths(self.window)
-        )
-        say_basis(reach)
-        return reach
-
-    def load(self) -> Load:
-        return load(
-            self.conn, series=self.model.series, window=self.window, grid=tenths(self.window)
-        )
-
-    def spreads(self) -> list[Spread] | None:
-        """None of a model that predicts no values."""
-        if self.model.kind is not Kind.REGRESSION:
-            return None
-        return spreads(
-            self.conn, series=self.model.series, window=self.window, grid=tenths(self.window)
-        )
+    Raises:
+        UnknownDeployment: the workspace has no predictions of that deployment.
+    """
+    model = deployment(conn, workspace_id=workspace_id, name=name).model
+    return Question(workspace_id, model, window, tenths(window))
 
 
-def _ask(conn: Connection, workspace_id: int, name: str, window: Window) -> _Asked:
-    return _Asked(conn, moment_of(conn), _first_model(conn, workspace_id, name), window)
+def _basis(conn: Connection, question: Question[DeployedModel]) -> Basis:
+    """What the answers rest on; headers say it too."""
+    basis = health_basis(conn, question)
+    say_basis(basis)
+    return basis
 
 
-def _first_model(conn: Connection, workspace_id: int, name: str) -> DeployedModel:
-    return deployment(conn, workspace_id=workspace_id, name=name).model
+def _spreads(conn: Connection, question: Question[DeployedModel]) -> list[Spread] | None:
+    """None of a model that predicts no values."""
+    return spreads(conn, question) if question.subject.kind is Kind.REGRESSION else None
 
 
 Measure = Callable[[Volume], float | None]
@@ -344,24 +333,24 @@ FAILED: Measure = lambda one: one.failed  # noqa: E731
 
 
 def _graph(
-    name: str, unit: str, buckets: Iterable[Volume], measure: Measure, reach: Reach
+    name: str, unit: str, buckets: Iterable[Volume], measure: Measure, basis: Basis
 ) -> dict[str, Any]:
     """A line over time, with a point for each bucket of which the measure is known."""
     points = [(utc_time(one.start), measure(one)) for one in buckets]
     return {
         "name": name,
-        "description": in_words(reach),
+        "description": in_words(basis),
         "x_label": "Time",
         "y_label": unit,
         "point": [{"x": x, "y": str(y)} for x, y in points if y is not None],
     }
 
 
-def _box_plot(values: Iterable[Spread], reach: Reach) -> dict[str, Any]:
+def _box_plot(values: Iterable[Spread], basis: Basis) -> dict[str, Any]:
     """One box per bin that holds values: minimum, quartiles and maximum."""
     return {
         "name": "Prediction Values",
-        "description": in_words(reach),
+        "description": in_words(basis),
         "x_label": "Time",
         "y_label": "Value",
         "box": [_box(one) for one in values],
@@ -401,32 +390,36 @@ def post_export(workspace_id: int) -> dict[str, Any]:
         _instant("startDateTime", body.start_date_time), _instant("endDateTime", body.end_date_time)
     )
     with database().reading() as conn:
-        asked = _ask(conn, workspace_id, body.deployment_id, window)
-        rows, reach = export(asked), asked.reach()
-    return {"result": {"data": _packed(_marked(rows, reach))}}
+        question = _question(conn, workspace_id, body.deployment_id, window)
+        rows, basis = export(conn, question), _basis(conn, question)
+    return {"result": {"data": _packed(_marked(rows, basis))}}
 
 
 Table = list[tuple[Any, ...]]
 
 
-def _line(name: str, measure: Measure) -> Callable[[_Asked], Table]:
+Export = Callable[[Connection, Question[DeployedModel]], Table]
+
+
+def _line(name: str, measure: Measure) -> Export:
     """How a measure over time is exported; empty where it isn't known."""
 
-    def export(asked: _Asked) -> Table:
-        rows = [(utc_time(v.start), utc_time(v.end), measure(v)) for v in asked.load().buckets]
+    def export(conn: Connection, question: Question[DeployedModel]) -> Table:
+        buckets = load(conn, question).buckets
+        rows = [(utc_time(v.start), utc_time(v.end), measure(v)) for v in buckets]
         return [("start", "end", name), *rows]
 
     return export
 
 
-def _boxes(asked: _Asked) -> Table:
+def _boxes(conn: Connection, question: Question[DeployedModel]) -> Table:
     names = ("start", "end", "minimum", "quartile1", "median", "quartile3", "maximum")
-    found = asked.spreads() or []
-    rows = [(utc_time(s.start), utc_time(s.end), *s.quantiles) for s in found]
+    boxes = _spreads(conn, question) or []
+    rows = [(utc_time(s.start), utc_time(s.end), *s.quantiles) for s in boxes]
     return [names, *rows]
 
 
-EXPORTS: dict[str, Callable[[_Asked], Table]] = {
+EXPORTS: dict[str, Export] = {
     "predictions": _line("predictions", SUCCESS),
     "scoringLatency": _line("milliseconds", LATENCY),
     "predictionValues": _boxes,
@@ -442,9 +435,9 @@ def _instant(name: str, text: str | None) -> datetime | None:
         raise InvalidInput(f"{name} {error.messages[0]}") from None
 
 
-def _marked(rows: Table, reach: Reach) -> Table:
+def _marked(rows: Table, basis: Basis) -> Table:
     """A table as it is, or with a column that says that it is not exact."""
-    if reach.exact:
+    if basis.exact:
         return rows
     head, *lines = rows
     return [(*head, "exact"), *((*line, "false") for line in lines)]

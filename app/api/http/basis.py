@@ -10,10 +10,9 @@ from flask import Response, after_this_request
 from marshmallow import Schema, fields
 
 from app.api.http.numbers import UtcTime, utc_time
-from app.query.basis import Reach
+from app.phrases import first_few
+from app.query.question import Basis
 
-# Moved edges that a text names; members have all of them.
-FEW = 3
 EXACT, AS_OF = "Truthline-Exact", "Truthline-As-Of"
 
 
@@ -58,45 +57,44 @@ class RestsOnSchema(ExactSchema):
     freshness = fields.Nested(FreshnessSchema)
 
 
-def basis_members(reach: Reach) -> dict[str, Any]:
+def basis_members(basis: Basis) -> dict[str, Any]:
     """Members of an answer, as `RestsOnSchema` writes them."""
-    return exact_members(reach) | {
-        "freshness": {"as_of": reach.moment.known_at, "clean_until": reach.clean_until}
+    return exact_members(basis) | {
+        "freshness": {"as_of": basis.moment.known_at, "clean_until": basis.clean_until}
     }
 
 
-def exact_members(reach: Reach) -> dict[str, Any]:
+def exact_members(basis: Basis) -> dict[str, Any]:
     """The same as `ExactSchema` writes them, for a form whose headers say the age."""
-    return {"exact": reach.exact, "snapped": reach.snapped}
+    return {"exact": basis.exact, "snapped": basis.snapped}
 
 
-def vendor_members(reach: Reach) -> dict[str, Any]:
+def vendor_members(basis: Basis) -> dict[str, Any]:
     """Those of a form that is the vendor's to the letter where the answer is exact."""
-    say_basis(reach)
-    return {} if reach.exact else exact_members(reach)
+    say_basis(basis)
+    return {} if basis.exact else exact_members(basis)
 
 
-def say_basis(reach: Reach) -> None:
+def say_basis(basis: Basis) -> None:
     """Say it in headers of this request's answer."""
 
     @after_this_request
     def say(response: Response) -> Response:
-        response.headers.update(basis_headers(reach))
+        response.headers.update(basis_headers(basis))
         return response
 
 
-def basis_headers(reach: Reach) -> dict[str, str]:
+def basis_headers(basis: Basis) -> dict[str, str]:
     """What an answer rests on, for a form that has no member for it."""
-    return {EXACT: str(reach.exact).lower(), AS_OF: utc_time(reach.moment.known_at)}
+    return {EXACT: str(basis.exact).lower(), AS_OF: utc_time(basis.moment.known_at)}
 
 
-def in_words(reach: Reach) -> str:
+def in_words(basis: Basis) -> str:
     """What is not as it was asked for, for whoever reads it; empty where all is."""
-    if reach.exact:
+    if basis.exact:
         return ""
     moved = [
         f"{utc_time(one.asked)} to {utc_time(one.answered)} ({one.subject})"
-        for one in reach.snapped[:FEW]
+        for one in basis.snapped
     ]
-    more = [f"and {len(reach.snapped) - FEW} more"] if len(reach.snapped) > FEW else []
-    return f"Not exact, older rows are dropped; moved: {', '.join([*moved, *more])}"
+    return f"Not exact, older rows are dropped; moved: {first_few(moved)}"

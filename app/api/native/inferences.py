@@ -16,20 +16,19 @@ from app.api.native.numbers import QUANTILES, compared, numbers
 from app.api.native.pages import PageArgs, PageSchema, cursor_to
 from app.auth.keys import Role
 from app.errors import InvalidInput
-from app.query.basis import Counted, moment_of
 from app.query.inferences import (
     ClassStats,
     ModelStats,
-    Selection,
     class_stats,
-    inference_totals,
     model_stats,
     previous,
-    stats_reach,
+    stats_basis,
 )
 from app.query.measures import KNOWN_MODEL, MODEL, MODEL_CLASS, TOTALS
-from app.query.models import KnownModel, known_models, models_reach
-from app.query.pages import ModelPage, busiest, by_name
+from app.query.models import KnownModel, known_models, models_basis
+from app.query.pages import ModelPage, Place, busiest, by_name
+from app.query.question import Counted, Question
+from app.query.subjects import ALL, Selection
 from app.query.window import Window, ending
 from app.running import database
 from app.store.registry import ModelName
@@ -158,21 +157,15 @@ def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, An
     Counts, errors, means and exact quantiles, per model and class.
     """
     window = _window(args)
-    asked: dict[str, Any] = {
-        "workspace_id": workspace_id,
-        "window": window,
-        "selection": _selection(args),
-    }
+    question = Question(workspace_id, _selection(args), window)
     with database().reading() as conn:
-        moment = moment_of(conn)
-        totals = inference_totals(conn, **asked)
-        page = busiest(conn, **asked, **_page(args))
-        asked["selection"] = replace(asked["selection"], models=[one.name for one in page.names])
-        models = model_stats(conn, fractions=FRACTIONS, **asked)
-        classes = class_stats(conn, fractions=FRACTIONS, per_model=MAX_CLASSES, **asked)
-        asked["selection"] = _selection(args)
-        reach = stats_reach(conn, moment, quantiles=[Counted.SCORE, Counted.LATENCY], **asked)
-    return basis_members(reach) | {
+        totals, page = busiest(conn, question, size=args["size"], after=_place(args))
+        names = [one.name for one in page.names]
+        on_page = question.about(replace(question.subject, models=names))
+        models = model_stats(conn, on_page, fractions=FRACTIONS)
+        classes = class_stats(conn, on_page, fractions=FRACTIONS, per_model=MAX_CLASSES)
+        basis = stats_basis(conn, question, Counted.SCORE, Counted.LATENCY)
+    return basis_members(basis) | {
         "start": window.start,
         "end": window.end,
         "before": previous(window).start,
@@ -190,14 +183,12 @@ def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, An
 def get_models(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """The models of the workspace, and how often they answered in a window"""
     window = _window(args)
+    question = Question(workspace_id, ALL, window)
     with database().reading() as conn:
-        moment = moment_of(conn)
-        page = by_name(conn, workspace_id=workspace_id, **_page(args))
-        models = known_models(
-            conn, workspace_id=workspace_id, window=window, names=frozenset(page.names)
-        )
-        reach = models_reach(conn, moment, workspace_id=workspace_id, window=window)
-    return basis_members(reach) | {
+        page = by_name(conn, workspace_id=workspace_id, size=args["size"], after=_place(args))
+        models = known_models(conn, question, frozenset(page.names))
+        basis = models_basis(conn, question)
+    return basis_members(basis) | {
         "start": window.start,
         "end": window.end,
         "models": [_known(one) for one in models],
@@ -213,9 +204,10 @@ def _window(args: dict[str, Any]) -> Window:
     return ending(args.get("end") or datetime.now(UTC), PERIOD, args.get("start"))
 
 
-def _page(args: dict[str, Any]) -> dict[str, Any]:
+def _place(args: dict[str, Any]) -> Place | None:
+    """Behind which model the page begins."""
     cursor = args.get("cursor")
-    return {"size": args["size"], "after": cursor and cursor.place}
+    return cursor.place if cursor else None
 
 
 def _known(one: KnownModel) -> KnownModel:

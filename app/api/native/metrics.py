@@ -1,13 +1,13 @@
 """Native metrics: any window, any interval, any moment, and what the answer rests on."""
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from flask_smorest import Blueprint
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
-from sqlalchemy import Connection
 
 from app.api.http.access import needs
 from app.api.http.basis import RestsOnSchema, basis_members
@@ -17,16 +17,17 @@ from app.api.http.turns import charge
 from app.api.native.numbers import numbers
 from app.auth.keys import Role
 from app.errors import InvalidWindow
-from app.query.basis import Basis, Counted, Moment, basis_of, moment_of
-from app.query.classification import Average, ClassificationBucket, classification_metrics
+from app.query.classification import Average, ClassificationBucket, classification
 from app.query.measures import CLASS, CLASSIFICATION, REGRESSION, TRUTHS
-from app.query.models import Part, subject
-from app.query.regression import RegressionBucket, regression_metrics
-from app.query.window import Calendar, Grid, Window, bounds, fixed_grid, zones
+from app.query.question import Answer, Question
+from app.query.regression import RegressionBucket, regression
+from app.query.subjects import ModelPart
+from app.query.window import Calendar, Grid, Window, fixed_grid, zones
 from app.running import database
-from app.store.registry import Kind, ModelName
+from app.store.registry import ModelName
 
 MAX_BUCKETS = 10_000
+Bucket = TypeVar("Bucket", ClassificationBucket, RegressionBucket)
 
 blp = Blueprint("metrics", __name__, url_prefix="/api/v1/metrics", description="How good it was")
 
@@ -199,18 +200,17 @@ def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any
     Truths count in the bucket in which their prediction was made, late and corrected ones from
     the next answer on.
     """
-    asked = _question(args)
+    question = _question(args, workspace_id)
     with database().reading() as conn:
-        moment = _settle_moment(conn, asked)
-        buckets = classification_metrics(
+        answer = classification(
             conn,
             database().registry,
-            workspace_id=workspace_id,
+            question,
             average=args["average"],
-            **asked,
+            with_predictions=True,
+            explained=args["explain"],
         )
-        basis = _basis(conn, args, asked, moment, workspace_id, Kind.CLASSIFICATION)
-    return _answer(basis, [_classification(bucket) for bucket in buckets])
+    return _members(answer, _classification)
 
 
 @blp.route("/regression")
@@ -223,30 +223,25 @@ def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     Truths count in the bucket in which their prediction was made, late and corrected ones from
     the next answer on.
     """
-    asked = _question(args)
+    question = _question(args, workspace_id)
     with database().reading() as conn:
-        moment = _settle_moment(conn, asked)
-        buckets = regression_metrics(conn, workspace_id=workspace_id, **asked)
-        basis = _basis(conn, args, asked, moment, workspace_id, Kind.REGRESSION)
-    return _answer(basis, [_regression(bucket) for bucket in buckets])
+        answer = regression(conn, question, with_predictions=True, explained=args["explain"])
+    return _members(answer, asdict)
 
 
-def _question(args: dict[str, Any]) -> dict[str, Any]:
-    """What a query function takes, of the parameters.
+def _question(args: dict[str, Any], workspace_id: int) -> Question[ModelPart]:
+    """The parameters as a question.
 
     Raises:
-        InvalidWindow: no window, or more buckets than one answer may have.
+        InvalidWindow, Busy: as `buckets_of`.
     """
-    return {
-        "name": ModelName(args["namespace"], args["pipeline"], args["model"]),
-        "part": Part(args.get("deployment"), args.get("version")),
-        "as_of": args.get("as_of"),
-        **buckets_of(args),
-    }
+    name = ModelName(args["namespace"], args["pipeline"], args["model"])
+    part = ModelPart(name, args.get("deployment"), args.get("version"))
+    return Question(workspace_id, part, *buckets_of(args), args.get("as_of"))
 
 
-def buckets_of(args: dict[str, Any]) -> dict[str, Any]:
-    """Window and grid of `WindowArgs`, as query functions take them.
+def buckets_of(args: dict[str, Any]) -> tuple[Window, Grid]:
+    """Window and grid of `WindowArgs`.
 
     Raises:
         InvalidWindow: no window, or more buckets than one answer may have.
@@ -256,7 +251,7 @@ def buckets_of(args: dict[str, Any]) -> dict[str, Any]:
     grid = _grid(args.get("interval"), args["align"], args["zone"])
     grid.check(window, MAX_BUCKETS)
     charge(grid.buckets(window))
-    return {"window": window, "grid": grid}
+    return window, grid
 
 
 def _grid(width: timedelta | Calendar | None, align: str, zone: str) -> Grid:
@@ -267,46 +262,19 @@ def _grid(width: timedelta | Calendar | None, align: str, zone: str) -> Grid:
     return fixed_grid(width, zone)
 
 
-def _settle_moment(conn: Connection, asked: dict[str, Any]) -> Moment:
-    """Ask for the moment that truths and predictions can both be counted at."""
-    moment = moment_of(
-        conn,
-        Counted.OUTCOME,
-        Counted.PREDICTION,
-        as_of=asked["as_of"],
-        zone=asked["grid"].zone,
-    )
-    asked["as_of"] = moment.as_of
-    return moment
-
-
-def _basis(
-    conn: Connection,
-    args: dict[str, Any],
-    asked: dict[str, Any],
-    moment: Moment,
-    workspace_id: int,
-    kind: Kind,
-) -> Basis:
-    found = subject(
-        conn, workspace_id=workspace_id, name=asked["name"], kind=kind, part=asked["part"]
-    )
-    question = bounds(asked["window"], asked["grid"], asked["as_of"])
-    return basis_of(conn, moment, series=found.series, question=question, explained=args["explain"])
-
-
-def _answer(basis: Basis, buckets: list[dict[str, Any]]) -> dict[str, Any]:
-    for bucket, (predictions, _) in zip(buckets, basis.requests, strict=True):
-        bucket["predictions"] = predictions
-        bucket["labelled_share"] = bucket["n"] / predictions if predictions else None
-    answer = basis_members(basis.reach) | {"buckets": buckets}
-    return answer if basis.pieces is None else answer | {"pieces": basis.pieces}
+def _members(
+    answer: Answer[Bucket], members_of: Callable[[Bucket], dict[str, Any]]
+) -> dict[str, Any]:
+    """An answer as `AnswerSchema` writes it."""
+    buckets = [
+        members_of(bucket)
+        | {"predictions": coverage.predictions, "labelled_share": coverage.labelled_share}
+        for bucket, coverage in zip(answer.buckets, answer.coverage, strict=True)
+    ]
+    members = basis_members(answer.basis) | {"buckets": buckets}
+    return members if answer.pieces is None else members | {"pieces": answer.pieces}
 
 
 def _classification(bucket: ClassificationBucket) -> dict[str, Any]:
     members = {name: getattr(bucket, name) for name in bucket.__slots__ if name != "matrix"}
     return members | {"categories": bucket.matrix.categories, "matrix": bucket.matrix.values}
-
-
-def _regression(bucket: RegressionBucket) -> dict[str, Any]:
-    return asdict(bucket)

@@ -14,9 +14,9 @@ from app.api.native.metrics import WindowArgs, buckets_of
 from app.api.native.numbers import numbers
 from app.auth.keys import Role
 from app.ingest.executions import ToldOfExecution, tell_execution
-from app.query.basis import moment_of
 from app.query.executions import Execution, ExecutionPage, execution, executions
 from app.query.measures import STEPS
+from app.query.question import Question
 from app.query.steps import (
     Slice,
     StepBucket,
@@ -80,7 +80,14 @@ class ExecutionsSchema(Schema):
 def get_executions(args: dict[str, Any], workspace_id: int) -> ExecutionPage:
     """The executions of the workspace"""
     with database().reading() as conn:
-        return executions(conn, workspace_id=workspace_id, **args)
+        return executions(
+            conn,
+            workspace_id=workspace_id,
+            pipeline=args.get("pipeline"),
+            deployment=args.get("deployment"),
+            size=args["size"],
+            offset=args["offset"],
+        )
 
 
 @blp.route("/executions/<name:execution_id>")
@@ -204,10 +211,9 @@ def get_steps(args: dict[str, Any], workspace_id: int) -> dict[str, list[StepBuc
 
     Values count in the bucket in which they were recorded.
     """
-    asked = buckets_of(args)
+    question = Question(workspace_id, _which(args), *buckets_of(args))
     with database().reading() as conn:
-        moment_of(conn, zone=asked["grid"].zone)
-        return {"buckets": over_time(conn, **_metric(args, workspace_id), **asked)}
+        return {"buckets": over_time(conn, question, is_list=_is_list(args))}
 
 
 @blp.route("/metrics/steps/executions")
@@ -216,10 +222,16 @@ def get_steps(args: dict[str, Any], workspace_id: int) -> dict[str, list[StepBuc
 @blp.response(200, StepExecutionsSchema)
 def get_steps_by_execution(args: dict[str, Any], workspace_id: int) -> SummaryPage:
     """A step metric over executions: count, mean, least, greatest and last value of each"""
-    asked: dict[str, Any] = {name: args.get(name) for name in ("as_of", "size", "offset")}
     with database().reading() as conn:
-        moment_of(conn, as_of=asked["as_of"])
-        return over_executions(conn, **_metric(args, workspace_id), **asked)
+        return over_executions(
+            conn,
+            workspace_id=workspace_id,
+            is_list=_is_list(args),
+            which=_which(args),
+            as_of=args.get("as_of"),
+            size=args["size"],
+            offset=args["offset"],
+        )
 
 
 @blp.route("/metrics/steps/values")
@@ -228,15 +240,20 @@ def get_steps_by_execution(args: dict[str, Any], workspace_id: int) -> SummaryPa
 @blp.response(200, StepValuesSchema)
 def get_step_values(args: dict[str, Any], workspace_id: int) -> Slice:
     """Values of a step metric of one execution: of a list, or all that a scalar ever had"""
-    asked = {name: args[name] for name in ("size", "offset")}
     with database().reading() as conn:
-        return values_of(conn, **_metric(args, workspace_id), **asked)
+        return values_of(
+            conn,
+            workspace_id=workspace_id,
+            is_list=_is_list(args),
+            which=_which(args),
+            size=args["size"],
+            offset=args["offset"],
+        )
 
 
-def _metric(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
-    names = ("name", "pipeline", "deployment", "execution")
-    return {
-        "workspace_id": workspace_id,
-        "is_list": args["kind"] == "list",
-        "which": Which(*(args.get(name) for name in names)),
-    }
+def _which(args: dict[str, Any]) -> Which:
+    return Which(*(args.get(name) for name in ("name", "pipeline", "deployment", "execution")))
+
+
+def _is_list(args: dict[str, Any]) -> bool:
+    return bool(args["kind"] == "list")

@@ -39,15 +39,9 @@ from app.ingest.inferences import check_size
 from app.ingest.metadata import ingest_metadata
 from app.ingest.sifting import ingest_what_can_be, read_item
 from app.ingest.wording import Complaint
-from app.query.basis import Counted, moment_of
-from app.query.inferences import (
-    ClassStats,
-    Selection,
-    Totals,
-    class_stats,
-    inference_totals,
-    stats_reach,
-)
+from app.query.inferences import ClassStats, Totals, class_stats, inference_totals, stats_basis
+from app.query.question import Counted, Question
+from app.query.subjects import Selection
 from app.query.window import ending
 from app.running import database, settings
 
@@ -395,20 +389,16 @@ def get_inference_stats(args: dict[str, Any], workspace: str, workspace_id: int)
     """Inferences of a period beside those of the period before it"""
     require_workspace(workspace, workspace_id)
     now = datetime.now(UTC)
-    asked: dict[str, Any] = {
-        "workspace_id": workspace_id,
-        "window": ending(args["end"] or now, PERIOD, args["start"] or now - PERIOD),
-        "selection": _selection(args),
-    }
+    window = ending(args["end"] or now, PERIOD, args["start"] or now - PERIOD)
+    question = Question(workspace_id, _selection(args), window)
     with database().reading() as conn:
-        moment = moment_of(conn)
-        totals = inference_totals(conn, **asked)
-        rows = class_stats(conn, most=MAX_ROWS + 1, **asked)
-        reach = stats_reach(conn, moment, quantiles=[Counted.SCORE], **asked)
+        totals = inference_totals(conn, question)
+        rows = class_stats(conn, question, most=MAX_ROWS + 1)
+        basis = stats_basis(conn, question, Counted.SCORE)
     if len(rows) > MAX_ROWS:
         raise TooLarge(f"an answer may have at most {MAX_ROWS} classes: name models in modelNames")
     numbers = _totals(totals) | {"inference_stats": [_row(row) for row in rows]}
-    return numbers | vendor_members(reach)
+    return numbers | vendor_members(basis)
 
 
 def _selection(args: dict[str, Any]) -> Selection:

@@ -32,10 +32,10 @@ from app.errors import (
 )
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.fields import MAX_BATCH_INDEX, Label, Name, RequiredName, Value
-from app.query.basis import moment_of
-from app.query.classification import ClassificationBucket, classification_metrics
-from app.query.models import truths_reach
-from app.query.regression import regression_metrics
+from app.query.classification import ClassificationBucket, classification
+from app.query.question import Question
+from app.query.regression import regression
+from app.query.subjects import ModelPart
 from app.query.window import Grid, Window
 from app.running import database
 from app.store.registry import Kind, ModelName
@@ -135,13 +135,11 @@ class RegressionMetricsSchema(ExactSchema):
 @blp.response(200, ClassificationMetricsSchema)
 def get_classification_metrics(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """Accuracy, precision, recall, specificity, F1 and confusion matrix over time"""
-    asked = {"workspace_id": workspace_id, **_question(args)}
+    question = _question(args, workspace_id)
     with database().reading() as conn:
-        moment = moment_of(conn)
-        buckets = classification_metrics(conn, database().registry, **asked)
-        reach = truths_reach(conn, moment, kind=Kind.CLASSIFICATION, **asked)
-    elements = [_classification_element(bucket) for bucket in buckets]
-    return {"metrics": elements} | vendor_members(reach)
+        answer = classification(conn, database().registry, question)
+    elements = [_classification_element(bucket) for bucket in answer.buckets]
+    return {"metrics": elements} | vendor_members(answer.basis)
 
 
 @blp.route("/metrics/pipeline/regression")
@@ -150,19 +148,17 @@ def get_classification_metrics(args: dict[str, Any], workspace_id: int) -> dict[
 @blp.response(200, RegressionMetricsSchema)
 def get_regression_metrics(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """Mean absolute, mean squared and root mean squared error over time"""
-    asked = {"workspace_id": workspace_id, **_question(args)}
+    question = _question(args, workspace_id)
     with database().reading() as conn:
-        moment = moment_of(conn)
-        buckets = regression_metrics(conn, **asked)
-        reach = truths_reach(conn, moment, kind=Kind.REGRESSION, **asked)
-    return {"metrics": buckets} | vendor_members(reach)
+        answer = regression(conn, question)
+    return {"metrics": answer.buckets} | vendor_members(answer.basis)
 
 
-def _question(args: dict[str, Any]) -> dict[str, Any]:
+def _question(args: dict[str, Any], workspace_id: int) -> Question[ModelPart]:
     window, grid = Window(args["start"], args["end"]), Grid(args.get("interval"))
     grid.check(window, MAX_BUCKETS)
-    name = ModelName(args["namespace"], args["pipeline"], args["model"])
-    return {"name": name, "window": window, "grid": grid}
+    part = ModelPart(ModelName(args["namespace"], args["pipeline"], args["model"]))
+    return Question(workspace_id, part, window, grid)
 
 
 def _classification_element(bucket: ClassificationBucket) -> dict[str, Any]:
@@ -283,13 +279,21 @@ def get_subscriptions(args: dict[str, Any], workspace_id: int) -> Response:
 
     At most 1,000 of them, with 100,000 categories in all; `limit` and `offset` lead through more.
     """
-    size = args.pop("size", None)
+    size, namespace, pipeline = args.get("size"), args["namespace"], args["pipeline"]
     with database().reading() as conn:
-        offset = args.pop("offset")
         found = subscriptions(
-            conn, workspace_id, size=size or MAX_SUBSCRIPTIONS + 1, offset=offset, **args
+            conn,
+            workspace_id,
+            size=size or MAX_SUBSCRIPTIONS + 1,
+            offset=args["offset"],
+            namespace=namespace,
+            pipeline=pipeline,
         )
-        total = count_subscriptions(conn, workspace_id, **args) if size else None
+        total = (
+            count_subscriptions(conn, workspace_id, namespace=namespace, pipeline=pipeline)
+            if size
+            else None
+        )
     if len(found) > MAX_SUBSCRIPTIONS or _categories(found) > MAX_LISTED_CATEGORIES:
         raise TooLarge(
             f"an answer may have at most {MAX_SUBSCRIPTIONS} subscriptions and"

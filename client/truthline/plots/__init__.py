@@ -1,1 +1,1 @@
-"""Figures of answers, by plotly; `pip install 'truthline[plot]'`."""
+"""Plotly figures of results; `pip install 'truthline[plot]'`."""

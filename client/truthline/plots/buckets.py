@@ -1,4 +1,4 @@
-"""Metrics over time: lines, broken where nothing is known, above the counts of truths."""
+"""Metrics over time: lines with gaps for buckets without truths, above numbers of truths."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # a package that need not be there
 
 @dataclass(frozen=True)
 class Style:
-    """How a metric is drawn; each differs from the others in colour, dash and marker."""
+    """Style of a metric; each has a different colour, dash and marker."""
 
     metric: str
     name: str
@@ -47,12 +47,12 @@ ERRORS = (
     Style("root_mean_squared_error", "Root mean squared error", VERMILION, "dash", "square"),
 )
 SQUARED = (Style("mean_squared_error", "Mean squared error", GREEN, "dot", "diamond"),)
-# Beyond, markers would touch each other.
+# With more buckets, markers would overlap.
 MANY_BUCKETS = 150
 
 
 def classification(answer: AveragedMetrics, metrics: Iterable[str] | None = None) -> "Figure":
-    """Accuracy, precision, recall, F1 and specificity over time, all of them or those named."""
+    """All or the named of accuracy, precision, recall, F1 and specificity over time."""
     styles = [style for style in CLASSIFICATION if metrics is None or style.metric in set(metrics)]
     made = figure(2, (0.78, 0.22), vertical_spacing=0.06)
     chart = _Chart(made, answer, answer.buckets)
@@ -88,7 +88,7 @@ class _Chart:
         self.spans = [self.clock.span(b.start, b.end) for b in buckets]
 
     def lines(self, row: int, styles: Iterable[Style], unit: str = "") -> None:
-        """A line per metric, with a gap where a bucket has none."""
+        """A line per metric, with gaps for buckets without a value."""
         for place, style in enumerate(styles):
             self.made.add_scatter(
                 x=self.middles,
@@ -110,7 +110,7 @@ class _Chart:
             )
 
     def truths(self, row: int) -> None:
-        """How many truths each bucket rests on."""
+        """Numbers of truths per bucket."""
         self.made.add_bar(
             x=self.middles,
             y=[bucket.n for bucket in self.buckets],
@@ -154,7 +154,7 @@ class _Chart:
         return f"{span} {self.clock.name}"
 
     def _shade_gaps(self) -> str:
-        """Shade where no truth is known; says how many buckets these are."""
+        """Shade buckets without truths; returns a sentence with their number."""
         for first, last in _runs([not bucket.n for bucket in self.buckets]):
             self.made.add_vrect(
                 x0=self.clock.at(self.buckets[first].start),

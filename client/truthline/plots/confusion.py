@@ -10,9 +10,9 @@ from truthline.plots.theme import BLUE, GRID, QUIET, UNSEEN_TICKS, Clock, dress,
 if TYPE_CHECKING:  # a package that need not be there
     from plotly.graph_objects import Figure
 
-# From white to the palette's blue: one hue, told apart by lightness alone.
+# From white to the palette's blue: one hue, distinguished by lightness alone.
 SHADES = [[0, "#FFFFFF"], [0.25, "#CFE3F1"], [0.5, "#8FBEDD"], [0.75, "#3F8FC2"], [1, BLUE]]
-# More classes than this leave no room for words in a cell; hovering tells them.
+# With more classes cells have no room for text; it is shown on hover.
 MANY_CLASSES = 15
 LEFT, RIGHT, TOP, BOTTOM = 150, 110, 92, 84
 

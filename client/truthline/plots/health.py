@@ -1,4 +1,4 @@
-"""The health of a deployment over time: requests, latency, and the spread of values."""
+"""Health of a deployment over time: requests, latency, and the distribution of values."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # a package that need not be there
 
 
 def over_time(health: Health) -> "Figure":
-    """Requests and latency, and of a regressor the spread of what it predicted."""
+    """Requests and latency, and for a regressor the distribution of its values."""
     spread = health.spreads is not None
     heights = (0.38, 0.26, 0.36) if spread else (0.6, 0.4)
     made = figure(len(heights), heights, vertical_spacing=0.07)

@@ -1,4 +1,4 @@
-"""Models beside each other: what they answered, in a window and in the one before it."""
+"""Models side by side: their requests in a window and in the preceding one."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ from truthline.plots.theme import (
 if TYPE_CHECKING:  # a package that need not be there
     from plotly.graph_objects import Figure
 
-# Beyond, bars are too thin to be read; the busiest come first.
+# With more models bars are too thin; the busiest come first.
 MOST_MODELS = 12
 MINUS = "\N{MINUS SIGN}"
-# Room for words behind the longest bar, as a part of it.
+# Room for text after the longest bar, as a fraction of it.
 HEADROOM = 1.5
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A measure, its factor to the unit that is shown, and how its numbers are written."""
+    """A measure, its factor to the displayed unit, and its number format."""
 
     title: str
     number: Callable[[ModelStats], Compared | None]
@@ -46,7 +46,7 @@ PANELS = (
 
 
 def periods(stats: InferenceStats) -> "Figure":
-    """Inferences, error rate and latency of each model beside those of the period before."""
+    """Inferences, error rate and latency of each model in both periods."""
     subplots = extra("plotly.subplots", "plot")
     made = subplots.make_subplots(cols=len(PANELS), shared_yaxes=True, horizontal_spacing=0.04)
     shown = stats.models[:MOST_MODELS]
@@ -71,7 +71,7 @@ def _what(stats: InferenceStats, left_out: int) -> str:
     change = _change(total) if total else ""
     clock = Clock.of("UTC", ())
     said = [
-        f"{clock.span(stats.start, stats.end)} UTC beside the period before it",
+        f"{clock.span(stats.start, stats.end)} UTC, compared with the preceding period",
         f"{total.now or 0:,.0f} inferences" + (f" ({change})" if change else "") if total else "",
         f"{left_out} more models are not shown" if left_out else "",
     ]
@@ -79,7 +79,7 @@ def _what(stats: InferenceStats, left_out: int) -> str:
 
 
 def _bars(made: Any, column: int, panel: Panel, models: Sequence[ModelStats]) -> None:
-    """Two bars a model; behind that of the window stand its number and the change."""
+    """Two bars per model; number and change follow the bar of the current window."""
     compared = [panel.number(one) for one in models]
     now = [one and _scaled(one.now, panel.factor) for one in compared]
     before = [one and _scaled(one.previous, panel.factor) for one in compared]
@@ -89,7 +89,7 @@ def _bars(made: Any, column: int, panel: Panel, models: Sequence[ModelStats]) ->
     ]
     for name, values, color, text in (
         ("This period", now, BLUE, words),
-        ("The one before", before, FAINT, None),
+        ("Previous period", before, FAINT, None),
     ):
         made.add_bar(
             x=values,
@@ -120,7 +120,7 @@ def _change(compared: Compared) -> str:
 
 
 def requests(models: Models) -> "Figure":
-    """Answered and failed requests of each model, by name."""
+    """Successful and failed requests per model, by name."""
     made = extra("plotly.graph_objects", "plot").Figure()
     clock = Clock.of("UTC", ())
     dress(
@@ -156,8 +156,8 @@ def requests(models: Models) -> "Figure":
 
 
 def _list_names(made: Any, number: int) -> None:
-    """From top to bottom, with room for them."""
+    """Models from top to bottom, with enough height."""
     made.update_xaxes(showgrid=True, gridcolor=GRID, zeroline=False)
-    # names, also where they read as numbers or days
+    # names, even if they look like numbers or dates
     made.update_yaxes(type="category", showgrid=False, automargin=True, **UNSEEN_TICKS)
     made.update_yaxes(range=[number - 0.5, -0.5])

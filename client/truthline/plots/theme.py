@@ -1,4 +1,4 @@
-"""How all figures look: type, colours that the colour-blind can tell apart, and axes of time."""
+"""Common style of figures: font, colours suitable for the colour-blind, and time axes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from truthline.extras import extra
 if TYPE_CHECKING:  # a package that need not be there
     from plotly.graph_objects import Figure
 
-# Okabe and Ito's palette, which stays apart under every common colour blindness.
+# The Okabe-Ito palette, distinguishable with every common colour blindness.
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, ORANGE = "#CC79A7", "#E69F00"
 INK, QUIET, FAINT, GRID = "#1F2933", "#616E7C", "#CBD2D9", "#E4E7EB"
-# Where nothing was measured.
+# Background of buckets without data.
 GAP = "#F1F3F5"
 EN_DASH = "\N{EN DASH}"
-# They keep names at a distance from what they name.
+# Distance between axis titles and labels.
 UNSEEN_TICKS = {"ticks": "outside", "ticklen": 6, "tickcolor": "rgba(0,0,0,0)"}
 FONT = "Inter, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-serif"
 
 
 def figure(rows: int = 1, heights: Iterable[float] = (1,), **how: Any) -> "Figure":
-    """An empty figure of panels below each other, on one axis of time."""
+    """Create an empty figure of panels in a column with a common time axis."""
     subplots = extra("plotly.subplots", "plot")
     return subplots.make_subplots(
         rows=rows, cols=1, row_heights=list(heights), shared_xaxes=True, **how
@@ -32,7 +32,7 @@ def figure(rows: int = 1, heights: Iterable[float] = (1,), **how: Any) -> "Figur
 
 
 def dress(made: Any, title: str, subtitle: str, *, height: int, **layout: Any) -> "Figure":
-    """Give a figure its title and what all have in common."""
+    """Add the title and the common layout."""
     made.update_layout(
         template="none",
         title={
@@ -65,7 +65,7 @@ _AS_IT_IS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;",
 
 
 def escape(text: str) -> str:
-    """Text as it is: names are no tags, no TeX (between dollars), and no part of a template."""
+    """Escape text, so that names are not tags, TeX (between dollars) or template fields."""
     return text.translate(_AS_IT_IS)
 
 
@@ -92,7 +92,7 @@ class Clock:
 
     @classmethod
     def of(cls, zone_name: str, instants: Iterable[datetime]) -> "Clock":
-        """The clock to show these instants by."""
+        """Choose the clock for these instants."""
         zone = ZoneInfo(zone_name)
         offsets = {instant.astimezone(zone).utcoffset() for instant in instants}
         if len(offsets) > 1:
@@ -100,11 +100,11 @@ class Clock:
         return cls(zone, zone_name)
 
     def at(self, instant: datetime) -> datetime:
-        """Where it stands on the axis."""
+        """Return the position on the axis."""
         return instant.astimezone(self.zone).replace(tzinfo=None)
 
     def axis(self, start: datetime, end: datetime) -> dict[str, Any]:
-        """How the axis of a window is to be drawn."""
+        """Return the layout of the time axis."""
         fit = (step for step in _STEPS if (end - start) / step <= _MOST_TICKS)
         step = next(fit, None)
         first, last = self.at(start), self.at(end)
@@ -112,7 +112,7 @@ class Clock:
         return {"range": [first, last], **ticks}
 
     def span(self, start: datetime, end: datetime) -> str:
-        """A range in words, to the second, and finer where it says more; the day once if one."""
+        """Format a range to the second, or finer if needed; a common day is shown once."""
         first, last = self.at(start), self.at(end)
         shown = _clock_time(last) if first.date() == last.date() else _date_time(last)
         return f"{_date_time(first)} {EN_DASH} {shown}"

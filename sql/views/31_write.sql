@@ -1,0 +1,273 @@
+-- The text of queries that read the pieces of a plan, with one writer for each kind of them.
+--
+-- Pieces are text for the database: in a query made of them the bounds are literals, and chunks are
+-- excluded when it is planned. $1 stands for the series, $2 for the edges.
+
+-- wanted: what is asked of the cells and rows of a subject, as text.
+--
+-- Units    `of_cell` and `of_row` are lists of the columns, had of a cell and of a raw row; `signed` has the
+--          numbers times a `sign`, `added` their sums, and `keys` are the columns that these go by, NULL
+--          without any. Rows count that meet `condition`, and of cells and rows those that are `picked`
+--          by one on columns. `collected` says whether numbers are kept one by one.
+CREATE TYPE truthline_internal.wanted AS (
+    subject text, of_cell text, of_row text, signed text, added text, keys text, collected boolean,
+    condition text, picked text
+);
+COMMENT ON TYPE truthline_internal.wanted IS 'What is asked of the cells and rows of a subject, as text.';
+
+-- wanted_of: some columns of a subject. Every cell and every raw row has its series, which is a key to
+-- whoever asks for it; and of outcomes can be counted how many were right, without their classes.
+CREATE OR REPLACE FUNCTION truthline_internal.wanted_of(
+    subject_name text, columns text[], picked text DEFAULT 'true'
+) RETURNS truthline_internal.wanted LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
+#variable_conflict use_column
+DECLARE
+    wanted truthline_internal.wanted;
+BEGIN
+    SELECT subject_name,
+           string_agg(format('%s AS %I', of_cell, name), ', ' ORDER BY place),
+           string_agg(format(CASE WHEN collected THEN 'ARRAY[%s] AS %I' ELSE '%s AS %I' END,
+                             of_row, name), ', ' ORDER BY place),
+           string_agg(format(CASE WHEN summed THEN 'sign * %1$I AS %1$I' ELSE '%1$I' END, name),
+                      ', ' ORDER BY place),
+           string_agg(format(CASE WHEN summed THEN 'sum(%1$I)::%2$s AS %1$I' ELSE '%1$I' END, name,
+                             type), ', ' ORDER BY place),
+           string_agg(quote_ident(name), ', ' ORDER BY place) FILTER (WHERE NOT summed),
+           bool_or(collected),
+           (SELECT condition FROM truthline_data.subject AS s WHERE s.name = subject_name), picked
+    INTO wanted
+    FROM (
+        SELECT place, name, type, summed, collected, quote_ident(name) AS of_cell,
+               expression AS of_row
+        FROM truthline_data.level_column WHERE subject = subject_name
+        UNION ALL
+        SELECT 0, 'series_id', 'integer', false, false, 'series_id', 'series_id'
+        UNION ALL
+        SELECT 1000, 'n_correct', 'bigint', true, false,
+               'CASE WHEN predicted_label = actual_label THEN n ELSE 0 END',
+               'CASE WHEN predicted_label = actual_label THEN weight ELSE 0 END'
+        WHERE subject_name = 'outcome'
+    ) AS of_subject
+    WHERE name = ANY (columns);
+    RETURN wanted;
+END
+$function$;
+COMMENT ON FUNCTION truthline_internal.wanted_of(text, text[], text) IS
+    'What is asked of the cells and rows of a subject, as text.';
+
+-- event_clock: what tells when a cell or a row of a piece was about: its bucket, or its time.
+CREATE OR REPLACE FUNCTION truthline_internal.event_clock(piece truthline_internal.piece) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN piece.narrow IS NULL THEN 'time' ELSE 'bucket' END
+$$;
+COMMENT ON FUNCTION truthline_internal.event_clock(truthline_internal.piece) IS
+    'The column that tells when a cell or a row of a piece was about.';
+
+-- within: the text of a condition that an instant lies in one of some spans.
+CREATE OR REPLACE FUNCTION truthline_internal.within(at text, starts timestamptz[], ends timestamptz[])
+RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
+DECLARE
+    spans text;
+BEGIN
+    FOR i IN 1 .. cardinality(starts) LOOP
+        spans := concat_ws(' OR ', spans,
+                           format('%1$I >= %2$L AND %1$I < %3$L', at, starts[i], ends[i]));
+    END LOOP;
+    RETURN '(' || spans || ')';
+END
+$function$;
+COMMENT ON FUNCTION truthline_internal.within(text, timestamptz[], timestamptz[]) IS
+    'The text of a condition that an instant lies in one of some spans.';
+
+-- by_cut: the text of a number that goes with one cut or the other; the first one ends at `first_end`.
+CREATE OR REPLACE FUNCTION truthline_internal.by_cut(first_end timestamptz, numbers integer[])
+RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT format(CASE WHEN cardinality(numbers) = 1 THEN '%2$s'
+                       ELSE 'CASE WHEN at < %1$L THEN %2$s ELSE %3$s END' END,
+                  first_end, numbers[1], numbers[2])
+$$;
+COMMENT ON FUNCTION truthline_internal.by_cut(timestamptz, integer[]) IS
+    'The text of a number that goes with one cut of two.';
+
+-- read_query: the text of a query of the cells or rows of a piece that meet a condition on the event
+-- clock. `first` is the column before those that are wanted.
+CREATE OR REPLACE FUNCTION truthline_internal.read_query(
+    piece truthline_internal.piece, wanted truthline_internal.wanted, first text, condition text
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT format(
+        CASE WHEN piece.narrow IS NULL THEN
+            'SELECT * FROM (SELECT %1$s, %3$s FROM truthline_data.%4$I WHERE series_id = ANY ($1)'
+            ' AND received_at >= %5$L AND received_at < %6$L AND %7$s AND %8$s) AS row WHERE %9$s'
+        ELSE
+            'SELECT %1$s, %2$s FROM truthline_data.%4$I WHERE series_id = ANY ($1)'
+            ' AND learned >= %5$L AND learned < %6$L AND %7$s AND %9$s'
+        END,
+        first, wanted.of_cell, wanted.of_row, piece.source, piece.learned_from, piece.learned_until,
+        condition, wanted.condition, wanted.picked)
+$$;
+COMMENT ON FUNCTION truthline_internal.read_query(truthline_internal.piece, truthline_internal.wanted, text, text) IS
+    'The text of a query of the cells or rows of a piece.';
+
+-- whole_query: the text of a query of whole cells, each in the bucket that it lies in.
+CREATE OR REPLACE FUNCTION truthline_internal.whole_query(
+    piece truthline_internal.piece, wanted truthline_internal.wanted
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT truthline_internal.read_query(
+        piece, wanted,
+        format('width_bucket(bucket, truthline_internal.rounded($2, %L)) AS place', piece.narrow),
+        truthline_internal.within('bucket', piece.starts, piece.ends))
+$$;
+COMMENT ON FUNCTION truthline_internal.whole_query(truthline_internal.piece, truthline_internal.wanted) IS
+    'The text of a query of whole cells.';
+
+-- tail_query: the text of a query of the newest rows, each in the bucket of its own time.
+CREATE OR REPLACE FUNCTION truthline_internal.tail_query(
+    piece truthline_internal.piece, wanted truthline_internal.wanted
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT truthline_internal.read_query(piece, wanted, 'width_bucket(time, $2) AS place',
+                                truthline_internal.within('time', piece.starts, piece.ends))
+$$;
+COMMENT ON FUNCTION truthline_internal.tail_query(truthline_internal.piece, truthline_internal.wanted) IS
+    'The text of a query of the newest rows.';
+
+-- ends_read: the text of a query of the cells or rows that the ends of a window cut off.
+CREATE OR REPLACE FUNCTION truthline_internal.ends_read(
+    piece truthline_internal.piece, wanted truthline_internal.wanted
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT truthline_internal.read_query(
+        piece, wanted, truthline_internal.event_clock(piece) || ' AS at',
+        truthline_internal.within(truthline_internal.event_clock(piece), piece.starts, piece.ends))
+$$;
+COMMENT ON FUNCTION truthline_internal.ends_read(truthline_internal.piece, truthline_internal.wanted) IS
+    'The text of a query of the cells or rows that the ends of a window cut off.';
+
+-- ends_query: the text of a query that adds them to the first bucket, and to the last.
+-- Why      with bounds that are literals the query is planned in half the time.
+CREATE OR REPLACE FUNCTION truthline_internal.ends_query(
+    piece truthline_internal.piece, wanted truthline_internal.wanted
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT format(
+        'SELECT place, %s FROM (SELECT %s AS place, %s AS sign, cell.* FROM (%s) AS cell) AS signed',
+        wanted.signed, truthline_internal.by_cut(piece.ends[1], piece.places),
+        truthline_internal.by_cut(piece.ends[1], piece.signs),
+        truthline_internal.ends_read(piece, wanted))
+$$;
+COMMENT ON FUNCTION truthline_internal.ends_query(truthline_internal.piece, truthline_internal.wanted) IS
+    'The text of a query that counts what the ends of a window cut off.';
+
+-- sides_read: the text of a query of the cells or rows that edges cut off, cut by cut.
+-- Why      OFFSET 0 keeps the database from joining the other way round: cut by cut, by index. And
+--          it makes plain columns of a cut's bounds, which the columnstore compares with the least
+--          and greatest time of each batch; with expressions it would unpack them all. Only rows are
+--          ever read for some of the cuts.
+CREATE OR REPLACE FUNCTION truthline_internal.sides_read(
+    piece truthline_internal.piece, wanted truthline_internal.wanted
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT format(
+        'SELECT cut.place AS cut_place, cut.sign AS cut_sign, cell.*'
+        ' FROM (SELECT * FROM truthline_internal.cuts($2, %L, %L) WHERE %s OFFSET 0) AS cut'
+        ' CROSS JOIN LATERAL (%s OFFSET 0) AS cell OFFSET 0',
+        piece.wide, piece.narrow,
+        CASE WHEN piece.narrow IS NULL THEN format('place = ANY (%L)', piece.places) ELSE 'true' END,
+        truthline_internal.read_query(
+            piece, wanted, truthline_internal.event_clock(piece) || ' AS at',
+            format('%1$I >= cut_start AND %1$I < cut_end', truthline_internal.event_clock(piece))))
+$$;
+COMMENT ON FUNCTION truthline_internal.sides_read(truthline_internal.piece, truthline_internal.wanted) IS
+    'The text of a query of the cells or rows that the edges of buckets cut off.';
+
+-- sides_query: the text of a query that adds them to the bucket on one side of their edge and takes
+-- them from the other.
+-- Why      sums are added up before they are given to both sides; numbers can't be.
+CREATE OR REPLACE FUNCTION truthline_internal.sides_query(
+    piece truthline_internal.piece, wanted truthline_internal.wanted
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT format(
+        'SELECT side.place, %s FROM (%s) AS counted'
+        ' CROSS JOIN LATERAL (VALUES (cut_place, cut_sign), (cut_place + 1, -cut_sign))'
+        ' AS side (place, sign) WHERE side.place BETWEEN 1 AND array_length($2, 1) - 1',
+        wanted.signed,
+        format(CASE WHEN wanted.collected THEN '%3$s' ELSE
+                   'SELECT cut_place, cut_sign, %1$s FROM (%3$s) AS cut GROUP BY %2$s' END,
+               wanted.added, concat_ws(', ', 'cut_place', 'cut_sign', wanted.keys),
+               truthline_internal.sides_read(piece, wanted)))
+$$;
+COMMENT ON FUNCTION truthline_internal.sides_query(truthline_internal.piece, truthline_internal.wanted) IS
+    'The text of a query that counts cuts on both sides of their edges.';
+
+-- piece_query: the text of a query of one piece: the place of a bucket, and the columns wanted. Where a
+-- column is collected, `n` of a cell is less than 0 if its numbers are taken away.
+CREATE OR REPLACE FUNCTION truthline_internal.piece_query(
+    piece truthline_internal.piece, wanted truthline_internal.wanted
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT CASE piece.kind WHEN 'whole' THEN truthline_internal.whole_query(piece, wanted)
+                           WHEN 'ends' THEN truthline_internal.ends_query(piece, wanted)
+                           WHEN 'sides' THEN truthline_internal.sides_query(piece, wanted)
+                           WHEN 'tail' THEN truthline_internal.tail_query(piece, wanted) END
+$$;
+COMMENT ON FUNCTION truthline_internal.piece_query(truthline_internal.piece, truthline_internal.wanted) IS
+    'The text of a query of one piece.';
+
+-- cells_query: the text of a query of all pieces, added up per bucket and key. `n` must be among the
+-- columns.
+CREATE OR REPLACE FUNCTION truthline_internal.cells_query(
+    subject_name text, columns text[], series integer[], edges timestamptz[], as_of timestamptz
+) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
+DECLARE
+    wanted truthline_internal.wanted := truthline_internal.wanted_of(subject_name, columns);
+    query text;
+BEGIN
+    SELECT string_agg(truthline_internal.piece_query(piece, wanted), ' UNION ALL ') INTO query
+    FROM truthline_internal.plan(subject_name, series, edges, as_of) AS piece;
+    RETURN format('SELECT place, %s FROM (%s) AS piece GROUP BY %s HAVING sum(n) <> 0',
+                  wanted.added, query, concat_ws(', ', 'place', wanted.keys));
+END
+$function$;
+COMMENT ON FUNCTION truthline_internal.cells_query(text, text[], integer[], timestamptz[], timestamptz) IS
+    'The query whose answer are the cells of a subject, per bucket between edges.';
+
+-- n_read: how many cells or rows are read for a piece, those of a cut once though they count on either
+-- side.
+CREATE OR REPLACE FUNCTION truthline_internal.n_read(
+    piece truthline_internal.piece, subject_name text, series integer[], edges timestamptz[]
+) RETURNS bigint LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
+DECLARE
+    wanted truthline_internal.wanted := truthline_internal.wanted_of(subject_name, '{n}');
+    n bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (%s) AS read', CASE piece.kind
+        WHEN 'whole' THEN truthline_internal.whole_query(piece, wanted)
+        WHEN 'ends' THEN truthline_internal.ends_read(piece, wanted)
+        WHEN 'sides' THEN truthline_internal.sides_read(piece, wanted)
+        WHEN 'tail' THEN truthline_internal.tail_query(piece, wanted) END)
+    INTO n USING series, edges;
+    RETURN n;
+END
+$function$;
+COMMENT ON FUNCTION truthline_internal.n_read(truthline_internal.piece, text, integer[], timestamptz[]) IS
+    'How many cells or rows are read for a piece.';
+
+-- cells_learned: when the rows of some cells were learned, as the cells of `levels` know it.
+--
+-- Grain    one row per place whose cell has any rows, the earliest first. `buckets` are the cells,
+--          beside the `places` they are asked for.
+CREATE OR REPLACE FUNCTION truthline_internal.cells_learned(
+    levels truthline_internal.source[], series integer[], places integer[], buckets timestamptz[]
+) RETURNS TABLE (place integer, learned_from timestamptz, learned_until timestamptz)
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
+BEGIN
+    RETURN QUERY EXECUTE format(
+        'SELECT place, min(learned), max(learned_end)'
+        ' FROM unnest($2, $3) AS cut (place, bucket)'
+        ' CROSS JOIN LATERAL (%s) AS cell GROUP BY place ORDER BY 2', (
+            SELECT string_agg(format(
+                'SELECT bucket, learned, learned + %L::interval AS learned_end FROM truthline_data.%I'
+                ' WHERE series_id = ANY ($1) AND learned >= %L AND learned < %L'
+                ' AND bucket = cut.bucket',
+                l.learned_width, l.level, l.learned_from, l.learned_until), ' UNION ALL ')
+            FROM unnest(levels) AS l))
+    USING series, places, buckets;
+END
+$function$;
+COMMENT ON FUNCTION truthline_internal.cells_learned(truthline_internal.source[], integer[], integer[], timestamptz[]) IS
+    'When the rows of some cells were learned.';

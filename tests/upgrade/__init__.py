@@ -1,0 +1,1 @@
+"""The release before this one, run against the schema of this one."""
