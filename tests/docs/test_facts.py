@@ -12,14 +12,14 @@ from sqlalchemy import text
 from app.api.craft import routes as craft
 from app.api.h2o import oidc
 from app.api.h2o import routes as h2o
-from app.api.http import turns
+from app.api.http import query_limiter
 from app.api.native import inferences, metrics, pages, steps
 from app.api.roboflow import routes as roboflow
 from app.api.seldon_core import cloudevents
 from app.api.seldon_mpm import routes as seldon
 from app.auth import refresh, sessions, workspaces
 from app.cli import gateway_errors
-from app.cli.serve import THREADS_LEFT
+from app.cli.serve import RESERVED_THREADS
 from app.config import ACCESS_TOKEN_SECONDS, Settings
 from app.errors import MAX_ROW_ERRORS
 from app.ingest import batch, strict_json
@@ -95,8 +95,8 @@ def test_what_anybody_may_send_has_one_limit():
 STATED = {
     "docs/settings.md": [
         f"{ACCESS_TOKEN_SECONDS[0]} to {ACCESS_TOKEN_SECONDS[1]}",
-        f"up to {turns.CHEAP} buckets",
-        {2: "two fewer than `--threads`"}[THREADS_LEFT],
+        f"up to {query_limiter.CHEAP} buckets",
+        {2: "two fewer than `--threads`"}[RESERVED_THREADS],
     ],
     "docs/api.md": [
         f"expires after {refresh.LIFETIME // DAY} days",
@@ -123,8 +123,8 @@ STATED = {
         {10: "tenth of the range"}[health.PARTS],
     ],
     "docs/web.md": [
-        f"{sessions.SECONDS // 3600} hours without use",
-        f"after {refresh.LIFETIME // DAY} days",
+        f"{refresh.LIFETIME // DAY} days old",
+        f"used for {sessions.SECONDS // 3600} hours",
         f"`{question.DEFAULT_RANGE}` (default)",
         *(f"`{shown}`" for shown in question.REFRESHES),
     ],

@@ -27,14 +27,15 @@ INSERT = text("""
     SELECT clock_timestamp() - interval '3 hours' * random(), :series, 1, 1 + n % 3, 0
     FROM generate_series(1, :rows) AS n
 """)
-BOUNDS = "CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:width AS interval)"
+EDGES = """truthline_internal.edges(
+    CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:width AS interval))"""
 PLANNED = text(f"""
     SELECT place, predicted_label, actual_label, n
-    FROM truthline_internal.outcome_cells(ARRAY[:series], {BOUNDS}) ORDER BY 1, 2, 3
+    FROM truthline_internal.outcome_cells(ARRAY[:series], {EDGES}) ORDER BY 1, 2, 3
 """)
 RAW = text(f"""
     SELECT width_bucket(time, edges), predicted_label, actual_label, sum(weight)
-    FROM outcome, truthline_internal.edges({BOUNDS}, NULL, 'UTC') AS edges
+    FROM outcome, {EDGES} AS edges
     WHERE series_id = :series AND time >= :start AND time < :end
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """)
@@ -115,7 +116,7 @@ class TestFolds:
     """What only our own fold has to do."""
 
     def test_a_fold_waits_for_a_writer_and_gives_up_on_a_stuck_one(self, brisk, monkeypatch):
-        monkeypatch.setattr(writers, "PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr(writers, "TIME_LIMIT_SECONDS", 0.2)
         series = new_series(brisk)[0]
         with brisk.engine.connect() as stuck:
             stuck.execute(INSERT, {"series": series, "rows": 1})
@@ -131,7 +132,7 @@ class TestFolds:
             conn.execute(INSERT, {"series": series, "rows": 10})
         time.sleep(0.05)
         broken = text("SELECT 1 / 0 WHERE :level <> CAST(:target AS text)")
-        monkeypatch.setattr(folding, "_MOVE_BOUND", broken)
+        monkeypatch.setattr(folding, "_MOVE_LEARNED_UNTIL", broken)
         with pytest.raises(DataError, match="division by zero"):
             fold_all(brisk)
 

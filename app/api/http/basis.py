@@ -1,7 +1,7 @@
-"""What an answer rests on, as every dialect says it: exact or not, what was moved, as of when.
+"""The basis of an answer in every dialect: is it exact, which edges were moved, and as of when.
 
-Native answers have members for it. A vendor's form has some of them, at least where the answer is
-not exact, and headers always: `Truthline-Exact` and `Truthline-As-Of`.
+Native responses have members for it. A vendor's form has some of them, at least if the answer is
+not exact, and always headers: `Truthline-Exact` and `Truthline-As-Of`.
 """
 
 from typing import Any
@@ -17,37 +17,35 @@ EXACT, AS_OF = "Truthline-Exact", "Truthline-As-Of"
 
 
 class SnappedSchema(Schema):
-    """An edge that was moved, for the rows that could tell its sides apart are gone."""
+    """An edge that was moved, because the rows on both sides of it were dropped."""
 
     asked = UtcTime()
     answered = UtcTime()
     subject = fields.String(
         metadata={
-            "description": "Of which numbers: outcome (those with truths), prediction (counts and"
-            " means), score and latency (quantiles)"
+            "description": "The affected numbers: outcome (those with truths), prediction (counts"
+            " and means), score and latency (quantiles)"
         }
     )
 
 
 class ExactSchema(Schema):
-    """Whether an answer is that to the question as it was asked, and which edges were moved."""
+    """Whether an answer is exact for the requested window, and which edges were moved."""
 
-    exact = fields.Boolean(
-        metadata={"description": "Whether this is the answer to the question as it was asked"}
-    )
+    exact = fields.Boolean(metadata={"description": "Whether this is exactly what was requested"})
     snapped = fields.List(fields.Nested(SnappedSchema))
 
 
 class FreshnessSchema(Schema):
-    """Of what age the answer is."""
+    """The age of an answer."""
 
     as_of = UtcTime(
-        data_key="asOf", metadata={"description": "All that was stored by then is counted"}
+        data_key="asOf", metadata={"description": "Everything stored until then is counted"}
     )
     clean_until = UtcTime(
         data_key="cleanUntil",
         allow_none=True,
-        metadata={"description": "What was received since was counted from its rows"},
+        metadata={"description": "Rows received since then were counted one by one"},
     )
 
 

@@ -1,4 +1,4 @@
-"""Counters, gauges and timers: what events add to them."""
+"""Counters, gauges and timers, to which events add numbers."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -9,14 +9,14 @@ from app.store.metrics import Metric, MetricType
 
 
 class Sample(NamedTuple):
-    """A metric and a number for it; that of a timer is in seconds."""
+    """A metric and a number for it, in seconds for a timer."""
 
     metric: Metric
     value: float
 
 
 def sample(name: str, type_: MetricType, labels: Mapping[str, str], value: float) -> Sample:
-    """A number for the metric of this name and these labels."""
+    """A number for the metric with this name and these labels."""
     return Sample(Metric(name, type_, tuple(sorted(labels.items()))), value)
 
 
