@@ -67,8 +67,9 @@ RAW = text("""
 PLANNED = text("""
     SELECT place, predicted_label, actual_label, n
     FROM truthline_internal.outcome_cells(
-        ARRAY[1], CAST(:start AS timestamptz), CAST(:end AS timestamptz),
-        CAST(:width AS interval), as_of => CAST(:as_of AS timestamptz))
+        ARRAY[1], truthline_internal.edges(
+            CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:width AS interval)),
+        CAST(:as_of AS timestamptz))
 """)
 
 

@@ -41,8 +41,9 @@ PREDICTIONS = text("""
 """)
 QUANTILES = text("""
     SELECT place, coalesce(label_id, 0), quantiles FROM truthline_internal.quantiles(
-        :measure, ARRAY[1], CAST(:start AS timestamptz), CAST(:end AS timestamptz),
-        CAST(:fractions AS float8[]), CAST(:width AS interval)) ORDER BY 1, 2
+        :measure, ARRAY[1], truthline_internal.edges(
+            CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:width AS interval)),
+        'infinity', CAST(:fractions AS float8[])) ORDER BY 1, 2
 """)
 PERCENTILES = """
     SELECT 1 + div(extract(epoch FROM time - CAST(:start AS timestamptz)),

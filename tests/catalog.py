@@ -2,11 +2,12 @@
 
 from sqlalchemy import Connection
 
-OURS = "('truthline'::regnamespace, 'truthline_data'::regnamespace)"
+SCHEMAS = "('truthline', 'truthline_internal', 'truthline_data')"
+OURS = f"(SELECT oid FROM pg_namespace WHERE nspname IN {SCHEMAS})"
 CATALOG = {
-    "columns": """
+    "columns": f"""
         SELECT table_schema, table_name, column_name, data_type, is_nullable, column_default
-        FROM information_schema.columns WHERE table_schema IN ('truthline', 'truthline_data')
+        FROM information_schema.columns WHERE table_schema IN {SCHEMAS}
     """,
     "constraints": f"""
         SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
@@ -45,7 +46,7 @@ ON_TIMESCALEDB = {
 
 
 def snapshot(conn: Connection) -> dict[str, list[str]]:
-    """Every definition of schemas `truthline` and `truthline_data`, by kind, in order."""
+    """Every definition of Truthline's schemas, by kind, in order."""
     installed = "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"
     kinds = CATALOG | (ON_TIMESCALEDB if conn.exec_driver_sql(installed).first() else {})
     plain = conn.execution_options(no_parameters=True)

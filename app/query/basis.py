@@ -19,7 +19,7 @@ from app.query.question import (
     Snapped,
     parameters,
 )
-from app.query.window import BOUNDS, bounds
+from app.query.window import EDGES, bounds
 
 OF_TRUTHS = (Counted.OUTCOME,)
 OF_TRUTHS_AND_PREDICTIONS = (Counted.OUTCOME, Counted.PREDICTION)
@@ -84,7 +84,7 @@ def covered(metrics: str) -> TextClause:
         SELECT metrics.*, volume.n AS predictions,
                metrics.n / CAST(nullif(volume.n, 0) AS float8) AS labelled_share
         FROM {metrics} AS metrics
-        JOIN truthline_internal.prediction_volume(CAST(:series AS integer[]), {BOUNDS}) AS volume
+        JOIN truthline_internal.prediction_volume(CAST(:series AS integer[]), {EDGES}) AS volume
             USING (bucket_start)
         ORDER BY bucket_start
     """)
@@ -110,8 +110,10 @@ def _basis(series: str) -> TextClause:
                     origin timestamptz, zone text, as_of timestamptz)
             ) WITH ORDINALITY AS part (subjects, "start", "end", width, origin, zone, as_of, nth)
             CROSS JOIN LATERAL truthline_internal.basis(
-                part.subjects, series.ids, part."start", part."end", part.width, part.origin,
-                part.zone, part.as_of) AS basis
+                part.subjects, series.ids,
+                truthline_internal.edges(
+                    part."start", part."end", part.width, part.origin, part.zone),
+                part.as_of) AS basis
         ) AS own ON true
     """)
 
@@ -120,5 +122,5 @@ def _basis(series: str) -> TextClause:
 _EXPLAIN = text(f"""
     SELECT source, greatest(learned_from, TIMESTAMPTZ '0001-01-01 00:00:00+00'),
            learned_until, n
-    FROM truthline_internal.explain('outcome', CAST(:series AS integer[]), {BOUNDS})
+    FROM truthline_internal.explain('outcome', CAST(:series AS integer[]), {EDGES})
 """)

@@ -24,7 +24,7 @@ from app.query.measures import CLASSIFICATION
 from app.query.question import Answer, Question, parameters
 from app.query.settle import settle
 from app.query.subjects import ModelPart, Subject
-from app.query.window import BOUNDS
+from app.query.window import EDGES
 from app.store.registry import Kind, Registry
 
 
@@ -180,7 +180,7 @@ def _check_size(classes: int, buckets: int) -> None:
 
 
 _CALL = f"""truthline_internal.classification_metrics(
-        CAST(:series AS integer[]), {BOUNDS}, CAST(:declared AS integer[]), :average)"""
+        CAST(:series AS integer[]), {EDGES}, CAST(:declared AS integer[]), :average)"""
 _METRICS = text(f"SELECT * FROM {_CALL}")
 _COVERED = covered(_CALL)
 

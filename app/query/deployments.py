@@ -143,5 +143,5 @@ _DEPLOYED = text("""
 _TOTAL = text(f"""
     SELECT n FROM truthline_internal.prediction_volume(
         {AllDeployed.SERIES},
-        CAST(:start AS timestamptz), CAST(:end AS timestamptz))
+        ARRAY[CAST(:start AS timestamptz), CAST(:end AS timestamptz)])
 """)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from app.query.basis import basis_of
 from app.query.question import Basis, Counted, Question, parameters
 from app.query.subjects import HasSeries
-from app.query.window import BOUNDS, MICROSECOND, Grid, Window
+from app.query.window import EDGES, MICROSECOND, Grid, Window
 from app.store.registry import Kind
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -85,13 +85,11 @@ _LOAD = text(f"""
            truthline_internal.mean_milliseconds(sum_latency, n_latency),
            truthline_internal.mean_milliseconds(
                sum(sum_latency) OVER (), (sum(n_latency) OVER ())::bigint) AS mean_of_all
-    FROM truthline_internal.prediction_volume(CAST(:series AS integer[]), {BOUNDS})
+    FROM truthline_internal.prediction_volume(CAST(:series AS integer[]), {EDGES})
     ORDER BY bucket_start
 """)
-_SPREADS = text("""
+_SPREADS = text(f"""
     SELECT bucket_start, bucket_end, n, quantiles
     FROM truthline_internal.value_quantiles(
-        CAST(:series AS integer[]), CAST(:start AS timestamptz), CAST(:end AS timestamptz),
-        '{0,0.25,0.5,0.75,1}', CAST(:width AS interval), CAST(:origin AS timestamptz),
-        CAST(:zone AS text), CAST(:as_of AS timestamptz))
+        CAST(:series AS integer[]), {EDGES}, '{{0,0.25,0.5,0.75,1}}')
 """)

@@ -82,7 +82,7 @@ class Question(Generic[About_co]):
 
 
 def parameters(question: Question[InSql]) -> dict[str, Any]:
-    """A question as parameters of a statement: the subject's, and those of `BOUNDS`."""
+    """A question as parameters of a statement: the subject's, and those of `window.EDGES`."""
     subject = question.subject.parameters(question.workspace_id)
     return subject | bounds(question.window, question.grid, question.as_of)
 

@@ -20,7 +20,7 @@ from app.query.basis import (
 from app.query.question import Answer, Question, parameters
 from app.query.settle import settle
 from app.query.subjects import ModelPart, Subject
-from app.query.window import BOUNDS
+from app.query.window import EDGES
 from app.store.registry import Kind
 
 
@@ -91,6 +91,6 @@ def _bucket(row: Row[Any]) -> RegressionBucket:
 
 # The columns of its function have their names.
 _METRIC_NAMES = [field.name for field in fields(RegressionBucket)][2:]
-_CALL = f"truthline_internal.regression_metrics(CAST(:series AS integer[]), {BOUNDS})"
+_CALL = f"truthline_internal.regression_metrics(CAST(:series AS integer[]), {EDGES})"
 _METRICS = text(f"SELECT * FROM {_CALL}")
 _COVERED = covered(_CALL)

@@ -10,7 +10,7 @@ from app.query.classification import Average
 from app.query.measures import LEADING
 from app.query.question import Question, parameters
 from app.query.subjects import Subject
-from app.query.window import BOUNDS
+from app.query.window import EDGES, WHOLE
 from app.store.registry import Kind
 
 
@@ -49,11 +49,8 @@ def _statement(kind: Kind | None) -> TextClause:
     function = f"{kind}_metrics" if kind in LEADING else None
     measures = LEADING.get(kind, ())
     averaged = ", average => CAST(:average AS text)" if kind is Kind.CLASSIFICATION else ""
-    metrics = f"truthline.{function}(one.series, {BOUNDS}{averaged})"
-    whole = (
-        f"truthline.{function}(one.series, CAST(:start AS timestamptz), CAST(:end AS timestamptz),"
-        f" as_of => CAST(:as_of AS timestamptz){averaged})"
-    )
+    metrics = f"truthline_internal.{function}(one.series, {EDGES}{averaged})"
+    whole = f"truthline_internal.{function}(one.series, {WHOLE}{averaged})"
     judged = (
         f"SELECT n, ARRAY[{', '.join(measures)}] FROM {whole}"
         if function
@@ -72,8 +69,7 @@ def _statement(kind: Kind | None) -> TextClause:
         FROM (SELECT version, array_agg(id) AS series FROM series
               WHERE id = ANY (CAST(:series AS integer[])) GROUP BY version) AS one
         CROSS JOIN LATERAL truthline_internal.prediction_volume(
-            one.series, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
-            as_of => CAST(:as_of AS timestamptz)) AS load
+            one.series, {WHOLE}) AS load
         CROSS JOIN LATERAL ({judged}) AS judged (n, measures)
         CROSS JOIN LATERAL ({over_time}) AS line (starts, headlines)
         ORDER BY one.version COLLATE "C"

@@ -142,8 +142,12 @@ def bounds(window: Window, grid: Grid, as_of: datetime | None) -> dict[str, Any]
     }
 
 
-# The same, as the arguments of such a function.
-BOUNDS = (
+# The same as the arguments of such a function: the parts of a window or its edges, and the moment.
+_WINDOW = (
     "CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:width AS interval),"
-    " CAST(:origin AS timestamptz), CAST(:zone AS text), CAST(:as_of AS timestamptz)"
+    " CAST(:origin AS timestamptz), CAST(:zone AS text)"
 )
+BOUNDS = f"{_WINDOW}, CAST(:as_of AS timestamptz)"
+EDGES = f"truthline_internal.edges({_WINDOW}), CAST(:as_of AS timestamptz)"
+# One bucket from end to end, whatever the width is.
+WHOLE = "ARRAY[CAST(:start AS timestamptz), CAST(:end AS timestamptz)], CAST(:as_of AS timestamptz)"

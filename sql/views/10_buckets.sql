@@ -75,10 +75,24 @@ COMMENT ON FUNCTION truthline_internal.buckets(timestamptz, timestamptz, interva
 
 -- edges: the same as the first instants of the buckets, and the end of the last.
 CREATE OR REPLACE FUNCTION truthline_internal.edges(
-    start_time timestamptz, end_time timestamptz, width interval, origin timestamptz, zone text
+    start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
+    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC'
 ) RETURNS timestamptz[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT array_agg(bucket_start ORDER BY place) || end_time
     FROM truthline_internal.buckets(start_time, end_time, width, origin, zone)
 $$;
 COMMENT ON FUNCTION truthline_internal.edges(timestamptz, timestamptz, interval, timestamptz, text) IS
     'First instants of the buckets of a window, and the end of the last.';
+
+-- buckets_of: the buckets between edges, numbered from 1.
+CREATE OR REPLACE FUNCTION truthline_internal.buckets_of(edges timestamptz[])
+RETURNS TABLE (place integer, bucket_start timestamptz, bucket_end timestamptz)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT * FROM (
+        SELECT n::integer, edge, lead(edge) OVER (ORDER BY n)
+        FROM unnest(edges) WITH ORDINALITY AS e (edge, n)
+    ) AS grid (place, bucket_start, bucket_end)
+    WHERE bucket_end IS NOT NULL
+$$;
+COMMENT ON FUNCTION truthline_internal.buckets_of(timestamptz[]) IS
+    'The buckets between edges, numbered from 1.';

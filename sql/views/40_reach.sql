@@ -105,9 +105,7 @@ COMMENT ON FUNCTION truthline_internal.shared_reach_as_of(text[], timestamptz) I
 --          that were moved, `answered` where to; `known_at` is the moment answered for (NULL: now),
 --          and rows received since `clean_until` are read one by one (NULL: all of them).
 CREATE OR REPLACE FUNCTION truthline_internal.basis(
-    subjects text[], series integer[], start_time timestamptz, end_time timestamptz,
-    width interval DEFAULT NULL, origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC',
-    as_of timestamptz DEFAULT 'infinity'
+    subjects text[], series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
     subject text, exact boolean, asked timestamptz[], answered timestamptz[],
     known_at timestamptz, clean_until timestamptz
@@ -115,9 +113,10 @@ CREATE OR REPLACE FUNCTION truthline_internal.basis(
     SELECT s.name, reach.reached_edges = edges AND reach.reached_as_of = as_of,
            moved.asked, moved.answered, nullif(reach.reached_as_of, 'infinity'), clean.until
     FROM unnest(subjects) WITH ORDINALITY AS s (name, place)
-    CROSS JOIN truthline_internal.edges(start_time, end_time, width, origin, zone) AS edges
+    CROSS JOIN (SELECT edges OFFSET 0) AS once (edges)
     CROSS JOIN LATERAL truthline_internal.reach(s.name, series, edges, as_of) AS reach
-    LEFT JOIN (SELECT l.subject, nullif(min(l.clean_until), '-infinity') FROM truthline_internal.levels() AS l
+    LEFT JOIN (SELECT l.subject, nullif(min(l.clean_until), '-infinity')
+               FROM truthline_internal.levels() AS l
                WHERE l.learned_width = INTERVAL '1 hour' GROUP BY 1) AS clean (name, until)
         ON clean.name = s.name
     CROSS JOIN LATERAL (
@@ -127,7 +126,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.basis(
     ) AS moved (asked, answered)
     ORDER BY s.place
 $$;
-COMMENT ON FUNCTION truthline_internal.basis(text[], integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.basis(text[], integer[], timestamptz[], timestamptz) IS
     'What an answer rests on: exact or not, which edges were moved, and as of when.';
 
 -- lacks_rows: whether rows of predictions may be missing between two instants.

@@ -8,39 +8,43 @@
 -- Cost     cells of levels, the rows on either side of an edge up to the nearest cell's bound, and
 --          the rows received since the levels are clean.
 
--- cells: those of any subject; the functions below name its columns.
+-- cells: those of any subject, with the columns of a type: `place` first, then those of the subject that
+-- are wanted, in its order. `columns` is a NULL of that type.
 -- Why      compiling takes longer than any of these queries, and the database, which can't know how
 --          little lies within a cut, would often choose to. Numbers of raw rows are read with as
 --          many digits as those in the levels were, whatever the session says.
 CREATE OR REPLACE FUNCTION truthline_internal.cells(
-    subject_name text, columns text[], series integer[], edges timestamptz[], as_of timestamptz
-) RETURNS SETOF record LANGUAGE plpgsql STABLE PARALLEL SAFE
+    columns anyelement, subject_name text, series integer[], edges timestamptz[],
+    as_of timestamptz DEFAULT 'infinity'
+) RETURNS SETOF anyelement LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET jit = off SET extra_float_digits = 1 AS $function$
 DECLARE
+    names text[] := ARRAY(
+        SELECT attname FROM pg_attribute
+        WHERE attrelid = pg_typeof(columns)::text::regclass AND attnum > 1);
     reach record;
 BEGIN
     SELECT * INTO STRICT reach FROM truthline_internal.reach(subject_name, series, edges, as_of);
     RETURN QUERY EXECUTE
         truthline_internal.cells_query(
-            subject_name, columns, series, reach.reached_edges, reach.reached_as_of)
+            subject_name, names, series, reach.reached_edges, reach.reached_as_of)
         USING series, reach.reached_edges;
 END
 $function$;
-COMMENT ON FUNCTION truthline_internal.cells(text, text[], integer[], timestamptz[], timestamptz) IS
-    'Additive cells of a subject, per bucket between edges.';
+COMMENT ON FUNCTION truthline_internal.cells(anyelement, text, integer[], timestamptz[], timestamptz) IS
+    'Additive cells of a subject, per bucket between edges, with the columns of a type.';
 
 -- outcome_cells: predictions beside their truths; `n` counts truths. Of regression, one per bucket.
+CREATE TYPE truthline_internal.outcome_cell AS (
+    place integer, predicted_label integer, actual_label integer, n bigint
+);
 CREATE OR REPLACE FUNCTION truthline_internal.outcome_cells(
-    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
-    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
-) RETURNS TABLE (place integer, predicted_label integer, actual_label integer, n bigint)
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
+) RETURNS SETOF truthline_internal.outcome_cell LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT * FROM truthline_internal.cells(
-        'outcome', '{predicted_label,actual_label,n}',
-        series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of
-    ) AS cell (place integer, predicted_label integer, actual_label integer, n bigint)
+        NULL::truthline_internal.outcome_cell, 'outcome', series, edges, as_of)
 $$;
-COMMENT ON FUNCTION truthline_internal.outcome_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.outcome_cells(integer[], timestamptz[], timestamptz) IS
     'Additive cells of predictions with truth: counts per (bucket, predicted, actual).';
 
 -- error_cells: how far values were from their truths.
@@ -48,25 +52,18 @@ COMMENT ON FUNCTION truthline_internal.outcome_cells(integer[], timestamptz, tim
 -- Grain    one row per bucket.
 -- Units    `n` counts truths; error is predicted minus actual, in the model's own unit;
 --          `n_percentage` counts truths other than 0, sum_percentage_error adds up |error / actual|.
-CREATE OR REPLACE FUNCTION truthline_internal.error_cells(
-    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
-    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
-) RETURNS TABLE (
+CREATE TYPE truthline_internal.error_cell AS (
     place integer, n bigint, sum_error numeric, sum_absolute_error numeric,
     sum_squared_error numeric, sum_actual numeric, sum_squared_actual numeric,
     n_percentage bigint, sum_percentage_error numeric
-) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+);
+CREATE OR REPLACE FUNCTION truthline_internal.error_cells(
+    series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
+) RETURNS SETOF truthline_internal.error_cell LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT * FROM truthline_internal.cells(
-        'outcome', '{n,sum_error,sum_absolute_error,sum_squared_error,sum_actual,'
-                   'sum_squared_actual,n_percentage,sum_percentage_error}',
-        series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of
-    ) AS cell (
-        place integer, n bigint, sum_error numeric, sum_absolute_error numeric,
-        sum_squared_error numeric, sum_actual numeric, sum_squared_actual numeric,
-        n_percentage bigint, sum_percentage_error numeric
-    )
+        NULL::truthline_internal.error_cell, 'outcome', series, edges, as_of)
 $$;
-COMMENT ON FUNCTION truthline_internal.error_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.error_cells(integer[], timestamptz[], timestamptz) IS
     'Additive cells of regression: counts and sums of errors per bucket.';
 
 -- prediction_cells: what was predicted, per class.
@@ -75,61 +72,42 @@ COMMENT ON FUNCTION truthline_internal.error_cells(integer[], timestamptz, times
 --          n_label_requests inferences with that class among their outputs. Confidences are
 --          fractions of 1; latencies in seconds, once per request (sum_latency) and once per
 --          output (sum_output_latency); sum_value in the model's own unit.
+CREATE TYPE truthline_internal.prediction_cell AS (
+    place integer, label_id integer, n_requests bigint, n_failed bigint, n_label_requests bigint,
+    n bigint, n_confidence bigint, sum_confidence numeric, n_value bigint, sum_value numeric,
+    n_latency bigint, sum_latency numeric, n_output_latency bigint, sum_output_latency numeric
+);
 CREATE OR REPLACE FUNCTION truthline_internal.prediction_cells(
-    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
-    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
-) RETURNS TABLE (
-    place integer, label_id integer, n_requests bigint, n_failed bigint, n_label_requests
-    bigint, n bigint, n_confidence bigint, sum_confidence numeric, n_value bigint, sum_value
-    numeric, n_latency bigint, sum_latency numeric, n_output_latency bigint,
-    sum_output_latency numeric
-) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
+) RETURNS SETOF truthline_internal.prediction_cell LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT * FROM truthline_internal.cells(
-        'prediction', '{label_id,n_requests,n_failed,n_label_requests,n,n_confidence,sum_confidence,'
-                      'n_value,sum_value,n_latency,sum_latency,n_output_latency,sum_output_latency}',
-        series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of
-    ) AS cell (
-        place integer, label_id integer, n_requests bigint, n_failed bigint,
-        n_label_requests bigint, n bigint, n_confidence bigint, sum_confidence numeric,
-        n_value bigint, sum_value numeric, n_latency bigint, sum_latency numeric,
-        n_output_latency bigint, sum_output_latency numeric
-    )
+        NULL::truthline_internal.prediction_cell, 'prediction', series, edges, as_of)
 $$;
-COMMENT ON FUNCTION truthline_internal.prediction_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.prediction_cells(integer[], timestamptz[], timestamptz) IS
     'Additive cells of predictions: counts, confidences, values and latencies per (bucket, class).';
 
 -- score_cells: outputs per class and bin of confidence (of value, for regression).
-CREATE OR REPLACE FUNCTION truthline_internal.score_cells(
-    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
-    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
-) RETURNS TABLE (
+CREATE TYPE truthline_internal.score_cell AS (
     place integer, label_id integer, bin integer, n bigint
-) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+);
+CREATE OR REPLACE FUNCTION truthline_internal.score_cells(
+    series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
+) RETURNS SETOF truthline_internal.score_cell LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT * FROM truthline_internal.cells(
-        'score', '{label_id,bin,n}',
-        series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of
-    ) AS cell (
-        place integer, label_id integer, bin integer, n bigint
-    )
+        NULL::truthline_internal.score_cell, 'score', series, edges, as_of)
 $$;
-COMMENT ON FUNCTION truthline_internal.score_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.score_cells(integer[], timestamptz[], timestamptz) IS
     'Outputs per (bucket, class, bin of confidence or value), where quantiles are looked for.';
 
 -- latency_cells: requests per bin of latency.
+CREATE TYPE truthline_internal.latency_cell AS (place integer, bin integer, n bigint);
 CREATE OR REPLACE FUNCTION truthline_internal.latency_cells(
-    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
-    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
-) RETURNS TABLE (
-    place integer, bin integer, n bigint
-) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
+) RETURNS SETOF truthline_internal.latency_cell LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT * FROM truthline_internal.cells(
-        'latency', '{bin,n}',
-        series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of
-    ) AS cell (
-        place integer, bin integer, n bigint
-    )
+        NULL::truthline_internal.latency_cell, 'latency', series, edges, as_of)
 $$;
-COMMENT ON FUNCTION truthline_internal.latency_cells(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.latency_cells(integer[], timestamptz[], timestamptz) IS
     'Requests per (bucket, bin of latency), where quantiles are looked for.';
 
 -- explain: what an answer is added up from.
@@ -138,9 +116,7 @@ COMMENT ON FUNCTION truthline_internal.latency_cells(integer[], timestamptz, tim
 --          over (NULL: without end), and how many of its cells or rows.
 -- Cost     as the answer itself.
 CREATE OR REPLACE FUNCTION truthline_internal.explain(
-    subject_name text, series integer[], start_time timestamptz, end_time timestamptz,
-    width interval DEFAULT NULL, origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC',
-    as_of timestamptz DEFAULT 'infinity'
+    subject_name text, series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (source text, learned_from timestamptz, learned_until timestamptz, n bigint)
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET jit = off SET extra_float_digits = 1 AS $function$
@@ -148,8 +124,7 @@ DECLARE
     reach record;
     piece truthline_internal.piece;
 BEGIN
-    SELECT * INTO STRICT reach FROM truthline_internal.reach(
-        subject_name, series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of);
+    SELECT * INTO STRICT reach FROM truthline_internal.reach(subject_name, series, edges, as_of);
     FOR piece IN SELECT * FROM truthline_internal.plan(
                      subject_name, series, reach.reached_edges, reach.reached_as_of) LOOP
         source := piece.source;
@@ -162,5 +137,5 @@ BEGIN
     END LOOP;
 END
 $function$;
-COMMENT ON FUNCTION truthline_internal.explain(text, integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.explain(text, integer[], timestamptz[], timestamptz) IS
     'What an answer is added up from: levels and raw tables, and how many cells or rows of each.';

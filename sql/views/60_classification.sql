@@ -17,8 +17,7 @@
 --          a true negative of every row of it, so its specificity there is 1 and counts.
 -- Cost     outcome_cells, and then only cells.
 CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
-    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
-    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity',
+    series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity',
     declared integer[] DEFAULT '{}', average text DEFAULT 'macro'
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, n bigint,
@@ -29,8 +28,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH cell AS MATERIALIZED (
         SELECT c.place, c.predicted_label AS predicted, c.actual_label AS actual, c.n
-        FROM truthline_internal.outcome_cells(
-            series, start_time, end_time, width, origin, zone, as_of) AS c
+        FROM truthline_internal.outcome_cells(series, edges, as_of) AS c
         WHERE c.predicted_label IS NOT NULL
     ),
     known AS (
@@ -113,9 +111,9 @@ CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
            coalesce(a.predicted, '{}'), coalesce(a.actual, '{}'), coalesce(a.counts, '{}'),
            coalesce(a.classes, '{}'), coalesce(a.class_precision, '{}'),
            coalesce(a.class_recall, '{}'), coalesce(a.class_f1, '{}'), coalesce(a.support, '{}')
-    FROM truthline_internal.buckets(start_time, end_time, width, origin, zone) AS grid
+    FROM truthline_internal.buckets_of(edges) AS grid
     LEFT JOIN averaged AS a USING (place)
     ORDER BY grid.place
 $$;
-COMMENT ON FUNCTION truthline_internal.classification_metrics(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz, integer[], text) IS
+COMMENT ON FUNCTION truthline_internal.classification_metrics(integer[], timestamptz[], timestamptz, integer[], text) IS
     'Accuracy, precision, recall, specificity and F1 per bucket and per class, with the confusion matrix as cells.';

@@ -9,8 +9,7 @@
 --          mean_absolute_percentage_error = mean of |error / actual| over truths other than 0.
 -- Cost     error_cells, one per bucket.
 CREATE OR REPLACE FUNCTION truthline_internal.regression_metrics(
-    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
-    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, n bigint,
     mean_absolute_error float8, mean_squared_error float8, root_mean_squared_error float8,
@@ -24,14 +23,13 @@ CREATE OR REPLACE FUNCTION truthline_internal.regression_metrics(
            CASE WHEN truths.spread > 0 THEN truthline_internal.mean(
                truths.spread - cell.n * cell.sum_squared_error, truths.spread) END,
            truthline_internal.mean(cell.sum_percentage_error, cell.n_percentage)
-    FROM truthline_internal.buckets(start_time, end_time, width, origin, zone) AS grid
-    LEFT JOIN truthline_internal.error_cells(
-        series, start_time, end_time, width, origin, zone, as_of) AS cell USING (place)
+    FROM truthline_internal.buckets_of(edges) AS grid
+    LEFT JOIN truthline_internal.error_cells(series, edges, as_of) AS cell USING (place)
     CROSS JOIN LATERAL (
         -- n times the sum of squares around the mean: a whole comparison without division
         SELECT cell.n * cell.sum_squared_actual - cell.sum_actual * cell.sum_actual
     ) AS truths (spread)
     ORDER BY grid.place
 $$;
-COMMENT ON FUNCTION truthline_internal.regression_metrics(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.regression_metrics(integer[], timestamptz[], timestamptz) IS
     'Mean absolute, mean squared, root mean squared and mean error, R2 and MAPE per bucket.';

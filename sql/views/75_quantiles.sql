@@ -182,27 +182,24 @@ COMMENT ON FUNCTION truthline_internal.quantiles_of(text, integer[], timestamptz
 -- quantiles: interpolated quantiles per bucket.
 --
 -- Grain    one row per (bucket, model, class) that has any number; `place` is the bucket's number
---          from truthline_internal.buckets. Values and latencies have no class; a latency is a request's.
+--          from truthline_internal.buckets_of. Values and latencies have no class; a latency is a request's.
 -- Units    `measure` is 'confidence' (a fraction of 1), 'value' (the model's own unit) or 'latency'
 --          (seconds). Quantiles stand in the order of `fractions`, interpolated between the two
 --          numbers beside them as percentile_cont does.
 -- Cost     the cells of the window, and the numbers of one or two bins per quantile.
 CREATE OR REPLACE FUNCTION truthline_internal.quantiles(
-    measure text, series integer[], start_time timestamptz, end_time timestamptz,
-    fractions float8[], width interval DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    measure text, series integer[], edges timestamptz[], as_of timestamptz, fractions float8[]
 ) RETURNS TABLE (place integer, model_id integer, label_id integer, n bigint, quantiles float8[])
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
 DECLARE
     reach record;
 BEGIN
     SELECT * INTO STRICT reach FROM truthline_internal.reach(
-        CASE measure WHEN 'latency' THEN 'latency' ELSE 'score' END, series,
-        truthline_internal.edges(start_time, end_time, width, origin, zone), as_of);
+        CASE measure WHEN 'latency' THEN 'latency' ELSE 'score' END, series, edges, as_of);
     RETURN QUERY SELECT * FROM truthline_internal.quantiles_of(
         truthline_internal.numbered_cells(measure, series, reach.reached_edges, reach.reached_as_of),
         series, reach.reached_edges, fractions);
 END
 $function$;
-COMMENT ON FUNCTION truthline_internal.quantiles(text, integer[], timestamptz, timestamptz, float8[], interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.quantiles(text, integer[], timestamptz[], timestamptz, float8[]) IS
     'Exact interpolated quantiles of confidences per class, of values or of latencies.';

@@ -21,44 +21,31 @@ COMMENT ON FUNCTION truthline_internal.workspace_series(integer, text[]) IS
 -- inference_cells: what was predicted in both periods.
 --
 -- Grain    one row per (period, series, class); failed inferences, and values, have no class.
--- Units    as those of prediction_cells. `latest` is true of [start_time, end_time).
+-- Units    as those of prediction_cells. `place` is 2 in [start_time, end_time), and 1 before.
+CREATE TYPE truthline_internal.inference_cell AS (
+    place integer, series_id integer, label_id integer, n_requests bigint, n_failed bigint,
+    n_label_requests bigint, n bigint, n_confidence bigint, sum_confidence numeric, n_value bigint,
+    n_latency bigint, sum_latency numeric, n_output_latency bigint, sum_output_latency numeric
+);
 CREATE OR REPLACE FUNCTION truthline_internal.inference_cells(
     workspace integer, start_time timestamptz, end_time timestamptz,
     model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL
-) RETURNS TABLE (
-    latest boolean, model_id integer, series_id integer, label_id integer, n_requests bigint,
-    n_failed bigint, n_label_requests bigint, n bigint, n_confidence bigint,
-    sum_confidence numeric, n_value bigint, n_latency bigint, sum_latency numeric,
-    n_output_latency bigint, sum_output_latency numeric
-) LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off SET extra_float_digits = 1 AS $function$
+) RETURNS SETOF truthline_internal.inference_cell LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off SET extra_float_digits = 1 AS $function$
 #variable_conflict use_column
 DECLARE
     series integer[] := truthline_internal.workspace_series(workspace, model_names);
     span interval := truthline_internal.bucket_width(start_time, end_time, NULL);
 BEGIN
     IF field IS NULL THEN
-        RETURN QUERY
-        SELECT cell.place = 2, s.model_id, cell.series_id, cell.label_id, cell.n_requests,
-               cell.n_failed, cell.n_label_requests, cell.n, cell.n_confidence,
-               cell.sum_confidence, cell.n_value, cell.n_latency, cell.sum_latency,
-               cell.n_output_latency, cell.sum_output_latency
-        FROM truthline_internal.cells(
-            'prediction', '{series_id,label_id,n_requests,n_failed,n_label_requests,n,n_confidence,'
-                          'sum_confidence,n_value,n_latency,sum_latency,n_output_latency,'
-                          'sum_output_latency}',
-            series, ARRAY[start_time - span, start_time, end_time], 'infinity'
-        ) AS cell (
-            place integer, series_id integer, label_id integer, n_requests bigint, n_failed bigint,
-            n_label_requests bigint, n bigint, n_confidence bigint, sum_confidence numeric,
-            n_value bigint, n_latency bigint, sum_latency numeric, n_output_latency bigint,
-            sum_output_latency numeric
-        )
-        JOIN truthline_data.series AS s ON s.id = cell.series_id;
+        RETURN QUERY SELECT * FROM truthline_internal.cells(
+            NULL::truthline_internal.inference_cell, 'prediction', series,
+            ARRAY[start_time - span, start_time, end_time]);
         RETURN;
     END IF;
     PERFORM truthline_internal.require_rows(series, start_time - span, end_time);
     RETURN QUERY
-    SELECT p.time >= start_time, s.model_id, p.series_id, CASE WHEN NOT p.failed THEN p.label_id END,
+    SELECT CASE WHEN p.time < start_time THEN 1 ELSE 2 END, p.series_id,
+           CASE WHEN NOT p.failed THEN p.label_id END,
            sum(p.starts_request::integer), sum((p.starts_request AND p.failed)::integer),
            sum((p.starts_label AND NOT p.failed)::integer), count(*),
            count(p.confidence) FILTER (WHERE NOT p.failed),
@@ -70,8 +57,7 @@ BEGIN
            sum(truthline_data.exact(p.latency_seconds)) FILTER (WHERE NOT p.failed)
     FROM truthline_internal.tagged_rows(
         workspace, series, start_time - span, end_time, field, field_text) AS p
-    JOIN truthline_data.series AS s ON s.id = p.series_id
-    GROUP BY 1, 2, 3, 4;
+    GROUP BY 1, 2, 3;
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.inference_cells(integer, timestamptz, timestamptz, text[], text, text) IS
@@ -110,7 +96,8 @@ DECLARE
 BEGIN
     IF field IS NULL THEN
         RETURN QUERY SELECT q.model_id, q.label_id, q.quantiles
-        FROM truthline_internal.quantiles(measure, series, start_time, end_time, fractions) AS q;
+        FROM truthline_internal.quantiles(
+            measure, series, ARRAY[start_time, end_time], 'infinity', fractions) AS q;
         RETURN;
     END IF;
     PERFORM truthline_internal.require_rows(series, start_time, end_time);
@@ -159,17 +146,19 @@ CREATE OR REPLACE FUNCTION truthline_internal.inference_stats(
     quantiles float8[], deployment_types text, server_versions text
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH cell AS MATERIALIZED (
-        SELECT * FROM truthline_internal.inference_cells(
-            workspace, start_time, end_time, model_names, field, field_text)
+        SELECT c.*, s.model_id
+        FROM truthline_internal.inference_cells(
+            workspace, start_time, end_time, model_names, field, field_text) AS c
+        JOIN truthline_data.series AS s ON s.id = c.series_id
     ),
     busy AS (
-        SELECT model_id, sum(n_requests - n_failed) FILTER (WHERE latest)::bigint AS n,
-               sum(n_requests - n_failed) FILTER (WHERE NOT latest)::bigint AS prev_n,
+        SELECT model_id, sum(n_requests - n_failed) FILTER (WHERE place = 2)::bigint AS n,
+               sum(n_requests - n_failed) FILTER (WHERE place = 1)::bigint AS prev_n,
                sum(n_requests - n_failed) AS n_both
         FROM cell GROUP BY 1
     ),
     pair AS (
-        SELECT latest, cell.model_id, label_id, sum(n_label_requests)::bigint AS n_inferences,
+        SELECT place, cell.model_id, label_id, sum(n_label_requests)::bigint AS n_inferences,
                sum(n)::bigint AS n_outputs,
                truthline_internal.mean(sum(sum_confidence), sum(n_confidence)) AS confidence,
                truthline_internal.mean(sum(sum_output_latency), sum(n_output_latency)) AS latency,
@@ -190,8 +179,8 @@ CREATE OR REPLACE FUNCTION truthline_internal.inference_stats(
                          ELSE before.deployment_types END, ''),
            coalesce(CASE WHEN now.n_outputs > 0 THEN now.server_versions
                          ELSE before.server_versions END, '')
-    FROM (SELECT * FROM pair WHERE latest) AS now
-    FULL JOIN (SELECT * FROM pair WHERE NOT latest) AS before USING (model_id, label_id)
+    FROM (SELECT * FROM pair WHERE place = 2) AS now
+    FULL JOIN (SELECT * FROM pair WHERE place = 1) AS before USING (model_id, label_id)
     JOIN busy USING (model_id)
     JOIN truthline_data.model ON model.id = model_id
     JOIN truthline_data.label ON label.id = label_id
@@ -217,18 +206,18 @@ CREATE OR REPLACE FUNCTION truthline_internal.inference_totals(
     n_inferences bigint, prev_n_inferences bigint, n_errors bigint, prev_n_errors bigint,
     confidence float8, prev_confidence float8, latency float8, prev_latency float8
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT coalesce(sum(n_requests - n_failed) FILTER (WHERE latest), 0)::bigint,
-           coalesce(sum(n_requests - n_failed) FILTER (WHERE NOT latest), 0)::bigint,
-           coalesce(sum(n_failed) FILTER (WHERE latest), 0)::bigint,
-           coalesce(sum(n_failed) FILTER (WHERE NOT latest), 0)::bigint,
-           truthline_internal.mean(sum(sum_confidence) FILTER (WHERE latest),
-                          sum(n_confidence) FILTER (WHERE latest)),
-           truthline_internal.mean(sum(sum_confidence) FILTER (WHERE NOT latest),
-                          sum(n_confidence) FILTER (WHERE NOT latest)),
-           truthline_internal.mean(sum(sum_output_latency) FILTER (WHERE latest),
-                          sum(n_output_latency) FILTER (WHERE latest)),
-           truthline_internal.mean(sum(sum_output_latency) FILTER (WHERE NOT latest),
-                          sum(n_output_latency) FILTER (WHERE NOT latest))
+    SELECT coalesce(sum(n_requests - n_failed) FILTER (WHERE place = 2), 0)::bigint,
+           coalesce(sum(n_requests - n_failed) FILTER (WHERE place = 1), 0)::bigint,
+           coalesce(sum(n_failed) FILTER (WHERE place = 2), 0)::bigint,
+           coalesce(sum(n_failed) FILTER (WHERE place = 1), 0)::bigint,
+           truthline_internal.mean(sum(sum_confidence) FILTER (WHERE place = 2),
+                                   sum(n_confidence) FILTER (WHERE place = 2)),
+           truthline_internal.mean(sum(sum_confidence) FILTER (WHERE place = 1),
+                                   sum(n_confidence) FILTER (WHERE place = 1)),
+           truthline_internal.mean(sum(sum_output_latency) FILTER (WHERE place = 2),
+                                   sum(n_output_latency) FILTER (WHERE place = 2)),
+           truthline_internal.mean(sum(sum_output_latency) FILTER (WHERE place = 1),
+                                   sum(n_output_latency) FILTER (WHERE place = 1))
     FROM truthline_internal.inference_cells(
         workspace, start_time, end_time, model_names, field, field_text)
 $$;
@@ -248,18 +237,19 @@ CREATE OR REPLACE FUNCTION truthline_internal.model_stats(
     n_errors bigint, prev_n_errors bigint, latency float8, prev_latency float8, quantiles float8[]
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH counted AS (
-        SELECT model_id, latest, sum(n_requests - n_failed) AS n, sum(n_failed) AS n_failed,
+        SELECT model_id, place, sum(n_requests - n_failed) AS n, sum(n_failed) AS n_failed,
                truthline_internal.mean(sum(sum_latency), sum(n_latency)) AS latency
         FROM truthline_internal.inference_cells(
-            workspace, start_time, end_time, model_names, field, field_text)
+            workspace, start_time, end_time, model_names, field, field_text) AS cell
+        JOIN truthline_data.series ON series.id = cell.series_id
         GROUP BY 1, 2
     )
     SELECT model.namespace, model.pipeline, model.name,
            coalesce(now.n, 0)::bigint, coalesce(before.n, 0)::bigint,
            coalesce(now.n_failed, 0)::bigint, coalesce(before.n_failed, 0)::bigint,
            now.latency, before.latency, q.quantiles
-    FROM (SELECT * FROM counted WHERE latest) AS now
-    FULL JOIN (SELECT * FROM counted WHERE NOT latest) AS before USING (model_id)
+    FROM (SELECT * FROM counted WHERE place = 2) AS now
+    FULL JOIN (SELECT * FROM counted WHERE place = 1) AS before USING (model_id)
     JOIN truthline_data.model ON model.id = model_id
     LEFT JOIN truthline_internal.inference_quantiles('latency', workspace, start_time, end_time,
         fractions, model_names, field, field_text) AS q USING (model_id)
@@ -275,6 +265,9 @@ COMMENT ON FUNCTION truthline_internal.model_stats(integer, timestamptz, timesta
 -- Units    first_seen and last_seen are as in seen. Counts are of
 --          [start_time, end_time): answered inferences, and failed ones.
 -- Cost     the cells of the window, and two look-ups per series.
+CREATE TYPE truthline_internal.model_cell AS (
+    place integer, series_id integer, n_requests bigint, n_failed bigint, n bigint
+);
 CREATE OR REPLACE FUNCTION truthline_internal.models(
     workspace integer, start_time timestamptz, end_time timestamptz,
     model_names text[] DEFAULT NULL
@@ -285,9 +278,9 @@ CREATE OR REPLACE FUNCTION truthline_internal.models(
     WITH counted AS (
         SELECT s.model_id, sum(n_requests - n_failed) AS n, sum(n_failed) AS n_failed
         FROM truthline_internal.cells(
-            'prediction', '{series_id,n_requests,n_failed,n}',
-            truthline_internal.workspace_series(workspace, model_names), ARRAY[start_time, end_time], 'infinity'
-        ) AS cell (place integer, series_id integer, n_requests bigint, n_failed bigint, n bigint)
+            NULL::truthline_internal.model_cell, 'prediction',
+            truthline_internal.workspace_series(workspace, model_names), ARRAY[start_time, end_time]
+        ) AS cell
         JOIN truthline_data.series AS s ON s.id = cell.series_id
         GROUP BY 1
     ),

@@ -14,7 +14,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     FROM (
         SELECT model_id, sum(n_requests - n_failed)::bigint AS n
         FROM truthline_internal.inference_cells(
-            workspace, start_time, end_time, model_names, field, field_text)
+            workspace, start_time, end_time, model_names, field, field_text) AS cell
+        JOIN truthline_data.series ON series.id = cell.series_id
         GROUP BY 1
     ) AS counted
     JOIN truthline_data.model ON model.id = counted.model_id

@@ -15,26 +15,25 @@ COMMENT ON FUNCTION truthline_internal.mean_milliseconds(numeric, bigint) IS
 --          those of requests, failed ones too, as far as they were reported: n_latency of them,
 --          sum_latency seconds in all.
 -- Cost     cells of predictions, one per bucket: classes are added up before they leave the planner.
+CREATE TYPE truthline_internal.volume_cell AS (
+    place integer, n_requests bigint, n_failed bigint, n bigint, n_latency bigint,
+    sum_latency numeric
+);
 CREATE OR REPLACE FUNCTION truthline_internal.prediction_volume(
-    series integer[], start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
-    origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, n bigint, n_failed bigint,
     n_latency bigint, sum_latency numeric
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT grid.bucket_start, grid.bucket_end, coalesce(cell.n_requests - cell.n_failed, 0),
            coalesce(cell.n_failed, 0), coalesce(cell.n_latency, 0), cell.sum_latency
-    FROM truthline_internal.buckets(start_time, end_time, width, origin, zone) AS grid
+    FROM truthline_internal.buckets_of(edges) AS grid
     LEFT JOIN truthline_internal.cells(
-        'prediction', '{n_requests,n_failed,n,n_latency,sum_latency}',
-        series, truthline_internal.edges(start_time, end_time, width, origin, zone), as_of
-    ) AS cell (
-        place integer, n_requests bigint, n_failed bigint, n bigint, n_latency bigint,
-        sum_latency numeric
-    ) USING (place)
+        NULL::truthline_internal.volume_cell, 'prediction', series, edges, as_of
+    ) AS cell USING (place)
     ORDER BY grid.place
 $$;
-COMMENT ON FUNCTION truthline_internal.prediction_volume(integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.prediction_volume(integer[], timestamptz[], timestamptz) IS
     'Requests answered and failed, and their latencies, per bucket.';
 
 -- value_quantiles: exact quantiles of the values that a model predicted, bucket by bucket.
@@ -42,17 +41,14 @@ COMMENT ON FUNCTION truthline_internal.prediction_volume(integer[], timestamptz,
 -- Grain    one row per bucket that holds a value, oldest first.
 -- Units    quantiles in the model's own unit, as those of truthline_internal.quantiles.
 CREATE OR REPLACE FUNCTION truthline_internal.value_quantiles(
-    series integer[], start_time timestamptz, end_time timestamptz, fractions float8[],
-    width interval DEFAULT NULL, origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC',
-    as_of timestamptz DEFAULT 'infinity'
+    series integer[], edges timestamptz[], as_of timestamptz, fractions float8[]
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, n bigint, quantiles float8[]
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT grid.bucket_start, grid.bucket_end, q.n, q.quantiles
-    FROM truthline_internal.quantiles(
-        'value', series, start_time, end_time, fractions, width, origin, zone, as_of) AS q
-    JOIN truthline_internal.buckets(start_time, end_time, width, origin, zone) AS grid USING (place)
+    FROM truthline_internal.quantiles('value', series, edges, as_of, fractions) AS q
+    JOIN truthline_internal.buckets_of(edges) AS grid USING (place)
     ORDER BY grid.place
 $$;
-COMMENT ON FUNCTION truthline_internal.value_quantiles(integer[], timestamptz, timestamptz, float8[], interval, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline_internal.value_quantiles(integer[], timestamptz[], timestamptz, float8[]) IS
     'Exact quantiles of predicted values per bucket.';

@@ -25,6 +25,13 @@ COMMENT ON FUNCTION truthline_internal.headline(text, bigint, bigint, numeric) I
 -- Cost     cells of predictions and outcomes, added up per series and bucket of both periods, in one
 --          statement however many models there are. Edges that lie within cells cost most: buckets
 --          on a grid of hours or days have two of them.
+CREATE TYPE truthline_internal.load_cell AS (
+    place integer, series_id integer, n_requests bigint, n_failed bigint, n bigint,
+    n_latency bigint, sum_latency numeric
+);
+CREATE TYPE truthline_internal.judged_cell AS (
+    place integer, series_id integer, n bigint, sum_squared_error numeric, n_correct bigint
+);
 CREATE OR REPLACE FUNCTION truthline_internal.overview(
     workspace integer, start_time timestamptz, end_time timestamptz, width interval DEFAULT NULL,
     origin timestamptz DEFAULT NULL, zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
@@ -54,12 +61,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.overview(
                sum(n_failed)::bigint AS n_failed, sum(n_latency) AS n_latency,
                sum(sum_latency) AS sum_latency
         FROM asked CROSS JOIN LATERAL truthline_internal.cells(
-            'prediction', '{series_id,n_requests,n_failed,n,n_latency,sum_latency}',
-            series, edges, moment
-        ) AS cell (
-            place integer, series_id integer, n_requests bigint, n_failed bigint, n bigint,
-            n_latency bigint, sum_latency numeric
-        )
+            NULL::truthline_internal.load_cell, 'prediction', series, edges, moment) AS cell
         JOIN truthline_data.series AS s ON s.id = series_id
         GROUP BY 1, 2
     ),
@@ -67,10 +69,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.overview(
         SELECT s.model_id, place, sum(n)::bigint AS n, sum(n_correct)::bigint AS n_correct,
                sum(sum_squared_error) AS sum_squared_error
         FROM asked CROSS JOIN LATERAL truthline_internal.cells(
-            'outcome', '{series_id,n,sum_squared_error,n_correct}', series, edges, moment
-        ) AS cell (
-            place integer, series_id integer, n bigint, sum_squared_error numeric, n_correct bigint
-        )
+            NULL::truthline_internal.judged_cell, 'outcome', series, edges, moment) AS cell
         JOIN truthline_data.series AS s ON s.id = series_id
         GROUP BY 1, 2
     ),

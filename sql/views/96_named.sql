@@ -6,24 +6,30 @@
 -- Access   they run with the rights of their owner, and name the workspace through workspace_id or
 --          series_of, which refuse what the caller doesn't see.
 
--- model_classification: the metrics of some series with the classes that their model's subscription
--- declares, for a class that is declared counts where it doesn't occur.
-CREATE OR REPLACE FUNCTION truthline_internal.model_classification(
-    model integer, series integer[], start_time timestamptz, end_time timestamptz, width interval,
-    origin timestamptz, zone text, as_of timestamptz, average text
-) RETURNS TABLE (
-    bucket_start timestamptz, bucket_end timestamptz, n bigint, accuracy float8,
-    "precision" float8, recall float8, specificity float8, f1 float8, harmonic_f1 float8
-) LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT m.bucket_start, m.bucket_end, m.n, m.accuracy, m."precision", m.recall, m.specificity,
-           m.f1, m.harmonic_f1
-    FROM truthline_internal.classification_metrics(
-        series, start_time, end_time, width, origin, zone, as_of,
-        coalesce((SELECT s.categories FROM truthline_data.subscription AS s
-                  WHERE s.model_id = model), '{}'), average) AS m
+-- asked: what names and a window stand for: series, and the edges of buckets.
+-- Errors   as of series_of.
+-- Why      the functions by name take a window's parts, and those by id the edges: this is the one place
+--          where the former become the latter.
+CREATE OR REPLACE FUNCTION truthline_internal.asked(
+    workspace text, model text, version text, deployment text, namespace text, pipeline text,
+    start_time timestamptz, end_time timestamptz, width interval, origin timestamptz, zone text,
+    OUT series integer[], OUT edges timestamptz[]
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
+    SELECT truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
+           truthline_internal.edges(start_time, end_time, width, origin, zone)
 $$;
-COMMENT ON FUNCTION truthline_internal.model_classification(integer, integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz, text) IS
-    'Classification metrics of some series, with the classes that their model declares.';
+COMMENT ON FUNCTION truthline_internal.asked(text, text, text, text, text, text, timestamptz, timestamptz, interval, timestamptz, text) IS
+    'The series and the edges of buckets that names and a window stand for.';
+
+-- declared_classes: the classes that the subscription of a model declares, for a class that is declared
+-- counts where it doesn't occur.
+CREATE OR REPLACE FUNCTION truthline_internal.declared_classes(model integer) RETURNS integer[]
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT coalesce((SELECT s.categories FROM truthline_data.subscription AS s
+                     WHERE s.model_id = model), '{}')
+$$;
+COMMENT ON FUNCTION truthline_internal.declared_classes(integer) IS
+    'The classes that the subscription of a model declares.';
 
 -- classification_metrics: accuracy and averages over classes, bucket by bucket.
 CREATE OR REPLACE FUNCTION truthline.classification_metrics(
@@ -38,10 +44,14 @@ CREATE OR REPLACE FUNCTION truthline.classification_metrics(
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT m.bucket_start, m.bucket_end, m.n, m.accuracy, m."precision", m.recall, m.specificity,
            m.f1, m.harmonic_f1
-    FROM truthline_internal.model_classification(
-        truthline.model_id(workspace, model, namespace, pipeline),
-        truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
-        start_time, end_time, width, origin, zone, as_of, average) AS m
+    FROM truthline_internal.asked(
+        workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
+        zone) AS asked
+    CROSS JOIN LATERAL truthline_internal.classification_metrics(
+        asked.series, asked.edges, as_of,
+        truthline_internal.declared_classes(
+            truthline.model_id(workspace, model, namespace, pipeline)), average) AS m
+    ORDER BY m.bucket_start
 $$;
 COMMENT ON FUNCTION truthline.classification_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text) IS
     'Accuracy, precision, recall, specificity and F1 of a model per bucket.';
@@ -63,9 +73,10 @@ CREATE OR REPLACE FUNCTION truthline.class_metrics(
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT m.bucket_start, m.bucket_end, label.name, class.support, class."precision",
            class.recall, class.f1
-    FROM truthline_internal.classification_metrics(
-        truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
-        start_time, end_time, width, origin, zone, as_of) AS m
+    FROM truthline_internal.asked(
+        workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
+        zone) AS asked
+    CROSS JOIN LATERAL truthline_internal.classification_metrics(asked.series, asked.edges, as_of) AS m
     CROSS JOIN LATERAL unnest(m.classes, m.support, m.class_precision, m.class_recall, m.class_f1)
         AS class (id, support, "precision", recall, f1)
     JOIN truthline_data.label ON label.id = class.id
@@ -88,9 +99,10 @@ CREATE OR REPLACE FUNCTION truthline.confusion_matrix(
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT m.bucket_start, m.bucket_end, actual.name, predicted.name, cell.n
-    FROM truthline_internal.classification_metrics(
-        truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
-        start_time, end_time, width, origin, zone, as_of) AS m
+    FROM truthline_internal.asked(
+        workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
+        zone) AS asked
+    CROSS JOIN LATERAL truthline_internal.classification_metrics(asked.series, asked.edges, as_of) AS m
     CROSS JOIN LATERAL unnest(m.actual, m.predicted, m.counts) AS cell (actual, predicted, n)
     JOIN truthline_data.label AS actual ON actual.id = cell.actual
     JOIN truthline_data.label AS predicted ON predicted.id = cell.predicted
@@ -111,9 +123,12 @@ CREATE OR REPLACE FUNCTION truthline.regression_metrics(
     mean_error float8, r2 float8, mean_absolute_percentage_error float8
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT * FROM truthline_internal.regression_metrics(
-        truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
-        start_time, end_time, width, origin, zone, as_of)
+    SELECT m.*
+    FROM truthline_internal.asked(
+        workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
+        zone) AS asked
+    CROSS JOIN LATERAL truthline_internal.regression_metrics(asked.series, asked.edges, as_of) AS m
+    ORDER BY m.bucket_start
 $$;
 COMMENT ON FUNCTION truthline.regression_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
     'Mean absolute, mean squared, root mean squared and mean error, R2 and MAPE of a model per bucket.';
@@ -134,9 +149,11 @@ CREATE OR REPLACE FUNCTION truthline.prediction_volume(
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT v.bucket_start, v.bucket_end, v.n, v.n_failed,
            truthline_internal.mean(v.sum_latency, v.n_latency)
-    FROM truthline_internal.prediction_volume(
-        truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
-        start_time, end_time, width, origin, zone, as_of) AS v
+    FROM truthline_internal.asked(
+        workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
+        zone) AS asked
+    CROSS JOIN LATERAL truthline_internal.prediction_volume(asked.series, asked.edges, as_of) AS v
+    ORDER BY v.bucket_start
 $$;
 COMMENT ON FUNCTION truthline.prediction_volume(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
     'Requests of a model answered and failed, and their mean latency, per bucket.';
@@ -156,10 +173,12 @@ CREATE OR REPLACE FUNCTION truthline.quantiles(
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT grid.bucket_start, grid.bucket_end, label.name, q.n, q.quantiles
-    FROM truthline_internal.quantiles(
-        measure, truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
-        start_time, end_time, fractions, width, origin, zone, as_of) AS q
-    JOIN truthline_internal.buckets(start_time, end_time, width, origin, zone) AS grid USING (place)
+    FROM truthline_internal.asked(
+        workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
+        zone) AS asked
+    CROSS JOIN LATERAL truthline_internal.quantiles(
+        measure, asked.series, asked.edges, as_of, fractions) AS q
+    JOIN LATERAL truthline_internal.buckets_of(asked.edges) AS grid USING (place)
     LEFT JOIN truthline_data.label ON label.id = q.label_id
     ORDER BY q.place, label.name COLLATE "C"
 $$;

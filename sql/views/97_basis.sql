@@ -18,9 +18,10 @@ CREATE OR REPLACE FUNCTION truthline.basis(
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM truthline_internal.basis(
         '{outcome,prediction,score,latency}'::text[],
-        CASE WHEN model IS NULL THEN truthline_internal.workspace_series(truthline.workspace_id(workspace))
+        CASE WHEN model IS NULL
+             THEN truthline_internal.workspace_series(truthline.workspace_id(workspace))
              ELSE truthline.series_of(workspace, model, version, deployment, namespace, pipeline) END,
-        start_time, end_time, width, origin, zone, as_of)
+        truthline_internal.edges(start_time, end_time, width, origin, zone), as_of)
 $$;
 COMMENT ON FUNCTION truthline.basis(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
     'What the metrics of a model rest on: exact or not, which edges were moved, and as of when.';

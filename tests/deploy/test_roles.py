@@ -16,6 +16,7 @@ CLOSED += ["ingest_batch", "pending_feedback", "prediction_key", "analyst"]
 CLOSED += ["event_key", "event_family", "event_pair", "event_lookup"]
 CLOSED += ["request_lock", "upkeep_lock"]
 WINDOW = "now() - INTERVAL '3 days', now(), '7 hours'"
+EDGES = f"truthline_internal.edges({WINDOW})"
 OF_SERIES = ["classification_metrics", "regression_metrics", "outcome_cells", "error_cells"]
 OF_SERIES += ["prediction_cells", "score_cells", "latency_cells"]
 CALLS = {
@@ -23,8 +24,8 @@ CALLS = {
     "event_metrics": "event_metrics(1)",
     "levels": "levels()",
     "clean_until": "clean_until('outcome_1h_1h')",
-    "explain": f"explain('outcome', ARRAY[1], {WINDOW})",
-    **{name: f"{name}(ARRAY[1], {WINDOW})" for name in OF_SERIES},
+    "explain": f"explain('outcome', ARRAY[1], {EDGES})",
+    **{name: f"{name}(ARRAY[1], {EDGES})" for name in OF_SERIES},
 }
 LEVELS = "SELECT name FROM truthline_data.level"
 # Tables and views that a function names, and that the reader can't read. Those that run with the

@@ -37,7 +37,8 @@ LONGEST = Window(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=U
 BUCKETS = text("SELECT * FROM truthline_internal.buckets(:start, :end, :width, :origin)")
 METRICS = text("""
     SELECT bucket_start, bucket_end, n, predicted, actual, counts
-    FROM truthline_internal.classification_metrics(:series, :start, :end, :width, :origin)
+    FROM truthline_internal.classification_metrics(
+        :series, truthline_internal.edges(:start, :end, :width, :origin))
 """)
 origins = st.one_of(
     st.just(EPOCH),

@@ -141,7 +141,7 @@ def test_bins_take_any_number(value_of, number):
 ERRORS = """
     mean_absolute_error, mean_squared_error, root_mean_squared_error, mean_error, r2,
     mean_absolute_percentage_error
-    FROM truthline_internal.regression_metrics(:series, '2026-03-01', '2026-03-02')
+    FROM truthline_internal.regression_metrics(:series, '{2026-03-01Z,2026-03-02Z}')
 """
 TOLD = text("""
     INSERT INTO outcome (time, series_id, predicted_value, actual_value, batch_index)

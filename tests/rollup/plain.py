@@ -20,9 +20,9 @@ ROWS = {
 }
 CELLS = {
     subject: text(f"""
-        SELECT * FROM truthline.{subject}_cells(:series, CAST(:start AS timestamptz),
-            CAST(:end AS timestamptz), CAST(:width AS interval), CAST(:origin AS timestamptz),
-            as_of => CAST(:as_of AS timestamptz))
+        SELECT * FROM truthline_internal.{subject}_cells(:series, truthline_internal.edges(
+            CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:width AS interval),
+            CAST(:origin AS timestamptz)), CAST(:as_of AS timestamptz))
     """)
     for subject in ("outcome", "error", "prediction", "score", "latency")
 }

@@ -442,12 +442,12 @@ def test_a_panel_of_what_is_gone_says_so(old, panel):
 
 
 BASIS = text("""
-    SELECT subject, asked, answered, known_at, exact FROM truthline_internal.basis(
+    SELECT subject, asked, answered, known_at, exact FROM truthline.basis(
         'default', :model, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
         as_of => CAST(:as_of AS timestamptz))
 """)
 VOLUME = text("""
-    SELECT n + n_failed FROM truthline_internal.prediction_volume(
+    SELECT n + n_failed FROM truthline.prediction_volume(
         'default', :model, CAST(:start AS timestamptz), CAST(:end AS timestamptz),
         as_of => CAST(:as_of AS timestamptz))
 """)

@@ -27,14 +27,15 @@ INSERT = text("""
     SELECT clock_timestamp() - interval '3 hours' * random(), :series, 1, 1 + n % 3, 0
     FROM generate_series(1, :rows) AS n
 """)
-BOUNDS = "CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:width AS interval)"
+EDGES = """truthline_internal.edges(
+    CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:width AS interval))"""
 PLANNED = text(f"""
     SELECT place, predicted_label, actual_label, n
-    FROM truthline_internal.outcome_cells(ARRAY[:series], {BOUNDS}) ORDER BY 1, 2, 3
+    FROM truthline_internal.outcome_cells(ARRAY[:series], {EDGES}) ORDER BY 1, 2, 3
 """)
 RAW = text(f"""
     SELECT width_bucket(time, edges), predicted_label, actual_label, sum(weight)
-    FROM outcome, truthline_internal.edges({BOUNDS}, NULL, 'UTC') AS edges
+    FROM outcome, {EDGES} AS edges
     WHERE series_id = :series AND time >= :start AND time < :end
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from psycopg.errors import AmbiguousAlias
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from tests.sql.near import near
 
@@ -21,16 +21,38 @@ def window(demo):
     return {"start_time": demo.start + timedelta(minutes=7), "end_time": demo.end}
 
 
+OF_WINDOW = {"start_time", "end_time", "width", "origin", "zone"}
+
+
+def called(schema, function, arguments):
+    """A call with named arguments, of which some may be SQL."""
+    given = {n: v if isinstance(v, Composable) else Literal(v) for n, v in arguments.items()}
+    named = [SQL("{} => {}").format(Identifier(n), v) for n, v in given.items()]
+    return SQL("{}({})").format(Identifier(schema, function), SQL(", ").join(named))
+
+
 @pytest.fixture
 def ask(superuser):
-    """The rows of a function, asked with named arguments."""
+    """The rows of a function by name, asked with named arguments."""
 
     def ask(function, columns="*", **arguments):
-        named = [SQL("{} => {}").format(Identifier(n), Literal(v)) for n, v in arguments.items()]
-        query = SQL("SELECT {} FROM truthline.{}({})").format(
-            SQL(columns), Identifier(function), SQL(", ").join(named)
+        call = called("truthline", function, arguments)
+        return superuser.execute(SQL("SELECT {} FROM {}").format(SQL(columns), call)).fetchall()
+
+    return ask
+
+
+@pytest.fixture
+def ask_by_id(superuser):
+    """The rows of a function by id, whose edges are those of the window that is given in parts."""
+
+    def ask(function, columns="*", **arguments):
+        window = {name: arguments.pop(name) for name in OF_WINDOW & arguments.keys()}
+        edges = called("truthline_internal", "edges", window)
+        call = called(
+            "truthline_internal", function, {"as_of": "infinity", "edges": edges} | arguments
         )
-        return superuser.execute(query).fetchall()
+        return superuser.execute(SQL("SELECT {} FROM {}").format(SQL(columns), call)).fetchall()
 
     return ask
 
@@ -54,13 +76,13 @@ def series(superuser):
 
 @pytest.mark.parametrize("part", PARTS, ids=str)
 @pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
-def test_classification(ask, series, window, demo, part, average):
+def test_classification(ask, ask_by_id, series, window, demo, part, average):
     columns = 'bucket_start, bucket_end, n, accuracy, "precision", recall, specificity, f1'
     asked = window | ASKED | {"as_of": demo.end - timedelta(hours=1), "average": average}
     named = {"workspace": "default", "model": "digits"} | part
 
     by_name = ask("classification_metrics", columns, **named, **asked)
-    by_id = ask("classification_metrics", columns, series=series(**part), **asked)
+    by_id = ask_by_id("classification_metrics", columns, series=series(**part), **asked)
     # 5 hours and 53 minutes, in buckets of three hours that begin where the clock puts them
     assert len(by_name) == len(by_id)
     assert len(by_name) in (2, 3)
@@ -70,19 +92,19 @@ def test_classification(ask, series, window, demo, part, average):
 
 
 @pytest.mark.parametrize("place", [{}, {"namespace": "demo"}, {"pipeline": "diabetes-pipeline"}])
-def test_regression(ask, superuser, window, place):
+def test_regression(ask, ask_by_id, superuser, window, place):
     ids = superuser.execute("SELECT truthline.series_of('default', 'diabetes')").fetchone()[0]
     named = {"workspace": "default", "model": "diabetes"} | place | window | ASKED
-    assert ask("regression_metrics", **named) == ask(
+    assert ask("regression_metrics", **named) == ask_by_id(
         "regression_metrics", series=ids, **window, **ASKED
     )
 
 
 @pytest.mark.parametrize("measure", ["confidence", "latency"])
-def test_quantiles(ask, series, window, measure):
+def test_quantiles(ask, ask_by_id, series, window, measure):
     asked = {"measure": measure, "fractions": [0.5, 0.95]} | window | ASKED
     by_name = ask("quantiles", "n, quantiles", workspace="default", model="digits", **asked)
-    by_id = ask("quantiles", "n, quantiles", series=series(), **asked)
+    by_id = ask_by_id("quantiles", "n, quantiles", series=series(), **asked)
     assert sorted(by_name) == sorted(by_id)
     assert by_name
 

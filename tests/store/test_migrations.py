@@ -213,11 +213,9 @@ def test_the_mirror_of_the_tables_is_true(fresh_database_url):
 
 def test_a_function_that_returns_something_else_is_replaced(fresh_database_url, query):
     older = text("""
-        DROP FUNCTION truthline_internal.regression_metrics(
-            integer[], timestamptz, timestamptz, interval, timestamptz, text, timestamptz);
+        DROP FUNCTION truthline_internal.regression_metrics(integer[], timestamptz[], timestamptz);
         CREATE FUNCTION truthline_internal.regression_metrics(
-            series integer[], start_time timestamptz, end_time timestamptz,
-            width interval DEFAULT NULL, origin timestamptz DEFAULT NULL
+            series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
         ) RETURNS TABLE (n bigint) LANGUAGE sql AS 'SELECT 1::bigint';
         COMMENT ON SCHEMA truthline IS 'an older version';
     """)

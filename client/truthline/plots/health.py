@@ -70,7 +70,7 @@ def over_time(health: Health) -> "Figure":
     latency = health.mean_latency_ms
     said = [
         f"{clock.span(buckets[0].start, buckets[-1].end)} UTC" if buckets else "",
-        f"{health.total_predictions:,} predictions",
+        "" if health.total_predictions is None else f"{health.total_predictions:,} predictions",
         "" if latency is None else f"mean latency {latency:,.3g} ms",
     ]
     dress(

@@ -67,12 +67,12 @@ def periods(stats: InferenceStats) -> "Figure":
 
 
 def _what(stats: InferenceStats, left_out: int) -> str:
-    total = stats.totals.inferences
-    change = _change(total)
+    total = stats.totals and stats.totals.inferences
+    change = _change(total) if total else ""
     clock = Clock.of("UTC", ())
     said = [
         f"{clock.span(stats.start, stats.end)} UTC, compared with the preceding period",
-        f"{total.now or 0:,.0f} inferences" + (f" ({change})" if change else ""),
+        f"{total.now or 0:,.0f} inferences" + (f" ({change})" if change else "") if total else "",
         f"{left_out} more models are not shown" if left_out else "",
     ]
     return " · ".join(filter(None, said))
@@ -132,7 +132,7 @@ def requests(models: Models) -> "Figure":
         bargap=0.4,
         margin={"l": 24, "r": 24, "t": 116, "b": 64},
     )
-    totals = [one.inferences + one.errors for one in models.models]
+    totals = [(one.inferences or 0) + (one.errors or 0) for one in models.models]
     words = [f"<b>{total:,}</b>" for total in totals]
     for name, counts, color, text in (
         ("Answered", [one.inferences for one in models.models], BLUE, None),

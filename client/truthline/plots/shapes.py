@@ -125,7 +125,7 @@ class Health(Protocol):
         """Its name."""
 
     @property
-    def total_predictions(self) -> int:
+    def total_predictions(self) -> int | None:
         """Successful requests in all."""
 
     @property
@@ -177,7 +177,7 @@ class Totals(Protocol):
     """All models together."""
 
     @property
-    def inferences(self) -> Compared:
+    def inferences(self) -> Compared | None:
         """Successful requests."""
 
 
@@ -185,7 +185,7 @@ class InferenceStats(Span, Protocol):
     """Models in a window and in the one before."""
 
     @property
-    def totals(self) -> Totals:
+    def totals(self) -> Totals | None:
         """All models together."""
 
     @property
@@ -197,11 +197,11 @@ class CountedModel(Protocol):
     """A model, whose text is its full name, and its requests."""
 
     @property
-    def inferences(self) -> int:
+    def inferences(self) -> int | None:
         """Successful requests."""
 
     @property
-    def errors(self) -> int:
+    def errors(self) -> int | None:
         """Failed requests."""
 
 
