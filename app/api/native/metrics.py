@@ -10,7 +10,7 @@ from flask_smorest import Blueprint
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.api.http.access import needs
-from app.api.http.basis import RestsOnSchema, basis_members
+from app.api.http.basis import BasisSchema, basis_members
 from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Instant, NotADuration, StrictArgs, Text, parse_go_duration
 from app.api.http.query_limiter import add_buckets
@@ -170,7 +170,7 @@ class PieceSchema(Schema):
     rows = fields.Integer()
 
 
-class AnswerSchema(RestsOnSchema):
+class AnswerSchema(BasisSchema):
     """Buckets, oldest first, and what they rest on."""
 
     pieces = fields.List(
