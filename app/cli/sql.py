@@ -40,7 +40,7 @@ def sql(
     """Open psql on the database, or run a statement with -c.
 
     Views and functions are those of docs/sql.md. All other options go to psql: -c, -f, -A, -t,
-    --csv and so on. --workspace narrows what views and functions show; to restrict somebody to a
+    --csv and so on. --workspace narrows what views and functions show; to restrict a user to a
     workspace, create a role for them with truthline.admit.
     """
     program = _psql()
