@@ -114,7 +114,6 @@ NOT_YET = (
     "app/api/h2o/*",
     "app/api/roboflow/*",
     "app/api/seldon_mpm/*",
-    "tests/*",
 )
 
 DOCUMENTS = ("*.md", "docs/**/*.md", "sql/*.md", "client/*.md")
