@@ -9,7 +9,7 @@ from typing import Any
 
 PREFIX = "TRUTHLINE_"
 MEBIBYTE = 1024 * 1024
-# Craft's client exchanges its token before every call once 120 s or less remain of it.
+# Craft's client exchanges its token before every call once it expires in 120 s or less.
 ACCESS_TOKEN_SECONDS = (300, 86_400)
 
 MAX_DAYS = 36_500
@@ -17,7 +17,7 @@ MAX_DAYS = 36_500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Every knob. `docs/settings.md` has a row for each, and a test holds it to that."""
+    """All settings. `docs/settings.md` has a row for each, which a test checks."""
 
     database_url: str = ""  # empty: the embedded server in `data`
     data: Path = Path("truthline-data")
@@ -30,18 +30,18 @@ class Settings:
     body_timeout_s: float = 30.0
     answer_timeout_s: float = 60.0
     max_waiting_bytes: int = 256 * MEBIBYTE
-    max_questions: int = 0  # 0: all threads but two, where that is known
+    max_questions: int = 0  # 0: all threads but two, if their number is known
     max_buckets_at_once: int = 20_000
     auth: bool = True
     access_token_seconds: int = 3_600
-    public_url: str = ""  # empty: as the request says
+    public_url: str = ""  # empty: from the request
     oidc_issuer: str = ""  # empty: no tokens of others are accepted
     oidc_audience: str = ""
     oidc_workspace_claim: str = "truthline_workspace"
     oidc_role_claim: str = "truthline_role"
     metrics_servers: str = ""  # empty: every deployment has the defaults
-    events_workspace: str = ""  # empty: events need a key, as all else
-    keep_raw_days: int = 0  # 0: for good, as below
+    events_workspace: str = ""  # empty: events need a key, like all other requests
+    keep_raw_days: int = 0  # 0: permanently, as below
     keep_fine_days: int = 0
     keep_asof_days: int = 0
     keep_keys_days: int = 0
@@ -50,10 +50,10 @@ class Settings:
     log_format: str = "text"
 
     def __post_init__(self) -> None:
-        """Refuse what could only fail later, or would open a door.
+        """Reject what could only fail later, or would be insecure.
 
         Raises:
-            ValueError: the text names the variable.
+            ValueError: the message names the variable.
         """
         self._check_retention()
         for name in ("head_timeout_s", "body_timeout_s", "answer_timeout_s"):
@@ -67,12 +67,12 @@ class Settings:
                 raise ValueError(f"TRUTHLINE_{name} must be a URL of http or https")
         if self.oidc_issuer and not self.oidc_audience:
             raise ValueError(
-                "TRUTHLINE_OIDC_AUDIENCE must be set too, or tokens that the issuer made for"
+                "TRUTHLINE_OIDC_AUDIENCE must be set too, or tokens that the issuer created for"
                 " others would be accepted"
             )
 
     def _check_retention(self) -> None:
-        """Cells must outlive the rows that tell their parts apart."""
+        """Cells must outlive the rows that distinguish their parts."""
         days = {f.name: getattr(self, f.name) for f in fields(self) if f.name.endswith("_days")}
         for name, number in days.items():
             if not 0 <= number <= MAX_DAYS:
@@ -88,15 +88,15 @@ class Settings:
         """Read `TRUTHLINE_<FIELD>` for each field; absent or empty ones keep their default.
 
         Raises:
-            ValueError: a value that does not fit its field or the others; the text names the
+            ValueError: a value is invalid by itself or together with others; the message names the
                 variable.
         """
-        given: dict[str, Any] = {
+        values: dict[str, Any] = {
             field.name: _parse(PREFIX + field.name.upper(), field.default, text)
             for field in fields(cls)
             if (text := environ.get(PREFIX + field.name.upper()))
         }
-        return cls(**given)
+        return cls(**values)
 
 
 BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -108,6 +108,6 @@ def _parse(name: str, default: object, text: str) -> object:
             raise ValueError(f"{name} must be true or false, not {text!r}")
         return BOOLEANS[text.lower()]
     try:
-        return type(default)(text)  # type: ignore[call-arg] # each takes a text
+        return type(default)(text)  # type: ignore[call-arg] # each accepts a text
     except ValueError:
         raise ValueError(f"{name} must be of type {type(default).__name__}, not {text!r}") from None

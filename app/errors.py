@@ -1,29 +1,29 @@
-"""Every failure a caller can cause, by name. No HTTP here: `app/api` gives each a status.
+"""Every error that a caller can cause, by name. No HTTP here: `app/api` maps each to a status.
 
 TruthlineError
-├── InvalidInput            the request can't be understood
+├── InvalidInput            the request can't be parsed
 │   ├── InvalidWindow
 │   └── InvalidSubscription
-├── InvalidRows             a batch has bad rows; none was stored
+├── InvalidRows             a batch has invalid rows; none was stored
 ├── TooLarge                over a limit that the operator set
 ├── ListFull                a list of a step metric has no room for more
-├── IdempotencyKeyReused    same key, other content
-├── Unauthenticated         no key, or one that isn't known
-├── Forbidden               a known key without the right
+├── IdempotencyKeyReused    same key, different content
+├── Unauthenticated         no key, or an unknown one
+├── Forbidden               a known key without the right role
 ├── InvalidGrant            a refresh token that can't be exchanged
-├── UnsupportedGrant        another way to a token than a refresh token
-├── NotKept                 retention dropped the rows that the answer would be made of
+├── UnsupportedGrant        a grant type other than refresh_token
+├── NotKept                 retention dropped rows that the answer needs
 ├── UnknownModel
 ├── UnknownDeployment
 ├── UnknownSubscription
 ├── UnknownExecution
 ├── UnknownStepMetric
 ├── DuplicateSubscription
-├── WrongKind               a classification question to a regression model, or the reverse
+├── WrongKind               a classification query of a regression model, or the reverse
 ├── ReplyFailed             the reply to an event could not be delivered
-├── Busy                    the workspace has too many or too costly questions under way
-├── AskerGone               the client left before its answer came
-└── Unavailable             the database, or an issuer of tokens, can't answer now
+├── Busy                    the workspace runs too many or too costly queries
+├── ClientGone               the client disconnected before the response
+└── Unavailable             the database or an issuer of tokens is unreachable or busy
 """
 
 from dataclasses import dataclass
@@ -31,22 +31,22 @@ from typing import Self
 
 
 class TruthlineError(Exception):
-    """Something went wrong that its caller can read about."""
+    """An error that is reported to the caller."""
 
-    reason = ""  # what only the log may tell
+    reason = ""  # only for the log
 
     def because(self, reason: str) -> Self:
-        """The same with a reason for whoever runs the service."""
+        """Add a reason for the log, which the caller doesn't see."""
         self.reason = reason
         return self
 
 
 class InvalidInput(TruthlineError):
-    """The request could not be understood."""
+    """The request could not be parsed."""
 
 
 class InvalidWindow(InvalidInput):
-    """The time window or interval is not one that can be answered."""
+    """The time window or interval is invalid."""
 
 
 class InvalidSubscription(InvalidInput):
@@ -55,14 +55,14 @@ class InvalidSubscription(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """Why one row of a batch was refused. `field` is empty where the row as a whole is meant."""
+    """Why one row of a batch was rejected. `field` is empty if the whole row is invalid."""
 
     index: int
     field: str
     reason: str
 
 
-# A batch may hold a hundred thousand mistakes of one kind; nobody reads more than these.
+# A batch may have a hundred thousand errors of one kind; nobody reads more than these.
 MAX_ROW_ERRORS = 100
 
 
@@ -84,11 +84,11 @@ class ListFull(TruthlineError):
 
 
 class IdempotencyKeyReused(TruthlineError):
-    """The Idempotency-Key was used before with other content."""
+    """The Idempotency-Key was used before with different content."""
 
 
 class Unauthenticated(TruthlineError):
-    """The request carries no valid API key."""
+    """The request has no valid API key."""
 
 
 class Forbidden(TruthlineError):
@@ -100,19 +100,19 @@ class InvalidGrant(TruthlineError):
 
 
 class UnsupportedGrant(TruthlineError):
-    """Tokens are given for refresh tokens only."""
+    """Only refresh tokens can be exchanged for tokens."""
 
 
 class NotKept(TruthlineError):
-    """Rows that the answer would be made of were dropped by retention."""
+    """Retention has dropped rows that the answer needs."""
 
 
 class UnknownModel(TruthlineError):
-    """No such model is known."""
+    """No such model exists."""
 
 
 class UnknownDeployment(TruthlineError):
-    """No such deployment is known."""
+    """No such deployment exists."""
 
 
 class UnknownSubscription(TruthlineError):
@@ -120,7 +120,7 @@ class UnknownSubscription(TruthlineError):
 
 
 class UnknownExecution(TruthlineError):
-    """No such execution is known."""
+    """No such execution exists."""
 
 
 class UnknownStepMetric(TruthlineError):
@@ -132,20 +132,20 @@ class DuplicateSubscription(TruthlineError):
 
 
 class WrongKind(TruthlineError):
-    """The model is not of the kind the question is about."""
+    """The model is of a different kind than the query."""
 
 
 class ReplyFailed(TruthlineError):
-    """The event was taken, but the reply to it could not be delivered."""
+    """The event was stored, but the reply to it could not be delivered."""
 
 
 class Unavailable(TruthlineError):
-    """The service can't answer right now."""
+    """The service is temporarily unavailable."""
 
 
 class Busy(TruthlineError):
-    """The workspace has as many questions under way as it may have."""
+    """The workspace runs too many queries at once."""
 
 
-class AskerGone(TruthlineError):
-    """The client left before its answer came."""
+class ClientGone(TruthlineError):
+    """The client disconnected before the response."""

@@ -1,4 +1,4 @@
-"""Build the service. Everything it needs is handed to it here."""
+"""Build the service, and pass it everything it needs."""
 
 import flask_smorest
 from flask import Flask
@@ -13,8 +13,8 @@ from app.api.http import (
     observe,
     parameters,
     problems,
+    query_limiter,
     reference,
-    turns,
     whole,
 )
 from app.api.native import inferences, ingest, metrics, steps
@@ -25,7 +25,7 @@ from app.api.seldon_core.servers import read_metrics_servers
 from app.api.seldon_mpm import routes as seldon
 from app.auth.issuer import Issuer
 from app.config import Settings
-from app.ingest.events.intake import EventIntake
+from app.ingest.events.batching import EventBatcher
 from app.store.database import Database
 from app.web import routes
 
@@ -34,7 +34,7 @@ API_CONFIG = {
     "API_VERSION": "v1",
     "OPENAPI_VERSION": "3.1.0",
 }
-# How OpenAPI calls the fields of our own.
+# OpenAPI types of our own fields.
 FIELD_TYPES = {
     numbers.Number: ("number", "double"),
     numbers.Float32: ("number", "float"),
@@ -61,17 +61,17 @@ BLUEPRINTS = (
 
 
 class Api(flask_smorest.Api):
-    """flask-smorest, with all errors left to `app/api/http/problems.py`."""
+    """flask-smorest, which leaves all errors to `app/api/http/problems.py`."""
 
     def _register_error_handlers(self) -> None:
         """Register none: problems.install has done it."""
 
 
 def create_app(settings: Settings, database: Database | None = None) -> Flask:
-    """Build the service. A test passes its own `database`; nothing else is ever faked."""
+    """Build the service. Tests pass their own `database`; nothing else is ever faked."""
     app = Flask("app", static_folder=None)
     app.config.update(API_CONFIG, MAX_CONTENT_LENGTH=settings.max_body_bytes)
-    app.json.sort_keys = False  # type: ignore[attr-defined] # the order is the dialects' own
+    app.json.sort_keys = False  # type: ignore[attr-defined] # the dialects define the order
     # Published clients send double and trailing slashes, and don't all follow redirects.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
@@ -79,14 +79,14 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions["settings"] = settings
     app.extensions["database"] = database or Database.from_settings(settings)
     app.extensions["issuer"] = Issuer(settings) if settings.oidc_issuer else None
-    app.extensions["event_intake"] = EventIntake(app.extensions["database"])
+    app.extensions["event_batcher"] = EventBatcher(app.extensions["database"])
     app.extensions["metrics_servers"] = read_metrics_servers(settings.metrics_servers)
     headers.install(app)
     whole.install(app)
     observe.install(app)
     hosts.install(app, settings)
     problems.install(app)
-    turns.install(app, settings)
+    query_limiter.install(app, settings)
     app.register_blueprint(routes.blp)
     api = Api(app)
     for field, type_and_format in FIELD_TYPES.items():

@@ -12,10 +12,10 @@ FORMATS = ("text", "json")
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line, with the id of the request it belongs to."""
+    """One JSON object per line, with the id of its request."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Make the line."""
+        """Format the line."""
         event = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -33,7 +33,7 @@ class TextFormatter(logging.Formatter):
     """The same for people."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Make the line; an exception follows it."""
+        """Format the line, followed by the exception if there is one."""
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         known = {**_fields(record), "request_id": request_id.get() or None}
         fields = "".join(f" {k}={v}" for k, v in known.items() if v is not None)

@@ -8,7 +8,7 @@ def faults_in_words(open_faults: int, healed_faults: int) -> str:
     """How many spans an audit found wrong, as a cell of a table; empty where none."""
     words = [
         f"{number:,} {state}"
-        for number, state in ((open_faults, "open"), (healed_faults, "healed"))
+        for number, state in ((open_faults, "open"), (healed_faults, "repaired"))
         if number
     ]
     return ", ".join(words)

@@ -1,4 +1,4 @@
-"""What a request needs of the application that runs it."""
+"""The running application's objects that a request needs."""
 
 from flask import current_app
 

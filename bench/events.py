@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry, Counter
 
-from app.cli.serve import calm_collector
+from app.cli.serve import relax_garbage_collection
 from app.config import Settings
 from app.factory import create_app
 from app.query.event_metrics import event_metrics
@@ -59,7 +59,7 @@ Report = list[float]
 
 def truthline() -> Flask:
     """The service."""
-    calm_collector()
+    relax_garbage_collection()
     return create_app(Settings(database_url=os.environ["BENCH_DATABASE_URL"], auth=False))
 
 

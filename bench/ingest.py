@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from app.cli.serve import calm_collector
+from app.cli.serve import relax_garbage_collection
 from app.ingest import feedback, inferences
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Prediction
@@ -29,7 +29,7 @@ MODEL = {"namespace": "bench", "pipeline": "bench", "model": "bench"}
 
 def main(rows: int = 20_000, batches: int = 5) -> None:
     """Print rows per second, and the ratio to the floor."""
-    calm_collector()
+    relax_garbage_collection()
     with fresh_database() as database:
         ids = [[str(uuid.uuid4()) for _ in range(rows)] for _ in range(batches)]
         kinds = {

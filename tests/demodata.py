@@ -20,7 +20,7 @@ from app.auth.workspaces import default_workspace, find_or_create_workspace
 from app.config import Settings
 from app.demo.replay import new_start, replay
 from app.demo.timeline import DIABETES, DIGITS, LENGTH, Answer, Event, Trained, timeline
-from app.ingest.executions import ToldOfExecution, tell_execution
+from app.ingest.executions import ExecutionUpdate, update_execution
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Prediction
 from app.ingest.metadata import ingest_metadata
@@ -107,8 +107,8 @@ def _a_day_before(event: Event) -> Event:
 def _train(database: Database, workspace_id: int) -> None:
     for number in range(1, EXECUTIONS + 1):
         name = f"train-{number}"
-        told = ToldOfExecution(pipeline="digits-training")
-        tell_execution(database, workspace_id, name, told)
+        told = ExecutionUpdate(pipeline="digits-training")
+        update_execution(database, workspace_id, name, told)
         for epoch in range(1, 4):
             accuracy = 0.8 + 0.02 * number + 0.01 * epoch
             record_value(database, workspace_id, execution=name, name="accuracy", value=accuracy)

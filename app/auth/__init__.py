@@ -1,1 +1,1 @@
-"""Who may ask, and for which workspace."""
+"""Authentication and authorization: keys, tokens, sessions and workspaces."""

@@ -1,4 +1,4 @@
-"""Tokens of an OpenID Connect provider: its keys by discovery and JWKS, its claims by name."""
+"""Tokens of an OpenID Connect provider: keys by discovery and JWKS, claims by configured names."""
 
 import http.client
 import json
@@ -14,33 +14,33 @@ import jwt
 from jwt import PyJWK, PyJWKClient
 
 from app.auth.keys import WRONG_TOKEN, Role
-from app.auth.tokens import LEEWAY_SECONDS, LONGEST_REASON, is_jwt, read, why
+from app.auth.tokens import LEEWAY_SECONDS, MAX_REASON_LENGTH, is_jwt, read, why
 from app.config import Settings
 from app.errors import Unauthenticated, Unavailable
 
-# The signer's key alone can make these. A symmetric one would let whoever can read it sign too.
+# Only the signer's key can create these. A symmetric key would let everyone who verifies sign too.
 ALGORITHMS = frozenset(
     ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 )
 TIMEOUT_SECONDS = 5
 KEYS_LAST_SECONDS = 300
-PAUSE_SECONDS = 5  # between two tries to reach an issuer that is away
+PAUSE_SECONDS = 5  # between two attempts to reach an issuer that is down
 MAX_DOCUMENT_BYTES = 1_000_000
-# A provider that is away, that isn't one, or that has no keys.
+# A provider that is down, that isn't one, or that has no keys.
 _OUTAGES = (OSError, http.client.HTTPException, jwt.PyJWTError, ValueError, KeyError, TypeError)
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What an issuer says of whoever holds its token. Empty where it says nothing of use."""
+    """The claims of a token that matter here; empty if it has none that is valid."""
 
     workspace: str
     roles: frozenset[Role]
 
 
 class Issuer:
-    """The issuer that the settings name. Nothing is fetched before its first token comes."""
+    """The configured issuer. Nothing is fetched before its first token arrives."""
 
     def __init__(self, settings: Settings) -> None:
         self.url = settings.oidc_issuer
@@ -50,15 +50,15 @@ class Issuer:
         self._keys = _Keys(self.url)
 
     def signs(self, credential: str) -> bool:
-        """Whether a credential says that it comes from this issuer.
+        """Whether a credential claims to be from this issuer.
 
         Raises:
-            Unauthenticated: it looks like a token, and can't be read.
+            Unauthenticated: it looks like a token, but can't be parsed.
         """
         return is_jwt(credential) and read(credential).claims.get("iss") == self.url
 
     def claims(self, token: str) -> Claims:
-        """What a token of this issuer says.
+        """The claims of a token of this issuer.
 
         Raises:
             Unauthenticated: not signed by the issuer, not meant for us, or not valid now.
@@ -66,11 +66,11 @@ class Issuer:
         """
         claims = self._verified(token)
         roles = {role.value: role for role in Role}
-        said = _texts(claims, self._role_claim)
+        role_names = _texts(claims, self._role_claim)
         workspaces = _texts(claims, self._workspace_claim)
         return Claims(
             workspaces[0] if len(workspaces) == 1 and workspaces[0].isprintable() else "",
-            frozenset(roles[text] for text in said if text in roles),
+            frozenset(roles[text] for text in role_names if text in roles),
         )
 
     def _verified(self, token: str) -> dict[str, Any]:
@@ -88,16 +88,16 @@ class Issuer:
                 leeway=LEEWAY_SECONDS,
                 options={"require": ["iss", "aud", "exp"]},
             )
-        # claims of other types than the standard's end in other errors
+        # claims of unexpected types cause other errors
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
             raise Unauthenticated(WRONG_TOKEN).because(why(error)) from None
 
 
 class _Keys:
-    """The issuer's public keys, fetched when one is needed and kept for a few minutes.
+    """The issuer's public keys, fetched when one is needed and cached for a few minutes.
 
-    One thread fetches, and after a failure none does for a while: a stranger's tokens must not
-    keep all threads waiting for an issuer that is away.
+    One thread fetches them, and after a failure none does for a while: a stranger's tokens must not
+    make all threads wait for an issuer that is down.
     """
 
     def __init__(self, issuer: str) -> None:
@@ -107,30 +107,30 @@ class _Keys:
         self._failed_at = float("-inf")
 
     def find(self, key_id: object) -> PyJWK:
-        """The key of that name.
+        """The key with this id.
 
         Raises:
             Unauthenticated: the issuer has none.
-            Unavailable: the issuer can't be asked.
+            Unavailable: the issuer can't be reached.
         """
         with self._lock:
             try:
-                found = self._look_up(key_id)
+                key = self._look_up(key_id)
             except _OUTAGES as error:
                 self._failed_at = time.monotonic()
-                _log.warning("the issuer %s gave no keys: %r", self._issuer, error)
-                raise Unavailable(AWAY) from error
-        if found is None:
-            said = str(key_id)[:LONGEST_REASON]
-            raise Unauthenticated(WRONG_TOKEN).because(f"the issuer has no key {said!r}")
-        return found
+                _log.warning("the issuer %s returned no keys: %r", self._issuer, error)
+                raise Unavailable(NO_KEYS) from error
+        if key is None:
+            shown_id = str(key_id)[:MAX_REASON_LENGTH]
+            raise Unauthenticated(WRONG_TOKEN).because(f"the issuer has no key {shown_id!r}")
+        return key
 
     def _look_up(self, key_id: object) -> PyJWK | None:
         if time.monotonic() - self._failed_at < PAUSE_SECONDS:
-            raise Unavailable(AWAY)
+            raise Unavailable(NO_KEYS)
         self._client = self._client or _discover(self._issuer)
-        keys = self._client.get_signing_keys()  # here fails what is the issuer's fault
-        if key_id is None:  # which an issuer may leave out while it has but one key
+        keys = self._client.get_signing_keys()  # raises here if the issuer is at fault
+        if key_id is None:  # an issuer with a single key may omit the id
             return keys[0] if len(keys) == 1 else None
         try:
             return self._client.get_signing_key(str(key_id))
@@ -140,31 +140,31 @@ class _Keys:
             return None
 
 
-AWAY = "the issuer of this token can't be asked for its keys; try again"
+NO_KEYS = "the keys of this token's issuer can't be fetched; try again"
 
 
 def _discover(issuer: str) -> PyJWKClient:
     document = _fetch(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
     if document["issuer"] != issuer:
-        raise ValueError("the discovery document is another issuer's")
+        raise ValueError("the discovery document is that of another issuer")
     return PyJWKClient(
         str(document["jwks_uri"]), lifespan=KEYS_LAST_SECONDS, timeout=TIMEOUT_SECONDS
     )
 
 
 def _fetch(url: str) -> dict[str, Any]:
-    # the settings let only http and https pass
+    # the settings allow only http and https
     with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
         document: dict[str, Any] = json.loads(answer.read(MAX_DOCUMENT_BYTES))
     return document
 
 
 def _texts(claims: Mapping[str, Any], name: str) -> list[str]:
-    """The text or texts of a claim; a name with dots may lead into objects."""
-    found = claims.get(name)
-    if found is None:
-        found = claims
+    """The text or texts of a claim; a name with dots may be a path into objects."""
+    claim = claims.get(name)
+    if claim is None:
+        claim = claims
         for part in name.split("."):
-            found = found.get(part) if isinstance(found, dict) else None
-    parts = found if isinstance(found, list) else [found]
-    return [part for part in parts if isinstance(part, str)]
+            claim = claim.get(part) if isinstance(claim, dict) else None
+    values = claim if isinstance(claim, list) else [claim]
+    return [value for value in values if isinstance(value, str)]

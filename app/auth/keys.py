@@ -1,4 +1,4 @@
-"""API keys: made once, shown once, kept as a hash; they may end on a day, or be revoked."""
+"""API keys: shown once, stored as a hash; they may expire on a date, or be revoked."""
 
 import hashlib
 import logging
@@ -18,11 +18,11 @@ from app.errors import Forbidden, InvalidInput, TruthlineError, Unauthenticated,
 from app.store.database import Database
 from app.store.tables import api_key, workspace
 
-PREFIX = "tl_"  # lets secret scanners and people recognise one
+PREFIX = "tl_"  # lets secret scanners and people recognize one
 MAX_NAME_LENGTH = 100
-SHOWN = len(PREFIX) + 4  # how much of a key is kept to be shown
+SHOWN_LENGTH = len(PREFIX) + 4  # length of the part that is stored to be shown
 WRONG_KEY = "this API key does not exist, has expired or was revoked"
-WRONG_TOKEN = "this access token is not valid, or no longer"  # noqa: S105 - no secret
+WRONG_TOKEN = "this access token is not valid, has expired or was revoked"  # noqa: S105 - no secret
 _log = logging.getLogger(__name__)
 
 
@@ -31,7 +31,7 @@ class UnknownKey(TruthlineError):
 
 
 class Role(StrEnum):
-    """What a key may do. An admin may do everything."""
+    """What a key is allowed to do. An admin is allowed everything."""
 
     INGEST = "ingest"
     READ = "read"
@@ -40,16 +40,16 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who is asking: for which workspace, and in which roles."""
+    """A workspace, and the roles in it."""
 
     workspace_id: int
     roles: frozenset[Role]
 
     def require(self, role: Role) -> None:
-        """Go on only with the right role.
+        """Check for a role.
 
         Raises:
-            Forbidden: there is only another one.
+            Forbidden: only other roles.
         """
         if not self.roles & {role, Role.ADMIN}:
             raise Forbidden(f"this needs a key with the role {role} or admin")
@@ -57,7 +57,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class LiveKey:
-    """A key that opens something now."""
+    """A key that is neither expired nor revoked."""
 
     id: int
     workspace_id: int
@@ -66,13 +66,13 @@ class LiveKey:
 
     @property
     def access(self) -> Access:
-        """What it opens."""
+        """What it gives access to."""
         return Access(self.workspace_id, frozenset({self.role}))
 
 
 @dataclass(frozen=True, slots=True)
 class ListedKey:
-    """A key as its owner sees it."""
+    """A key as shown to its owner."""
 
     id: int
     name: str
@@ -99,7 +99,7 @@ def create_key(
     name: str = "",
     lifetime: timedelta | None = None,
 ) -> str:
-    """Make a key and return it; it can't be shown again. Without `lifetime` it doesn't expire.
+    """Create a key and return it; it can't be shown again. Without `lifetime` it doesn't expire.
 
     Raises:
         InvalidInput: a name that can't be shown.
@@ -107,69 +107,76 @@ def create_key(
     if len(name) > MAX_NAME_LENGTH or not name.isprintable():
         raise InvalidInput(f"a key's name is at most {MAX_NAME_LENGTH} printable characters")
     key = PREFIX + secrets.token_urlsafe(32)
-    values = {"workspace_id": workspace_id, "role": role, "name": name, "prefix": key[:SHOWN]}
+    values = {
+        "workspace_id": workspace_id,
+        "role": role,
+        "name": name,
+        "prefix": key[:SHOWN_LENGTH],
+    }
     expires_at = None if lifetime is None else func.now() + lifetime
     conn.execute(insert(api_key).values(digest=digest(key), expires_at=expires_at, **values))
     return key
 
 
 def live_key(conn: psycopg.Connection, key: str) -> LiveKey:
-    """The key that reads like this.
+    """Look up a key.
 
     Raises:
         Unauthenticated: no such key, or it has expired or was revoked.
     """
-    row = _one(conn, _BY_DIGEST, {"digest": digest(key)})
+    row = _fetch_one(conn, _BY_DIGEST, {"digest": digest(key)})
     if row is None:
-        raise Unauthenticated(WRONG_KEY).because(_why_dead(conn, key))
+        raise Unauthenticated(WRONG_KEY).because(_why_rejected(conn, key))
     return _live(*row)
 
 
-def _why_dead(conn: psycopg.Connection, key: str) -> str:
-    """What became of a key that opens nothing, for the log: its number, never itself."""
-    row = _one(conn, _ENDED, {"digest": digest(key)})
+def _why_rejected(conn: psycopg.Connection, key: str) -> str:
+    """Why a key is rejected, for the log: identified by its number, never by itself."""
+    row = _fetch_one(conn, _INACTIVE, {"digest": digest(key)})
     if row is None:
-        return "no such key was ever made"
+        return "no such key ever existed"
     return f"key {row[0]} was revoked" if row[1] else f"key {row[0]} has expired"
 
 
 @dataclass(frozen=True, slots=True)
-class BehindToken:
-    """What an access token is checked against: its signer's secret, and the key it stands for."""
+class TokenContext:
+    """What an access token is verified with: its signer's secret, and the key it stands for."""
 
     secret: bytes
     key: LiveKey
 
 
-def behind_token(
+def token_context(
     conn: psycopg.Connection, *, secret_id: int, key_id: int, family_id: int | None
-) -> BehindToken | None:
-    """What is known of the numbers that a token names; it ends with its key, and with its family.
+) -> TokenContext | None:
+    """Look up the numbers in a token; it expires with its key, and with its family.
 
-    Cost: one statement, for it is part of almost every request.
+    Cost: one statement, since it is part of almost every request.
 
     Returns:
-        None if there is no such secret, no such key, or one of those has ended.
+        None if there is no such secret, or the key or the family doesn't exist or is revoked.
     """
-    asked = {"secret": secret_id, "key": key_id, "family": family_id}
-    row = _one(conn, _BEHIND_TOKEN, asked)
-    return None if row is None else BehindToken(row[0], _live(*row[1:]))
+    parameters = {"secret": secret_id, "key": key_id, "family": family_id}
+    row = _fetch_one(conn, _TOKEN_CONTEXT, parameters)
+    return None if row is None else TokenContext(row[0], _live(*row[1:]))
 
 
 def key_of_token(conn: psycopg.Connection, key_id: int, family_id: int) -> LiveKey:
-    """The key that a family of tokens was given for; they end with it, and with their family.
+    """The key of a family of tokens, which end with the key and with the family.
 
     Raises:
-        Unauthenticated: one of them has ended.
+        Unauthenticated: one of them has expired or was revoked.
     """
-    row = _one(conn, _OF_FAMILY, {"key": key_id, "family": family_id})
+    row = _fetch_one(conn, _OF_FAMILY, {"key": key_id, "family": family_id})
     if row is None:
         raise Unauthenticated(WRONG_TOKEN)
     return _live(*row)
 
 
-def _one(conn: psycopg.Connection, query: bytes, asked: Mapping[str, object]) -> TupleRow | None:
-    return conn.execute(query, asked, prepare=True, binary=True).fetchone()
+def _fetch_one(
+    conn: psycopg.Connection, query: bytes, parameters: Mapping[str, object]
+) -> TupleRow | None:
+    return conn.execute(query, parameters, prepare=True, binary=True).fetchone()
 
 
 def _live(id_: int, workspace_id: int, role: str, used_today: bool) -> LiveKey:
@@ -182,9 +189,9 @@ _LIVE = "key.revoked_at IS NULL AND (key.expires_at IS NULL OR key.expires_at > 
 _FAMILY = "EXISTS (SELECT FROM refresh_family WHERE id = %(family)s AND ended_at IS NULL)"
 _KEYS = f"SELECT {_COLUMNS} FROM api_key AS key"
 _BY_DIGEST = f"{_KEYS} WHERE digest = %(digest)s AND {_LIVE}".encode()
-_ENDED = b"SELECT id, revoked_at IS NOT NULL FROM api_key WHERE digest = %(digest)s"
+_INACTIVE = b"SELECT id, revoked_at IS NOT NULL FROM api_key WHERE digest = %(digest)s"
 _OF_FAMILY = f"{_KEYS} WHERE id = %(key)s AND {_FAMILY} AND {_LIVE}".encode()
-_BEHIND_TOKEN = f"""
+_TOKEN_CONTEXT = f"""
     SELECT signing_secret.secret, {_COLUMNS}
     FROM signing_secret
     JOIN api_key AS key
@@ -193,22 +200,21 @@ _BEHIND_TOKEN = f"""
 """.encode()
 
 
-def note_use(database: Database, key: LiveKey) -> None:
-    """Keep the day of a key's last use: its first request of a day writes, and no other.
+def record_use(database: Database, key: LiveKey) -> None:
+    """Record the day on which a key was last used; only its first request of a day writes.
 
-    Never in the way of the request: where it can't be written, or another request is at it,
-    nothing happens.
+    It never blocks the request: if the row is locked, or can't be written, nothing happens.
     """
     if key.used_today:
         return
     try:
         with database.writing() as conn:
-            conn.execute(_NOTE_USE, {"id": key.id})
+            conn.execute(_RECORD_USE, {"id": key.id})
     except (DBAPIError, Unavailable) as error:
-        _log.info("the use of key %d was not noted: %s", key.id, type(error).__name__)
+        _log.info("the use of key %d was not recorded: %s", key.id, type(error).__name__)
 
 
-_NOTE_USE = text("""
+_RECORD_USE = text("""
     UPDATE api_key SET last_used_on = current_date
     WHERE id = (SELECT id FROM api_key
                 WHERE id = :id AND last_used_on IS DISTINCT FROM current_date
@@ -217,7 +223,7 @@ _NOTE_USE = text("""
 
 
 def list_keys(conn: Connection, workspace_name: str | None = None) -> Sequence[ListedKey]:
-    """Every key ever made, of one workspace or of all, in the order they were made."""
+    """All keys, of one workspace or of all, in order of creation."""
     statement = _LISTED.order_by(api_key.c.id)
     if workspace_name is not None:
         statement = statement.where(workspace.c.name == workspace_name)
@@ -225,10 +231,10 @@ def list_keys(conn: Connection, workspace_name: str | None = None) -> Sequence[L
 
 
 def revoke_key(conn: Connection, key_id: int) -> ListedKey:
-    """End a key and every token that was given for it. Returns the key as it was before.
+    """Revoke a key and all its tokens. Returns the key as it was before.
 
     Raises:
-        UnknownKey: there is none of that number.
+        UnknownKey: there is none with this number.
     """
     row = conn.execute(_LISTED.where(api_key.c.id == key_id)).one_or_none()
     if row is None:
@@ -253,5 +259,5 @@ _LISTED: Select[Any] = select(
 
 
 def digest(secret: str) -> bytes:
-    """What is kept of a key or refresh token; any text has one, also what is no valid UTF-8."""
+    """What is stored of a key or refresh token; works for any text, even invalid UTF-8."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

@@ -1,8 +1,8 @@
-"""Refresh tokens: a key exchanged for a chain of tokens, each used once.
+"""Refresh tokens: a key is exchanged for a chain of tokens, each of which is used once.
 
-A key begins a family. Each exchange hands out the next token of it; a token that comes a second
-time, later than a retry would, was copied by somebody, and ends the family.
-docs/decisions/0004-tokens.md says why.
+The first exchange of a key starts a family; each further exchange returns the next token of it. If
+a token is used again, later than a retry would be, someone has copied it, and the family is
+revoked. docs/decisions/0004-tokens.md explains why.
 """
 
 import logging
@@ -19,63 +19,63 @@ from app.store.tables import refresh_family, refresh_token
 
 PREFIX = "tlr_"
 LIFETIME = timedelta(days=30)
-# For how long a token may come again: its answer was lost on the way, or two threads share it.
+# How long a token may be used again: its response was lost, or two threads share it.
 REPEATABLE = timedelta(seconds=60)
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What an exchange gives."""
+    """The result of an exchange."""
 
     access_token: str
     refresh_token: str
 
 
 def exchange(database: Database, presented: str, seconds: int) -> TokenPair:
-    """Exchange a key or a refresh token; the access token lasts for so many seconds.
+    """Exchange a key or a refresh token; the access token is valid for this many seconds.
 
     Raises:
-        InvalidGrant: it doesn't exist, has ended, or was used before.
+        InvalidGrant: it doesn't exist, has expired, was revoked, or was used before.
     """
     with database.writing() as conn:
-        # ending a family has to be committed, so a refusal is no exception yet
-        family = _begun(conn, presented) or _continued(conn, presented)
-        pair = family and _pair(conn, *family, seconds)
+        # revoking a family has to be committed, so a rejected token raises only afterwards
+        family = _start_family(conn, presented) or _rotate(conn, presented)
+        pair = family and _issue(conn, *family, seconds)
     if pair is None:
         raise InvalidGrant("the refresh token does not exist, has expired, or was used or revoked")
     return pair
 
 
 def revoke(database: Database, token: str) -> None:
-    """End the family of a refresh token; an unknown one changes nothing."""
+    """Revoke the family of a refresh token; an unknown one is ignored."""
     family = select(refresh_token.c.family_id).where(refresh_token.c.digest == keys.digest(token))
     with database.writing() as conn:
-        _end(conn, family.scalar_subquery())
+        _revoke(conn, family.scalar_subquery())
 
 
-def end_family(database: Database, family_id: int) -> None:
-    """End a family and all its tokens."""
+def revoke_family(database: Database, family_id: int) -> None:
+    """Revoke a family and all its tokens."""
     with database.writing() as conn:
-        _end(conn, family_id)
+        _revoke(conn, family_id)
 
 
-def forget_old_tokens(conn: Connection) -> int:
-    """Forget tokens that have expired, and families without any; returns how many tokens."""
-    forgotten = conn.execute(_FORGET_TOKENS).rowcount
-    conn.execute(_FORGET_FAMILIES)
-    return forgotten
+def delete_expired_tokens(conn: Connection) -> int:
+    """Delete expired tokens, and families without any; returns the number of tokens."""
+    deleted = conn.execute(_DELETE_TOKENS).rowcount
+    conn.execute(_DELETE_FAMILIES)
+    return deleted
 
 
-_FORGET_TOKENS = text("DELETE FROM refresh_token WHERE expires_at < now()")
-_FORGET_FAMILIES = text("""
+_DELETE_TOKENS = text("DELETE FROM refresh_token WHERE expires_at < now()")
+_DELETE_FAMILIES = text("""
     DELETE FROM refresh_family AS f
     WHERE NOT EXISTS (SELECT FROM refresh_token WHERE family_id = f.id)
 """)
 
 
-def _begun(conn: Connection, presented: str) -> tuple[int, int] | None:
-    """Key and family, new, if what is presented is a key."""
+def _start_family(conn: Connection, presented: str) -> tuple[int, int] | None:
+    """Key and new family, if a key is presented."""
     try:
         key = keys.live_key(driver(conn), presented)
     except Unauthenticated:
@@ -84,24 +84,26 @@ def _begun(conn: Connection, presented: str) -> tuple[int, int] | None:
     return key.id, conn.execute(new).scalar_one()
 
 
-def _continued(conn: Connection, presented: str) -> tuple[int, int] | None:
-    """Key and family, if what is presented is the family's token to use next."""
-    # locked: of two exchanges at once, one is the first
-    found = conn.execute(
-        _FOUND.where(refresh_token.c.digest == keys.digest(presented)).with_for_update(
+def _rotate(conn: Connection, presented: str) -> tuple[int, int] | None:
+    """Key and family, if the next token of a family is presented."""
+    # locked, so that one of two concurrent exchanges is the first
+    token_row = conn.execute(
+        _TOKEN_ROW.where(refresh_token.c.digest == keys.digest(presented)).with_for_update(
             of=refresh_token
         )
     ).one_or_none()
-    if found is None or not found.usable:
+    if token_row is None or not token_row.usable:
         return None
-    if found.copied:
-        _log.warning("a refresh token of key %d came twice: its family ends", found.api_key_id)
-        _end(conn, found.family_id)
+    if token_row.copied:
+        _log.warning(
+            "a refresh token of key %d was used twice: its family is revoked", token_row.api_key_id
+        )
+        _revoke(conn, token_row.family_id)
         return None
-    return _use(conn, presented, found)
+    return _mark_used(conn, presented, token_row)
 
 
-_FOUND = select(
+_TOKEN_ROW = select(
     refresh_token.c.family_id,
     refresh_family.c.api_key_id,
     ((refresh_token.c.expires_at > func.now()) & refresh_family.c.ended_at.is_(None)).label(
@@ -111,26 +113,28 @@ _FOUND = select(
 ).join_from(refresh_token, refresh_family, refresh_family.c.id == refresh_token.c.family_id)
 
 
-def _use(
-    conn: Connection, presented: str, found: Row[tuple[int, int, bool, bool]]
+def _mark_used(
+    conn: Connection, presented: str, token_row: Row[tuple[int, int, bool, bool]]
 ) -> tuple[int, int] | None:
     try:
-        key = keys.key_of_token(driver(conn), found.api_key_id, found.family_id)
+        key = keys.key_of_token(driver(conn), token_row.api_key_id, token_row.family_id)
     except Unauthenticated:
         return None
-    used = refresh_token.update().values(used_at=func.coalesce(refresh_token.c.used_at, func.now()))
-    conn.execute(used.where(refresh_token.c.digest == keys.digest(presented)))
-    return key.id, found.family_id
+    use = refresh_token.update().values(used_at=func.coalesce(refresh_token.c.used_at, func.now()))
+    conn.execute(use.where(refresh_token.c.digest == keys.digest(presented)))
+    return key.id, token_row.family_id
 
 
-def _pair(conn: Connection, key_id: int, family_id: int, seconds: int) -> TokenPair:
+def _issue(conn: Connection, key_id: int, family_id: int, seconds: int) -> TokenPair:
     token = PREFIX + secrets.token_urlsafe(32)
     row = {"digest": keys.digest(token), "family_id": family_id}
     conn.execute(insert(refresh_token).values(expires_at=func.now() + LIFETIME, **row))
-    access = tokens.give(conn, key_id=key_id, seconds=seconds, family_id=family_id)
+    access = tokens.issue(conn, key_id=key_id, seconds=seconds, family_id=family_id)
     return TokenPair(access, token)
 
 
-def _end(conn: Connection, family_id: object) -> None:
-    end = update(refresh_family).values(ended_at=func.now())
-    conn.execute(end.where(refresh_family.c.id == family_id, refresh_family.c.ended_at.is_(None)))
+def _revoke(conn: Connection, family_id: object) -> None:
+    revocation = update(refresh_family).values(ended_at=func.now())
+    conn.execute(
+        revocation.where(refresh_family.c.id == family_id, refresh_family.c.ended_at.is_(None))
+    )

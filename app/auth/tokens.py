@@ -1,7 +1,7 @@
-"""Access tokens: JWTs that stand for a key, and end soon or with it.
+"""Access tokens: JWTs that stand for a key, and expire soon or with it.
 
-A token says which key it was given for and nothing of what that may do: the key is looked up on
-each use, so revoking it takes effect at once.
+A token identifies its key, but doesn't contain the key's rights: the key is looked up on each use,
+so revoking it takes effect at once.
 """
 
 import re
@@ -16,34 +16,34 @@ import jwt
 import psycopg
 from sqlalchemy import Connection, select
 
-from app.auth.keys import WRONG_TOKEN, LiveKey, behind_token
+from app.auth.keys import WRONG_TOKEN, LiveKey, token_context
 from app.errors import Unauthenticated
 from app.store.tables import signing_secret
 
 ISSUER = "truthline"
 ALGORITHM = "HS256"
 MAX_LENGTH = 32_768  # of a token, as of the header that it comes in
-LONGEST_REASON = 200
-LEEWAY_SECONDS = 30  # how far the clocks of two machines may be apart
-NO_KEY = 0  # whom tokens of a server without authentication stand for; no key has this number
-NOBODY = -1  # nor this one
+MAX_REASON_LENGTH = 200
+LEEWAY_SECONDS = 30  # allowed difference between the clocks of two machines
+NO_KEY = 0  # stands in tokens of a server without authentication; no key has this number
+NOBODY = -1  # no key has this number either
 
 
 class Unverified(NamedTuple):
-    """What a token says of itself, before anybody knows whether it is true."""
+    """Header and claims of a token, which nobody has verified yet."""
 
     header: dict[str, Any]
     claims: dict[str, Any]
 
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
-# Nothing that decoding would skip: of each token there is one spelling.
+# No characters that decoding would ignore: each token has one spelling.
 _SPELLING = re.compile(r"[\w-]*(\.[\w-]*){2}", re.ASCII)
 
 
 def why(error: Exception) -> str:
-    """What is wrong with a token, for the log: one line, and nothing that could be used."""
-    return f"{type(error).__name__}: {str(error)[:LONGEST_REASON]!r}"
+    """Why a token is invalid, for the log: one line, and nothing that could be misused."""
+    return f"{type(error).__name__}: {str(error)[:MAX_REASON_LENGTH]!r}"
 
 
 def is_jwt(credential: str) -> bool:
@@ -52,22 +52,22 @@ def is_jwt(credential: str) -> bool:
 
 
 def read(token: str) -> Unverified:
-    """Take a token apart.
+    """Parse a token.
 
     Raises:
-        Unauthenticated: it is none, or longer than any is.
+        Unauthenticated: it is none, or too long.
     """
-    if len(token) > MAX_LENGTH:  # one in a body may be as long as that
+    if len(token) > MAX_LENGTH:  # a token in a body may be as long as the body
         raise Unauthenticated(WRONG_TOKEN).because(f"a token has at most {MAX_LENGTH} characters")
     try:
         parts = jwt.decode_complete(token, options={"verify_signature": False})
-    # whatever a stranger sends: also deep nesting, and text that is no UTF-8
+    # strangers send anything: also deep nesting, and text that isn't UTF-8
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
         raise Unauthenticated(WRONG_TOKEN).because(why(error)) from None
     return Unverified(parts["header"], parts["payload"])
 
 
-def give(
+def issue(
     conn: Connection,
     *,
     key_id: int,
@@ -75,9 +75,10 @@ def give(
     family_id: int | None = None,
     audience: str | None = None,
 ) -> str:
-    """A new access token for a key, or for a family of refresh tokens that a key began.
+    """Issue an access token for a key, or for a family of refresh tokens of a key.
 
-    With an `audience` it is for that alone: a program can't use it, and there no other is taken.
+    With an `audience` it is valid for that alone: programs can't use it, and that audience accepts
+    no other tokens.
     """
     newest = select(signing_secret).order_by(signing_secret.c.id.desc()).limit(1)
     signing = conn.execute(newest).one()
@@ -91,46 +92,46 @@ def give(
     return jwt.encode(claims, signing.secret, ALGORITHM, headers={"kid": str(signing.id)})
 
 
-class Opened(NamedTuple):
-    """What a verified token says, and the key that it was given for."""
+class Verified(NamedTuple):
+    """The claims of a verified token, and the key that it stands for."""
 
     claims: Mapping[str, Any]
     key: LiveKey
 
 
-def opened(conn: psycopg.Connection, token: str, audience: str | None = None) -> Opened:
-    """What an access token of ours says, and the key behind it.
+def verify(conn: psycopg.Connection, token: str, audience: str | None = None) -> Verified:
+    """Verify an access token of ours, and look up its key.
 
     Raises:
         Unauthenticated: not signed by us, expired, for another audience, or its key or family has
-            ended.
+            expired or was revoked.
     """
-    said = read(token)
-    # nothing said is true yet: these are numbers to look up, the secret among them
-    secret_id, key_id = _number(said.header.get("kid")), _number(said.claims.get("sub"))
-    family_id = _number(said.claims["sid"]) if "sid" in said.claims else None
-    found = behind_token(conn, secret_id=secret_id, key_id=key_id, family_id=family_id)
-    if found is None:
+    unverified = read(token)
+    # nothing is verified yet: these are numbers to look up, also that of the secret
+    secret_id, key_id = _number(unverified.header.get("kid")), _number(unverified.claims.get("sub"))
+    family_id = _number(unverified.claims["sid"]) if "sid" in unverified.claims else None
+    context = token_context(conn, secret_id=secret_id, key_id=key_id, family_id=family_id)
+    if context is None:
         raise Unauthenticated(WRONG_TOKEN).because(
-            f"key {key_id} of this token has ended, or its family, or it names no secret of ours"
+            f"key {key_id} of this token or its family is not active, or its secret is not ours"
         )
-    return Opened(_verified(token, found.secret, audience), found.key)
+    return Verified(_verified_claims(token, context.secret, audience), context.key)
 
 
-def _number(said: object) -> int:
-    """A number as tokens of ours have it; anything else is one that nothing has."""
-    return int(said) if isinstance(said, str) and _NUMBER.fullmatch(said) else NOBODY
+def _number(claim: object) -> int:
+    """A number as tokens of ours contain it; NOBODY for anything else."""
+    return int(claim) if isinstance(claim, str) and _NUMBER.fullmatch(claim) else NOBODY
 
 
-def _verified(token: str, secret: bytes, audience: str | None) -> Mapping[str, Any]:
+def _verified_claims(token: str, secret: bytes, audience: str | None) -> Mapping[str, Any]:
     claims = _signed(token, secret, audience)
     if claims["exp"] + LEEWAY_SECONDS <= time.time():
         raise Unauthenticated(WRONG_TOKEN).because(f"the token expired at {claims['exp']}")
     return claims
 
 
-# A token comes with each request of a client: signature, issuer and audience don't change. What is
-# kept was signed by us, so that no stranger can fill the memory.
+# A client sends its token with each request: signature, issuer and audience don't change. Only
+# tokens that we signed are cached, so a stranger can't fill the memory.
 @lru_cache(maxsize=1_024)
 def _signed(token: str, secret: bytes, audience: str | None) -> Mapping[str, Any]:
     try:

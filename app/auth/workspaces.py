@@ -1,4 +1,4 @@
-"""Workspaces: what everything belongs to."""
+"""Workspaces: tenants, to which all data belongs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ MAX_NAME_LENGTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A workspace, and how much is in it. `keys` counts those that open it now."""
+    """A workspace and its contents. `keys` is the number of active keys."""
 
     name: str
     created_at: datetime
@@ -26,35 +26,37 @@ class Workspace:
 
 
 def create_workspace(conn: Connection, name: str) -> bool:
-    """Make a workspace, unless it is there. Returns whether it was made.
+    """Create a workspace, unless it exists. Returns whether it was created.
 
     Raises:
-        InvalidInput: no name for one; it has to fit into a path.
+        InvalidInput: not a valid name; it has to fit into a path.
     """
     if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable() or set(name) & set(" /?#%"):
         raise InvalidInput(
             f"a workspace's name is 1 to {MAX_NAME_LENGTH} characters,"
             " without spaces and without / ? # %"
         )
-    made = insert(workspace).values(name=name).on_conflict_do_nothing().returning(workspace.c.id)
-    return conn.execute(made).first() is not None
+    creation = (
+        insert(workspace).values(name=name).on_conflict_do_nothing().returning(workspace.c.id)
+    )
+    return conn.execute(creation).first() is not None
 
 
 def find_or_create_workspace(conn: Connection, name: str) -> int:
-    """The id of the workspace of that name, made if absent.
+    """The id of the workspace with this name, created if absent.
 
     Raises:
-        InvalidInput: no name for one.
+        InvalidInput: not a valid name.
     """
-    found = find_workspace(conn, name)
-    if found is None:
+    workspace_id = find_workspace(conn, name)
+    if workspace_id is None:
         create_workspace(conn, name)
         return _id_of(conn, name)
-    return found
+    return workspace_id
 
 
 def find_workspace(conn: Connection, name: str) -> int | None:
-    """The id of the workspace of that name, if there is one."""
+    """The id of the workspace with this name, if there is one."""
     return conn.execute(select(workspace.c.id).where(workspace.c.name == name)).scalar()
 
 
@@ -67,7 +69,7 @@ def workspace_name(conn: Connection, workspace_id: int) -> str:
 
 
 def default_workspace(database: Database) -> int:
-    """The workspace of a server without authentication: a migration made it, and it stays."""
+    """The workspace of a server without authentication: created by a migration, never deleted."""
     if database.default_workspace_id is None:
         with database.reading() as conn:
             database.default_workspace_id = _id_of(conn, DEFAULT_WORKSPACE)
@@ -91,5 +93,6 @@ _LIST = text("""
 
 
 def _id_of(conn: Connection, name: str) -> int:
-    found: int = conn.execute(select(workspace.c.id).where(workspace.c.name == name)).scalar_one()
-    return found
+    by_name = select(workspace.c.id).where(workspace.c.name == name)
+    workspace_id: int = conn.execute(by_name).scalar_one()
+    return workspace_id

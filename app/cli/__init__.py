@@ -21,7 +21,7 @@ from app.errors import TruthlineError
 
 
 class Commands(click.Group):
-    """Ends named failures with their text and exit code 1, without a traceback."""
+    """Reports expected errors with their message and exit code 1, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command."""
@@ -35,7 +35,7 @@ class Commands(click.Group):
 @click.version_option(package_name="truthline-server", prog_name="truthline")
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Truthline: what models predicted, what turned out true, and the metrics of both.
+    """Truthline: monitors models by their predictions and truths, and computes metrics of both.
 
     Settings come from TRUTHLINE_* variables: see docs/settings.md. Without
     TRUTHLINE_DATABASE_URL an embedded PostgreSQL is used, in the directory of --data.
@@ -46,7 +46,7 @@ def main(context: click.Context) -> None:
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
-    """Leave by the ordinary way, so that an embedded server is stopped by its last user."""
+    """Exit normally, so that the last user of an embedded server stops it."""
     sys.exit(128 + signal.SIGTERM)
 
 

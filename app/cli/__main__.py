@@ -1,4 +1,4 @@
-"""`python -m app.cli`: the command where its script isn't installed."""
+"""`python -m app.cli`: the command if its script isn't installed."""
 
 from app.cli import main
 

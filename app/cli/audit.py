@@ -1,4 +1,4 @@
-"""`truthline audit`: count again what levels were made from, and heal what is wrong."""
+"""`truthline audit`: recount the rows of levels, and repair faults."""
 
 from datetime import datetime
 from pathlib import Path
@@ -13,8 +13,8 @@ from app.rollup.refresh import Audited, audit_levels
 
 @click.command()
 @click.option("--level", help="Name of one level, as in `truthline status`  [default: all]")
-@click.option("--from", "since", type=MOMENT, help="Spans learned from then on  [default: all]")
-@click.option("--until", type=MOMENT, help="Spans learned before then  [default: all]")
+@click.option("--from", "since", type=MOMENT, help="Start of the learned spans  [default: all]")
+@click.option("--until", type=MOMENT, help="End of the learned spans  [default: all]")
 @data_option
 @click.pass_obj
 def audit(
@@ -24,26 +24,26 @@ def audit(
     until: datetime | None,
     data: Path | None,
 ) -> None:
-    """Count the rows behind every cell of the levels again; make wrong cells again.
+    """Recount the rows behind every cell of the levels, and recompute wrong cells.
 
-    Exit code 1 if something can't be healed; answers then read rows in its place.
+    Exit code 1 if a fault can't be repaired; rows are then read instead of its cells.
     """
     with connected(settings, data) as database:
-        found = list(audit_levels(database, level, since, until))
-    if level is not None and not found:
+        audits = list(audit_levels(database, level, since, until))
+    if level is not None and not audits:
         raise click.BadParameter(f"there is no level {level!r}", param_hint="--level")
-    for audited in found:
-        click.echo(f"{audited.level:18} {_in_words(audited)}")
-    if any(audited.unhealed for audited in found):
+    for audited in audits:
+        click.echo(f"{audited.level:18} {_description(audited)}")
+    if any(audited.unrepaired for audited in audits):
         raise SystemExit(1)
 
 
-def _in_words(audited: Audited) -> str:
+def _description(audited: Audited) -> str:
     if not audited.faults:
-        return "right"
+        return "correct"
     spans = ", ".join(
         f"{fault.learned_from:%F %T} ({fault.n_counted:,} of {fault.n_rows:,} rows)"
         for fault in audited.faults
     )
-    left = len(audited.unhealed)
-    return f"{len(audited.faults)} spans wrong, {left} of them still: {spans}"
+    remaining = len(audited.unrepaired)
+    return f"{len(audited.faults)} faulty spans, {remaining} not repaired: {spans}"

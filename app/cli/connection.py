@@ -1,4 +1,4 @@
-"""What the commands share: the database they work on."""
+"""The database that the commands work on."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,11 +26,13 @@ def data_option(command: Command) -> Command:
 
 
 @contextmanager
-def located(settings: Settings, data: Path | None, *, migrate: bool = False) -> Iterator[Settings]:
-    """Settings that name a database: the given one, or the embedded server, running.
+def locate_database(
+    settings: Settings, data: Path | None, *, migrate: bool = False
+) -> Iterator[Settings]:
+    """Settings with the URL of a database: the configured one, or the running embedded server.
 
-    `--data` always means the embedded server, also where TRUTHLINE_DATABASE_URL is set. That
-    one is migrated; a given database only with `migrate`.
+    `--data` always means the embedded server, even if TRUTHLINE_DATABASE_URL is set. The embedded
+    database is always migrated; a configured one only with `migrate`.
     """
     cluster = embedded(settings, data)
     if cluster is None:
@@ -44,7 +46,7 @@ def located(settings: Settings, data: Path | None, *, migrate: bool = False) -> 
 
 
 def embedded(settings: Settings, data: Path | None) -> Cluster | None:
-    """The embedded server, if that is what is to be used."""
+    """The embedded server, if it is to be used."""
     if settings.database_url and data is None:
         return None
     directory = (data or settings.data).absolute()
@@ -55,8 +57,8 @@ def embedded(settings: Settings, data: Path | None) -> Cluster | None:
 def connected(
     settings: Settings, data: Path | None, *, migrate: bool = False
 ) -> Iterator[Database]:
-    """A database to work on; `migrate` as in `located`."""
-    with located(settings, data, migrate=migrate) as located_settings:
+    """A database to work on; `migrate` as in `locate_database`."""
+    with locate_database(settings, data, migrate=migrate) as located_settings:
         database = Database.from_settings(located_settings)
         try:
             yield database

@@ -1,4 +1,4 @@
-"""`truthline db` and `truthline refresh`: the schema, and the levels brought up to date."""
+"""`truthline db` and `truthline refresh`: the schema, and bringing levels up to date."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def db() -> None:
 @data_option
 @click.pass_obj
 def db_upgrade(settings: Settings, data: Path | None) -> None:
-    """Bring the schema to the version this program needs."""
+    """Migrate the schema to the version that this program needs."""
     with connected(settings, data, migrate=True) as database, database.reading() as conn:
         version = schema_version(conn)
     click.echo(f"schema is at {version.current}")
@@ -29,23 +29,23 @@ def db_upgrade(settings: Settings, data: Path | None) -> None:
 @data_option
 @click.pass_obj
 def db_status(settings: Settings, data: Path | None) -> None:
-    """Say which version the schema has; exit code 1 if it is older than this program needs."""
+    """Show the version of the schema; exit code 1 if it is older than this program needs."""
     with connected(settings, data) as database, database.reading() as conn:
         version = schema_version(conn)
-    click.echo(_in_words(version))
+    click.echo(_description(version))
     if not version.usable:
         raise SystemExit(1)
 
 
-def _in_words(version: SchemaVersion) -> str:
+def _description(version: SchemaVersion) -> str:
     if version.at_head:
         return f"schema is at {version.current}, the newest"
     if version.ahead:
         return f"schema is at {version.current}, migrated by a newer program than this"
     if version.current == version.head:
-        return "the public functions are of another version: run 'truthline db upgrade'"
-    at = version.current or "nothing"
-    return f"schema is at {at}, and {version.head} is the newest: run 'truthline db upgrade'"
+        return "the public functions are from a different version: run 'truthline db upgrade'"
+    at = f"at {version.current}" if version.current else "missing"
+    return f"schema is {at}, and {version.head} is the newest: run 'truthline db upgrade'"
 
 
 @click.command()
@@ -55,5 +55,5 @@ def refresh(settings: Settings, data: Path | None) -> None:
     """Bring the levels up to date and audit what is new, as the worker does each minute."""
     with connected(settings, data) as database:
         for level in refresh_levels(database):
-            until = f"{level.clean_until:%F %T} UTC" if level.clean_until else "nothing yet"
+            until = f"{level.clean_until:%F %T} UTC" if level.clean_until else "never"
             click.echo(f"{level.level:18} clean until {until}")

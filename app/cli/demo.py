@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from app.auth.workspaces import default_workspace
-from app.cli.connection import connected, data_option, located
+from app.cli.connection import connected, data_option, locate_database
 from app.cli.serve import address, check_port_is_free, is_loopback, serve
 from app.demo.replay import Past, Stored, new_start, past, remaining, replay
 from app.demo.report import report
@@ -39,7 +39,7 @@ class NoScikitLearn(TruthlineError):
 
 def _on_loopback(_context: click.Context, _option: click.Parameter, host: str) -> str:
     if not is_loopback(host):
-        raise click.BadParameter("must be a loopback address, for the demo asks for no key")
+        raise click.BadParameter("must be a loopback address, because the demo requires no key")
     return host
 
 
@@ -62,29 +62,29 @@ def demo(
     use_database: bool,
     data: Path | None,
 ) -> None:
-    """Replay real models, print how good they were, and serve the same.
+    """Replay real models, print their metrics, and serve them.
 
     A classifier of handwritten digits and a regressor of diabetes, two versions each, are
-    trained and replayed as if they had served for the last six hours. Running it again adds
+    trained and replayed as if they had served for the last six hours. Running it again stores
     nothing twice.
     """
     if context.obj.database_url and data is None and not use_database:
         raise click.UsageError(
-            "TRUTHLINE_DATABASE_URL is set, and the demo would put its rows there: say"
+            "TRUTHLINE_DATABASE_URL is set, and the demo would store its rows there: add"
             " --use-database if you want that, or --data DIR for a database of its own"
         )
     if not once:
         check_port_is_free(host, port)
     console = Console(highlight=False)
     models = _train(console)
-    with located(context.obj, data, migrate=True) as settings:
+    with locate_database(context.obj, data, migrate=True) as settings:
         with connected(settings, None) as database:
             window = _demonstrate(console, database, models)
         embedded = data is not None or not context.obj.database_url
         if once:
             command = _serve_command(host, port, settings.data if embedded else None)
-            _say(console, "To serve this:", command)
-        _say_what_to_try(console, f"http://{address(host, port)}", window)
+            _print_lines(console, "To serve this:", command)
+        _print_hints(console, f"http://{address(host, port)}", window)
         if not once:
             context.invoke(serve, host=host, port=port, no_auth=True, data=data)
 
@@ -107,16 +107,16 @@ def _train(console: Console) -> list[Trained]:
 
 
 def _demonstrate(console: Console, database: Database, models: Sequence[Trained]) -> Window:
-    """Replay what isn't stored yet and print the metrics. Returns the six hours."""
+    """Replay what isn't stored yet and print the metrics. Returns the window of six hours."""
     workspace_id = default_workspace(database)
     with database.reading() as conn:
-        before = past(conn, workspace_id)
+        earlier_run = past(conn, workspace_id)
     _record_training(database, workspace_id)
-    start = before.start if before else new_start(datetime.now(UTC))
-    events = remaining(timeline(models, start), before)
-    _say_what_is_new(console, before, _replay(console, database, workspace_id, events))
+    start = earlier_run.start if earlier_run else new_start(datetime.now(UTC))
+    events = remaining(timeline(models, start), earlier_run)
+    _print_stored(console, earlier_run, _replay(console, database, workspace_id, events))
     window = Window(start, start + LENGTH)
-    _say_what_happens(console, window)
+    _print_explanation(console, window)
     with database.reading() as conn:
         tables = report(conn, database.registry, workspace_id=workspace_id, window=window)
         console.print(*tables, sep="\n")
@@ -132,7 +132,7 @@ def _record_training(database: Database, workspace_id: int) -> None:
 def _replay(
     console: Console, database: Database, workspace_id: int, events: Sequence[Event]
 ) -> list[Stored]:
-    """Replay with a progress bar that goes away; none where nobody would see it move."""
+    """Replay with a progress bar that disappears; without one if the output is no terminal."""
     stored = []
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("Replaying six hours", total=len(events))
@@ -142,41 +142,41 @@ def _replay(
     return stored
 
 
-def _say_what_is_new(console: Console, before: Past | None, stored: Sequence[Stored]) -> None:
+def _print_stored(console: Console, earlier_run: Past | None, stored: Sequence[Stored]) -> None:
     predictions = sum(batch.predictions for batch in stored)
     truths = sum(batch.truths for batch in stored)
-    if before:
-        earlier = f"{len(before.truths):,} predictions were stored by {before.received:%F %T} UTC"
-        console.print(f"Replayed before: {earlier}")
+    if earlier_run:
+        count = f"{len(earlier_run.truths):,} predictions were stored by"
+        console.print(f"Replayed before: {count} {earlier_run.received:%F %T} UTC")
     if predictions or truths:
         console.print(f"Stored {predictions:,} predictions and {truths:,} truths")
     else:
         console.print("Nothing new to store")
 
 
-def _say_what_happens(console: Console, window: Window) -> None:
+def _print_explanation(console: Console, window: Window) -> None:
     console.print(
         f"\nThe six hours are those from {window.start:%F %H:%M} to {window.end:%F %H:%M} UTC. "
-        "From the middle on, what v2 gets to see is ever noisier. "
+        "In the second half, the inputs of v2 get noisier and noisier. "
         f"{FAILED:.0%} of the requests fail. Truths come minutes to hours later, "
-        f"{MISTAKEN:.0%} of them wrong at first and then corrected; {NEVER_KNOWN:.0%} never come."
+        f"{MISTAKEN:.0%} of them initially wrong and later corrected; {NEVER_KNOWN:.0%} never come."
     )
 
 
-def _say_what_to_try(console: Console, base: str, window: Window) -> None:
-    _say(console, "Open:", f"{base}/", f"{base}/docs")
-    _say(console, "Try:", f"curl '{base}{METRICS_PATH}?{_question(window)}'")
+def _print_hints(console: Console, base: str, window: Window) -> None:
+    _print_lines(console, "Open:", f"{base}/", f"{base}/docs")
+    _print_lines(console, "Try:", f"curl '{base}{METRICS_PATH}?{_query_string(window)}'")
 
 
-def _say(console: Console, heading: str, *lines: str) -> None:
+def _print_lines(console: Console, heading: str, *lines: str) -> None:
     """Print lines under a heading, unwrapped, so that they can be copied."""
     console.print(f"\n[bold]{heading}[/]")
     for line in lines:
         console.out(f"  {line}", highlight=False)
 
 
-def _question(window: Window) -> str:
-    """The metrics of the digits per half hour, as Seldon's API is asked for them."""
+def _query_string(window: Window) -> str:
+    """The query string of the digits' metrics per half hour, for Seldon's API."""
     parameters = {
         "namespace": DIGITS.namespace,
         "pipelineName": DIGITS.pipeline,
@@ -189,7 +189,7 @@ def _question(window: Window) -> str:
 
 
 def _serve_command(host: str, port: int, embedded: Path | None) -> str:
-    """What serves the same later; `embedded` is the directory of the embedded server, if used."""
+    """The command to serve this later; `embedded` is the embedded server's directory, if used."""
     command = ["truthline", "serve", "--no-auth"]
     if (host, port) != (HOST, PORT):
         command += ["--host", host, "--port", str(port)]

@@ -1,7 +1,7 @@
-"""What gunicorn refuses before the application has seen it, in the form of the path's dialect.
+"""Responses in the path's dialect for requests that gunicorn rejects by itself.
 
-Also how long heads may be: access tokens of eight kilobytes and more are common, in a header or in
-a query.
+Also the limits of heads: access tokens of eight kilobytes and more are common, in a header or in a
+query.
 """
 
 import logging
@@ -15,38 +15,38 @@ from gunicorn.http.parser import RequestParser
 from gunicorn.workers.base import Worker
 from werkzeug.exceptions import BadRequest
 
-# Of a request line, and of one header with its name; and of all headers together.
-LONGEST_LINE = 32 * 1024
-LONGEST_HEAD = 64 * 1024
-# Where the error comes before the line was understood: enough for a method and a path.
-REMEMBERED = 2 * 1024
+# The limits of a request line or one header with its name, and of all headers together.
+MAX_LINE = 32 * 1024
+MAX_HEAD = 64 * 1024
+# If the error occurs before the line was parsed: enough for a method and a path.
+REMEMBERED_BYTES = 2 * 1024
 _log = logging.getLogger(__name__)
 
-UNREADABLE = (400, "the head of the request can't be read")
+MALFORMED = (400, "the head of the request can't be parsed")
 REFUSALS: dict[type[Exception], tuple[int, str]] = {
-    errors.LimitRequestLine: (414, f"a request line may have at most {LONGEST_LINE} bytes"),
+    errors.LimitRequestLine: (414, f"a request line may have at most {MAX_LINE} bytes"),
     errors.LimitRequestHeaders: (
         431,
-        f"a header may have at most {LONGEST_LINE} bytes, all 100 of them {LONGEST_HEAD}",
+        f"a header may have at most {MAX_LINE} bytes, all 100 of them {MAX_HEAD}",
     ),
     errors.ExpectationFailed: (417, "Expect may be 100-continue only"),
     errors.UnsupportedTransferCoding: (501, "Transfer-Encoding may be chunked only"),
     errors.ForbiddenProxyRequest: (403, "this proxy is not trusted"),
 }
-CRASH = (500, "Something went wrong on the server; its log tells what, under this request's id.")
+CRASH = (500, "Something went wrong on the server; its log has the cause, under this request's id.")
 
 
-class _Remembering:
-    """What is read of a connection, the first of it kept."""
+class _RecordingUnreader:
+    """Wraps gunicorn's unreader, and keeps the first bytes that it reads."""
 
     def __init__(self, unreader: Any) -> None:
         self._unreader = unreader
         self.first = b""
 
     def read(self, *size: int) -> bytes:
-        """As the one below."""
+        """Like the wrapped one's."""
         data: bytes = self._unreader.read(*size)
-        self.first += data[: max(0, REMEMBERED - len(self.first))]
+        self.first += data[: max(0, REMEMBERED_BYTES - len(self.first))]
         return data
 
     def __getattr__(self, name: str) -> Any:
@@ -54,34 +54,34 @@ class _Remembering:
 
 
 class LongRequest(Request):
-    """A request with a longer head than gunicorn would take; its errors say what was asked."""
+    """A request with a longer head than gunicorn allows; its errors carry the request line."""
 
-    def __init__(self, *given: Any, **more: Any) -> None:
+    def __init__(self, *arguments: Any, **options: Any) -> None:
         self.first = b""
         try:
-            super().__init__(*given, **more)  # type: ignore[no-untyped-call] # gunicorn has no types
+            super().__init__(*arguments, **options)  # type: ignore[no-untyped-call] # gunicorn has no types
         except errors.ParseException as error:
-            error.asked = self.asked()  # type: ignore[attr-defined] # read by Answering
+            error.request_line = self.request_line()  # type: ignore[attr-defined] # read by ErrorResponder
             raise
 
     def parse(self, unreader: Any) -> Any:
         """Read the head."""
-        self.limit_request_line = self._fast_limit_request_line = LONGEST_LINE
-        self.limit_request_field_size = LONGEST_LINE
-        self.max_buffer_headers = LONGEST_HEAD
-        remembering = _Remembering(unreader)
+        self.limit_request_line = self._fast_limit_request_line = MAX_LINE
+        self.limit_request_field_size = MAX_LINE
+        self.max_buffer_headers = MAX_HEAD
+        recorder = _RecordingUnreader(unreader)
         try:
-            return super().parse(remembering)  # type: ignore[no-untyped-call] # as above
+            return super().parse(recorder)  # type: ignore[no-untyped-call] # as above
         finally:
-            self.first = remembering.first
+            self.first = recorder.first
 
     def set_body_reader(self) -> None:
-        """Let a body that is not what the head announced be the sender's fault."""
+        """Blame the sender for a body that differs from what the head announced."""
         super().set_body_reader()  # type: ignore[no-untyped-call] # as above
         reader: Any = self.body and self.body.reader
         reader.read = _blaming_the_sender(reader.read)
 
-    def asked(self) -> tuple[str, str]:
+    def request_line(self) -> tuple[str, str]:
         """Method and target, as far as they are known."""
         if self.uri:
             return str(self.method), str(self.uri)
@@ -100,24 +100,27 @@ def _blaming_the_sender(read: Callable[..., bytes]) -> Callable[..., bytes]:
     return guarded
 
 
-class Answering(Worker):  # to be mixed into a worker
-    """Answers what can't be read through the application, which knows the dialects' forms."""
+class ErrorResponder(Worker):  # to be mixed into a worker
+    """Lets the application, which knows the dialects, respond to unreadable requests."""
 
     wsgi: Any
 
     def handle_error(self, req: Any, client: Any, _addr: Any, exc: Exception) -> None:
-        """Answer a request that gunicorn could not read, or that broke the application."""
-        asked = getattr(exc, "asked", None) or (getattr(req, "method", ""), getattr(req, "uri", ""))
+        """Respond to a request that gunicorn couldn't read, or that crashed the application."""
+        request_line = getattr(exc, "request_line", None) or (
+            getattr(req, "method", ""),
+            getattr(req, "uri", ""),
+        )
         status, detail = refusal_of(exc)
-        response = self.wsgi.extensions["refuse"](*asked, status, detail)
-        path = quote(asked[1].partition("?")[0])  # a query may hold a key
+        response = self.wsgi.extensions["refuse"](*request_line, status, detail)
+        path = quote(request_line[1].partition("?")[0])  # a query may contain a key
         if status == CRASH[0]:
-            _log.error("%s %s failed", quote(asked[0]), path, exc_info=exc)
+            _log.error("%s %s failed", quote(request_line[0]), path, exc_info=exc)
         else:
-            # what the exception says may be a header, with a key in it
-            _log.warning("%s %s refused: %s", quote(asked[0]), path, type(exc).__name__)
+            # the message of the exception may be a header with a key in it
+            _log.warning("%s %s refused: %s", quote(request_line[0]), path, type(exc).__name__)
         try:
-            client.sendall(_written(response))
+            client.sendall(_serialized(response))
         except OSError:
             _log.debug("the client is gone")
 
@@ -127,11 +130,11 @@ def refusal_of(error: Exception) -> tuple[int, str]:
     is_senders = isinstance(error, errors.ParseException) and not isinstance(
         error, errors.ConfigurationProblem
     )
-    return REFUSALS.get(type(error), UNREADABLE if is_senders else CRASH)
+    return REFUSALS.get(type(error), MALFORMED if is_senders else CRASH)
 
 
-def _written(response: Any) -> bytes:
-    """The response as HTTP, which ends the connection: where the next request begins is unknown."""
+def _serialized(response: Any) -> bytes:
+    """The response as HTTP. It closes the connection: where the next request starts is unknown."""
     body: bytes = response.get_data()
     response.headers["Connection"] = "close"
     response.headers["Content-Length"] = str(len(body))
@@ -139,7 +142,7 @@ def _written(response: Any) -> bytes:
     return f"HTTP/1.1 {response.status}\r\n{head}\r\n".encode("latin-1") + body
 
 
-def answering(worker: type[Any]) -> type[Any]:
-    """This worker class, for long heads; what it can't read is answered through the application."""
+def responding(worker: type[Any]) -> type[Any]:
+    """This worker class, with longer heads, and with responses of the application to errors."""
     RequestParser.mesg_class = LongRequest
-    return type(f"Answering{worker.__name__}", (Answering, worker), {})
+    return type(f"Responding{worker.__name__}", (ErrorResponder, worker), {})

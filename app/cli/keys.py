@@ -1,4 +1,4 @@
-"""`truthline keys`: who may use the API."""
+"""`truthline keys`: API keys."""
 
 import re
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from app.cli.connection import connected, data_option
 from app.config import Settings
 
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-LONGEST = timedelta(days=36_500)
+MAX_LIFETIME = timedelta(days=36_500)
 STYLES = {"active": "green", "expired": "yellow", "revoked": "dim"}
 
 
@@ -27,10 +27,10 @@ class Lifetime(click.ParamType[timedelta]):
     def convert(
         self, value: str, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
-        """Read it."""
+        """Parse it."""
         match = re.fullmatch(r"(\d{1,9})([mhd])", value)
         lifetime = int(match[1]) * UNITS[match[2]] if match else timedelta()
-        if not timedelta() < lifetime <= LONGEST:
+        if not timedelta() < lifetime <= MAX_LIFETIME:
             self.fail(f"{value!r} is not a time like 30m, 12h or 90d, up to 36500d", param, ctx)
         return lifetime
 
@@ -41,9 +41,9 @@ def keys() -> None:
 
 
 @keys.command()
-@click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True, help="Made if absent")
+@click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True, help="Created if absent")
 @click.option("--role", required=True, type=click.Choice([role.value for role in Role]))
-@click.option("--name", default="", help="What it is for, to be found again in 'keys list'")
+@click.option("--name", default="", help="What it is for, as shown by 'keys list'")
 @click.option("--expires-in", type=Lifetime(), help="Like 30m, 12h or 90d  [default: never]")
 @data_option
 @click.pass_obj
@@ -55,51 +55,51 @@ def create(
     expires_in: timedelta | None,
     data: Path | None,
 ) -> None:
-    """Make a key and print it, alone: it can't be shown again.
+    """Create a key and print it, alone: it can't be shown again.
 
-    What else there is to say goes to standard error, so that KEY=$(truthline keys create ...)
-    holds the key.
+    All other output goes to standard error, so that KEY=$(truthline keys create ...)
+    contains only the key.
     """
     with connected(settings, data) as database, database.writing() as conn:
-        known = find_workspace(conn, workspace) is not None
+        exists = find_workspace(conn, workspace) is not None
         workspace_id = find_or_create_workspace(conn, workspace)
         key = create_key(conn, workspace_id, Role(role), name=name, lifetime=expires_in)
-    if not known:
-        click.echo(f"Made the workspace {workspace}.", err=True)
+    if not exists:
+        click.echo(f"Created the workspace {workspace}.", err=True)
     end = datetime.now(UTC) + expires_in if expires_in else None
-    said = f"Key of workspace {workspace}, role {role}, expires: {_when(end)}."
-    click.echo(f"{said} It is shown this once:", err=True)
+    summary = f"Key of workspace {workspace}, role {role}, expires: {_when(end)}."
+    click.echo(f"{summary} It is shown only once:", err=True)
     click.echo(key)
 
 
 @keys.command("list")
-@click.option("--workspace", help="Only keys of this one")
+@click.option("--workspace", help="Only keys of this workspace")
 @click.option("--all", "all_", is_flag=True, help="Revoked keys too")
 @data_option
 @click.pass_obj
 def list_(settings: Settings, workspace: str | None, all_: bool, data: Path | None) -> None:
-    """List keys by how they begin; never the keys themselves."""
+    """List keys by their first characters, never the keys themselves."""
     with connected(settings, data) as database, database.reading() as conn:
         if workspace is not None and find_workspace(conn, workspace) is None:
             raise click.ClickException(f"there is no workspace {workspace}")
-        found = list_keys(conn, workspace)
-    shown = [key for key in found if all_ or not key.revoked_at]
-    if shown:
-        Console(markup=False, emoji=False).print(_table(shown))
+        all_keys = list_keys(conn, workspace)
+    listed = [key for key in all_keys if all_ or not key.revoked_at]
+    if listed:
+        Console(markup=False, emoji=False).print(_table(listed))
     else:
-        click.echo("No keys. Make one:  truthline keys create --role ingest")
-    if hidden := len(found) - len(shown):
+        click.echo("No keys. Create one:  truthline keys create --role ingest")
+    if hidden := len(all_keys) - len(listed):
         click.echo(f"{hidden} revoked: --all shows them too", err=True)
 
 
-def _table(found: Iterable[ListedKey]) -> Table:
+def _table(keys: Iterable[ListedKey]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("Id", justify="right")
     for column in ("Key", "Name", "Workspace", "Role", "Expires", "Last used", "State"):
-        # names fold where the terminal is narrow; the rest is short
+        # names wrap on a narrow terminal; the rest is short
         folds = column in ("Name", "Workspace")
         table.add_column(column, overflow="fold", no_wrap=not folds, min_width=len(column))
-    for key in found:
+    for key in keys:
         table.add_row(*_row(key), style=STYLES[key.state] if key.state != "active" else None)
     return table
 
@@ -120,11 +120,11 @@ def _when(instant: datetime | None) -> str:
 @data_option
 @click.pass_obj
 def revoke(settings: Settings, ids: tuple[int, ...], data: Path | None) -> None:
-    """End keys, by the numbers that 'keys list' shows. Tokens given for them end too."""
+    """Revoke keys by the numbers that 'keys list' shows. Their tokens are revoked too."""
     with connected(settings, data) as database, database.writing() as conn:
         before = [revoke_key(conn, id_) for id_ in ids]
     for key in before:
         name = f" ({key.name})" if key.name else ""
         what = f"key {key.id}{name}, role {key.role}, of workspace {key.workspace}"
-        earlier = f" (was revoked already, {_when(key.revoked_at)})" if key.revoked_at else ""
+        earlier = f" (was already revoked, {_when(key.revoked_at)})" if key.revoked_at else ""
         click.echo(f"Revoked {what}{earlier}")

@@ -19,17 +19,17 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
-from app.cli.connection import data_option, embedded, located
-from app.cli.gateway_errors import answering
-from app.cli.patience import PatientWorker
+from app.cli.buffered_worker import BufferedWorker
+from app.cli.connection import data_option, embedded, locate_database
+from app.cli.gateway_errors import responding
 from app.cli.watch import watch
 from app.config import Settings
 from app.embedded.server import Cluster
-from app.upkeep.housekeeping import keep_house
+from app.upkeep.housekeeping import run_housekeeping
 
 GRACE_SECONDS = 30
-# What one workspace's questions leave to others, and to ingest.
-THREADS_LEFT = 2
+# Threads that one workspace's queries leave to other workspaces, and to ingest.
+RESERVED_THREADS = 2
 
 
 @click.command()
@@ -37,8 +37,8 @@ THREADS_LEFT = 2
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
 @click.option("--threads", default=8, show_default=True, type=click.IntRange(1, 256))
-@click.option("--no-auth", is_flag=True, help="Ask for no API key; on a loopback address only")
-@click.option("--no-worker", is_flag=True, help="Do no housekeeping beside the API")
+@click.option("--no-auth", is_flag=True, help="Require no API key; on a loopback address only")
+@click.option("--no-worker", is_flag=True, help="Run no housekeeping in this process")
 @data_option
 @click.pass_obj
 def serve(
@@ -59,10 +59,10 @@ def serve(
             f"without authentication the API is served on a loopback address only, not on {host}"
         )
     if not settings.max_questions:
-        settings = replace(settings, max_questions=max(1, threads - THREADS_LEFT))
+        settings = replace(settings, max_questions=max(1, threads - RESERVED_THREADS))
     check_port_is_free(host, port)
     cluster = embedded(settings, data)
-    with located(settings, data) as settings, _shared_metrics(workers):
+    with locate_database(settings, data) as settings, _shared_metrics(workers):
         options = {"bind": address(host, port), "workers": workers, "threads": threads}
         Server(settings, options, housekeeping=not no_worker, cluster=cluster).run()
 
@@ -76,15 +76,15 @@ def is_loopback(host: str) -> bool:
 
 
 def address(host: str, port: int) -> str:
-    """Host and port as in a URL: an IPv6 address stands in brackets."""
+    """Host and port as in a URL: an IPv6 address is put in brackets."""
     return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
 
 
 def check_port_is_free(host: str, port: int) -> None:
-    """Find out before anything is started; port 0 means any.
+    """Check before anything is started; port 0 means any.
 
     Raises:
-        UsageError: something listens there, or the address isn't this machine's.
+        UsageError: the port is in use, or the address isn't this machine's.
     """
     try:
         socket.create_server(
@@ -98,28 +98,28 @@ def check_port_is_free(host: str, port: int) -> None:
 
 @contextmanager
 def _shared_metrics(workers: int) -> Iterator[None]:
-    """Give several processes a directory for their metrics, so that each can tell all.
+    """Give several processes a directory for their metrics, so that each can report all.
 
-    A worker process leaves through here too when it ends: only the one that made the directory
-    may remove it.
+    A worker process leaves this context too when it exits: only the process that created the
+    directory may remove it.
     """
     if workers == 1:
         yield
         return
-    directory, made_by = tempfile.mkdtemp(prefix="truthline-metrics-"), os.getpid()
+    directory, creator = tempfile.mkdtemp(prefix="truthline-metrics-"), os.getpid()
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
     try:
         yield
     finally:
-        if os.getpid() == made_by:
+        if os.getpid() == creator:
             shutil.rmtree(directory, ignore_errors=True)
 
 
 class _QuietLogger(Logger):
-    """Hands gunicorn's messages to our own log; requests are logged by app/api/http/observe.py."""
+    """Passes gunicorn's messages to our log; app/api/http/observe.py logs requests."""
 
     def setup(self, cfg: Any) -> None:
-        """Keep the logger without handlers of its own."""
+        """Leave the logger without handlers of its own."""
         self.cfg = cfg
         self.error_log.propagate = True
         self.error_log.setLevel(logging.INFO)
@@ -143,17 +143,17 @@ class Server(BaseApplication):
         super().__init__()  # type: ignore[no-untyped-call] # gunicorn carries no types
 
     def load_config(self) -> None:
-        """Take the options."""
+        """Apply the options."""
         fixed = {
-            "worker_class": answering(PatientWorker),
-            "sendfile": False,  # answers leave when clients take them, not when a thread does
+            "worker_class": responding(BufferedWorker),
+            "sendfile": False,  # the worker sends responses, not the thread
             "graceful_timeout": GRACE_SECONDS,
             "timeout": 2 * GRACE_SECONDS,
             "logger_class": _QuietLogger,
             "proc_name": "truthline",
             "control_socket_disable": True,
-            "post_worker_init": self._begin_background,
-            "child_exit": _forget_process,
+            "post_worker_init": self._start_background,
+            "child_exit": _remove_metrics,
         }
         for name, value in {**self.options, **fixed}.items():
             self.cfg.set(name, value)  # type: ignore[union-attr] # gunicorn made it
@@ -163,31 +163,31 @@ class Server(BaseApplication):
         from app.factory import create_app  # noqa: PLC0415 - metrics need PROMETHEUS_MULTIPROC_DIR
 
         app = create_app(self.settings)
-        calm_collector()
+        relax_garbage_collection()
         return app
 
-    def _begin_background(self, worker: Any) -> None:
-        """Begin what goes on beside the requests, in each process: threads don't survive a fork."""
-        stop = threading.Event()  # never set: these threads end with the process
+    def _start_background(self, worker: Any) -> None:
+        """Start background threads in each process: threads don't survive a fork."""
+        stop = threading.Event()  # never set: these threads die with the process
         if self.cluster:
             threading.Thread(target=watch, args=(self.cluster, stop), daemon=True).start()
         if self.housekeeping:
-            house = (worker.wsgi.extensions["database"], self.settings, stop)
-            threading.Thread(target=keep_house, args=house, daemon=True).start()
+            arguments = (worker.wsgi.extensions["database"], self.settings, stop)
+            threading.Thread(target=run_housekeeping, args=arguments, daemon=True).start()
 
 
-def calm_collector() -> None:
-    """Let Python look for garbage less often: a batch makes a hundred thousand objects at once.
+def relax_garbage_collection() -> None:
+    """Make Python's garbage collection rarer: a batch creates a hundred thousand objects at once.
 
-    With the default of 700 a quarter of the time of an ingest call goes into looking through
-    rows that are all still needed (bench/ingest.py: 38,000 rows per second become 50,000).
+    With the default of 700, a quarter of the time of an ingest call is spent scanning rows that are
+    all still needed (bench/ingest.py: 38,000 rows per second become 50,000).
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
 
 
-def _forget_process(_server: Any, worker: Any) -> None:
+def _remove_metrics(_server: Any, worker: Any) -> None:
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         from prometheus_client import multiprocess  # noqa: PLC0415 - only with several workers
 

@@ -1,4 +1,4 @@
-"""`truthline status`: what the database is and what it holds."""
+"""`truthline status`: the database and its contents."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -18,7 +18,7 @@ from app.query.status import LevelStatus, Status, service_status
 @data_option
 @click.pass_obj
 def status(settings: Settings, data: Path | None) -> None:
-    """Say what the database is and what it holds, level by level."""
+    """Show the database, its contents, and the state of each level."""
     with connected(settings, data) as database, database.reading() as conn:
         status = service_status(conn)
     Console().print(_table(status), _levels(status))
@@ -44,7 +44,7 @@ def _rows(status: Status) -> Iterator[tuple[str, str]]:
     yield "outcomes", f"{status.outcomes:,}{_since(status.last_outcome)}"
     yield "pending feedback", f"{status.pending_feedback:,}"
     for relation, since in status.retention:
-        yield f"kept of {relation}", f"since {since:%F %T} UTC"
+        yield f"retention of {relation}", f"since {since:%F %T} UTC"
 
 
 def _since(time: datetime | None) -> str:
@@ -73,4 +73,4 @@ def level_row(level: LevelStatus) -> tuple[str, ...]:
 
 
 def _until(time: datetime | None) -> str:
-    return f"{time:%F %T}" if time else "nothing yet"
+    return f"{time:%F %T}" if time else "never"

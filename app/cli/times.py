@@ -1,4 +1,4 @@
-"""Moments on the command line: ISO 8601, UTC where no offset is given."""
+"""Moments on the command line: ISO 8601, in UTC without an offset."""
 
 from datetime import UTC, datetime
 
@@ -6,14 +6,14 @@ import click
 
 
 class _Moment(click.ParamType[datetime]):
-    """A moment, as datetime.fromisoformat reads it."""
+    """A moment, as parsed by datetime.fromisoformat."""
 
     name = "TIME"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
-        """Read it."""
+        """Parse it."""
         try:
             moment = datetime.fromisoformat(str(value))
         except ValueError:

@@ -1,4 +1,4 @@
-"""Whoever holds the embedded server starts it again when it has ended: killed, or out of disk."""
+"""Restarts the embedded server if it has died: killed, or out of disk space."""
 
 import logging
 import threading
@@ -8,31 +8,31 @@ from contextlib import contextmanager
 from app.embedded.server import Cluster, revive
 from app.errors import TruthlineError
 
-LOOK_SECONDS = 2.0
+CHECK_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)
 
 
 def watch(cluster: Cluster, stop: threading.Event) -> None:
-    """Look now and then whether the server is there, less often while it can't be started."""
-    pause = LOOK_SECONDS
+    """Check regularly whether the server is running, less often while it can't be started."""
+    pause = CHECK_SECONDS
     while not stop.wait(pause):
         try:
             if revive(cluster):
-                _log.warning("the database in %s had ended and runs again", cluster.directory)
-            pause = LOOK_SECONDS
+                _log.warning("the database in %s had died and runs again", cluster.directory)
+            pause = CHECK_SECONDS
         except TruthlineError as error:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-            _log.error("the database has ended; the next try is in %.0f s: %s", pause, error)
-        except Exception:  # noqa: BLE001 - a thread that ended would be missed by nobody
+            _log.error("the database has died; the next attempt is in %.0f s: %s", pause, error)
+        except Exception:  # noqa: BLE001 - nobody would notice if the thread ended
             pause = LONGEST_PAUSE_SECONDS
-            _log.exception("looking after the database failed")
+            _log.exception("watching the database failed")
 
 
 @contextmanager
 def watched(cluster: Cluster | None) -> Iterator[None]:
-    """Look after the server meanwhile, if it is one of our own."""
+    """Watch the server within the block, if it is an embedded one."""
     if cluster is None:
         yield
         return
@@ -43,4 +43,4 @@ def watched(cluster: Cluster | None) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join()  # or it would start again what is stopped next
+        thread.join()  # otherwise it would restart what is stopped next

@@ -1,7 +1,7 @@
-"""A client's connection, as threads see it: what they read is here, what they write leaves later.
+"""A client's connection as threads see it: input has arrived, and output is sent later.
 
-The worker (app/cli/patience.py) fills
-and empties the connections of all clients; a thread has one only while it answers a request.
+The worker (app/cli/buffered_worker.py) fills and empties the connections of all clients; a thread
+has one only while it handles a request.
 """
 
 import errno
@@ -18,13 +18,13 @@ from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 
 RECEIVED_AT_ONCE = 256 * 1024
-# Whoever sends or takes this much in a second is not slow.
+# A client that sends or receives this much per second is not slow.
 FAIR_BYTES_PER_SECOND = 64 * 1024
-_LONGEST_LINE = 64 * 1024
+_MAX_LINE = 64 * 1024
 
 
 class Room:
-    """Bytes that wait in memory, of all clients of this process together."""
+    """Bytes that are buffered in memory, for all clients of this process together."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -32,45 +32,45 @@ class Room:
         self._lock = threading.Lock()
 
     def take(self, number: int) -> None:
-        """Count bytes that came, or with a negative number went."""
+        """Count bytes that were added, or with a negative number removed."""
         with self._lock:
             self._taken += number
 
     @property
     def is_full(self) -> bool:
-        """Whether there are as many as there may be."""
+        """Whether the limit is reached."""
         return self._taken >= self._size
 
 
 class Wire:
-    """A socket that never blocks, with what came from it and what is to go."""
+    """A socket that never blocks, with buffers for input and output."""
 
     def __init__(self, sock: socket.socket, room: Room, answer_seconds: float) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.ended = False  # the client sends nothing more
-        self.patience_until = 0.0  # until then a thread may wait for bytes that are missing
+        self.read_deadline = 0.0  # until then a thread may wait for missing bytes
         self.held = 0
         self._room = room
         self._answer_seconds = answer_seconds
         self._inbox: deque[memoryview] = deque()
         self._outbox: deque[memoryview] = deque()
 
-    def take_in(self, data: bytes) -> None:
-        """Keep what came until a thread reads it."""
-        if data:  # an empty part would look like the end
+    def receive(self, data: bytes) -> None:
+        """Buffer input until a thread reads it."""
+        if data:  # an empty part would look like the end of input
             self._inbox.append(memoryview(data))
             self._hold(len(data))
 
-    def take_arrived(self) -> bytes:
-        """What came and nobody has read."""
+    def take_received(self) -> bytes:
+        """Remove and return all unread input."""
         data = b"".join(self._inbox)
         self._inbox.clear()
         self._hold(-len(data))
         return data
 
     def recv(self, size: int) -> bytes:
-        """What came, in order; at the end of it, what comes while there is patience.
+        """Input in order; after the last of it, what arrives until the deadline.
 
         Raises:
             TimeoutError: nothing did.
@@ -87,47 +87,47 @@ class Wire:
         return part
 
     def _recv_late(self, size: int) -> bytes:
-        if not self._await(select.POLLIN, self.patience_until):
+        if not self._await(select.POLLIN, self.read_deadline):
             raise TimeoutError("the client was too slow")
         return self.sock.recv(size)
 
     def sendall(self, data: bytes) -> None:
-        """Send what the client takes now, and keep the rest for `flush`.
+        """Send what the client receives now, and buffer the rest for `flush`.
 
-        Waits only where no room is left to keep anything.
+        Waits only if there is no room to buffer more.
 
         Raises:
-            OSError: the client is gone, or does not take its answer.
+            OSError: the client has disconnected, or doesn't read its response.
         """
         began, size = time.monotonic(), self.held + len(data)
-        self.say(data)
+        self.send_now(data)
         while self._outbox and self._room.is_full:
             sent = size - self.held
-            patience = self._answer_seconds + sent / FAIR_BYTES_PER_SECOND
-            if not self._await(select.POLLOUT, began + patience):
-                raise BrokenPipeError(errno.EPIPE, "the client does not take its answer")
+            time_limit = self._answer_seconds + sent / FAIR_BYTES_PER_SECOND
+            if not self._await(select.POLLOUT, began + time_limit):
+                raise BrokenPipeError(errno.EPIPE, "the client does not read its response")
             self.flush()
 
-    def say(self, data: bytes) -> None:
-        """Send what the client takes now, and keep the rest for `flush`, without waiting.
+    def send_now(self, data: bytes) -> None:
+        """Send what the client receives now, and buffer the rest for `flush`, without waiting.
 
         Raises:
-            OSError: the client is gone.
+            OSError: the client has disconnected.
         """
         self._outbox.append(memoryview(data))
         self._hold(len(data))
         self.flush()
 
     def send(self, data: bytes) -> int:
-        """As `sendall`."""
+        """Like `sendall`."""
         self.sendall(data)
         return len(data)
 
     def flush(self) -> bool:
-        """Send what the client takes now; whether that was all.
+        """Send what the client receives now; returns whether that was all.
 
         Raises:
-            OSError: the client is gone.
+            OSError: the client has disconnected.
         """
         while self._outbox:
             try:
@@ -141,8 +141,8 @@ class Wire:
                 self._outbox[0] = self._outbox[0][sent:]
         return True
 
-    def gone(self) -> bool:
-        """Whether the client has left, or has ended its side, which looks the same."""
+    def has_left(self) -> bool:
+        """Whether the client has disconnected, or has shut down its side, which looks the same."""
         try:
             return not self.sock.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -151,7 +151,7 @@ class Wire:
             return True
 
     def _await(self, event: int, until: float) -> bool:
-        """Whether it can be read or written by then."""
+        """Whether the socket can be read or written by then."""
         poll = select.poll()
         poll.register(self.sock, event)
         return bool(poll.poll(max(0.0, until - time.monotonic()) * 1000))
@@ -161,7 +161,7 @@ class Wire:
         self._room.take(number)
 
     def close(self) -> None:
-        """Close it, and forget what is left."""
+        """Close the socket and discard the buffers."""
         self._inbox.clear()
         self._outbox.clear()
         self._hold(-self.held)
@@ -169,7 +169,7 @@ class Wire:
 
     def shutdown(self, how: int) -> None:
         """Send nothing more, and wait for nothing more."""
-        self.patience_until = 0.0
+        self.read_deadline = 0.0
         with suppress(OSError):
             self.sock.shutdown(how)
 
@@ -178,26 +178,26 @@ class Wire:
         return self.sock.fileno()
 
     def setblocking(self, _blocking: bool) -> None:
-        """It never does; gunicorn says so before and after each request."""
+        """Ignored; gunicorn calls it before and after each request."""
 
     def settimeout(self, _seconds: float | None) -> None:
-        """Deadlines are the worker's."""
+        """Ignored: the worker has deadlines."""
 
     def gettimeout(self) -> float | None:
-        """None: writing doesn't block, whatever it seems."""
+        """None: writing never blocks, though it looks as if it did."""
         return None
 
 
 class Parser(RequestParser):  # gunicorn carries no types
-    """gunicorn's own, whose next request may be read before a thread asks for it."""
+    """gunicorn's parser, whose next request may be parsed before a thread asks for it."""
 
     prepared: Any = None
 
     def prepare(self) -> Any:
-        """Read the head that has arrived: a request, or the error that will be raised for it."""
+        """Parse the head that has arrived: a request, or the error that is raised later."""
         try:
             self.prepared = super().__next__()  # type: ignore[no-untyped-call] # gunicorn's
-        except Exception as error:  # noqa: BLE001 - the thread that raises it answers it
+        except Exception as error:  # noqa: BLE001 - raised in the thread of the request
             self.prepared = error
         return self.prepared
 
@@ -209,35 +209,35 @@ class Parser(RequestParser):  # gunicorn carries no types
 
 
 class Framing(Protocol):
-    """Where a body ends."""
+    """Detects the end of a body."""
 
     def feed(self, data: bytes) -> bool:
-        """Whether it ends with this, or can't be right."""
+        """Whether the body ends with these bytes, or is malformed."""
 
 
 class Counted:
-    """A body whose length was announced."""
+    """A body with a Content-Length."""
 
     def __init__(self, length: int) -> None:
         self.missing = length
 
     def feed(self, data: bytes) -> bool:
-        """Whether it ends with this."""
+        """Whether the body ends with these bytes."""
         self.missing -= len(data)
         return self.missing <= 0
 
 
 class Chunked:
-    """A body in chunks (RFC 9112, 7.1). What is malformed ends it: gunicorn will refuse it."""
+    """A body in chunks (RFC 9112, 7.1). Malformed framing ends it: gunicorn rejects it later."""
 
-    def __init__(self, most: int) -> None:
-        self._left = most
+    def __init__(self, max_bytes: int) -> None:
+        self._left = max_bytes
         self._skip = 0  # bytes until the next line
         self._line = b""
         self._in_trailers = False
 
     def feed(self, data: bytes) -> bool:
-        """Whether it ends with this, is longer than it may be, or is malformed."""
+        """Whether the body ends with these bytes, is too long, or is malformed."""
         self._left -= len(data)
         place = min(self._skip, len(data))
         self._skip -= place
@@ -249,7 +249,7 @@ class Chunked:
             place, self._skip = _jump(end + 1, length, len(data))
         if not self._skip:
             self._line += data[place:]
-        return self._left < 0 or len(self._line) > _LONGEST_LINE
+        return self._left < 0 or len(self._line) > _MAX_LINE
 
     def _length(self, line: bytes) -> int | None:
         """Bytes to the next line: a chunk and its line end, none within the trailers."""
@@ -264,18 +264,18 @@ class Chunked:
 
 
 def _jump(place: int, length: int, end: int) -> tuple[int, int]:
-    """Where one is after so many bytes, and how many of them are still to come."""
+    """The position after this many bytes, and how many of them are still missing."""
     return min(place + length, end), max(0, place + length - end)
 
 
-def framing_of(request: Request, most: int) -> Framing | None:
-    """Where the body of a request ends; None if nothing has to be waited for.
+def framing_of(request: Request, max_bytes: int) -> Framing | None:
+    """The framing of a request's body; None if there is nothing to wait for.
 
-    A body that is longer than it may be is none to wait for: the application refuses it unread.
+    That includes a body that is too long: the application rejects it without reading it.
     """
     reader = request.body and request.body.reader
     if isinstance(reader, ChunkedReader):
-        return Chunked(most)
-    if isinstance(reader, LengthReader) and 0 < reader.length <= most:
+        return Chunked(max_bytes)
+    if isinstance(reader, LengthReader) and 0 < reader.length <= max_bytes:
         return Counted(reader.length)
     return None

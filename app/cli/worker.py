@@ -10,7 +10,7 @@ import click
 from app.cli.connection import connected, data_option, embedded
 from app.cli.watch import watched
 from app.config import Settings
-from app.upkeep.housekeeping import keep_house
+from app.upkeep.housekeeping import run_housekeeping
 
 _log = logging.getLogger(__name__)
 
@@ -19,10 +19,10 @@ _log = logging.getLogger(__name__)
 @data_option
 @click.pass_obj
 def worker(settings: Settings, data: Path | None) -> None:
-    """Keep house until stopped."""
+    """Run housekeeping until stopped."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     cluster = embedded(settings, data)
     with connected(settings, data) as database, watched(cluster):
         _log.info("worker started")
-        keep_house(database, settings, stop)
+        run_housekeeping(database, settings, stop)

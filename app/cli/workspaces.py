@@ -1,4 +1,4 @@
-"""`truthline workspaces`: what keys, models and rows belong to."""
+"""`truthline workspaces`: tenants, to which keys, models and rows belong."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from app.config import Settings
 
 @click.group()
 def workspaces() -> None:
-    """Workspaces: each has models, rows and keys of its own."""
+    """Workspaces: each has its own models, rows and keys."""
 
 
 @workspaces.command()
@@ -21,28 +21,35 @@ def workspaces() -> None:
 @data_option
 @click.pass_obj
 def create(settings: Settings, name: str, data: Path | None) -> None:
-    """Make a workspace."""
+    """Create a workspace."""
     with connected(settings, data) as database, database.writing() as conn:
-        made = create_workspace(conn, name)
-    click.echo(f"Made the workspace {name}." if made else f"The workspace {name} is there already.")
-    click.echo(f"Make a key for it:  truthline keys create --role ingest --workspace {name}")
+        created = create_workspace(conn, name)
+    click.echo(
+        f"Created the workspace {name}." if created else f"The workspace {name} already exists."
+    )
+    click.echo(f"Create a key for it:  truthline keys create --role ingest --workspace {name}")
 
 
 @workspaces.command("list")
 @data_option
 @click.pass_obj
 def list_(settings: Settings, data: Path | None) -> None:
-    """List workspaces with their models and the keys that open them."""
+    """List workspaces with the numbers of their models and active keys."""
     with connected(settings, data) as database, database.reading() as conn:
-        found = list_workspaces(conn)
+        listed = list_workspaces(conn)
     table = Table("Workspace", box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column("Models", justify="right")
     table.add_column("Keys", justify="right")
-    table.add_column("Made")
-    for one in found:
-        table.add_row(*_row(one))
+    table.add_column("Created")
+    for workspace in listed:
+        table.add_row(*_row(workspace))
     Console(markup=False, emoji=False).print(table)
 
 
-def _row(one: Workspace) -> tuple[str, ...]:
-    return one.name, f"{one.models:,}", f"{one.keys:,}", f"{one.created_at:%F}"
+def _row(workspace: Workspace) -> tuple[str, ...]:
+    return (
+        workspace.name,
+        f"{workspace.models:,}",
+        f"{workspace.keys:,}",
+        f"{workspace.created_at:%F}",
+    )

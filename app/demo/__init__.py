@@ -1,5 +1,5 @@
-"""A demonstration: real models whose answers are replayed as if served over six hours.
+"""A demonstration: real models whose predictions are replayed as if served over six hours.
 
-`models` trains them, `timeline` tells what happened to them when, `replay` sends that through
-ingest, `versions` asks how each version did, and `tables` shows it.
+`models` trains them, `timeline` decides what happened when, `replay` sends that through ingest, and
+`report` and `tables` show the metrics.
 """

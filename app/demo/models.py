@@ -1,4 +1,4 @@
-"""Real models on real data: handwritten digits, and how far diabetes goes within a year.
+"""Real models on real data: handwritten digits, and the progression of diabetes within a year.
 
 Two models each, as two versions of one. This module needs scikit-learn, the extra `demo`.
 """
@@ -28,7 +28,7 @@ HELD_OUT_PATIENTS = 150  # of 442
 
 
 def train() -> list[Trained]:
-    """Train all of them; takes about a second."""
+    """Train all models; takes about a second."""
     return [_train_digits(), _train_diabetes()]
 
 
@@ -62,7 +62,7 @@ def _train_diabetes() -> Trained:
 
 @dataclass(frozen=True, slots=True)
 class Classifiers:
-    """Answers with a probability for each class."""
+    """Return a probability for each class."""
 
     versions: Mapping[str, Any]
     inputs: np.ndarray
@@ -70,16 +70,16 @@ class Classifiers:
     def __call__(
         self, version: str, samples: Sequence[int], noise: Sequence[float]
     ) -> list[Answer]:
-        """Classify samples that are seen through noise."""
+        """Classify samples with added noise."""
         model = self.versions[version]
         names = [str(class_) for class_ in model.classes_]
-        rows = model.predict_proba(_through_noise(self.inputs, samples, noise))
+        rows = model.predict_proba(_with_noise(self.inputs, samples, noise))
         return [dict(zip(names, row, strict=True)) for row in rows.tolist()]
 
 
 @dataclass(frozen=True, slots=True)
 class Regressors:
-    """Answers with a value."""
+    """Return a value."""
 
     versions: Mapping[str, Any]
     inputs: np.ndarray
@@ -87,17 +87,15 @@ class Regressors:
     def __call__(
         self, version: str, samples: Sequence[int], noise: Sequence[float]
     ) -> list[Answer]:
-        """Estimate the value of samples that are seen through noise."""
-        seen = _through_noise(self.inputs, samples, noise)
-        answers: list[Answer] = self.versions[version].predict(seen).tolist()
+        """Estimate the value of samples with added noise."""
+        noisy = _with_noise(self.inputs, samples, noise)
+        answers: list[Answer] = self.versions[version].predict(noisy).tolist()
         return answers
 
 
-def _through_noise(
-    inputs: np.ndarray, samples: Sequence[int], noise: Sequence[float]
-) -> np.ndarray:
-    """Samples with normal noise, its strength in standard deviations of all inputs."""
-    clear = inputs[list(samples)]
-    grain = np.random.default_rng(SEED).normal(scale=inputs.std(), size=clear.shape)
-    seen: np.ndarray = clear + grain * np.asarray(noise)[:, np.newaxis]
-    return seen.clip(inputs.min(), inputs.max())
+def _with_noise(inputs: np.ndarray, samples: Sequence[int], noise: Sequence[float]) -> np.ndarray:
+    """Samples with normal noise, whose strength is in standard deviations of all inputs."""
+    clean = inputs[list(samples)]
+    grain = np.random.default_rng(SEED).normal(scale=inputs.std(), size=clean.shape)
+    noisy: np.ndarray = clean + grain * np.asarray(noise)[:, np.newaxis]
+    return noisy.clip(inputs.min(), inputs.max())

@@ -1,4 +1,4 @@
-"""Send a timeline through ingest in the order of its arrivals, but nothing that is stored."""
+"""Send a timeline through ingest in order of arrival, except for what is already stored."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ BATCH_EVENTS = 500
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What earlier runs stored: how many truths each request has learned, by request id.
+    """What earlier runs stored: the number of truths of each request, by request id.
 
     `start` is the time of the first event, `received` when the last prediction was stored.
     """
@@ -40,7 +40,7 @@ def past(conn: Connection, workspace_id: int) -> Past | None:
     )
 
 
-# A truth that replaces an earlier one leaves a row of weight -1 beside its own.
+# A truth that replaces an earlier one adds a row of weight -1 in addition to its own.
 _STORED = text("""
     WITH demo AS (
         SELECT array_agg(series.id) AS series
@@ -62,29 +62,29 @@ _STORED = text("""
 
 
 def new_start(now: datetime) -> datetime:
-    """Where a first run's timeline begins: on a whole minute, so that all of it is over."""
+    """The start of a first run's timeline: on a whole minute, and LENGTH before now."""
     return now.replace(second=0, microsecond=0) - LENGTH
 
 
-def remaining(events: Sequence[Event], before: Past | None) -> list[Event]:
-    """Leave out predictions that are stored, and of each request the truths it has learned."""
-    if before is None:
+def remaining(events: Sequence[Event], earlier: Past | None) -> list[Event]:
+    """Omit predictions that are stored, and as many truths of each request as are stored."""
+    if earlier is None:
         return list(events)
-    unmatched = Counter(before.truths)
-    return [event for event in events if not _is_stored(event, before, unmatched)]
+    unmatched = Counter(earlier.truths)
+    return [event for event in events if not _is_stored(event, earlier, unmatched)]
 
 
-def _is_stored(event: Event, before: Past, unmatched: Counter[str]) -> bool:
-    """Whether an event is in the past; a truth takes one from those not matched yet."""
+def _is_stored(event: Event, earlier: Past, unmatched: Counter[str]) -> bool:
+    """Whether an event is already stored; a truth uses up one of those not matched yet."""
     if isinstance(event.row, Prediction):
-        return event.request_id in before.truths
+        return event.request_id in earlier.truths
     unmatched[event.request_id] -= 1
     return unmatched[event.request_id] >= 0
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a batch of events brought: rows that weren't there before."""
+    """The new rows of a batch of events."""
 
     events: int
     predictions: int
@@ -92,7 +92,7 @@ class Stored:
 
 
 def replay(database: Database, workspace_id: int, events: Sequence[Event]) -> Iterator[Stored]:
-    """Store events batch by batch; those stored meanwhile by someone else add nothing."""
+    """Store events batch by batch; those that another process has stored are ignored."""
     for first in range(0, len(events), BATCH_EVENTS):
         rows = [event.row for event in events[first : first + BATCH_EVENTS]]
         predictions = [row for row in rows if isinstance(row, Prediction)]

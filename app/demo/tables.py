@@ -31,7 +31,7 @@ def error_table(buckets: Sequence[RegressionBucket], versions: Sequence[Version]
 
 
 def confusion_table(matrix: ConfusionMatrix) -> Table:
-    """Counts of truths: a row per truth, a column per prediction."""
+    """Numbers of truths: a row per truth, a column per prediction."""
     table = _table("Digits: confusion matrix, a row per truth and a column per prediction")
     table.add_column("truth", style="bold")
     for category in matrix.categories:

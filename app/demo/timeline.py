@@ -1,7 +1,7 @@
-"""What happened in six hours: which requests were made, and when their truths became known.
+"""What happened in six hours: which requests were made, and when their truths arrived.
 
-Everything is drawn from generators with fixed seeds, so a timeline with the same start is the
-same timeline, request ids included. No database here, and no scikit-learn.
+Everything is drawn from generators with fixed seeds, so timelines with the same start are equal,
+request ids included. This module uses no database, and no scikit-learn.
 """
 
 import math
@@ -22,11 +22,11 @@ DIABETES = ModelName(NAMESPACE, "diabetes-pipeline", "diabetes")
 REQUESTS = {DIGITS: 6000, DIABETES: 2000}
 VERSIONS = ("v1", "v2")
 
-# What v2 sees gets noisier from the middle on, up to this, in standard deviations of its inputs.
+# In the second half, the inputs of v2 get noisier, up to this many standard deviations.
 FINAL_NOISE = 1.6
 FAILED = 0.01  # of all requests
 NEVER_KNOWN = 0.08  # of all truths
-MISTAKEN = 0.04  # of the truths that become known: at first they say something else
+MISTAKEN = 0.04  # of the truths that become known: initially wrong, later corrected
 MEDIAN_LATENCY_SECONDS = 0.02
 MEDIAN_DELAY = timedelta(minutes=15)  # of a truth, and of the correction after it
 
@@ -36,9 +36,9 @@ Answer = dict[str, float] | float
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A model, the truths of the samples it never saw, and what it says of them.
+    """A model, the truths of the samples in its test set, and its predictions for them.
 
-    `answer` takes a version, samples by their place among the truths, and the noise of each.
+    `answer` takes a version, samples as indices of the truths, and the noise of each.
     """
 
     name: ModelName
@@ -48,7 +48,7 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that arrives: a prediction as it is made, a truth as it becomes known."""
+    """Something that arrives: a prediction when it is made, a truth when it becomes known."""
 
     arrival: datetime
     request_id: str
@@ -57,7 +57,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to a model."""
+    """One request to a model."""
 
     id: str
     time: datetime
@@ -69,14 +69,14 @@ class Request:
 
 
 def timeline(models: Sequence[Trained], start: datetime) -> list[Event]:
-    """All that arrives within LENGTH of the start, in order; the first event is at the start."""
+    """All events within LENGTH of the start, in order; the first is at the start."""
     events = [event for model in models for event in _events_of(model, start)]
     arrived = [event for event in events if event.arrival < start + LENGTH]
     return sorted(arrived, key=lambda event: event.arrival)
 
 
 def _events_of(model: Trained, start: datetime) -> Iterator[Event]:
-    chance = random.Random(model.name.name)  # noqa: S311 - a replay is meant to be predictable
+    chance = random.Random(model.name.name)  # noqa: S311 - a replay should be predictable
     requests = _requests(model, start, chance)
     answers = _answers(model, requests)
     for request in requests:
@@ -113,10 +113,10 @@ def _answers(model: Trained, requests: Sequence[Request]) -> dict[str, Answer]:
     """The answer to each request, by its id."""
     answers: dict[str, Answer] = {}
     for version in VERSIONS:
-        asked = [request for request in requests if request.version == version]
-        samples, noise = [r.sample for r in asked], [r.noise for r in asked]
-        given = model.answer(version, samples, noise)
-        answers |= {r.id: answer for r, answer in zip(asked, given, strict=True)}
+        of_version = [request for request in requests if request.version == version]
+        samples, noise = [r.sample for r in of_version], [r.noise for r in of_version]
+        results = model.answer(version, samples, noise)
+        answers |= {r.id: result for r, result in zip(of_version, results, strict=True)}
     return answers
 
 
@@ -137,7 +137,7 @@ def _output(answer: Answer) -> dict[str, Any]:
 
 
 def _truths(model: Trained, request: Request, chance: random.Random) -> Iterator[Event]:
-    """What becomes known of a request: nothing, its truth, or a mistake and then its truth."""
+    """The truths of a request: none, one, or a wrong one and then its correction."""
     if chance.random() < NEVER_KNOWN:
         return
     truth = model.truths[request.sample]
@@ -155,8 +155,8 @@ def _delay(chance: random.Random) -> timedelta:
 
 
 def _feedback(model: Trained, request: Request, truth: str | float) -> Feedback:
-    said = {"label" if isinstance(truth, str) else "value": truth}
-    return Feedback(**_named(model) | said, request_id=request.id)
+    member = {"label" if isinstance(truth, str) else "value": truth}
+    return Feedback(**_named(model) | member, request_id=request.id)
 
 
 def _named(model: Trained) -> dict[str, Any]:

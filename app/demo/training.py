@@ -1,7 +1,7 @@
-"""How the demo's classifier could have been trained: real runs, each with another step size.
+"""Training runs of the demo's classifier: real ones, each with a different step size.
 
-A run is an execution that records its loss and accuracy after each pass over the images, and how
-it ended as scalars. This module needs scikit-learn, the extra `demo`.
+A run is an execution that records its loss and accuracy after each pass over the images, and its
+final results as scalars. This module needs scikit-learn, the extra `demo`.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from app.demo.models import SEED
 from app.demo.timeline import DIGITS
-from app.ingest.executions import ToldOfExecution, tell_execution
+from app.ingest.executions import ExecutionUpdate, update_execution
 from app.ingest.steps import append_values, record_value
 from app.query.steps import recorded
 from app.store.database import Database
@@ -31,7 +31,7 @@ DEPLOYMENT = "nightly-training"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training: what it is called, its scalars, and its lists."""
+    """One training: its name, its scalars, and its lists."""
 
     execution: str
     scalars: Mapping[str, float]
@@ -56,7 +56,7 @@ def _passes(
     digits: Sequence[int],
     truths: np.ndarray,
 ) -> tuple[list[float], list[float]]:
-    """Loss and accuracy on the images held out, after each pass."""
+    """Loss and accuracy on the test images, after each pass."""
     model = SGDClassifier(
         loss="log_loss", learning_rate="constant", eta0=step_size, random_state=SEED
     )
@@ -73,19 +73,19 @@ def record(database: Database, workspace_id: int) -> None:
     """Record the runs that are not stored yet."""
     for run in runs():
         with database.reading() as conn:
-            known = _is_known(conn, workspace_id, run)
-        if not known:
+            is_stored = _is_stored(conn, workspace_id, run)
+        if not is_stored:
             _record(database, workspace_id, run)
 
 
-def _is_known(conn: Connection, workspace_id: int, run: Run) -> bool:
-    found = recorded(conn, workspace_id=workspace_id, executions=[run.execution])
-    return len(found.lists) == len(run.lists)
+def _is_stored(conn: Connection, workspace_id: int, run: Run) -> bool:
+    stored = recorded(conn, workspace_id=workspace_id, executions=[run.execution])
+    return len(stored.lists) == len(run.lists)
 
 
 def _record(database: Database, workspace_id: int, run: Run) -> None:
-    told = ToldOfExecution(pipeline=DIGITS.pipeline, deployment=DEPLOYMENT)
-    tell_execution(database, workspace_id, run.execution, told)
+    update = ExecutionUpdate(pipeline=DIGITS.pipeline, deployment=DEPLOYMENT)
+    update_execution(database, workspace_id, run.execution, update)
     for name, value in run.scalars.items():
         record_value(database, workspace_id, execution=run.execution, name=name, value=value)
     for name, values in run.lists.items():

@@ -1,4 +1,4 @@
-"""The unprivileged account that runs the embedded server where we are root."""
+"""The unprivileged account that runs the embedded server if we are root."""
 
 import logging
 import os
@@ -22,16 +22,16 @@ class NoServerAccount(TruthlineError):
 
 
 class Account(NamedTuple):
-    """Who runs the server and owns its files, where that isn't simply us."""
+    """The user and group that run the server and own its files, if they are not ours."""
 
     user: int
     group: int
 
 
 def server_account(data: Path) -> Account | None:
-    """Return the account to run the server as if we are root, which PostgreSQL refuses to be.
+    """Return the account for the server if we are root, because PostgreSQL refuses to run as root.
 
-    None means our own. The owner of existing data keeps them.
+    None means our own account. Existing data keep their owner.
 
     Raises:
         NoServerAccount: We are root and the account can't be created.
@@ -59,7 +59,7 @@ def _create_account() -> pwd.struct_passwd:
         raise NoServerAccount(_account_advice("there is no useradd to create one"))
     kind = ("--system", "--no-create-home", "--shell", "/usr/sbin/nologin")
     created = subprocess.run([useradd, *kind, _NAME], capture_output=True, text=True, check=False)
-    account = _find_account()  # Whatever useradd says, another process may have been faster.
+    account = _find_account()  # Even if useradd failed: another process may have been faster.
     if account is None:
         raise NoServerAccount(_account_advice(created.stderr.strip()))
     return account
@@ -73,16 +73,16 @@ def _account_advice(reason: str) -> str:
 
 
 def open_way(path: Path, account: Account) -> None:
-    """Let the account pass through the directories above a path, without seeing what is in them."""
+    """Let the account pass through the directories above a path, without reading them."""
     for parent in path.resolve().parents:
         status = parent.stat()
         if not status.st_mode & _passage(status, account):
-            _log.warning("Opening %s to be passed through by other users", parent)
+            _log.warning("Allowing other users to pass through %s", parent)
             parent.chmod(stat.S_IMODE(status.st_mode) | stat.S_IXOTH)
 
 
 def _passage(status: os.stat_result, account: Account) -> int:
-    """Return the permission that decides whether the account may pass through a directory."""
+    """Return the permission that lets the account pass through a directory."""
     if status.st_uid == account.user:
         return stat.S_IXUSR
     return stat.S_IXGRP if status.st_gid == account.group else stat.S_IXOTH

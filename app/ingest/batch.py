@@ -1,4 +1,4 @@
-"""A batch: the verdict on it, and how a repeated one is recognised."""
+"""A batch: its verdict, and how a retry is recognized."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -16,9 +16,9 @@ IDEMPOTENCY_DAYS = 3
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a batch, in rows: `accepted` + `duplicates` is all of them.
+    """What was done with the rows of a batch: `accepted` + `duplicates` is their number.
 
-    `pending` counts those among the accepted that wait for their prediction.
+    `pending` is the number of accepted truths that wait for their prediction.
     """
 
     accepted: int
@@ -28,7 +28,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class BatchKey:
-    """What a client says so that a retry is recognised: its key, and what the batch held."""
+    """Identifies a retry: the idempotency key of the client, and a digest of the batch."""
 
     endpoint: str
     key: str
@@ -41,77 +41,79 @@ class BatchKey:
 
 
 def first_problem(index: int, problems: Mapping[str, str | None]) -> RowError | None:
-    """The first thing that is wrong with a row, of reasons by field; None where all are None."""
+    """The first error of a row, from reasons by field; None if all reasons are None."""
     return next((RowError(index, field, why) for field, why in problems.items() if why), None)
 
 
-def refuse_if_any(errors: Iterable[RowError | None]) -> None:
-    """All or nothing: one bad row refuses the batch.
+def reject_if_any(errors: Iterable[RowError | None]) -> None:
+    """Reject the batch if a row has an error: a batch is stored whole or not at all.
 
     Raises:
-        InvalidRows: with the first MAX_ROW_ERRORS of them.
+        InvalidRows: with the first MAX_ROW_ERRORS errors.
     """
-    found = list(islice((error for error in errors if error), MAX_ROW_ERRORS))
-    if found:
-        raise InvalidRows(found)
+    row_errors = list(islice((error for error in errors if error), MAX_ROW_ERRORS))
+    if row_errors:
+        raise InvalidRows(row_errors)
 
 
-def claim(conn: Connection, workspace_id: int, batch: BatchKey, row_count: int) -> Verdict | None:
-    """Take a batch's key within the transaction that stores its rows.
+def reserve_key(
+    conn: Connection, workspace_id: int, batch: BatchKey, row_count: int
+) -> Verdict | None:
+    """Reserve the key of a batch, in the transaction that stores its rows.
 
-    Returns None for a new batch, and the verdict to repeat for one already taken. A retry that
-    races with the first attempt waits here until that one has committed or failed.
+    Returns None for a new batch, and the verdict of a retry for one that was stored before. A
+    retry that races with the first attempt waits here until that has committed or failed.
 
     Raises:
-        IdempotencyKeyReused: the key was used for other content.
+        IdempotencyKeyReused: the key was used for different content.
     """
     parameters = {"workspace_id": workspace_id, "row_count": row_count, **_columns(batch)}
-    if conn.execute(_CLAIM, parameters).first():
+    if conn.execute(_RESERVE_KEY, parameters).first():
         return None
-    return _verdict_of_taken(conn, parameters, batch)
+    return _stored_verdict(conn, parameters, batch)
 
 
 def _columns(batch: BatchKey) -> dict[str, Any]:
     return {"endpoint": batch.endpoint, "key": batch.key, "digest": batch.digest}
 
 
-def _verdict_of_taken(
+def _stored_verdict(
     conn: Connection, parameters: dict[str, Any], batch: BatchKey
 ) -> Verdict | None:
-    taken = conn.execute(_TAKEN, parameters).one_or_none()
-    if taken is None:
+    stored_key = conn.execute(_STORED_KEY, parameters).one_or_none()
+    if stored_key is None:
         return None
-    if bytes(taken.digest) != batch.digest:
+    if bytes(stored_key.digest) != batch.digest:
         raise IdempotencyKeyReused("this Idempotency-Key was used for a different batch")
-    return Verdict(accepted=0, duplicates=taken.row_count)
+    return Verdict(accepted=0, duplicates=stored_key.row_count)
 
 
-def refuse_reused(database: Database, workspace_id: int, batch: BatchKey | None) -> None:
-    """Look at a batch's key before anything of it is registered.
+def reject_reused_key(database: Database, workspace_id: int, batch: BatchKey | None) -> None:
+    """Check the key of a batch before anything in it is registered.
 
     Raises:
-        IdempotencyKeyReused: the key was used for other content.
+        IdempotencyKeyReused: the key was used for different content.
     """
     if batch:
         with database.reading() as conn:
-            _verdict_of_taken(conn, {"workspace_id": workspace_id, **_columns(batch)}, batch)
+            _stored_verdict(conn, {"workspace_id": workspace_id, **_columns(batch)}, batch)
 
 
-def forget_old_batches(conn: Connection) -> int:
-    """Forget keys after IDEMPOTENCY_DAYS, when no client retries any more; returns how many."""
-    return conn.execute(_FORGET_OLD, {"days": IDEMPOTENCY_DAYS}).rowcount
+def delete_old_batches(conn: Connection) -> int:
+    """Delete keys after IDEMPOTENCY_DAYS, when no client retries any more; returns how many."""
+    return conn.execute(_DELETE_OLD, {"days": IDEMPOTENCY_DAYS}).rowcount
 
 
-_CLAIM = text("""
+_RESERVE_KEY = text("""
     INSERT INTO ingest_batch (workspace_id, endpoint, idempotency_key, digest, row_count)
     VALUES (:workspace_id, :endpoint, :key, :digest, :row_count)
     ON CONFLICT DO NOTHING
     RETURNING 1
 """)
-_TAKEN = text("""
+_STORED_KEY = text("""
     SELECT digest, row_count FROM ingest_batch
     WHERE workspace_id = :workspace_id AND endpoint = :endpoint AND idempotency_key = :key
 """)
-_FORGET_OLD = text("""
+_DELETE_OLD = text("""
     DELETE FROM ingest_batch WHERE received_at < now() - make_interval(days => :days)
 """)

@@ -1,4 +1,4 @@
-"""Executions: what is told of them beside their metrics."""
+"""Executions: what is recorded of them in addition to their metrics."""
 
 from datetime import datetime
 
@@ -10,8 +10,8 @@ from app.ingest.fields import Instant, Name, range_problem, text_problem
 from app.store.database import Database
 
 
-class ToldOfExecution(msgspec.Struct, forbid_unknown_fields=True, rename="camel", frozen=True):
-    """What is told of an execution; what is absent stays as it was."""
+class ExecutionUpdate(msgspec.Struct, forbid_unknown_fields=True, rename="camel", frozen=True):
+    """Changes to an execution; a member that is absent stays as it was."""
 
     pipeline: Name | None = None
     deployment: Name | None = None
@@ -19,21 +19,23 @@ class ToldOfExecution(msgspec.Struct, forbid_unknown_fields=True, rename="camel"
     finished_at: Instant | None = None
 
 
-def tell_execution(database: Database, workspace_id: int, name: str, told: ToldOfExecution) -> None:
-    """Keep what is told of an execution, which is made if it isn't known yet.
+def update_execution(
+    database: Database, workspace_id: int, name: str, update: ExecutionUpdate
+) -> None:
+    """Create an execution or update it.
 
     Raises:
-        InvalidInput: a text or a time that can't be stored, or an end before the start.
+        InvalidInput: a text or a time can't be stored, or the end is before the start.
     """
     for field in ("pipeline", "deployment"):
-        if problem := text_problem(getattr(told, field)):
+        if problem := text_problem(getattr(update, field)):
             raise InvalidInput(f"{field} {problem}")
-    for field, time in (("startedAt", told.started_at), ("finishedAt", told.finished_at)):
+    for field, time in (("startedAt", update.started_at), ("finishedAt", update.finished_at)):
         if problem := range_problem(time):
             raise InvalidInput(f"{field} {problem}")
-    row = {"workspace_id": workspace_id, "name": name} | msgspec.structs.asdict(told)
+    row = {"workspace_id": workspace_id, "name": name} | msgspec.structs.asdict(update)
     with database.writing() as conn:
-        started, finished = conn.execute(_TELL, row).one()
+        started, finished = conn.execute(_UPDATE, row).one()
         _check_order(started, finished)
 
 
@@ -42,7 +44,7 @@ def _check_order(started: datetime | None, finished: datetime | None) -> None:
         raise InvalidInput("finishedAt must not be before startedAt")
 
 
-_TELL = text("""
+_UPDATE = text("""
     INSERT INTO execution AS known
         (workspace_id, name, pipeline, deployment, started_at, finished_at)
     VALUES (:workspace_id, :name, coalesce(:pipeline, ''), coalesce(:deployment, ''),

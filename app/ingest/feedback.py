@@ -1,4 +1,4 @@
-"""Feedback: what turned out true, joined with its prediction as it arrives."""
+"""Feedback: truths, each joined with its prediction on arrival."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,14 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from app.errors import RowError
-from app.ingest.batch import BatchKey, Verdict, claim, first_problem, refuse_if_any, refuse_reused
+from app.ingest.batch import (
+    BatchKey,
+    Verdict,
+    first_problem,
+    reject_if_any,
+    reject_reused_key,
+    reserve_key,
+)
 from app.ingest.fields import (
     BatchIndex,
     Label,
@@ -18,9 +25,9 @@ from app.ingest.fields import (
     number_problem,
     text_problem,
 )
-from app.ingest.keys import own_keys, request_key
-from app.ingest.meetings import Requests, meet_late
-from app.ingest.models import Claim, respect_kinds, respect_kinds_settled_since
+from app.ingest.joins import Requests, join_late
+from app.ingest.keys import lock_requests, request_key
+from app.ingest.models import DeclaredKind, check_kinds, recheck_kinds
 from app.store.copy import stage_rows
 from app.store.database import Database
 from app.store.registry import Kind, Model, ModelName, Registry
@@ -29,7 +36,7 @@ from app.store.registry import Kind, Model, ModelName, Registry
 class Feedback(
     msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True, frozen=True
 ):
-    """The truth about one prediction, named by its request id: a label or a value.
+    """The truth of one prediction, which the request id identifies: a label or a value.
 
     A later truth for the same prediction replaces the earlier one.
     """
@@ -45,7 +52,7 @@ class Feedback(
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """A feedback with the ids it is stored under."""
+    """A feedback row with the ids under which it is stored."""
 
     model_id: int
     key: UUID
@@ -56,12 +63,12 @@ class Truth:
 
     @property
     def identity(self) -> tuple[int, UUID, int]:
-        """What prediction it is about."""
+        """The prediction that it is about."""
         return (self.model_id, self.key, self.batch_index)
 
     @property
     def content(self) -> tuple[int | None, float | None]:
-        """What it says."""
+        """The label id or the value."""
         return (self.label_id, self.value)
 
 
@@ -74,80 +81,82 @@ def ingest_feedback(
 ) -> Verdict:
     """Store a batch of truths, all or none, and join each with its prediction.
 
-    A truth that says what is known already is a duplicate. One that says something else takes
-    the old pair back and adds the new one. One without a prediction waits for it. Of several
-    truths for one prediction in a batch the last stands, and the others count as duplicates.
+    A truth that equals the stored one is a duplicate. A different one is a correction: it takes
+    the old pair back and adds the new one. A truth without a prediction waits for it. Of several
+    truths for one prediction in a batch, the last one counts and the others are duplicates.
 
     Raises:
-        InvalidRows: some rows can't be stored; none was.
-        IdempotencyKeyReused: `batch` was used for other content.
+        InvalidRows: some rows can't be stored; none was stored.
+        IdempotencyKeyReused: `batch` was used for different content.
     """
-    refuse_if_any(check(index, row) for index, row in enumerate(feedback))
-    refuse_reused(database, workspace_id, batch)
+    reject_if_any(check(index, row) for index, row in enumerate(feedback))
+    reject_reused_key(database, workspace_id, batch)
     prepared = prepare_feedback(database, workspace_id, feedback)
     verdict, repeated = _store_batch(database, workspace_id, prepared, batch)
     if verdict.pending or repeated:
-        meet_late(database, prepared.requests)
+        join_late(database, prepared.requests)
     return verdict
 
 
 def _store_batch(
-    database: Database, workspace_id: int, prepared: "Prepared", batch: BatchKey | None
+    database: Database, workspace_id: int, prepared: "PreparedFeedback", batch: BatchKey | None
 ) -> tuple[Verdict, bool]:
-    """The verdict on a batch, and whether it had been taken before."""
+    """The verdict on a batch, and whether it had been stored before."""
     with database.writing() as conn:
-        if batch and (verdict := claim(conn, workspace_id, batch, len(prepared.truths))):
-            return verdict, True  # the first attempt may have ended before it looked again
-        own_keys(conn, prepared.requests)
+        if batch and (verdict := reserve_key(conn, workspace_id, batch, len(prepared.truths))):
+            return verdict, True  # the first attempt may have died before its second look
+        lock_requests(conn, prepared.requests)
         return store_feedback(conn, prepared), False
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """Truths with all ids they need, in the order they came, and the kinds they claim."""
+class PreparedFeedback:
+    """Truths with all their ids, in the order of their arrival, and the kinds they declare."""
 
     workspace_id: int
     truths: Sequence[Truth]
-    claims: Sequence[Claim]
+    declared_kinds: Sequence[DeclaredKind]
     models: Mapping[ModelName, Model]
 
     @property
     def requests(self) -> Requests:
-        """Requests that they are about."""
+        """The requests that the truths are about."""
         return {(truth.model_id, truth.key): truth.request_id for truth in self.truths}
 
 
 def prepare_feedback(
     database: Database, workspace_id: int, feedback: Sequence[Feedback]
-) -> Prepared:
-    """Register what checked truths name.
+) -> PreparedFeedback:
+    """Register the models and labels of valid truths.
 
     Raises:
-        InvalidRows: one is of another kind than its model.
+        InvalidRows: a truth has a different kind than its model.
     """
-    claims = [claim_of(row) for row in feedback]
-    models = respect_kinds(database.registry, workspace_id, claims)
-    truths = _place(database.registry, workspace_id, feedback, [models[c.model] for c in claims])
-    return Prepared(workspace_id, truths, claims, models)
+    declared_kinds = [declared_kind_of(row) for row in feedback]
+    models = check_kinds(database.registry, workspace_id, declared_kinds)
+    truths = _with_ids(
+        database.registry, workspace_id, feedback, [models[c.model] for c in declared_kinds]
+    )
+    return PreparedFeedback(workspace_id, truths, declared_kinds, models)
 
 
-def store_feedback(conn: Connection, prepared: Prepared) -> Verdict:
-    """Join truths with their predictions, or let them wait, in the caller's transaction.
+def store_feedback(conn: Connection, prepared: PreparedFeedback) -> Verdict:
+    """Join truths with their predictions, or store them as pending, in the caller's transaction.
 
-    The caller owns their keys.
+    The caller holds the locks on their keys.
 
     Raises:
-        InvalidRows: one is of another kind than its model has got since.
+        InvalidRows: a truth has a different kind than its model has received in the meantime.
     """
     last = {truth.identity: truth for truth in prepared.truths}
-    respect_kinds_settled_since(conn, prepared.workspace_id, prepared.claims, prepared.models)
+    recheck_kinds(conn, prepared.workspace_id, prepared.declared_kinds, prepared.models)
     joined, waiting = _store(conn, last.values())
     accepted = joined + waiting
     return Verdict(accepted, duplicates=len(prepared.truths) - accepted, pending=waiting)
 
 
 def check(index: int, row: Feedback) -> RowError | None:
-    """What no single field can tell: that there is one truth, and that it can be stored."""
+    """Check what the types of the fields can't: one truth, and texts and numbers to store."""
     problems = {
         "": _truth_problem(row),
         "value": number_problem(row.value),
@@ -168,15 +177,15 @@ def _truth_problem(row: Feedback) -> str | None:
     return None
 
 
-def claim_of(row: Feedback) -> Claim:
-    """What a truth says of its model's kind."""
+def declared_kind_of(row: Feedback) -> DeclaredKind:
+    """The kind that a truth declares for its model."""
     name = ModelName(row.namespace, row.pipeline, row.model)
     if row.label is not None:
-        return Claim(name, Kind.CLASSIFICATION, "label")
-    return Claim(name, Kind.REGRESSION, "value")
+        return DeclaredKind(name, Kind.CLASSIFICATION, "label")
+    return DeclaredKind(name, Kind.REGRESSION, "value")
 
 
-def _place(
+def _with_ids(
     registry: Registry, workspace_id: int, feedback: Sequence[Feedback], models: Sequence[Model]
 ) -> list[Truth]:
     labels = registry.register_labels(
@@ -196,15 +205,15 @@ def _place(
 
 
 def _store(conn: Connection, truths: Iterable[Truth]) -> tuple[int, int]:
-    """How many truths were joined anew or corrected, and how many now wait."""
+    """How many truths were joined or corrected, and how many are now pending."""
     stage_rows(conn, "staged_feedback", STAGED_COLUMNS, _staged_rows(truths))
     joined, waiting = conn.execute(_STORE).one()
     return joined, waiting
 
 
-def forget_stray_feedback(conn: Connection) -> int:
-    """Forget truths that wait for a model which is of another kind; returns how many."""
-    return conn.execute(_FORGET_STRAY).rowcount
+def delete_stray_feedback(conn: Connection) -> int:
+    """Delete pending truths whose model has a different kind; returns how many."""
+    return conn.execute(_DELETE_STRAY).rowcount
 
 
 STAGED_COLUMNS = {
@@ -222,10 +231,10 @@ def _staged_rows(truths: Iterable[Truth]) -> Iterator[tuple[object, ...]]:
         yield (*truth.identity, *truth.content, truth.request_id)
 
 
-# One row with weight +1 for the new truth, one with -1 for the pair it takes back, if any. A
-# request may have been answered by several series: its truth is joined with each of them, and
-# counted once. All in one statement, for what one snapshot doesn't join another may not find
-# waiting: a prediction may be stored between them.
+# One row with weight +1 for the new truth, and one with -1 for the pair that it replaces, if any.
+# Several series may have answered a request: its truth is joined with each of them, and counted
+# once. All this is one statement with one snapshot: with two, a prediction could be stored
+# between them, and a truth would be neither joined nor pending.
 _STORE = text("""
     WITH known AS (
         SELECT k.*, s.request_id, s.actual_label AS new_label, s.actual_value AS new_value
@@ -286,8 +295,8 @@ _STORE = text("""
     SELECT (SELECT count(DISTINCT (model_id, key, batch_index)) FROM news),
            (SELECT count(*) FROM waits)
 """)
-# Truths of a kind that their model turned out not to have: no prediction can ever join them.
-_FORGET_STRAY = text("""
+# Truths of a kind that their model does not have: no prediction can ever be joined with them.
+_DELETE_STRAY = text("""
     DELETE FROM pending_feedback AS waiting
     USING model
     WHERE model.id = waiting.model_id

@@ -1,4 +1,4 @@
-"""The types of incoming fields, and the bounds they keep. One definition of each."""
+"""Types of incoming fields and their limits, each defined once."""
 
 import math
 import re
@@ -17,17 +17,17 @@ MAX_MAGNITUDE = 1e100
 # Queries skip rows received more than a day before their window, so the tables check it too:
 # sql/versions/0001_rows.up.sql.
 MAX_TIME_AHEAD = timedelta(hours=24)
-# Nothing was predicted before; a zero time is what a client sends that forgot to set one.
+# No model predicted anything earlier; zero is what a client sends that forgot to set the time.
 EARLIEST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]
 RequiredName = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
 BatchIndex = Annotated[int, Meta(ge=0, le=MAX_BATCH_INDEX)]
-# Probabilities that were computed in 32 bits, or fewer, end a little outside [0, 1]: fastText's at
-# 1.00001, which is 1.0000100136 in its 32 bits. They count as 0 or 1: see `clamped`.
+# Probabilities computed in 32 bits or fewer may lie slightly outside [0, 1]: fastText returns
+# 1.00001, which is 1.0000100136 in 32 bits. They are stored as 0 or 1: see `clamped`.
 ROUNDING = 1.1e-5
 LEAST_FRACTION, MOST_FRACTION = -ROUNDING, 1 + ROUNDING
-_FRACTION = "0 to 1; what a rounding error puts outside counts as 0 or 1"
+_FRACTION = "0 to 1; values outside because of rounding errors are stored as 0 or 1"
 Fraction = Annotated[float, Meta(ge=LEAST_FRACTION, le=MOST_FRACTION, description=_FRACTION)]
 Seconds = Annotated[float, Meta(ge=0, le=MAX_MAGNITUDE)]
 Value = Annotated[float, Meta(ge=-MAX_MAGNITUDE, le=MAX_MAGNITUDE)]
@@ -38,10 +38,10 @@ _TOO_MANY_DIGITS = 10**MAX_NAME_LENGTH
 
 
 def label_text(label: Any) -> str:
-    """A label as it is stored: a text as it is, a number as `number_text` writes it.
+    """A label as it is stored: text unchanged, a number as `number_text` formats it.
 
     Raises:
-        ValueError: it is neither, or can't be stored; the text says why.
+        ValueError: it is neither, or can't be stored; the message says why.
     """
     text = label if isinstance(label, str) else number_text(label)
     if not text:
@@ -52,9 +52,9 @@ def label_text(label: Any) -> str:
 
 
 def number_text(number: Any) -> str:
-    """A number as a label: equal numbers are one text, so `true`, 1 and 1.0 are all "1".
+    """A number as a label: equal numbers give the same text, so `true`, 1 and 1.0 are all "1".
 
-    A whole number is written in all its digits, another one as its shortest decimal.
+    Whole numbers are written with all their digits, others as their shortest decimal.
 
     Raises:
         ValueError: it is no number, not finite, or has more digits than a label may have.
@@ -69,14 +69,14 @@ def number_text(number: Any) -> str:
 
 
 def clamped(fraction: float | None) -> float | None:
-    """A fraction as it is stored: within [0, 1], from which rounding errors may have taken it."""
+    """A fraction as it is stored: within [0, 1], even if rounding errors took it outside."""
     return None if fraction is None else min(max(0.0, fraction), 1.0)
 
 
 class _Read(type):
-    """Of types that JSON doesn't have: msgspec hands each value to `read_field`.
+    """Metaclass of types that JSON doesn't have: msgspec passes their values to `read_field`.
 
-    Then it asks whether what it got back is of the type. It is: `read` has made it.
+    msgspec then checks the type of the result with `isinstance`; what `read` returns is correct.
     """
 
     read: Callable[[Any], object]
@@ -86,7 +86,7 @@ class _Read(type):
 
 
 def read_field(kind: Any, value: Any) -> object:
-    """The `dec_hook` for messages with fields of such types."""
+    """The `dec_hook` for messages that have fields of such types."""
     return kind.read(value)
 
 
@@ -95,7 +95,7 @@ class _Label(metaclass=_Read):
 
 
 _LABEL_SCHEMA = {
-    "description": "A class. Numbers that are equal are one: true, 1 and 1.0 are stored as 1",
+    "description": "A class. Equal numbers are the same class: true, 1 and 1.0 are stored as 1",
     "anyOf": [
         {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH},
         {"type": "number"},
@@ -103,15 +103,15 @@ _LABEL_SCHEMA = {
     ],
 }
 if TYPE_CHECKING:
-    Label = str  # what `read` makes of whatever comes
+    Label = str  # the type that `read` returns
 else:
     Label = Annotated[_Label, Meta(extra_json_schema=_LABEL_SCHEMA)]
 
 
 def instant(time: Any) -> datetime:
-    """A time as it is stored: in whole microseconds, what is finer being cut off.
+    """A time as it is stored: truncated to whole microseconds.
 
-    Rounded, the last instants of an hour would lie in the next one.
+    Rounding would move the last instants of an hour into the next one.
 
     Raises:
         ValueError: it isn't RFC 3339 with an offset.
@@ -129,7 +129,7 @@ def instant(time: Any) -> datetime:
 
 
 def instant_of_epoch(seconds: float) -> datetime:
-    """An instant given as seconds since 1970, cut to microseconds as its decimal says it.
+    """An instant given in seconds since 1970; its decimal notation is truncated to microseconds.
 
     Raises:
         ValueError: not a time that exists.
@@ -142,7 +142,7 @@ def instant_of_epoch(seconds: float) -> datetime:
 
 
 _Aware = Annotated[datetime, Meta(tz=True)]
-_AWARE = Decoder(_Aware)  # for texts: `convert` prepares anew each time, and each row has one
+_AWARE = Decoder(_Aware)  # for texts: `convert` would build a decoder for each row
 _FINER_THAN_MICROSECONDS = re.compile(r"(?<=\.\d{6})\d+")
 _SEVENTH_DIGIT = slice(26, 27)  # of the fraction, in 2026-03-01T10:00:00.1234567Z
 
@@ -159,15 +159,15 @@ else:
 
 
 def text_problem(*texts: str | None) -> str | None:
-    """Why these texts can't be stored, or None. PostgreSQL text has no NUL."""
-    for text in texts:  # a loop, not any(): this runs for each text of each row
+    """Why these texts can't be stored, or None: text in PostgreSQL has no NUL."""
+    for text in texts:  # faster than any(): this runs for each text of each row
         if text and "\0" in text:
             return "must not contain the character NUL"
     return None
 
 
 def number_problem(*numbers: float | None) -> str | None:
-    """Why these numbers can't be stored, or None. NaN slips through every comparison."""
+    """Why these numbers can't be stored, or None: NaN passes every comparison with a limit."""
     for number in numbers:
         if number is not None and not math.isfinite(number):
             return "must be a finite number"
@@ -175,7 +175,7 @@ def number_problem(*numbers: float | None) -> str | None:
 
 
 def range_problem(time: datetime | None) -> str | None:
-    """Why this time can't be stored and read again, or None: UTC has the years 1 to 9999."""
+    """Why this time can't be stored and read back, or None: UTC has the years 1 to 9999."""
     try:
         if time is not None:
             time.astimezone(UTC)
@@ -185,7 +185,7 @@ def range_problem(time: datetime | None) -> str | None:
 
 
 def time_problem(time: datetime) -> str | None:
-    """Why this event time is refused, or None."""
+    """Why this event time is rejected, or None."""
     if time > datetime.now(UTC) + MAX_TIME_AHEAD:
         return "must not be more than a day ahead of the server's clock"
     if time < EARLIEST_TIME:

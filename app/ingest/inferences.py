@@ -1,4 +1,4 @@
-"""One inference as it arrives: its form, what no single field can tell, and its outputs."""
+"""One inference on arrival: its schema, checks across fields, and its outputs."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -21,15 +21,15 @@ from app.ingest.fields import (
     text_problem,
     time_problem,
 )
-from app.ingest.models import Claim
+from app.ingest.models import DeclaredKind
 from app.store.registry import Kind, ModelName
 
-# An inference that found nothing is one output of this label, with confidence 0.
+# An inference without detections is stored as one output of this label, with confidence 0.
 NOTHING_DETECTED = ""
 
 
 class Detection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """One object that a detector found."""
+    """One object that a detector detected."""
 
     label: Label
     confidence: Fraction | None = None
@@ -38,10 +38,11 @@ class Detection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Prediction(
     msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True, frozen=True
 ):
-    """One inference as it arrives, with one output: a label, scores, a value or detections.
+    """One inference on arrival, with one output: a label, scores, a value or detections.
 
-    `scores` gives each class its probability: the largest is the label (the first of equals)
-    and its probability the confidence. A failed inference (`error`) may have no output.
+    `scores` maps each class to its probability: the class with the largest one is the label (the
+    first of equals), its probability the confidence. A failed inference (`error`) may have no
+    output.
     """
 
     model: RequiredName
@@ -76,13 +77,13 @@ FAILED = (Output(),)
 
 
 def check(index: int, row: Prediction) -> RowError | None:
-    """What no single field can tell: that there is one output, and that all can be stored."""
+    """Check what the types of the fields can't: one output, and values that can be stored."""
     problems = {
         "": _output_problem(row),
         "confidence": _confidence_problem(row),
         "time": time_problem(row.time) if row.time else None,
         "scores": text_problem(*(row.scores or ())),
-        "detections": text_problem(*(found.label for found in row.detections or ())),
+        "detections": text_problem(*(detection.label for detection in row.detections or ())),
         "value": number_problem(row.value),
         "latencySeconds": number_problem(row.latency_seconds),
         "model": text_problem(row.model),
@@ -99,18 +100,20 @@ def check(index: int, row: Prediction) -> RowError | None:
 
 
 def check_size(rows: Iterable[Prediction], limit: int) -> None:
-    """Refuse a batch that would be stored as more rows than it may: each detection is one.
+    """Reject a batch that would be stored as too many rows: each detection is one.
 
     Raises:
-        TooLarge: it would.
+        TooLarge: more than `limit` rows.
     """
     size = sum(max(1, len(row.detections or ())) for row in rows)
     if size > limit:
-        raise TooLarge(f"a batch may hold at most {limit} rows; with its detections it has {size}")
+        raise TooLarge(
+            f"a batch may contain at most {limit} rows; with its detections it has {size}"
+        )
 
 
 def slim(row: Prediction) -> Prediction:
-    """A prediction without the scores that are not stored: a batch may hold a million."""
+    """A prediction without the scores that are not stored: a batch may contain a million."""
     if not row.scores or text_problem(*row.scores):
         return row
     label = max(row.scores, key=row.scores.__getitem__)
@@ -136,17 +139,17 @@ def outputs_of(row: Prediction) -> Sequence[Output]:
 
 
 def _output_problem(row: Prediction) -> str | None:
-    given = [name for name in ("label", "scores", "value", "detections") if _has(row, name)]
+    given = [name for name in ("label", "scores", "value", "detections") if _is_given(row, name)]
     if len(given) > 1:
         return f"has more than one output: {', '.join(given)}"
     if not given and not row.error:
-        return "has no output: give label, scores, value or detections, or say error"
+        return "has no output: give label, scores, value or detections, or set error"
     if row.scores is not None and not row.scores:
         return "scores is empty"
     return None
 
 
-def _has(row: Prediction, name: str) -> bool:
+def _is_given(row: Prediction, name: str) -> bool:
     return getattr(row, name) is not None
 
 
@@ -156,13 +159,13 @@ def _confidence_problem(row: Prediction) -> str | None:
     return None
 
 
-def claim_of(row: Prediction) -> Claim:
-    """What a prediction says of its model's kind."""
+def declared_kind_of(row: Prediction) -> DeclaredKind:
+    """The kind that a prediction declares for its model."""
     name = ModelName(row.namespace, row.pipeline, row.model)
     if row.value is not None:
-        return Claim(name, Kind.REGRESSION, "value")
+        return DeclaredKind(name, Kind.REGRESSION, "value")
     if row.detections is not None:
-        return Claim(name, Kind.DETECTION, "detections")
+        return DeclaredKind(name, Kind.DETECTION, "detections")
     if row.label is not None or row.scores is not None:
-        return Claim(name, Kind.CLASSIFICATION, "scores" if row.scores else "label")
-    return Claim(name, None, "")
+        return DeclaredKind(name, Kind.CLASSIFICATION, "scores" if row.scores else "label")
+    return DeclaredKind(name, None, "")

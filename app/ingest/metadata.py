@@ -1,4 +1,4 @@
-"""Metadata of inferences: fields that a client tells about them, before or after."""
+"""Metadata of inferences: fields that a client sends for them, before or after they arrive."""
 
 from collections.abc import Mapping
 
@@ -6,13 +6,13 @@ from sqlalchemy import text
 
 from app.store.database import Database
 
-# What names a value: the field, and the inference that has it.
+# Values by field and inference.
 Fields = Mapping[tuple[str, str], str]
 
 
 def ingest_metadata(database: Database, workspace_id: int, fields: Fields) -> None:
-    """Keep values of fields, all or none; a later value of a field replaces the earlier one."""
-    names = sorted(fields)  # in one order, so that two writers wait for each other one way only
+    """Store values of fields, all or none; a later value of a field replaces the earlier one."""
+    names = sorted(fields)  # in key order, so that writers can't deadlock
     rows = {
         "workspace_id": workspace_id,
         "field_names": [field for field, _ in names],
@@ -20,10 +20,10 @@ def ingest_metadata(database: Database, workspace_id: int, fields: Fields) -> No
         "field_values": [fields[name] for name in names],
     }
     with database.writing() as conn:
-        conn.execute(_KEEP, rows)
+        conn.execute(_STORE, rows)
 
 
-_KEEP = text("""
+_STORE = text("""
     INSERT INTO inference_metadata AS known (workspace_id, field_name, inference_id, field_value)
     SELECT :workspace_id, * FROM unnest(CAST(:field_names AS text[]),
                                         CAST(:inference_ids AS text[]),

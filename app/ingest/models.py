@@ -1,4 +1,4 @@
-"""Models at ingest: registered at first sight, and held to the kind they first had."""
+"""Models at ingest: registered on first use, and bound to the kind of their first prediction."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -6,14 +6,14 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.errors import RowError
-from app.ingest.batch import refuse_if_any
+from app.ingest.batch import reject_if_any
 from app.store.registry import Kind, Model, ModelName, Registry, find_models
 
 
-class Claim(NamedTuple):
-    """What one row says of its model's kind: None where it has no output, hence says nothing.
+class DeclaredKind(NamedTuple):
+    """The kind that one row declares for its model: None if the row has no output.
 
-    `field` is the member that says it.
+    `field` is the member that declares it.
     """
 
     model: ModelName
@@ -21,84 +21,91 @@ class Claim(NamedTuple):
     field: str
 
 
-def settle_kinds(
-    registry: Registry, workspace_id: int, claims: Sequence[Claim]
+def register_kinds(
+    registry: Registry, workspace_id: int, declared_kinds: Sequence[DeclaredKind]
 ) -> dict[ModelName, Model]:
-    """Register the models of predictions; those without a kind get the one claimed first.
+    """Register the models of predictions; models without a kind get the first one declared.
 
     Raises:
-        InvalidRows: a row is of another kind than its model.
+        InvalidRows: a row has a different kind than its model.
     """
-    refuse_known_clashes(registry, workspace_id, claims)
-    models = registry.register_models(workspace_id, _first_kinds(claims))
-    # once more: another writer may have settled a kind since we looked
-    _refuse_clashes(claims, {name: model.kind for name, model in models.items()})
+    reject_kind_conflicts(registry, workspace_id, declared_kinds)
+    models = registry.register_models(workspace_id, _first_kinds(declared_kinds))
+    # again: another writer may have registered a kind in the meantime
+    _reject_conflicts(declared_kinds, {name: model.kind for name, model in models.items()})
     return models
 
 
-def refuse_known_clashes(registry: Registry, workspace_id: int, claims: Sequence[Claim]) -> None:
-    """Check claims against each other and against what is registered; registers nothing.
+def reject_kind_conflicts(
+    registry: Registry, workspace_id: int, declared_kinds: Sequence[DeclaredKind]
+) -> None:
+    """Check kinds against each other and against registered models; registers nothing.
 
     Raises:
-        InvalidRows: a row is of another kind than its model, or than an earlier row of it.
+        InvalidRows: a row has a different kind than its model, or than an earlier row of the model.
     """
-    refuse_if_any(known_clashes(registry, workspace_id, claims))
+    reject_if_any(kind_conflicts(registry, workspace_id, declared_kinds))
 
 
-def known_clashes(
-    registry: Registry, workspace_id: int, claims: Sequence[Claim]
+def kind_conflicts(
+    registry: Registry, workspace_id: int, declared_kinds: Sequence[DeclaredKind]
 ) -> Iterator[RowError]:
-    """Every row that is of another kind than its model, or than an earlier row of it."""
-    kinds = _first_kinds(claims)
+    """All rows with a different kind than their model, or than an earlier row of the model."""
+    kinds = _first_kinds(declared_kinds)
     known = registry.known_models(workspace_id, kinds)
-    return _clashes(claims, kinds | {n: m.kind for n, m in known.items() if m.kind})
+    return _conflicts(declared_kinds, kinds | {n: m.kind for n, m in known.items() if m.kind})
 
 
-def respect_kinds(
-    registry: Registry, workspace_id: int, claims: Sequence[Claim]
+def check_kinds(
+    registry: Registry, workspace_id: int, declared_kinds: Sequence[DeclaredKind]
 ) -> dict[ModelName, Model]:
-    """Register the models of feedback; its kind is checked, but settles nothing.
+    """Register the models of feedback; its kinds are checked, but don't become those of models.
 
     Raises:
-        InvalidRows: a truth is of another kind than its model.
+        InvalidRows: a truth has a different kind than its model.
     """
-    names: dict[ModelName, Kind | None] = {claim.model: None for claim in claims}
+    names: dict[ModelName, Kind | None] = {declared.model: None for declared in declared_kinds}
     known = registry.known_models(workspace_id, names)
-    _refuse_clashes(claims, names | {name: model.kind for name, model in known.items()})
+    _reject_conflicts(declared_kinds, names | {name: model.kind for name, model in known.items()})
     return registry.register_models(workspace_id, names)
 
 
-def respect_kinds_settled_since(
-    conn: Connection, workspace_id: int, claims: Sequence[Claim], models: Mapping[ModelName, Model]
+def recheck_kinds(
+    conn: Connection,
+    workspace_id: int,
+    declared_kinds: Sequence[DeclaredKind],
+    models: Mapping[ModelName, Model],
 ) -> None:
-    """Check feedback once more, now that no prediction of these requests can come in between.
+    """Check feedback again, now that no prediction of these requests can be stored in between.
 
     Raises:
-        InvalidRows: a model without a kind has got another one than its truth is of.
+        InvalidRows: a model has got a kind in the meantime, and its truth has a different one.
     """
-    unsettled = [name for name, model in models.items() if model.kind is None]
-    if unsettled:
-        settled = find_models(conn, workspace_id, unsettled)
-        kinds = {name: settled.get(name, model).kind for name, model in models.items()}
-        _refuse_clashes(claims, kinds)
+    undetermined = [name for name, model in models.items() if model.kind is None]
+    if undetermined:
+        registered = find_models(conn, workspace_id, undetermined)
+        kinds = {name: registered.get(name, model).kind for name, model in models.items()}
+        _reject_conflicts(declared_kinds, kinds)
 
 
-def _first_kinds(claims: Sequence[Claim]) -> dict[ModelName, Kind | None]:
+def _first_kinds(declared_kinds: Sequence[DeclaredKind]) -> dict[ModelName, Kind | None]:
     kinds: dict[ModelName, Kind | None] = {}
-    for claim in claims:
-        kinds[claim.model] = kinds.get(claim.model) or claim.kind
+    for declared in declared_kinds:
+        kinds[declared.model] = kinds.get(declared.model) or declared.kind
     return kinds
 
 
-def _refuse_clashes(claims: Sequence[Claim], settled: Mapping[ModelName, Kind | None]) -> None:
-    refuse_if_any(_clashes(claims, settled))
+def _reject_conflicts(
+    declared_kinds: Sequence[DeclaredKind], registered: Mapping[ModelName, Kind | None]
+) -> None:
+    reject_if_any(_conflicts(declared_kinds, registered))
 
 
-def _clashes(
-    claims: Sequence[Claim], settled: Mapping[ModelName, Kind | None]
+def _conflicts(
+    declared_kinds: Sequence[DeclaredKind], registered: Mapping[ModelName, Kind | None]
 ) -> Iterator[RowError]:
-    for index, claim in enumerate(claims):
-        expected = settled[claim.model]
-        if claim.kind and expected and claim.kind != expected:
-            reason = f"model {claim.model} does {expected}, and this is {claim.kind}"
-            yield RowError(index, claim.field, reason)
+    for index, declared in enumerate(declared_kinds):
+        expected = registered[declared.model]
+        if declared.kind and expected and declared.kind != expected:
+            reason = f"model {declared.model} does {expected}, and this is {declared.kind}"
+            yield RowError(index, declared.field, reason)

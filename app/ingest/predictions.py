@@ -1,4 +1,4 @@
-"""Predictions: what a model answered, one row per output."""
+"""Predictions: the outputs of models, one row per output."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from app.ingest.batch import BatchKey, Verdict, claim, refuse_if_any, refuse_reused
-from app.ingest.inferences import Output, Prediction, check, claim_of, outputs_of
-from app.ingest.keys import own_keys, request_key
-from app.ingest.meetings import Key, Requests, meet, meet_late
-from app.ingest.models import settle_kinds
+from app.ingest.batch import BatchKey, Verdict, reject_if_any, reject_reused_key, reserve_key
+from app.ingest.inferences import Output, Prediction, check, declared_kind_of, outputs_of
+from app.ingest.joins import Key, Requests, join, join_late
+from app.ingest.keys import lock_requests, request_key
+from app.ingest.models import register_kinds
 from app.store.copy import copy_rows, stage_rows
 from app.store.database import Database
 from app.store.registry import Model, SeriesName
 
-# Model, key, batch index and series: what makes a prediction the same as another.
+# Model, key, batch index and series: predictions are the same if these are equal.
 Identity = tuple[int, UUID | None, int, int]
 
 
-class Placed(NamedTuple):
-    """A prediction with the ids it is stored under. `key` is None without a request id."""
+class PreparedRow(NamedTuple):
+    """A prediction with the ids under which it is stored. `key` is None without a request id."""
 
     prediction: Prediction
     time: datetime
@@ -39,110 +39,115 @@ def ingest_predictions(
     *,
     batch: BatchKey | None = None,
 ) -> Verdict:
-    """Store a batch of predictions, all or none; those already stored are left alone.
+    """Store a batch of predictions, all or none; those already stored are left unchanged.
 
-    Truths that were waiting for one of them are joined in the same transaction; those that came
-    at the same moment, before this returns.
+    Pending truths of theirs are joined in the same transaction; truths that arrive at the same
+    moment are joined before this returns.
 
     Raises:
-        InvalidRows: some rows can't be stored; none was.
-        IdempotencyKeyReused: `batch` was used for other content.
+        InvalidRows: some rows can't be stored; none was stored.
+        IdempotencyKeyReused: `batch` was used for different content.
     """
-    refuse_if_any(check(index, row) for index, row in enumerate(predictions))
-    refuse_reused(database, workspace_id, batch)
+    reject_if_any(check(index, row) for index, row in enumerate(predictions))
+    reject_reused_key(database, workspace_id, batch)
     prepared = prepare_predictions(database, workspace_id, predictions)
-    verdict, met = _store_batch(database, workspace_id, prepared, batch)
-    late = {key: id_ for key, id_ in prepared.requests.items() if key not in met}
-    meet_late(database, late)
+    verdict, joined = _store_batch(database, workspace_id, prepared, batch)
+    late = {key: id_ for key, id_ in prepared.requests.items() if key not in joined}
+    join_late(database, late)
     return verdict
 
 
 def _store_batch(
-    database: Database, workspace_id: int, prepared: "Prepared", batch: BatchKey | None
+    database: Database, workspace_id: int, prepared: "PreparedPredictions", batch: BatchKey | None
 ) -> tuple[Verdict, Collection[Key]]:
-    """The verdict on a batch, and the requests that were owned and joined as it was stored."""
-    size = len(prepared.placed)
+    """The verdict on a batch, and the requests that were locked and joined as it was stored."""
+    size = len(prepared.rows)
     with database.writing() as conn:
-        if batch and (verdict := claim(conn, workspace_id, batch, size)):
-            return verdict, ()  # the first attempt may have ended before it looked again
+        if batch and (verdict := reserve_key(conn, workspace_id, batch, size)):
+            return verdict, ()  # the first attempt may have died before its second look
         stored = store_predictions(conn, prepared)
-        own_keys(conn, stored.to_meet)
-        meet(conn, stored.to_meet)
-        return stored.verdict, stored.to_meet
+        lock_requests(conn, stored.to_join)
+        join(conn, stored.to_join)
+        return stored.verdict, stored.to_join
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """Predictions with all ids they need, in the order they came."""
+class PreparedPredictions:
+    """Predictions with all their ids, in the order of their arrival."""
 
-    placed: Sequence[Placed]
+    rows: Sequence[PreparedRow]
     labels: Mapping[str, int]
 
     @property
     def requests(self) -> Requests:
-        """Requests that may get a truth."""
-        return requests_of(self.placed)
+        """The requests that may get a truth."""
+        return requests_of(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What became of predictions, and requests that now have something to be joined with."""
+    """The verdict on predictions, and requests that now have something to join."""
 
     verdict: Verdict
-    to_meet: Requests
+    to_join: Requests
 
 
-def requests_of(placed: Iterable[Placed]) -> Requests:
-    """Requests by model and key, of rows that a truth can be about."""
+def requests_of(rows: Iterable[PreparedRow]) -> Requests:
+    """Request ids by model and key, of rows that can have a truth."""
     return {
         (row.identity[0], row.key): row.prediction.request_id
-        for row in placed
+        for row in rows
         if row.key and row.prediction.request_id and _has_single_output(row.prediction)
     }
 
 
 def prepare_predictions(
     database: Database, workspace_id: int, predictions: Sequence[Prediction]
-) -> Prepared:
-    """Register what checked predictions name.
+) -> PreparedPredictions:
+    """Register the models, series and labels of valid predictions.
 
     Raises:
-        InvalidRows: one is of another kind than its model.
+        InvalidRows: a prediction has a different kind than its model.
     """
-    placed = _place(database, workspace_id, predictions, now=datetime.now(UTC))
-    names = {o.label for row in placed for o in row.outputs if o.label is not None}
-    return Prepared(placed, database.registry.register_labels(workspace_id, names))
+    rows = _with_all_ids(database, workspace_id, predictions, now=datetime.now(UTC))
+    names = {o.label for row in rows for o in row.outputs if o.label is not None}
+    return PreparedPredictions(rows, database.registry.register_labels(workspace_id, names))
 
 
-def store_predictions(conn: Connection, prepared: Prepared) -> Stored:
-    """Store those that are new in the caller's transaction, which owns no request yet.
+def store_predictions(conn: Connection, prepared: PreparedPredictions) -> Stored:
+    """Store new predictions in the caller's transaction, which holds no request's lock yet.
 
-    The caller then owns the requests of `to_meet`, and joins them with their truths.
+    The caller then locks the requests of `to_join`, and joins them with their truths.
     """
-    fresh, met = _without_known(conn, prepared.placed, prepared.labels)
-    copy_rows(conn, "prediction", PREDICTION_COLUMNS, _prediction_rows(fresh, prepared.labels))
-    verdict = Verdict(accepted=len(fresh), duplicates=len(prepared.placed) - len(fresh))
-    return Stored(verdict, {key: id_ for key, id_ in requests_of(fresh).items() if key in met})
+    new_rows, joinable = _new_rows(conn, prepared.rows, prepared.labels)
+    copy_rows(conn, "prediction", PREDICTION_COLUMNS, _prediction_rows(new_rows, prepared.labels))
+    verdict = Verdict(accepted=len(new_rows), duplicates=len(prepared.rows) - len(new_rows))
+    return Stored(
+        verdict, {key: id_ for key, id_ in requests_of(new_rows).items() if key in joinable}
+    )
 
 
-def _place(
+def _with_all_ids(
     database: Database, workspace_id: int, predictions: Sequence[Prediction], *, now: datetime
-) -> list[Placed]:
-    claims = [claim_of(row) for row in predictions]
-    models = settle_kinds(database.registry, workspace_id, claims)
-    names = [_series_name(models[c.model], row) for c, row in zip(claims, predictions, strict=True)]
+) -> list[PreparedRow]:
+    declared_kinds = [declared_kind_of(row) for row in predictions]
+    models = register_kinds(database.registry, workspace_id, declared_kinds)
+    names = [
+        _series_name(models[c.model], row)
+        for c, row in zip(declared_kinds, predictions, strict=True)
+    ]
     series = database.registry.register_series(names)
     return [
-        _placed(row, name.model_id, series[name], row.time or now)
+        _with_ids(row, name.model_id, series[name], row.time or now)
         for row, name in zip(predictions, names, strict=True)
     ]
 
 
-def _placed(row: Prediction, model_id: int, series_id: int, time: datetime) -> Placed:
+def _with_ids(row: Prediction, model_id: int, series_id: int, time: datetime) -> PreparedRow:
     outputs = outputs_of(row)
     key = _key_of(row)
     identity = (model_id, key, row.batch_index, series_id)
-    return Placed(row, time, outputs, series_id, key, identity)
+    return PreparedRow(row, time, outputs, series_id, key, identity)
 
 
 def _series_name(model: Model, row: Prediction) -> SeriesName:
@@ -152,40 +157,41 @@ def _series_name(model: Model, row: Prediction) -> SeriesName:
 
 
 def _key_of(row: Prediction) -> UUID | None:
-    """A failed attempt has a key of its own: the retry that succeeds is no repetition of it."""
+    """A failed attempt has a different key, so that a retry that succeeds is no duplicate of it."""
     if not row.request_id:
         return None
     return request_key(f"{row.request_id}\0failed" if row.error else row.request_id)
 
 
-def _without_known(
-    conn: Connection, placed: Sequence[Placed], labels: Mapping[str, int]
-) -> tuple[list[Placed], Collection[Key]]:
-    """Those that weren't stored before, now with their keys taken; and keys with company.
+def _new_rows(
+    conn: Connection, rows: Sequence[PreparedRow], labels: Mapping[str, int]
+) -> tuple[list[PreparedRow], Collection[Key]]:
+    """Rows that weren't stored before, their keys now reserved; and their joinable requests.
 
     Rows without a request id are always new.
     """
-    first = {row.identity: row for row in reversed(placed) if row.key}
-    taken = _take_keys(conn, first, labels) if first else {}
-    fresh = [
+    first = {row.identity: row for row in reversed(rows) if row.key}
+    reserved = _reserve_keys(conn, first, labels) if first else {}
+    new_rows = [
         row
-        for row in placed
-        if row.key is None or (row.identity in taken and first[row.identity] is row)
+        for row in rows
+        if row.key is None or (row.identity in reserved and first[row.identity] is row)
     ]
-    return fresh, {(model, key) for (model, key, *_), company in taken.items() if company and key}
+    joinable = {(m, k) for (m, k, *_), is_joinable in reserved.items() if is_joinable and k}
+    return new_rows, joinable
 
 
-def _take_keys(
-    conn: Connection, first: Mapping[Identity, Placed], labels: Mapping[str, int]
+def _reserve_keys(
+    conn: Connection, first: Mapping[Identity, PreparedRow], labels: Mapping[str, int]
 ) -> Mapping[Identity, bool]:
-    """Identities that are new, and whether a truth or another answer to the request is there.
+    """New identities, and whether a truth or another answer to the request is stored.
 
     Of two writers with the same identity, the second waits for the first.
     """
     stage_rows(conn, "staged_prediction", STAGED_COLUMNS, _staged_rows(first.values(), labels))
     return {
-        (row.model_id, row.key, row.batch_index, row.series_id): row.has_company
-        for row in conn.execute(_TAKE_KEYS)
+        (row.model_id, row.key, row.batch_index, row.series_id): row.is_joinable
+        for row in conn.execute(_RESERVE_KEYS)
     }
 
 
@@ -200,7 +206,9 @@ STAGED_COLUMNS = {
 }
 
 
-def _staged_rows(rows: Iterable[Placed], labels: Mapping[str, int]) -> Iterator[tuple[object, ...]]:
+def _staged_rows(
+    rows: Iterable[PreparedRow], labels: Mapping[str, int]
+) -> Iterator[tuple[object, ...]]:
     for row in rows:
         label, value = _single_output(row, labels)
         yield (*row.identity, row.time, label, value)
@@ -210,10 +218,10 @@ def _has_single_output(prediction: Prediction) -> bool:
     return not prediction.error and prediction.detections is None
 
 
-def _single_output(row: Placed, labels: Mapping[str, int]) -> tuple[int | None, float | None]:
-    """What a truth is compared with: nothing for a failed attempt, whatever it answered.
+def _single_output(row: PreparedRow, labels: Mapping[str, int]) -> tuple[int | None, float | None]:
+    """What a truth is compared with: nothing for a failed attempt, even if it has an output.
 
-    Detections have none yet: a truth needs a box to match.
+    Detections can't be compared yet: a truth needs a box to match.
     """
     if not _has_single_output(row.prediction):
         return None, None
@@ -221,10 +229,10 @@ def _single_output(row: Placed, labels: Mapping[str, int]) -> tuple[int | None, 
     return (None if output.label is None else labels[output.label]), output.value
 
 
-# In key order, so that two batches with common keys wait for each other one way only. A request has
-# company if a truth waits for it, or another series has answered it (a challenger beside its
-# champion): that answer may have a truth, or be about to get one.
-_TAKE_KEYS = text("""
+# In key order, so that two batches with common keys can't deadlock. A request is joinable if a
+# truth is pending for it, or another series has answered it (a challenger next to its champion):
+# that answer may have a truth, or be about to get one.
+_RESERVE_KEYS = text("""
     INSERT INTO prediction_key AS mine (model_id, key, batch_index, series_id, time,
                                         predicted_label, predicted_value)
     SELECT model_id, key, batch_index, series_id, time, predicted_label, predicted_value
@@ -239,7 +247,7 @@ _TAKE_KEYS = text("""
               OR EXISTS (SELECT FROM prediction_key AS k
                          WHERE (k.model_id, k.key, k.batch_index)
                              = (mine.model_id, mine.key, mine.batch_index)
-                         OFFSET 0) AS has_company
+                         OFFSET 0) AS is_joinable
 """)
 PREDICTION_COLUMNS = {
     "time": "timestamptz",
@@ -257,7 +265,7 @@ PREDICTION_COLUMNS = {
 
 
 def _prediction_rows(
-    rows: Iterable[Placed], labels: Mapping[str, int]
+    rows: Iterable[PreparedRow], labels: Mapping[str, int]
 ) -> Iterator[tuple[object, ...]]:
     for row in rows:
         prediction, seen = row.prediction, set()

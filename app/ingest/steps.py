@@ -1,4 +1,4 @@
-"""Step metrics: what an execution records of itself, as a scalar or as a list that grows."""
+"""Step metrics: what an execution records about itself, as a scalar or as a list that grows."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import text
 
 from app.errors import ListFull, TooLarge
-from app.ingest.batch import BatchKey, claim, refuse_reused
+from app.ingest.batch import BatchKey, reject_reused_key, reserve_key
 from app.store.database import Database
 
 MAX_LIST_LENGTH = 50_000
@@ -21,12 +21,12 @@ def record_value(
     value: float,
     batch: BatchKey | None = None,
 ) -> None:
-    """Record a scalar of an execution: the last value stands, the others are its history.
+    """Record a scalar of an execution: the last value counts, the others are its history.
 
-    What comes again under the key of a `batch` was recorded, and changes nothing.
+    A retry, recognized by the key of `batch`, changes nothing.
 
     Raises:
-        IdempotencyKeyReused: the key was used for other content.
+        IdempotencyKeyReused: the key was used for different content.
     """
     _record(database, workspace_id, execution, name, [value], batch, is_list=False)
 
@@ -40,19 +40,18 @@ def append_values(
     values: Sequence[float],
     batch: BatchKey | None = None,
 ) -> None:
-    """Append to a list of an execution, all values or none, beside each other.
+    """Append to a list of an execution: all values or none, next to each other.
 
-    Lists grow in the order in which their appends are decided, one after the other. What comes
-    again under the key of a `batch` was appended, and changes nothing. Nothing to append is nothing
-    done, and uses up no key.
+    Concurrent appends to a list happen one at a time. A retry, recognized by the key of `batch`,
+    changes nothing. An append without values does nothing and reserves no key.
 
     Raises:
         TooLarge: more values than a list may have.
-        ListFull: too many beside those that are stored; none was.
-        IdempotencyKeyReused: the key was used for other content.
+        ListFull: too many in addition to those that are stored; none was stored.
+        IdempotencyKeyReused: the key was used for different content.
     """
     if len(values) > MAX_LIST_LENGTH:
-        raise TooLarge(f"a list may hold at most {MAX_LIST_LENGTH} values per execution")
+        raise TooLarge(f"a list may contain at most {MAX_LIST_LENGTH} values per execution")
     if values:
         _record(database, workspace_id, execution, name, values, batch, is_list=True)
 
@@ -67,7 +66,7 @@ def _record(
     *,
     is_list: bool,
 ) -> None:
-    refuse_reused(database, workspace_id, batch)
+    reject_reused_key(database, workspace_id, batch)
     row = {
         "workspace_id": workspace_id,
         "execution_id": database.steps.register_execution(workspace_id, execution),
@@ -79,23 +78,23 @@ def _record(
         "limit": MAX_LIST_LENGTH if is_list else None,
     }
     with database.writing() as conn:
-        if batch and claim(conn, workspace_id, batch, len(values)):
+        if batch and reserve_key(conn, workspace_id, batch, len(values)):
             return
         if conn.execute(_RECORD, row).first() is None:
             stored = conn.execute(_STORED, row).scalar_one()
             raise ListFull(
-                f"the list holds {stored} values, and {len(values)} more would be over the limit of"
+                f"the list has {stored} values, and {len(values)} more would exceed the limit of"
                 f" {MAX_LIST_LENGTH} per execution; none of them was stored"
             )
 
 
 def _array(values: Sequence[float]) -> str:
-    """As PostgreSQL writes an array; a driver that goes through it takes ten times as long."""
+    """A PostgreSQL array as text: its adaptation by the driver takes ten times as long."""
     return "{" + msgspec.json.encode(values)[1:-1].decode() + "}"
 
 
-# The row of the metric is locked until the commit: recordings of one metric go one by one, each
-# with a later clock than the one before, even where the server's clock was set back.
+# The row of the metric is locked until the commit: recordings of a metric happen one at a time,
+# each with a later time than the one before, even if the server's clock was set back.
 _RECORD = text("""
     WITH metric AS (
         INSERT INTO step_metric AS known

@@ -1,8 +1,9 @@
-"""JSON as it arrives, read strictly: no member twice, and not more values than there is room for.
+"""JSON on arrival, parsed strictly: no duplicate members, and limited memory.
 
-msgspec takes a member that is given twice for its last, and makes an object of each value: a list
-of `{}` costs thirty times its text. So values are counted, at the speed of memory, before any is
-made. What is read at once then takes twice its text at most, or ROOM_BYTES where that is more.
+msgspec takes the last of duplicate members, and creates an object for each value: a list of `{}`
+needs thirty times the memory of its text. So values are counted, at the speed of memory, before
+any is created. Parsed values then need at most twice the memory of their text, or ROOM_BYTES if
+that is more.
 """
 
 import json
@@ -15,50 +16,50 @@ import msgspec
 
 from app.errors import TooLarge
 from app.ingest.fields import MAX_NAME_LENGTH, read_field
-from app.ingest.wording import UNREADABLE
+from app.ingest.validation_errors import UNREADABLE
 
 Message = TypeVar("Message")
 
 ROOM_BYTES = 16 * 1024 * 1024
-# One of them stands before each value but the first, and two before a member.
+# One of these precedes each value but the first, and two precede a member.
 _VALUE_MARKS = b",:[{"
-MARK_BYTES = 64  # about what a value costs: a small object, and its place in a list
-LIGHT_BYTES = ROOM_BYTES // 48  # has room whatever it holds: `[],` is the most marks for its length
-OBJECT_BYTES = 24  # what an object costs of which nothing is kept
+MARK_BYTES = 64  # about what a value needs: a small object, and its slot in a list
+LIGHT_BYTES = ROOM_BYTES // 48  # always fits: `[],` has the most marks for its length
+OBJECT_BYTES = 24  # the size of an object of which nothing is kept
 _SPACED_COLONS = (b" :", b"\t:", b"\n:", b"\r:")
-# Texts with characters of four bytes have four for each of theirs, wherever they stand.
+# A text with one character of four bytes needs four for each of its characters.
 _WIDE = re.compile(rb"[\xf0-\xf4]|\\u[dD][89abAB]")
-# Ends somewhere in any case, or a search for it would begin again at every quote.
+# Always matches, or the search would start again at every quote.
 _TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _anything: Callable[[bytes], Any] = msgspec.json.Decoder().decode
 
 
-class RepeatedMember(msgspec.ValidationError):
-    """An object has a member twice."""
+class DuplicateMember(msgspec.ValidationError):
+    """An object has a duplicate member."""
 
 
 class _AnObject(msgspec.Struct, gc=False):
-    """An object, of which nothing is kept."""
+    """An object of which nothing is kept."""
 
 
 def decode(text: bytes, kind: type[Message]) -> Message:
-    """Read a text as a value of this kind.
+    """Parse a text as a value of this type.
 
     Raises:
-        one of UNREADABLE: it isn't one, or has a member twice.
+        one of UNREADABLE: it isn't one, or has a duplicate member.
         TooLarge: it has too many values for its size.
     """
     check_weight(text)
     message = msgspec.json.decode(text, type=kind, dec_hook=read_field)
-    refuse_repeated(text)
+    reject_duplicate_members(text)
     return message
 
 
-# --- how much it is -----------------------------------------------------------------------
+# --- size ---------------------------------------------------------------------------------
 
 
 def check_weight(text: bytes) -> None:
-    """Refuse what takes much more memory than its text.
+    """Reject what needs much more memory than its text.
 
     Raises:
         TooLarge: it has too many values for its size.
@@ -78,16 +79,16 @@ def _character_bytes(text: bytes) -> int:
 
 
 def count_outside_texts(text: bytes, marks: bytes, limit: int) -> int:
-    """How often any of these bytes stands outside texts; beyond `limit`, some number above it."""
+    """How often any of these bytes occurs outside texts; beyond `limit`, some number above it."""
     if (most := _count(text, marks, 0, len(text))) <= limit:
-        return most  # also counts those in texts, and is much faster
-    found = at = 0
+        return most  # also counts marks in texts, but is much faster
+    count = at = 0
     for inside in _TEXT.finditer(text):
-        found += _count(text, marks, at, inside.start())
+        count += _count(text, marks, at, inside.start())
         at = inside.end()
-        if found > limit:
-            return found
-    return found + _count(text, marks, at, len(text))
+        if count > limit:
+            return count
+    return count + _count(text, marks, at, len(text))
 
 
 def _count(text: bytes, marks: bytes, start: int, end: int) -> int:
@@ -95,34 +96,34 @@ def _count(text: bytes, marks: bytes, start: int, end: int) -> int:
 
 
 def elements(text: bytes | msgspec.Raw, limit: int, *, body: bytes, rule: str) -> list[msgspec.Raw]:
-    """The elements of a list within `body`, not yet read; if they are many, all are objects.
+    """The elements of a list within `body`, not parsed; if they are many, all are objects.
 
     Raises:
         one of UNREADABLE: it is no such list.
         TooLarge: it has more than `limit` elements, which `rule` forbids.
     """
-    if body.count(b",") > 3 * limit:  # otherwise they are few, whatever they are
+    if body.count(b",") > 3 * limit:  # otherwise they are few, of any type
         if body.count(b"{") * OBJECT_BYTES > max(2 * len(body), ROOM_BYTES):
             raise TooLarge(f"{rule}; this one has far more")
-        _refuse_beyond(limit, len(msgspec.json.decode(text, type=list[_AnObject])), rule)
-    found = msgspec.json.decode(text, type=list[msgspec.Raw])
-    _refuse_beyond(limit, len(found), rule)
-    return found
+        _reject_beyond(limit, len(msgspec.json.decode(text, type=list[_AnObject])), rule)
+    items = msgspec.json.decode(text, type=list[msgspec.Raw])
+    _reject_beyond(limit, len(items), rule)
+    return items
 
 
-def _refuse_beyond(limit: int, number: int, rule: str) -> None:
+def _reject_beyond(limit: int, number: int, rule: str) -> None:
     if number > limit:
         raise TooLarge(f"{rule}; this one has {number}")
 
 
-# --- a member apart from the rest -----------------------------------------------------------
+# --- one member without the rest ------------------------------------------------------------
 
 
-def apart(text: bytes, name: str, instead: bytes) -> tuple[msgspec.Raw | None, bytes]:
-    """A member of an object, not yet read, and the object with `instead` in its place.
+def cut_out(text: bytes, name: str, instead: bytes) -> tuple[msgspec.Raw | None, bytes]:
+    """A member of an object, not parsed, and the object with `instead` in its place.
 
-    Where it can't be cut out it is None, and the object as it was: it isn't there, is given twice,
-    or has a name with escapes.
+    If the member can't be cut out, returns None and the unchanged object: the member is missing, is
+    a duplicate, or has a name with escapes.
 
     Raises:
         one of UNREADABLE: the text is no object.
@@ -143,32 +144,32 @@ def _outline(name: str) -> type[Any]:
     return msgspec.defstruct("Outline", fields, rename={"value": name})
 
 
-# --- members given twice --------------------------------------------------------------------
+# --- duplicate members ----------------------------------------------------------------------
 
 
-def refuse_repeated(text: bytes) -> None:
-    """Refuse JSON in which an object, however deep, has a member twice.
+def reject_duplicate_members(text: bytes) -> None:
+    """Reject JSON in which an object, at any depth, has a duplicate member.
 
     Raises:
-        one of UNREADABLE: that it has, or that it is nested too deeply.
+        one of UNREADABLE: it has, or is nested too deeply.
     """
     if not evidently_distinct([text], text):
-        _look_for_repeated(text)
+        _search_duplicates(text)
 
 
 def evidently_distinct(
     texts: Iterable[bytes], body: bytes, *, members: int = 0, flat: bool = False
 ) -> bool:
-    """Whether all members in these texts are counted among the colons of their body, and no more.
+    """Whether there are as many colons in the body as members, so that none is a duplicate.
 
-    `members` are those of the body outside the texts; `flat` texts are objects that hold no other.
-    Where it isn't evident, which is rare, it has to be looked for: a text may hold what looks like
-    the end of a member's name.
+    `members` are those of the body outside the texts; `flat` texts are objects without nested ones.
+    In the rare case that the numbers differ, duplicates must be searched for: a text may contain
+    what looks like the end of a member's name.
     """
     try:
         count = len if flat else _members
         return _colons(body) == members + sum(map(count, map(_anything, texts)))
-    except UNREADABLE:  # a number beyond all bounds in a member that isn't looked at
+    except UNREADABLE:  # a number out of range, in a member that is ignored
         return False
 
 
@@ -179,24 +180,24 @@ def _colons(text: bytes) -> int:
 
 
 def _members(value: Any) -> int:
-    """How many members all objects within a value have together."""
-    found, waiting = 0, [value]
-    while waiting:
-        part = waiting.pop()
+    """Number of members of all objects within a value."""
+    count, remaining = 0, [value]
+    while remaining:
+        part = remaining.pop()
         if isinstance(part, dict):
-            found += len(part)
+            count += len(part)
             part = part.values()
         elif not isinstance(part, list):
             continue
-        waiting.extend([inner for inner in part if inner.__class__ in (dict, list)])
-    return found
+        remaining.extend([inner for inner in part if inner.__class__ in (dict, list)])
+    return count
 
 
-def _look_for_repeated(text: bytes) -> None:
+def _search_duplicates(text: bytes) -> None:
     try:
         json.loads(
             text,
-            object_pairs_hook=_refuse_twins,
+            object_pairs_hook=_reject_duplicates,
             parse_int=_nothing,
             parse_float=_nothing,
         )
@@ -204,13 +205,13 @@ def _look_for_repeated(text: bytes) -> None:
         raise msgspec.DecodeError(f"JSON is malformed: {error.msg}") from None
 
 
-def _refuse_twins(pairs: Sequence[tuple[str, Any]]) -> None:
+def _reject_duplicates(pairs: Sequence[tuple[str, Any]]) -> None:
     seen: set[str] = set()
     for name, _ in pairs:
         if name in seen:
-            raise RepeatedMember(f"Object has member `{name[:MAX_NAME_LENGTH]}` twice")
+            raise DuplicateMember(f"Object has member `{name[:MAX_NAME_LENGTH]}` twice")
         seen.add(name)
 
 
 def _nothing(_: str) -> None:
-    """Stand for a number, whatever its size."""
+    """Replace a number of any size."""

@@ -1,1 +1,1 @@
-"""What is precomputed, and how far it is clean."""
+"""Precomputed levels: refresh, audit and retention."""

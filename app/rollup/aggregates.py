@@ -1,10 +1,10 @@
-"""Continuous aggregates: refresh those levels that TimescaleDB keeps, when it is safe to.
+"""Continuous aggregates: refresh the levels that TimescaleDB maintains, when it is safe.
 
-A writer looks up how far an aggregate was refreshed before its rows can be seen. If a refresh moves
-that bound in between, it misses the rows, and nothing tells it of them later. So those who write
-after a span's end are waited for before the span is refreshed, as for a fold; and no policy of
-TimescaleDB's, which would wait for nobody, refreshes our levels. What slips through all the same,
-as a refresh that somebody else asks for, is found by the audit.
+A writer reads how far an aggregate is refreshed before its rows become visible. If a refresh moves
+that threshold in between, it misses these rows, and TimescaleDB never learns of them. So a span is
+refreshed only after waiting for those who write after its end, as for a fold; and no policy of
+TimescaleDB, which would wait for no writer, refreshes our levels. The audit finds what is missed
+all the same, for example by a refresh that another process runs.
 """
 
 import json
@@ -21,16 +21,16 @@ from app.rollup.writers import writers_have_ended
 from app.store.database import Database
 from app.store.outages import is_held_lock
 
-# How TimescaleDB is to cut a long refresh into transactions: as it likes.
+# How TimescaleDB splits a long refresh into transactions: by default, as it chooses.
 OPTIONS: dict[str, int] = {}
-PATIENCE_SECONDS = 600.0
+TIME_LIMIT_SECONDS = 600.0
 PAUSE_SECONDS = 0.2
 
 
 def refresh_aggregate(database: Database, level: Level, until: datetime | None = None) -> None:
-    """Refresh the whole spans of a level that have ended; `until` holds it back.
+    """Refresh the complete spans of a level that have ended, at most until `until`.
 
-    Nothing is done where nothing changed, or where a writer doesn't end in time.
+    Does nothing if nothing has changed, or if a writer doesn't end in time.
 
     Raises:
         Unavailable: another refresh doesn't end.
@@ -42,8 +42,8 @@ def refresh_aggregate(database: Database, level: Level, until: datetime | None =
         _refresh(conn, level, span.since, span.until, force=False)
 
 
-def refresh_again(database: Database, level: Level, since: datetime, until: datetime) -> None:
-    """Make the cells of [since, until) again, whatever TimescaleDB thinks has changed.
+def recompute_aggregate(database: Database, level: Level, since: datetime, until: datetime) -> None:
+    """Recompute the cells of [since, until), even if TimescaleDB sees no changes.
 
     Raises:
         Unavailable: another refresh doesn't end.
@@ -57,15 +57,15 @@ def _refresh(
 ) -> None:
     span: dict[str, Any] = {"level": f"truthline_data.{level.name}", "since": since, "until": until}
     span |= {"force": force, "options": json.dumps(OPTIONS)}
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not _refreshed(conn, span):
+    deadline = time.monotonic() + TIME_LIMIT_SECONDS
+    while not _try_refresh(conn, span):
         if time.monotonic() > deadline:
-            raise Unavailable(f"another refresh of {level.name} takes its time; try again later")
+            raise Unavailable(f"another refresh of {level.name} is still running; try again later")
         time.sleep(PAUSE_SECONDS)
 
 
-def _refreshed(conn: Connection, span: dict[str, Any]) -> bool:
-    """Refresh, unless another refresh is under way: TimescaleDB lets one at a time do it."""
+def _try_refresh(conn: Connection, span: dict[str, Any]) -> bool:
+    """Refresh, unless another refresh is running: TimescaleDB allows one at a time."""
     try:
         conn.execute(_REFRESH, span)
     except OperationalError as error:
@@ -75,8 +75,8 @@ def _refreshed(conn: Connection, span: dict[str, Any]) -> bool:
     return True
 
 
-# From where the source still has its rows, for a refresh of what was dropped there would erase the
-# cells; to the end of the last whole span. NULL where the level is filled that far already.
+# From where the source still has its rows: refreshing what was dropped there would erase the cells.
+# To the end of the last complete span. NULL if the level is already filled that far.
 _SPAN = text("""
     SELECT (SELECT since FROM retention WHERE relation = level.source),
            CASE WHEN target > filled_until AND isfinite(target) THEN target END AS until

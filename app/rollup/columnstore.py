@@ -1,6 +1,6 @@
-"""Columnstore: let TimescaleDB keep older raw rows by column, where the edition can.
+"""Columnstore: store older raw rows by column, if the edition can.
 
-Rows of one series lie together, in order of their event time: a cut reads a batch or two.
+Rows of one series are stored together, ordered by event time: a partial cell reads a batch or two.
 """
 
 from sqlalchemy import Connection, text
@@ -10,32 +10,32 @@ from app.rollup.retention import RAW
 from app.store.edition import Edition, server_info
 
 
-def arrange_columnstore(conn: Connection, settings: Settings) -> list[str]:
-    """Make the policies those of the settings; returns the tables whose policy changed.
+def set_columnstore_policies(conn: Connection, settings: Settings) -> list[str]:
+    """Apply the settings to the policies; returns the tables whose policy changed.
 
-    What is in the columnstore already stays there when the setting is taken back.
+    Rows that are already in the columnstore stay there if the setting is removed.
     """
     if server_info(conn).edition is not Edition.COMMUNITY:
         return []
-    return [table for table in RAW if _arrange(conn, table, settings.columnstore_after_days)]
+    return [table for table in RAW if _set_policy(conn, table, settings.columnstore_after_days)]
 
 
-def _arrange(conn: Connection, table: str, days: int) -> bool:
-    wanted = f"{days} days" if days else None
+def _set_policy(conn: Connection, table: str, days: int) -> bool:
+    after = f"{days} days" if days else None
     row = conn.execute(_POLICY, {"table": table}).one_or_none()
-    if (row and row.after) == wanted:
+    if (row and row.after) == after:
         return False
     relation = {"table": f"truthline_data.{table}"}
     if row:
         conn.execute(_REMOVE, relation)
-    if wanted:
+    if after:
         enable_columnstore(conn, table)
-        conn.execute(_ADD, relation | {"after": wanted})
+        conn.execute(_ADD, relation | {"after": after})
     return True
 
 
 def enable_columnstore(conn: Connection, table: str) -> None:
-    """Say how a raw table lies by column; nothing is moved there yet."""
+    """Configure how a raw table is stored by column; moves no rows."""
     conn.exec_driver_sql(_ENABLE.format(table=table))
 
 

@@ -1,13 +1,13 @@
-"""Totals of counters: what events appended is added to them, in one transaction.
+"""Totals of event metrics: new numbers are added to them in one transaction.
 
-Readers add up totals and what was not folded yet, so a fold changes no answer.
+Readers sum totals and numbers that are not added yet, so this changes no result.
 """
 
 from sqlalchemy import Connection, text
 
 
 def fold_event_counts(conn: Connection) -> int:
-    """Add to each total what events added since the last fold; returns how many numbers."""
+    """Add all new numbers to their totals; returns how many."""
     folded: int = conn.execute(_FOLD).scalar_one()
     return folded
 

@@ -1,4 +1,4 @@
-"""The levels as the database describes them: which there are, and who keeps them."""
+"""The levels as the database describes them, and what maintains each."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from sqlalchemy import Connection, text
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Cells per span of the learned clock, made from `source`.
+    """Cells per span of the learned clock, computed from `source`.
 
-    `source` is the raw table where `from_raw`, otherwise a finer level. TimescaleDB keeps a level
+    `source` is the raw table if `from_raw`, otherwise a finer level. TimescaleDB maintains a level
     that is not `folded`.
     """
 
@@ -20,7 +20,7 @@ class Level:
 
 
 def levels(conn: Connection) -> list[Level]:
-    """All levels, each after the one it is made from."""
+    """All levels, each after the one that it is computed from."""
     return [Level(*row) for row in conn.execute(_LEVELS)]
 
 

@@ -1,6 +1,6 @@
-"""Refresh: bring every level up to date, whoever keeps it, audit it, and heal what is wrong.
+"""Refresh: bring every level up to date, audit it, and repair faults.
 
-The worker does so each minute; `truthline refresh` is for whoever doesn't want to wait.
+The worker does this every minute; `truthline refresh` does it immediately.
 """
 
 import logging
@@ -10,9 +10,9 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from app.rollup.aggregates import refresh_again, refresh_aggregate
+from app.rollup.aggregates import recompute_aggregate, refresh_aggregate
 from app.rollup.audit import Fault, audit, audit_new, open_faults
-from app.rollup.fold import fold, fold_again
+from app.rollup.fold import fold, refold
 from app.rollup.levels import Level, levels
 from app.store.database import Database
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """A level and until when it is clean now; None while it is not."""
+    """A level, and until when it is clean; None if it isn't."""
 
     level: str
     clean_until: datetime | None
@@ -29,25 +29,25 @@ class Refreshed:
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """What an audit of a level found, and what of it could not be healed."""
+    """The faults that an audit of a level found, and those that could not be repaired."""
 
     level: str
     faults: Sequence[Fault]
-    unhealed: Sequence[Fault]
+    unrepaired: Sequence[Fault]
 
 
 def refresh(database: Database, until: datetime | None = None) -> list[Refreshed]:
-    """Bring all levels up to date, as far as `until`, by default to now.
+    """Bring all levels up to date, at most until `until`, by default until now.
 
-    Each is audited before the next is made from it. A level whose writers don't end in time is
-    left for the next round. Cost: what changed since the last time, read twice.
+    Each level is audited before the next is computed from it. A level whose writers don't end in
+    time is left for the next round. Cost: what changed since the last time, read twice.
 
     Raises:
-        Unavailable: a refresh by somebody else doesn't end.
+        Unavailable: another refresh doesn't end.
     """
     for level in _all_levels(database):
         _fill(database, level, until)
-        _heal(database, level, [*open_faults(database, level), *audit_new(database, level)])
+        _repair(database, level, [*open_faults(database, level), *audit_new(database, level)])
     with database.reading() as conn:
         return [Refreshed(*row) for row in conn.execute(_CLEAN)]
 
@@ -58,17 +58,17 @@ def audit_levels(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Iterator[Audited]:
-    """Audit one level or all, the spans in [since, until) or all, and heal what is wrong.
+    """Audit one level or all, the spans in [since, until) or all, and repair faults.
 
-    Cost: everything that those spans were made from is counted again.
+    Cost: all rows and cells from which those spans were computed are counted again.
 
     Raises:
-        Unavailable: a refresh by somebody else doesn't end.
+        Unavailable: another refresh doesn't end.
     """
     for level in _all_levels(database):
         if name in {None, level.name}:
             faults = audit(database, level, since, until)
-            yield Audited(level.name, faults, _heal(database, level, faults))
+            yield Audited(level.name, faults, _repair(database, level, faults))
 
 
 def _all_levels(database: Database) -> list[Level]:
@@ -83,29 +83,35 @@ def _fill(database: Database, level: Level, until: datetime | None) -> None:
         _log.info("folded %s: %d cells until %s", folded.level, folded.cells, folded.until)
 
 
-def _heal(database: Database, level: Level, faults: Sequence[Fault]) -> list[Fault]:
-    """Make the cells of faulty spans again; returns what is still wrong after that."""
-    again: Callable[[Database, Level, datetime, datetime], None]
-    again = fold_again if level.folded else refresh_again
-    return [left for fault in faults for left in _heal_span(database, level, fault, again)]
+def _repair(database: Database, level: Level, faults: Sequence[Fault]) -> list[Fault]:
+    """Recompute the cells of faulty spans; returns the faults that remain."""
+    recompute: Callable[[Database, Level, datetime, datetime], None]
+    recompute = refold if level.folded else recompute_aggregate
+    return [
+        remaining
+        for fault in faults
+        for remaining in _repair_span(database, level, fault, recompute)
+    ]
 
 
-def _heal_span(
+def _repair_span(
     database: Database,
     level: Level,
     fault: Fault,
-    again: Callable[[Database, Level, datetime, datetime], None],
+    recompute: Callable[[Database, Level, datetime, datetime], None],
 ) -> list[Fault]:
     span = (fault.learned_from, fault.learned_until)
     _log.warning(
-        "%s held %d of %d rows learned in [%s, %s): making these cells again",
+        "%s has %d of %d rows learned in [%s, %s): recomputing these cells",
         fault.level, fault.n_counted, fault.n_rows, *span,
     )  # fmt: skip
-    again(database, level, *span)
-    unhealed = audit(database, level, *span)
-    for left in unhealed:
-        _log.error("%s can't be healed: %d of %d rows", level.name, left.n_counted, left.n_rows)
-    return unhealed
+    recompute(database, level, *span)
+    unrepaired = audit(database, level, *span)
+    for remaining in unrepaired:
+        _log.error(
+            "%s can't be repaired: %d of %d rows", level.name, remaining.n_counted, remaining.n_rows
+        )
+    return unrepaired
 
 
 _CLEAN = text("SELECT name, nullif(clean_until, '-infinity') FROM truthline_internal.levels()")

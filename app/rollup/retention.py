@@ -1,13 +1,14 @@
-"""Retention: drop what is older than the operator wants to keep, and only what is counted.
+"""Retention: drop what is older than the configured age, and already counted.
 
-Raw rows go once the levels made from them hold them; five-minute cells once the hours and days
-made from them do; learned hours once the learned days do. Step metrics go by whole executions, once
-these have recorded nothing for so long. `retention` says from when on each table
-still has its rows: the planner goes by it, and says so where an answer can no longer be exact.
+Raw rows are dropped once the levels computed from them contain them; five-minute cells once the
+hours and days computed from them do; learned hours once the learned days do. Step metrics are
+dropped by whole executions that have recorded nothing for the configured time. `retention` records
+from when each table still has its rows: the planner uses it, and reports when a result is no longer
+exact.
 
-The levels made of what is about to go are audited once more before it goes, for nothing could be
-counted again afterwards. TimescaleDB refreshes a level by looking at its source again, so what was
-dropped there would vanish from the level too: app/rollup/aggregates.py begins at what is kept.
+The levels are audited before their source is dropped, because nothing can be recounted afterwards.
+TimescaleDB refreshes a level by reading its source again, so what was dropped there would vanish
+from the level too: app/rollup/aggregates.py starts at the first row that remains.
 """
 
 import logging
@@ -23,7 +24,7 @@ from app.store.edition import server_info
 
 RAW = ("outcome", "prediction")
 STEPS = "step_batch"
-# Learned hours that learned days hold too.
+# Learned hours that learned days contain too.
 HOURS_OF_DAYS = ("outcome_5m_1h", "outcome_1h_1h")
 
 _log = logging.getLogger(__name__)
@@ -31,49 +32,51 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A table and the instant before which its rows are gone."""
+    """A table, and the instant before which its rows were dropped."""
 
     relation: str
     since: datetime
 
 
 def keep_days(settings: Settings) -> dict[str, int]:
-    """For how many days each table is kept; those kept for good are absent."""
+    """The number of days for which each table is kept; tables kept permanently are absent."""
     days = dict.fromkeys(RAW, settings.keep_raw_days)
     days |= dict.fromkeys(("outcome_5m_1d", "prediction_5m_1h"), settings.keep_fine_days)
     days |= dict.fromkeys(HOURS_OF_DAYS, settings.keep_asof_days)
-    # five-minute cells go whole, whichever of their two limits comes first
+    # five-minute cells are dropped at the earlier of their two limits
     limits = [d for d in (settings.keep_fine_days, settings.keep_asof_days) if d]
     days["outcome_5m_1h"] = min(limits, default=0)
     return {relation: number for relation, number in days.items() if number}
 
 
-def enforce(database: Database, settings: Settings, now: datetime) -> list[Dropped]:
+def drop_expired(database: Database, settings: Settings, now: datetime) -> list[Dropped]:
     """Drop what is older than the settings allow, in whole days, as far as it is counted.
 
     Raises:
-        Unavailable: an audit found a fault, and a refresh by somebody else keeps it from healing.
+        Unavailable: an audit found a fault, and another refresh prevents its repair.
     """
     days = keep_days(settings)
-    done = [_drop(database, relation, now - timedelta(days=days[relation])) for relation in days]
+    drops = [_drop(database, relation, now - timedelta(days=days[relation])) for relation in days]
     if settings.keep_executions_days:
-        done.append(_drop_idle_executions(database, settings.keep_executions_days, now))
-    return [dropped for dropped in done if dropped]
+        drops.append(_drop_idle_executions(database, settings.keep_executions_days, now))
+    return [dropped for dropped in drops if dropped]
 
 
-def _drop(database: Database, relation: str, wanted: datetime) -> Dropped | None:
-    """One table, in a transaction of its own: rows and note change together."""
+def _drop(database: Database, relation: str, oldest_wanted: datetime) -> Dropped | None:
+    """One table in its own transaction: rows and `retention` change together."""
     with database.reading() as conn:
-        goal = {"relation": relation, "wanted": wanted}
-        until = conn.execute(_BOUND, goal).scalar_one_or_none()
+        parameters = {"relation": relation, "wanted": oldest_wanted}
+        until = conn.execute(_DROP_UNTIL, parameters).scalar_one_or_none()
     if until is None or not _is_counted(database, relation, until):
         return None
     with database.writing() as conn:
         conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
-        since = conn.execute(_BOUND, {"relation": relation, "wanted": until}).scalar_one_or_none()
+        since = conn.execute(
+            _DROP_UNTIL, {"relation": relation, "wanted": until}
+        ).scalar_one_or_none()
         if since is None:
             return None
-        conn.execute(_NOTE, {"relation": relation, "since": since})
+        conn.execute(_RECORD, {"relation": relation, "since": since})
         if _in_chunks(conn, relation):
             conn.execute(_DROP_CHUNKS, {"relation": f"truthline_data.{relation}", "since": since})
         else:
@@ -83,22 +86,22 @@ def _drop(database: Database, relation: str, wanted: datetime) -> Dropped | None
 
 
 def _is_counted(database: Database, relation: str, until: datetime) -> bool:
-    """Audit the levels made from a table, as far as it is to be dropped; heals what is wrong."""
+    """Audit the levels computed from a table, as far as it is to be dropped; repairs faults."""
     with database.reading() as conn:
-        names = conn.execute(_MADE_FROM, {"relation": relation}).scalars().all()
-    unhealed = [
+        names = conn.execute(_LEVELS_FROM, {"relation": relation}).scalars().all()
+    unrepaired = [
         fault
         for name in names
         for audited in audit_levels(database, name, until=until)
-        for fault in audited.unhealed
+        for fault in audited.unrepaired
     ]
-    if unhealed:
-        _log.error("nothing of %s is dropped: %d spans are miscounted", relation, len(unhealed))
-    return not unhealed
+    if unrepaired:
+        _log.error("%s is not dropped: %d spans are miscounted", relation, len(unrepaired))
+    return not unrepaired
 
 
 def _in_chunks(conn: Connection, relation: str) -> bool:
-    """Whether whole chunks can be dropped; elsewhere rows are deleted."""
+    """Whether whole chunks can be dropped; otherwise rows are deleted."""
     if relation not in RAW:
         return bool(conn.execute(_IS_AGGREGATE, {"relation": relation}).scalar_one())
     return _is_hypertable(conn, relation)
@@ -110,34 +113,34 @@ def _is_hypertable(conn: Connection, relation: str) -> bool:
     return bool(conn.execute(_IS_HYPERTABLE, {"relation": relation}).scalar_one())
 
 
-def forget_keys(conn: Connection, settings: Settings) -> int:
-    """Forget requests whose truth is no longer waited for, truths that wait as long, and events.
+def delete_old_keys(conn: Connection, settings: Settings) -> int:
+    """Delete old requests, pending truths and events.
 
-    A truth that comes later finds no prediction, and a repetition is stored and counted again.
+    A truth that arrives later finds no prediction, and a duplicate is stored and counted again.
     """
     if not settings.keep_keys_days:
         return 0
-    bound = {"days": settings.keep_keys_days}
+    parameters = {"days": settings.keep_keys_days}
     return sum(
-        conn.execute(forget, bound).rowcount
-        for forget in (_FORGET_KEYS, _FORGET_PENDING, _FORGET_EVENTS, _FORGET_LOOKUPS)
+        conn.execute(deletion, parameters).rowcount
+        for deletion in (_DELETE_KEYS, _DELETE_PENDING, _DELETE_EVENTS, _DELETE_LOOKUPS)
     )
 
 
 def _drop_idle_executions(database: Database, days: int, now: datetime) -> Dropped | None:
-    """All metrics of executions that recorded nothing for so long; once a day, as the others.
+    """All metrics of executions that recorded nothing for so long; once a day, as for other tables.
 
-    What an execution is of stays known, and it may begin anew.
+    The executions remain, and may record again.
     """
     since = (now - timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
-    bound = {"relation": STEPS, "since": since}
+    parameters = {"relation": STEPS, "since": since}
     with database.writing() as conn:
         conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
-        if conn.execute(_IS_NOTED, bound).scalar_one():
+        if conn.execute(_IS_RECORDED, parameters).scalar_one():
             return None
-        # whoever records now is waited for, and whoever comes later waits: what is idle stays so
-        for statement in (_HOLD_EXECUTIONS, _HOLD_METRICS, _DROP_METRICS, _NOTE):
-            conn.execute(statement, bound)
+        # waits for writers, and makes later ones wait: what is idle stays idle
+        for statement in (_LOCK_EXECUTIONS, _LOCK_METRICS, _DROP_METRICS, _RECORD):
+            conn.execute(statement, parameters)
         oldest = conn.execute(_OLDEST_BATCH).scalar_one()
         if oldest and _is_hypertable(conn, STEPS):
             chunks = {"relation": f"truthline_data.{STEPS}", "since": oldest}
@@ -148,21 +151,21 @@ def _drop_idle_executions(database: Database, days: int, now: datetime) -> Dropp
 _IDLE = """
     SELECT execution_id FROM step_metric GROUP BY execution_id HAVING max(received_at) < :since
 """
-_HOLD_EXECUTIONS = text(f"SELECT FROM execution WHERE id IN ({_IDLE}) ORDER BY id FOR UPDATE")
-_HOLD_METRICS = text(f"""
+_LOCK_EXECUTIONS = text(f"SELECT FROM execution WHERE id IN ({_IDLE}) ORDER BY id FOR UPDATE")
+_LOCK_METRICS = text(f"""
     SELECT FROM step_metric WHERE execution_id IN ({_IDLE}) ORDER BY id FOR UPDATE
 """)
 _DROP_METRICS = text(f"""
     WITH metric AS (DELETE FROM step_metric WHERE execution_id IN ({_IDLE}) RETURNING id)
     DELETE FROM step_batch USING metric WHERE metric_id = metric.id AND received_at < :since
 """)
-_IS_NOTED = text("""
+_IS_RECORDED = text("""
     SELECT EXISTS (SELECT FROM retention WHERE relation = :relation AND since >= :since)
 """)
 _OLDEST_BATCH = text("SELECT min(received_at) FROM step_batch")
-# The day to drop until: not past what the learned hours and days of its subjects hold. (Months are
-# made from days, which stay.) No row where less is kept already.
-_BOUND = text("""
+# The day until which to drop: not later than the learned hours and days of its subjects reach.
+# (Months are computed from days, which stay.) No row if less is kept already.
+_DROP_UNTIL = text("""
     SELECT bound FROM (
         SELECT date_trunc('day', least(CAST(:wanted AS timestamptz), min(clean_until)), 'UTC')
         FROM truthline_internal.levels() AS l JOIN subject ON subject.name = l.subject
@@ -173,8 +176,8 @@ _BOUND = text("""
     WHERE isfinite(bound)
       AND bound > coalesce((SELECT since FROM retention WHERE relation = :relation), '-infinity')
 """)
-_MADE_FROM = text("SELECT name FROM level WHERE source = :relation ORDER BY place")
-_NOTE = text("""
+_LEVELS_FROM = text("SELECT name FROM level WHERE source = :relation ORDER BY place")
+_RECORD = text("""
     INSERT INTO retention (relation, since) VALUES (:relation, :since)
     ON CONFLICT (relation) DO UPDATE SET since = EXCLUDED.since
 """)
@@ -186,16 +189,16 @@ _IS_AGGREGATE = text("""
     SELECT EXISTS (SELECT FROM level WHERE name = :relation AND kept_by = 'timescaledb')
 """)
 _DROP_CHUNKS = text("SELECT public.drop_chunks(CAST(:relation AS regclass), older_than => :since)")
-_FORGET_KEYS = text("""
+_DELETE_KEYS = text("""
     DELETE FROM prediction_key WHERE time < clock_timestamp() - make_interval(days => :days)
 """)
-_FORGET_PENDING = text("""
+_DELETE_PENDING = text("""
     DELETE FROM pending_feedback
     WHERE received_at < clock_timestamp() - make_interval(days => :days)
 """)
-_FORGET_EVENTS = text("""
+_DELETE_EVENTS = text("""
     DELETE FROM event_key WHERE received_at < clock_timestamp() - make_interval(days => :days)
 """)
-_FORGET_LOOKUPS = text("""
+_DELETE_LOOKUPS = text("""
     DELETE FROM event_lookup WHERE received_at < clock_timestamp() - make_interval(days => :days)
 """)

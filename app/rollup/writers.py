@@ -1,25 +1,25 @@
-"""Waiting for those who write: what they have stamped can be seen once they have ended.
+"""Wait for writers: their rows are visible once their transactions have ended.
 
 A writer stamps its rows before it commits, and holds a lock on the table from before its first row
-until its end. So once all who held one at some moment are gone, every row received before that
-moment can be seen, unless it was backdated.
+until its end. So once all that held one at some moment have ended, every row received before that
+moment is visible, unless it was backdated.
 """
 
 import time
 
 from sqlalchemy import Connection, text
 
-PATIENCE_SECONDS = 20.0
+TIME_LIMIT_SECONDS = 20.0
 PAUSE_SECONDS = 0.02
 
 
 def writers_have_ended(conn: Connection, source: str) -> bool:
-    """Wait for those who write to a raw table or level now, not for those who begin later.
+    """Wait for those who are writing to a raw table or level, but not for later ones.
 
-    Returns whether they ended within PATIENCE_SECONDS. Prepared transactions count too.
+    Returns whether they ended within TIME_LIMIT_SECONDS. Prepared transactions count too.
     """
     writers = set(conn.execute(_WRITERS, {"source": source}).scalars())
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIME_LIMIT_SECONDS
     while writers:
         if time.monotonic() > deadline:
             return False

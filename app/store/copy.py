@@ -1,4 +1,4 @@
-"""Bulk writes by binary COPY, the fastest way in."""
+"""Bulk inserts by binary COPY, the fastest way."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,10 +11,10 @@ from app.store.database import driver
 def copy_rows(
     conn: Connection, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]
 ) -> None:
-    """Append rows to a table inside the connection's transaction.
+    """Append rows to a table in the transaction of the connection.
 
-    `columns` gives each column's PostgreSQL type: binary COPY converts nothing, so the types
-    have to be those of the table. Values stand in the order of `columns`.
+    `columns` gives the PostgreSQL type of each column: binary COPY converts nothing, so the types
+    must be those of the table. Values are in the order of `columns`.
     """
     names = ", ".join(columns)
     with (
@@ -26,10 +26,9 @@ def copy_rows(
             copy.write_row(row)
 
 
-# From here to the end of the transaction, staged rows find stored ones through an index, row by
-# row. Left alone, the planner would read the stored table whole: it knows nothing of the staged
-# rows, and of the table only what it was when last analysed. (The message silenced is that the
-# temporary table exists.)
+# Until the end of the transaction, staged rows are joined with stored ones through an index, row by
+# row. By default, the optimizer would scan the stored table: it has no statistics of the staged
+# rows, and outdated ones of the table. (The silenced message says that the temporary table exists.)
 _LOOK_UP_BY_KEY = """
     SET LOCAL client_min_messages = warning;
     SET LOCAL enable_seqscan = off;
@@ -37,21 +36,21 @@ _LOOK_UP_BY_KEY = """
     SET LOCAL enable_hashjoin = off;
     SET LOCAL enable_mergejoin = off;
     SET LOCAL enable_material = off;
-    SET LOCAL jit = off;  -- before PostgreSQL 18 "off" is a huge cost, which would be compiled for
+    SET LOCAL jit = off;  -- before PostgreSQL 18 "off" adds a high cost, which would trigger JIT
 """
 
 
 def look_up_by_key(conn: Connection) -> None:
-    """Let sets of keys find stored rows through an index, to the end of the transaction."""
+    """Make joins of keys with stored rows use an index, until the end of the transaction."""
     conn.exec_driver_sql(_LOOK_UP_BY_KEY)
 
 
 def stage_rows(
     conn: Connection, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]
 ) -> None:
-    """Put rows into a temporary table that empties itself when the transaction ends.
+    """Copy rows into a temporary table, which is emptied at the end of the transaction.
 
-    Sets of rows then meet the stored ones in SQL: one statement, however many rows.
+    One SQL statement can then join any number of them with stored rows.
     """
     definition = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
     conn.exec_driver_sql(

@@ -23,15 +23,15 @@ from sqlalchemy.exc import InvalidatePoolError
 
 from app.config import Settings
 from app.errors import Unavailable
-from app.store.asker import WatchedConnection
+from app.store.disconnects import WatchedConnection
 from app.store.executions import StepRegistry
-from app.store.metrics import MetricRegistry
-from app.store.outages import naming_outages
+from app.store.metrics import EventMetricRegistry
+from app.store.outages import translating_outages
 from app.store.registry import Registry
 
 POOL_RECYCLE_SECONDS = 3600
-# How long a database host that vanished can hold a request: seconds, and milliseconds for the last.
-PATIENCE = {
+# Limits how long a vanished database host can block a request: seconds, the last in milliseconds.
+NETWORK_TIMEOUTS = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 5,
@@ -42,23 +42,23 @@ SEARCH_PATH = "truthline_data, truthline, public"
 
 
 class Database:
-    """The engine, and what this process remembers of the registries.
+    """The engine, and the registries' caches of this process.
 
-    Every connection speaks UTC and gives up a statement after
-    `Settings.statement_timeout_ms`. Plans are kept for statements that ask for it: the best plan
-    of most depends on their parameters.
+    Every connection uses UTC and cancels a statement after `Settings.statement_timeout_ms`. Plans
+    are cached only for statements that ask for it: the best plan of most depends on their
+    parameters.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.registry = Registry(engine)
         self.steps = StepRegistry(engine)
-        self.metrics = MetricRegistry(engine)
-        self.default_workspace_id: int | None = None  # once somebody has looked it up
+        self.event_metrics = EventMetricRegistry(engine)
+        self.default_workspace_id: int | None = None  # looked up on first use
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Database":
-        """Make the engine. Nothing connects before the first query."""
+        """Create the engine. It connects on the first query."""
         options = (
             f"-c timezone=UTC -c search_path={SEARCH_PATH.replace(' ', '')}"
             f" -c statement_timeout={settings.statement_timeout_ms}"
@@ -68,48 +68,48 @@ class Database:
             pool_size=settings.pool_size,
             max_overflow=0,
             pool_timeout=settings.pool_timeout_s,
-            # a session's temporary tables can't be frozen by vacuum while it lives
+            # vacuum can't freeze the temporary tables of a session while it lives
             pool_recycle=POOL_RECYCLE_SECONDS,
-            # locks taken in one statement must be followed by a new snapshot in the next
+            # a statement that follows one that takes locks needs a new snapshot
             isolation_level="READ COMMITTED",
-            connect_args={"options": options, "prepare_threshold": sys.maxsize, **PATIENCE},
+            connect_args={"options": options, "prepare_threshold": sys.maxsize, **NETWORK_TIMEOUTS},
         )
-        event.listen(engine, "checkout", _refuse_ended)
+        event.listen(engine, "checkout", _reject_closed)
         event.listen(engine, "do_connect", partial(_connect, settings.statement_timeout_ms))
         return cls(engine)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One snapshot for all statements inside, so that parts of an answer agree.
+        """One snapshot for all statements inside, so that the parts of a response agree.
 
         Raises:
-            Unavailable: the database is away, busy, or too slow.
-            AskerGone: whoever asked has left, and the statement was cancelled.
+            Unavailable: the database is unreachable, busy, or too slow.
+            ClientGone: the client has disconnected, and the statement was cancelled.
         """
-        with naming_outages(), self.engine.connect() as conn:
+        with translating_outages(), self.engine.connect() as conn:
             with _only_reading(driver(conn)):
                 yield conn.execution_options(
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
                 )
-            conn.commit()  # after a rollback psycopg forgets all plans, and tells the server so
+            conn.commit()  # a rollback would make psycopg discard all prepared statements
 
     @contextmanager
     def glancing(self) -> Iterator[psycopg.Connection]:
-        """For small statements that come with almost every request, and need no common snapshot.
+        """For small statements of almost every request, which need no common snapshot.
 
-        They go past SQLAlchemy, whose share of them is longer than the database's, and without the
+        They bypass SQLAlchemy, whose overhead is longer than the statement itself, and save the
         round trips that begin and end a transaction (bench/steps.py).
 
         Raises:
-            Unavailable: the database is away, busy, or too slow, or a plan that was kept is stale.
+            Unavailable: the database is unreachable, busy, or too slow, or a cached plan is stale.
         """
-        with naming_outages(), closing(self.engine.raw_connection()) as pooled:
+        with translating_outages(), closing(self.engine.raw_connection()) as pooled:
             conn = _driver(pooled)
             conn.autocommit = True
             try:
                 yield conn
             except psycopg.Error as error:
-                conn.close()  # it may be broken, or hold a plan that would fail again
+                conn.close()  # it may be broken, or have a cached plan that would fail again
                 if isinstance(error, psycopg.errors.FeatureNotSupported):
                     raise Unavailable("the database's schema has changed; try again") from error
                 raise
@@ -124,28 +124,28 @@ class Database:
         """A transaction that commits when the block ends, and rolls back if it raises.
 
         Raises:
-            Unavailable: the database is away, busy, or too slow; nothing was stored, unless the
-                connection broke in the very moment of the commit. Repeating is safe.
+            Unavailable: the database is unreachable, busy, or too slow; nothing was stored, unless
+                the connection broke during the commit. Retrying is safe.
         """
-        with naming_outages(), self.engine.begin() as conn:
+        with translating_outages(), self.engine.begin() as conn:
             yield conn
 
     @contextmanager
     def outside_transactions(self) -> Iterator[Connection]:
-        """A connection whose statements stand alone and take as long as they need.
+        """A connection in autocommit mode, without a time limit for statements.
 
-        For what PostgreSQL refuses inside a transaction, as a refresh of a continuous aggregate.
+        For what PostgreSQL rejects inside a transaction, such as refreshing a continuous aggregate.
 
         Raises:
-            Unavailable: the database is away or busy.
+            Unavailable: the database is unreachable or busy.
         """
-        with naming_outages(), self.engine.connect() as connection:
+        with translating_outages(), self.engine.connect() as connection:
             conn = connection.execution_options(isolation_level="AUTOCOMMIT")
             conn.exec_driver_sql("SET statement_timeout = 0")
             try:
                 yield conn
             finally:
-                if not conn.invalidated:  # or the error that it was broken by would be lost
+                if not conn.invalidated:  # otherwise the original error would be lost
                     conn.exec_driver_sql("RESET statement_timeout")
 
     def dispose(self) -> None:
@@ -154,7 +154,7 @@ class Database:
 
 
 def driver(conn: Connection) -> psycopg.Connection:
-    """The connection below, for what goes past SQLAlchemy inside a transaction."""
+    """The psycopg connection, for what bypasses SQLAlchemy inside a transaction."""
     return _driver(conn.connection)
 
 
@@ -171,9 +171,9 @@ def prepared(
 
 
 def _driver(pooled: PoolProxiedConnection) -> psycopg.Connection:
-    below = pooled.driver_connection
-    assert isinstance(below, psycopg.Connection)  # noqa: S101 - the engine is made for no other
-    return below
+    driver_connection = pooled.driver_connection
+    assert isinstance(driver_connection, psycopg.Connection)  # noqa: S101 - the engine uses psycopg
+    return driver_connection
 
 
 def _connect(
@@ -184,8 +184,8 @@ def _connect(
 
 @contextmanager
 def _only_reading(conn: psycopg.Connection) -> Iterator[None]:
-    """What is asked meanwhile may be cancelled when nobody waits for it any more."""
-    assert isinstance(conn, WatchedConnection)  # noqa: S101 - the engine makes no other
+    """Allow statements in the block to be cancelled once their client has disconnected."""
+    assert isinstance(conn, WatchedConnection)  # noqa: S101 - see `_connect`
     conn.reading = True
     try:
         yield
@@ -193,14 +193,14 @@ def _only_reading(conn: psycopg.Connection) -> Iterator[None]:
         conn.reading = False
 
 
-def _refuse_ended(connection: psycopg.Connection, *_: object) -> None:
-    """Let the pool replace connections that the server has ended while they were idle.
+def _reject_closed(connection: psycopg.Connection, *_: object) -> None:
+    """Let the pool replace connections that the server closed while they were idle.
 
-    The server says so, or the socket is at its end: there is something to be read, where nothing
-    is on a connection in order. A ping would tell the same, and cost a round trip each time.
+    The socket is then readable: it contains the server's message, or is at its end. On a healthy
+    idle connection there is nothing to read. A ping would cost a round trip each time.
 
     Raises:
-        InvalidatePoolError: the pool knows it.
+        InvalidatePoolError: handled by the pool.
     """
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
@@ -209,7 +209,7 @@ def _refuse_ended(connection: psycopg.Connection, *_: object) -> None:
 
 
 def sqlalchemy_url(url: str) -> URL:
-    """Accept the URL as libpq writes it: `postgres://` and `postgresql://` mean psycopg 3 here."""
+    """Accept the URL as libpq does: `postgres://` and `postgresql://` mean psycopg 3 here."""
     parsed = make_url(url)
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")

@@ -1,4 +1,4 @@
-"""Which edition of the database this is: it decides who keeps rollups, never what a metric is."""
+"""The edition of the database: it decides who maintains rollups, never what a metric is."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +16,7 @@ class Edition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """The database as it is. `timescaledb` is the extension's version, None where absent."""
+    """Versions of the database. `timescaledb` is that of the extension, None if absent."""
 
     edition: Edition
     postgres: str
@@ -31,7 +31,7 @@ _INFO = text("""
 
 
 def server_info(conn: Connection) -> ServerInfo:
-    """Ask the database what it is. The licence decides between the two TimescaleDB editions."""
+    """Query the edition and versions. The licence distinguishes the two TimescaleDB editions."""
     postgres, timescaledb, licence = conn.execute(_INFO).one()
     return ServerInfo(_edition(timescaledb, licence), postgres, timescaledb)
 

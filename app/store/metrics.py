@@ -1,4 +1,4 @@
-"""Names of metrics that events count in, and the small integers that are stored for them."""
+"""Names of event metrics, and the small integers that are stored for them."""
 
 import hashlib
 import json
@@ -10,31 +10,31 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
-from app.store.outages import naming_outages
-from app.store.registry import Memory
+from app.store.outages import translating_outages
+from app.store.registry import Cache
 
-# Endings that an exposition adds to names: see event_family in sql/versions/.
+# Suffixes that an exposition adds to names: see event_family in sql/versions/.
 _ENDINGS = re.compile(r"(_total|_created|_bucket|_count|_sum|_info|_gsum|_gcount)+$")
 
 
-class MetricType(StrEnum):
-    """What a number does to a metric: add to it, set it, or be one of many durations."""
+class EventMetricType(StrEnum):
+    """What a number does: it is added, replaces the value, or is one of many durations."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
     TIMER = "timer"
 
 
-class Metric(NamedTuple):
-    """What is counted: `labels` in order of their names."""
+class EventMetricName(NamedTuple):
+    """Name, type and labels of what is counted; `labels` are sorted by name."""
 
     name: str
-    type: MetricType
+    type: EventMetricType
     labels: tuple[tuple[str, str], ...]
 
     @property
     def stem(self) -> str:
-        """The name without the endings of an exposition; of one stem all are of one type."""
+        """The name without the suffixes of an exposition; all metrics of a stem have one type."""
         return _ENDINGS.sub("", self.name) or self.name
 
     @property
@@ -44,36 +44,42 @@ class Metric(NamedTuple):
         return UUID(bytes=hashlib.blake2b(text.encode(), digest_size=16).digest())
 
 
-class MetricRegistry:
-    """Ids of metrics, made at first sight and remembered. They are never deleted."""
+class EventMetricRegistry:
+    """Ids of metrics, created on first use and cached. They are never deleted."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._ids: Memory[tuple[int, Metric], int] = Memory()
+        self._ids: Cache[tuple[int, EventMetricName], int] = Cache()
 
-    def register(self, workspace_id: int, metrics: Iterable[Metric]) -> dict[Metric, int]:
-        """Ids of metrics; those whose name stands for another type already are left out."""
+    def register(
+        self, workspace_id: int, metrics: Iterable[EventMetricName]
+    ) -> dict[EventMetricName, int]:
+        """Ids of metrics; those whose name already belongs to another type are omitted."""
 
-        def look_up(missing: list[tuple[int, Metric]]) -> dict[tuple[int, Metric], int]:
+        def look_up(
+            missing: list[tuple[int, EventMetricName]],
+        ) -> dict[tuple[int, EventMetricName], int]:
             metrics = sorted(metric for _, metric in missing)
-            with naming_outages(), self._engine.begin() as conn:
-                made = _made(conn, workspace_id, metrics)
-            return {(workspace_id, metric): id_ for metric, id_ in made.items()}
+            with translating_outages(), self._engine.begin() as conn:
+                created = _get_or_create(conn, workspace_id, metrics)
+            return {(workspace_id, metric): id_ for metric, id_ in created.items()}
 
         keys = {(workspace_id, metric) for metric in metrics}
         return {metric: id_ for (_, metric), id_ in self._ids.resolve(keys, look_up).items()}
 
     def register_within(
-        self, conn: Connection, workspace_id: int, metrics: Iterable[Metric]
-    ) -> dict[Metric, int]:
-        """As `register`, in a transaction that holds locks; it remembers nothing.
+        self, conn: Connection, workspace_id: int, metrics: Iterable[EventMetricName]
+    ) -> dict[EventMetricName, int]:
+        """Like `register`, in a transaction that holds locks; caches nothing.
 
-        Call it last: another transaction may wait for the names until this one ends.
+        Call it last: other transactions may wait for these names until this one ends.
         """
-        return _made(conn, workspace_id, sorted(metrics))
+        return _get_or_create(conn, workspace_id, sorted(metrics))
 
 
-def _made(conn: Connection, workspace_id: int, metrics: Sequence[Metric]) -> dict[Metric, int]:
+def _get_or_create(
+    conn: Connection, workspace_id: int, metrics: Sequence[EventMetricName]
+) -> dict[EventMetricName, int]:
     columns = {
         "workspace_id": workspace_id,
         "keys": [metric.key for metric in metrics],
@@ -82,15 +88,15 @@ def _made(conn: Connection, workspace_id: int, metrics: Sequence[Metric]) -> dic
         "stems": [metric.stem for metric in metrics],
         "labels": [json.dumps(dict(metric.labels)) for metric in metrics],
     }
-    found = _ids(conn, columns)
-    if len(found) < len(metrics):
+    ids = _select_ids(conn, columns)
+    if len(ids) < len(metrics):
         conn.execute(_INSERT_FAMILIES, columns)
         conn.execute(_INSERT, columns)
-        found = _ids(conn, columns)
-    return {metric: found[metric.key] for metric in metrics if metric.key in found}
+        ids = _select_ids(conn, columns)
+    return {metric: ids[metric.key] for metric in metrics if metric.key in ids}
 
 
-def _ids(conn: Connection, columns: dict[str, Any]) -> dict[UUID, int]:
+def _select_ids(conn: Connection, columns: dict[str, Any]) -> dict[UUID, int]:
     return {row.key: row.id for row in conn.execute(_SELECT, columns)}
 
 

@@ -1,4 +1,4 @@
-"""Bring a database's schema to the version this code needs, or say how far it is."""
+"""Migrate a database's schema to the version that this code needs, or report its version."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -18,9 +18,9 @@ VERSION_SCHEMA = "public"
 
 @dataclass(frozen=True, slots=True)
 class SchemaVersion:
-    """The revision a database is at, and the newest one. `current` is None before the first.
+    """The revision of a database, and the newest one. `current` is None before the first.
 
-    `views` tells whether its functions and views are those of this program, `ahead` whether a newer
+    `views` is whether its functions and views are those of this program, `ahead` whether a newer
     program has migrated it.
     """
 
@@ -47,7 +47,7 @@ def _config(database_url: str) -> Config:
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Migrate up to `revision`. Safe to run from many processes at once: one does the work."""
+    """Migrate up to `revision`. Safe to run in several processes at once: one does the work."""
     command.upgrade(_config(database_url), revision)
 
 
@@ -60,7 +60,7 @@ def schema_version(conn: Connection) -> SchemaVersion:
     """Compare the database's revision with the newest one in the code."""
     context = MigrationContext.configure(conn, opts={"version_table_schema": VERSION_SCHEMA})
     current = context.get_current_revision()
-    if current != _head():  # older tables can't be asked which edition keeps them
+    if current != _head():  # older schemas don't record which edition maintains them
         ahead = current is not None and current not in _revisions()
         return SchemaVersion(current, _head(), views=False, ahead=ahead)
     return SchemaVersion(
@@ -75,5 +75,5 @@ def _head() -> str:
 
 @cache
 def _revisions() -> list[str]:
-    """All revisions, the newest first: the files don't change while the program runs."""
+    """All revisions, the newest first, cached: the files don't change while the program runs."""
     return [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]

@@ -1,9 +1,9 @@
-"""The registries: names that come in, small integers that are stored.
+"""The registries: map incoming names to the small integers that are stored.
 
-Looking up is by far the most frequent, so each process remembers what it has seen. Names are
-never deleted or renumbered, which is what makes remembering safe. First sight is registered in
-a transaction of its own: an id is remembered only once it is committed, whatever becomes of the
-rows that asked for it, and two writers who see a name first get the same id.
+Look-ups are by far the most frequent, so each process caches names. This is safe because names are
+never deleted or renumbered. A new name is registered in a transaction of its own: its id is cached
+only once it is committed, whatever happens to the rows that need it, and two writers that register
+a name at the same time get the same id.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, TextClause, text
 
-from app.store.outages import naming_outages
+from app.store.outages import translating_outages
 
 
 class Kind(StrEnum):
@@ -24,17 +24,17 @@ class Kind(StrEnum):
     DETECTION = "detection"
 
 
-# Names are tuples, not dataclasses: each row of a batch looks its own up, and a tuple hashes and
-# compares without a line of Python.
+# Names are tuples, not dataclasses: each row of a batch looks up its own, and tuples are hashed and
+# compared without executing Python code.
 class ModelName(NamedTuple):
-    """What names a model within a workspace; what feedback and metrics ask by."""
+    """Identifies a model within a workspace, in feedback and in queries of metrics."""
 
     namespace: str
     pipeline: str
     name: str
 
     def __str__(self) -> str:
-        """Read as in a message: the parts that are there, joined by slashes."""
+        """For messages: the parts that are not empty, joined by slashes."""
         return "/".join(part for part in (self.namespace, self.pipeline, self.name) if part)
 
 
@@ -47,7 +47,7 @@ class Model:
 
 
 class SeriesName(NamedTuple):
-    """What one raw row belongs to, beyond its model."""
+    """What a raw row belongs to, in addition to its model."""
 
     model_id: int
     deployment: str
@@ -60,8 +60,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Memory(Generic[K, V]):
-    """A bounded memory of committed ids. When full it starts anew: simple, and rare."""
+class Cache(Generic[K, V]):
+    """A bounded cache of committed ids. It is emptied when full: simple, and rare."""
 
     CAPACITY = 200_000
 
@@ -74,23 +74,23 @@ class Memory(Generic[K, V]):
         look_up: Callable[[list[K]], Mapping[K, V]],
         lasting: Callable[[V], bool] = lambda _: True,
     ) -> dict[K, V]:
-        """Answer from memory, and ask `look_up` (one call) for what isn't there.
+        """Values from the cache, and from one call of `look_up` for the keys that are missing.
 
-        Only answers that are `lasting` are remembered.
+        Only values that are `lasting` are cached.
         """
         known = self._known
-        found = {key: known[key] for key in keys if key in known}
-        missing = [key for key in keys if key not in found]
+        values = {key: known[key] for key in keys if key in known}
+        missing = [key for key in keys if key not in values]
         if missing:
-            fresh = look_up(missing)
-            self._remember({key: value for key, value in fresh.items() if lasting(value)})
-            found.update(fresh)
-        return found
+            new = look_up(missing)
+            self._add({key: value for key, value in new.items() if lasting(value)})
+            values.update(new)
+        return values
 
-    def _remember(self, fresh: Mapping[K, V]) -> None:
-        if len(self._known) + len(fresh) > self.CAPACITY:
+    def _add(self, new: Mapping[K, V]) -> None:
+        if len(self._known) + len(new) > self.CAPACITY:
             self._known = {}
-        self._known.update(fresh)
+        self._known.update(new)
 
 
 _INSERT_MODELS = text("""
@@ -140,39 +140,39 @@ class Registry:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._models: Memory[tuple[int, ModelName], Model] = Memory()
-        self._series: Memory[SeriesName, int] = Memory()
-        self._labels: Memory[tuple[int, str], int] = Memory()
-        self._label_names: Memory[int, str] = Memory()
+        self._models: Cache[tuple[int, ModelName], Model] = Cache()
+        self._series: Cache[SeriesName, int] = Cache()
+        self._labels: Cache[tuple[int, str], int] = Cache()
+        self._label_names: Cache[int, str] = Cache()
 
     def known_models(self, workspace_id: int, names: Iterable[ModelName]) -> dict[ModelName, Model]:
         """The models among `names` that are registered; registers none."""
 
         def look_up(missing: list[tuple[int, ModelName]]) -> dict[tuple[int, ModelName], Model]:
-            with naming_outages(), self._engine.connect() as conn:
-                found = find_models(conn, workspace_id, [name for _, name in missing])
-            return {(workspace_id, name): model for name, model in found.items()}
+            with translating_outages(), self._engine.connect() as conn:
+                models = find_models(conn, workspace_id, [name for _, name in missing])
+            return {(workspace_id, name): model for name, model in models.items()}
 
         return self._resolve_models(workspace_id, names, look_up)
 
     def register_models(
         self, workspace_id: int, kinds: Mapping[ModelName, Kind | None]
     ) -> dict[ModelName, Model]:
-        """Register models at first sight, and settle the kind of those that had none.
+        """Register models on first use, and the kind of those that had none.
 
-        A kind once settled stays: compare the answer's with the one you gave.
+        A registered kind doesn't change: compare that of the result with yours.
         """
 
         def look_up(missing: list[tuple[int, ModelName]]) -> dict[tuple[int, ModelName], Model]:
             names = sorted(name for _, name in missing)
             columns = _model_columns(workspace_id, names)
-            with naming_outages(), self._engine.begin() as conn:
-                found = find_models(conn, workspace_id, names)
-                if any(_is_news(found.get(name), kinds[name]) for name in names):
+            with translating_outages(), self._engine.begin() as conn:
+                models = find_models(conn, workspace_id, names)
+                if any(_needs_write(models.get(name), kinds[name]) for name in names):
                     news = columns | {"kinds": [kinds[name] for name in names]}
                     conn.execute(_INSERT_MODELS, news)
-                    found = find_models(conn, workspace_id, names)
-            return {(workspace_id, name): model for name, model in found.items()}
+                    models = find_models(conn, workspace_id, names)
+            return {(workspace_id, name): model for name, model in models.items()}
 
         return self._resolve_models(workspace_id, kinds, look_up)
 
@@ -182,13 +182,13 @@ class Registry:
         names: Iterable[ModelName],
         look_up: Callable[[list[tuple[int, ModelName]]], Mapping[tuple[int, ModelName], Model]],
     ) -> dict[ModelName, Model]:
-        """Remember only models whose kind is settled: the others will change."""
+        """Cache only models with a kind: the others will change."""
         keys = {(workspace_id, name) for name in names}
-        found = self._models.resolve(keys, look_up, lasting=lambda model: model.kind is not None)
-        return {name: model for (_, name), model in found.items()}
+        models = self._models.resolve(keys, look_up, lasting=lambda model: model.kind is not None)
+        return {name: model for (_, name), model in models.items()}
 
     def register_series(self, names: Iterable[SeriesName]) -> dict[SeriesName, int]:
-        """Ids of series, made at first sight."""
+        """Ids of series, which are created on first use."""
 
         def look_up(missing: list[SeriesName]) -> dict[SeriesName, int]:
             rows = self._get_or_create(
@@ -199,18 +199,18 @@ class Registry:
         return self._series.resolve(set(names), look_up)
 
     def register_labels(self, workspace_id: int, names: Iterable[str]) -> dict[str, int]:
-        """Ids of class names, made at first sight."""
+        """Ids of class names, which are created on first use."""
 
         def look_up(missing: list[tuple[int, str]]) -> dict[tuple[int, str], int]:
             columns = {"workspace_id": workspace_id, "names": sorted(name for _, name in missing)}
             rows = self._get_or_create(_SELECT_LABELS, _INSERT_LABELS, columns, len(missing))
             return {(workspace_id, row.name): row.id for row in rows}
 
-        found = self._labels.resolve({(workspace_id, name) for name in names}, look_up)
-        return {name: label_id for (_, name), label_id in found.items()}
+        ids = self._labels.resolve({(workspace_id, name) for name in names}, look_up)
+        return {name: label_id for (_, name), label_id in ids.items()}
 
     def label_names(self, conn: Connection, ids: Iterable[int]) -> dict[int, str]:
-        """Class names of ids that were read from rows."""
+        """Class names of the ids in rows."""
 
         def look_up(missing: list[int]) -> dict[int, str]:
             return {row.id: row.name for row in conn.execute(_NAME_LABELS, {"ids": missing})}
@@ -218,19 +218,19 @@ class Registry:
         return self._label_names.resolve(set(ids), look_up)
 
     def _get_or_create(
-        self, select: TextClause, insert: TextClause, columns: Mapping[str, Any], wanted: int
+        self, select: TextClause, insert: TextClause, columns: Mapping[str, Any], expected: int
     ) -> list[Row[Any]]:
-        """Select first: a conflicting insert would burn a number of the sequence each time."""
-        with naming_outages(), self._engine.begin() as conn:
+        """Select first: a conflicting insert would use up a number of the sequence each time."""
+        with translating_outages(), self._engine.begin() as conn:
             rows = conn.execute(select, columns).all()
-            if len(rows) < wanted:
+            if len(rows) < expected:
                 conn.execute(insert, columns)
                 rows = conn.execute(select, columns).all()
         return list(rows)
 
 
-def _is_news(known: Model | None, kind: Kind | None) -> bool:
-    """Whether there is something to write; writing for nothing would burn a number each time."""
+def _needs_write(known: Model | None, kind: Kind | None) -> bool:
+    """Whether there is anything to write; a needless insert would use up a number each time."""
     return known is None or (known.kind is None and kind is not None)
 
 

@@ -12,14 +12,14 @@ from app.errors import DuplicateSubscription, UnknownSubscription
 from app.store.registry import ModelName
 from app.store.tables import model, subscription
 
-# Ids are random, not counted: they travel through other systems as decimal strings, and a
-# subscription of another workspace must not be found by counting on.
+# Ids are random, not sequential: they travel through other systems as decimal strings, and those of
+# another workspace must not be guessable.
 ID_BITS = 63
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """`categories` holds label ids in declared order; `features` is kept as it was given."""
+    """`categories` are label ids in declared order; `features` is stored as received."""
 
     id: int
     model: ModelName
@@ -30,7 +30,7 @@ class Subscription:
 def subscribe(
     conn: Connection, *, model_id: int, features: list[dict[str, Any]], categories: Sequence[int]
 ) -> int:
-    """Keep a subscription and return its id.
+    """Store a subscription and return its id.
 
     Raises:
         DuplicateSubscription: the model has one already.
@@ -52,10 +52,10 @@ def subscribe(
 
 
 def unsubscribe(conn: Connection, workspace_id: int, subscription_id: int) -> None:
-    """Forget a subscription. The model, its rows and its kind stay.
+    """Delete a subscription. The model, its rows and its kind remain.
 
     Raises:
-        UnknownSubscription: the workspace has none of that id.
+        UnknownSubscription: the workspace has none with this id.
     """
     models = select(model.c.id).where(model.c.workspace_id == workspace_id)
     deleted = conn.execute(
@@ -94,7 +94,7 @@ def subscriptions(
 def count_subscriptions(
     conn: Connection, workspace_id: int, *, namespace: str = "", pipeline: str = ""
 ) -> int:
-    """How many there are of those."""
+    """The number of subscriptions with this namespace and pipeline; empty means any."""
     statement = (
         select(func.count())
         .select_from(subscription.join(model, model.c.id == subscription.c.model_id))

@@ -1,7 +1,7 @@
-"""Core tables of the registries, mirroring `sql/versions/`; a test compares them with the catalog.
+"""Core tables of the registries, as in `sql/versions/`; a test compares them with the catalog.
 
-The raw tables are written by COPY and read by the functions of `sql/views/`, so they need
-no mirror here.
+Raw tables are written by COPY and read by the functions of `sql/views/`, so they need no definition
+here.
 """
 
 from sqlalchemy import (

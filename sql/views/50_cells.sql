@@ -20,8 +20,8 @@ CREATE OR REPLACE FUNCTION truthline_internal.cells(
 SET jit = off SET extra_float_digits = 1 AS $function$
 DECLARE
     names text[] := ARRAY(
-        SELECT attname FROM pg_type JOIN pg_attribute ON attrelid = typrelid
-        WHERE pg_type.oid = pg_typeof(columns) AND attnum > 1);
+        SELECT attname FROM pg_attribute
+        WHERE attrelid = pg_typeof(columns)::text::regclass AND attnum > 1);
     reach record;
 BEGIN
     SELECT * INTO STRICT reach FROM truthline_internal.reach(subject_name, series, edges, as_of);

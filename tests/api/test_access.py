@@ -41,7 +41,7 @@ def test_a_native_door_says_so_as_problem(app):
     assert answer.content_type == "application/problem+json"
     assert answer.json == {
         "type": "/problems#Unauthenticated",
-        "title": "The request carries no valid API key",
+        "title": "The request has no valid API key",
         "status": 401,
         "detail": NO_KEY,
     }

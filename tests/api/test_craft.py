@@ -216,7 +216,7 @@ def test_a_body_of_another_type_is_refused(client, stored):
 def test_more_values_than_a_list_may_have_are_refused_at_once(client, stored):
     answer = append(client, "loss", [1] * 50_001)
 
-    expected = "a list may hold at most 50000 values per execution"
+    expected = "a list may contain at most 50000 values per execution"
     assert refused(answer, 413, "TooLarge") == expected
     assert stored() == NOTHING
 
@@ -228,7 +228,7 @@ def test_a_refused_append_changes_nothing(client, stored):
     message = refused(append(client, "loss", [2, 3]), 409, "ListFull")
 
     assert message == (
-        "the list holds 49999 values, and 2 more would be over the limit of 50000 per execution;"
+        "the list has 49999 values, and 2 more would exceed the limit of 50000 per execution;"
         " none of them was stored"
     )
     assert stored() == before

@@ -8,9 +8,9 @@ from app import errors
 from app.api.http.problems import STATUS, Problem, problem_json
 from tests.api.given import SELDON, predict, prediction
 
-NOT_FOUND = "Nothing is at this path; /docs lists what there is."
-WRONG_METHOD = "This path does not answer this method."
-CRASH = "Something went wrong on the server; its log tells what, under this request's id."
+NOT_FOUND = "There is nothing at this path; /docs lists all endpoints."
+WRONG_METHOD = "This path does not support this method."
+CRASH = "Something went wrong on the server; its log has the cause, under this request's id."
 SECRET = "password=hunter2 in table truthline_data.secret"
 LIST = f"{SELDON}/pipeline/subscriptions"
 

@@ -332,5 +332,5 @@ def test_the_end_alone_reaches_back_thirty_days(client):
 
 
 def test_paths_below_are_refused_in_the_same_form(client):
-    refused(client.get("/model-monitoring/v1/nothing"), 404, 5, "Nothing is at this path")
+    refused(client.get("/model-monitoring/v1/nothing"), 404, 5, "There is nothing at this path")
     refused(client.post(H2O), 405, 12, "method")

@@ -28,9 +28,9 @@ from tests.api.issuers import (
 from tests.servers import free_port
 
 LIST = f"{SELDON}/pipeline/subscriptions"
-WRONG_TOKEN = "this access token is not valid, or no longer"
+WRONG_TOKEN = "this access token is not valid, has expired or was revoked"
 NO_ACCESS = "this token gives access to no workspace"
-AWAY = "the issuer of this token can't be asked for its keys; try again"
+AWAY = "the keys of this token's issuer can't be fetched; try again"
 
 
 @pytest.fixture
@@ -275,7 +275,7 @@ def test_an_issuer_that_is_away_is_said_in_each_form(trusting, issuer, workspace
         {"code": 14, "message": AWAY, "details": []},
     )
     assert (native.status_code, native.json["detail"]) == (503, AWAY)
-    assert f"the issuer {away} gave no keys" in caplog.text  # for the operator: why
+    assert f"the issuer {away} returned no keys" in caplog.text  # for the operator: why
     assert token not in caplog.text
 
 

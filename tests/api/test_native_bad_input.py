@@ -49,7 +49,7 @@ TEXT_FOR_NUMBER = "must be a number, not a text"
 TRUE_FOR_NUMBER = "must be a number, not true or false"
 NO_TIME = "must be RFC 3339 with an offset, like 2026-03-01T10:00:00Z"
 AHEAD = "must not be more than a day ahead of the server's clock"
-NO_OUTPUT = "has no output: give label, scores, value or detections, or say error"
+NO_OUTPUT = "has no output: give label, scores, value or detections, or set error"
 NOT_WHOLE = "must be a whole number, written without a point or exponent"
 BAD_ROWS = {
     # numbers
@@ -445,7 +445,7 @@ def test_too_many_rows_are_refused(small_client, stored, send_rows):
 
     said = problem(send_rows(small_client, rows), 413)
     assert said["type"] == "/problems#TooLarge"
-    assert said["detail"] == "a batch may hold at most 5 rows; this one has 6"
+    assert said["detail"] == "a batch may contain at most 5 rows; this one has 6"
     assert stored() == NOTHING
     assert verdict(send_rows(small_client, rows[:5])) == (5, 0, 0)
 

@@ -67,7 +67,7 @@ def test_an_unknown_model_is_not_found(client, kind):
 
     assert answer.json == {
         "type": "/problems#UnknownModel",
-        "title": "No such model is known",
+        "title": "No such model exists",
         "status": 404,
         "detail": "no predictions or subscription of model shop/checkout/fraud",
     }

@@ -208,6 +208,6 @@ def test_detections_of_a_report_count_as_rows(small_client, stored):
     refused = post(small_client, inference("m/1", *[("a", 0.5)] * 6))
 
     assert refused.status_code == 413
-    assert "may hold at most 5 values" in refused.json["error"]["message"]
+    assert "may contain at most 5 values" in refused.json["error"]["message"]
     assert stored()["prediction"] == 0
     assert post(small_client, inference("m/1", *[("a", 0.5)] * 5)).status_code == 200

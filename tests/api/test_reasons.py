@@ -41,7 +41,7 @@ def test_keys(refused, database, workspace):
         conn.execute(text("UPDATE api_key SET revoked_at = now() WHERE name = 'gone'"))
         expired = create_key(conn, workspace.id, Role.READ, lifetime=timedelta(seconds=-1))
 
-    assert refused("tl_never-made") == "no such key was ever made"
+    assert refused("tl_never-made") == "no such key ever existed"
     assert refused(revoked).endswith("was revoked")
     assert refused(expired).endswith("has expired")
 
@@ -64,7 +64,7 @@ def test_tokens_of_ours(refused, app, database, workspace, monkeypatch):
             text("UPDATE api_key SET revoked_at = now() WHERE workspace_id = :id"),
             {"id": workspace.id},
         )
-    assert "has ended" in refused(token)
+    assert "not active" in refused(token)
 
 
 def test_tokens_of_an_issuer(refused, shared_settings, database, workspace):
@@ -75,4 +75,4 @@ def test_tokens_of_an_issuer(refused, shared_settings, database, workspace):
         assert "Audience" in refused(issuer.token(workspace.name, aud="x"), service)
         assert "expired" in refused(issuer.token(workspace.name, exp=1), service)
         said = refused(issuer.token("nowhere", ["read"]), service, 403)
-        assert said == "the token says workspace 'nowhere' and roles read"
+        assert said == "the token claims workspace 'nowhere' and roles read"

@@ -149,14 +149,14 @@ def test_a_model_of_another_kind_costs_no_other(client, classifier, workspace):
 
 def test_also_one_whose_kind_is_settled_meanwhile(client, monkeypatch):
     """Another writer is quicker, between the look at the model's kind and the storing."""
-    place, once = ingest._place, iter([None])
+    place, once = ingest._with_all_ids, iter([None])
 
     def settle_first(*arguments, **more):
         if next(once, once) is None:
             verdict(predict(client, {"model": CLASSIFIER, "label": "a"}))
         return place(*arguments, **more)
 
-    monkeypatch.setattr(ingest, "_place", settle_first)
+    monkeypatch.setattr(ingest, "_with_all_ids", settle_first)
     answer = post(client, other_kind("i"), inference("cards/4", ("card", 0.9)))
 
     assert (accepted(answer), answer.json["refused"]) == ((1, 0), 1)

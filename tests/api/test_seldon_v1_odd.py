@@ -141,14 +141,14 @@ def test_of_nothing_but_odd_events_the_first_few_are_told(client):
 
 def test_also_where_a_models_kind_is_settled_meanwhile(client, monkeypatch, requests):
     """Another writer is quicker, between the look at the model's kind and the storing."""
-    place, once = ingest._place, iter([None])
+    place, once = ingest._with_all_ids, iter([None])
 
     def settle_first(*arguments, **more):
         if next(once, once) is None:
             verdict(predict(client, CLASSIFYING | {"value": 1.5}))
         return place(*arguments, **more)
 
-    monkeypatch.setattr(ingest, "_place", settle_first)
+    monkeypatch.setattr(ingest, "_with_all_ids", settle_first)
     answer = batch(client, [ODD["another kind"]("odd"), GOOD["response"]("good")])
 
     assert (answer.status_code, refused(answer)) == (204, (1, 0))
@@ -221,14 +221,14 @@ def test_what_is_refused_is_counted_and_logged(app, client, caplog):
     lines = [record.message for record in caplog.records]
     assert lines == [
         (
-            "2 of 3 events can't be taken: event 1 of the batch: truth is required; "
+            "2 of 3 events can't be stored: event 1 of the batch: truth is required; "
             "event 2 of the batch: a response must have data or outputs"
         ),
         (
             "rows of events can't be stored, 1: "
             "row 1 of response: a label must have at most 194 characters"
         ),
-        "1 of 1 events can't be taken: truth.data is required",
+        "1 of 1 events can't be stored: truth.data is required",
     ]
 
 

@@ -66,7 +66,7 @@ BAD_FEEDBACK = [
     ({"truth": {"data": {"ndarray": 5}}, "response": ROW}, "must be a list, not a whole number"),
     ({"truth": message([]), "response": ROW}, "truth must be a list of values or of rows, and not"),
     ({"truth": message([[]]), "response": ROW}, "truth must be a list of values or of rows"),
-    ({"truth": message([[0, 1], [1]]), "response": ROW}, "rows of truth must be of one length"),
+    ({"truth": message([[0, 1], [1]]), "response": ROW}, "rows of truth must have the same length"),
     ({"truth": message([[0, 1], 1]), "response": ROW}, "truth must be a list of values or of rows"),
     ({"truth": message([[[0, 1]]]), "response": ROW}, "not a deeper list"),
     (
@@ -112,7 +112,7 @@ def test_binary_metrics_want_numbers(binary_client, traces, value):
 def test_a_truth_without_an_answer_has_to_say_of_which_request(client, traces):
     reason = refused(send(client, feedback(None, [[0, 1]]), requestid=None), traces)
 
-    assert reason == "response is required where ce-requestid doesn't tell which it was"
+    assert reason == "response is required unless ce-requestid identifies it"
 
 
 BAD_RESPONSES = [
@@ -135,7 +135,7 @@ BAD_ATTRIBUTES = [
     ({"source": None, "type": None}, "the event has no source, type"),
     ({"specversion": None}, "the event has no specversion"),
     ({"specversion": "2.0"}, "specversion must be 1.0 or 0.3"),
-    ({"time": "yesterday"}, "attribute of a wrong form"),
+    ({"time": "yesterday"}, "malformed attribute"),
     ({"time": "2026-03-01T10:00:00"}, "timezone aware"),
     ({"time": "2999-03-01T10:00:00Z"}, "must not be more than a day ahead"),
     ({"time": "1960-03-01T10:00:00Z"}, "must not be before 1970"),

@@ -79,7 +79,7 @@ def test_a_failing_reply_fails_the_request_as_at_the_vendor_and_is_not_counted_a
         answers = [send(client) for _ in range(3)]
 
     assert [answer.status_code for answer in answers] == [500, 500, 200]
-    assert answers[0].json["detail"] == f"the reply URL answered {status}"
+    assert answers[0].json["detail"] == f"the reply URL returned {status}"
     assert len(received) == 3
     assert counted(client) == RIGHT
 

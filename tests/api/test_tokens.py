@@ -25,7 +25,7 @@ TOKEN = f"{REALM}/protocol/openid-connect/token"
 REVOKE = f"{REALM}/protocol/openid-connect/revoke"
 DISCOVERY = f"{REALM}/.well-known/openid-configuration"
 WRONG_KEY = "this API key does not exist, has expired or was revoked"
-WRONG_TOKEN = "this access token is not valid, or no longer"
+WRONG_TOKEN = "this access token is not valid, has expired or was revoked"
 REFUSED = {
     "error": "invalid_grant",
     "error_description": "the refresh token does not exist, has expired, or was used or revoked",
@@ -386,7 +386,7 @@ def test_expired_tokens_are_forgotten_and_others_kept(database, oidc, execute, w
     _, young = pair(oidc(workspace.read_key))
 
     with database.writing() as conn:
-        assert refresh.forget_old_tokens(conn) >= 1
+        assert refresh.delete_expired_tokens(conn) >= 1
     with database.reading() as conn:
         families = conn.execute(
             text("""

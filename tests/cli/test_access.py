@@ -39,7 +39,9 @@ def rows(done):
 
 
 def test_a_workspace_is_made_once_and_listed(truthline):
-    assert truthline("workspaces", "create", "shop").stdout.startswith("Made the workspace shop.")
+    assert truthline("workspaces", "create", "shop").stdout.startswith(
+        "Created the workspace shop."
+    )
     assert "there already" in truthline("workspaces", "create", "shop").stdout
 
     listed = truthline("workspaces", "list")
@@ -61,7 +63,7 @@ def test_the_life_of_a_key(truthline):
     assert KEY.fullmatch(key)
     assert made.stdout == f"{key}\n"
     assert key not in made.stderr
-    assert made.stderr.startswith("Made the workspace shop.\nKey of workspace shop, role ingest")
+    assert made.stderr.startswith("Created the workspace shop.\nKey of workspace shop, role ingest")
 
     listed = truthline("keys", "list")
     ((id_, begins, *rest),) = rows(listed)
@@ -75,7 +77,7 @@ def test_the_life_of_a_key(truthline):
 
     revoked = truthline("keys", "revoke", id_).stdout
     assert revoked == f"Revoked key {id_} (checkout), role ingest, of workspace shop\n"
-    assert "was revoked already" in truthline("keys", "revoke", id_).stdout
+    assert "was already revoked" in truthline("keys", "revoke", id_).stdout
     after = truthline("keys", "list")
     assert after.stdout.startswith("No keys.")
     assert "1 revoked" in after.stderr

@@ -90,7 +90,7 @@ def test_long_tokens_come_through(base, size):
     ):
         answer = requests.get(f"{base}/api/v1/models", timeout=10, **request)
         assert answer.status_code == 401
-        assert answer.json()["title"] == "The request carries no valid API key"
+        assert answer.json()["title"] == "The request has no valid API key"
 
 
 def test_no_secret_of_a_broken_request_is_logged(tmp_path):

@@ -108,7 +108,12 @@ BANNED = {re.compile(phrase, re.IGNORECASE): better for phrase, better in INSTEA
 
 # Files that are still to be rewritten. The list only shrinks: delete a pattern once they are clean.
 NOT_YET = (
-    "app/*",
+    "app/query/*",
+    "app/web/*",
+    "app/api/native/*",
+    "app/api/h2o/*",
+    "app/api/roboflow/*",
+    "app/api/seldon_mpm/*",
     "sql/*.sql",
     "tests/*",
 )

@@ -12,14 +12,14 @@ from sqlalchemy import text
 from app.api.craft import routes as craft
 from app.api.h2o import oidc
 from app.api.h2o import routes as h2o
-from app.api.http import turns
+from app.api.http import query_limiter
 from app.api.native import inferences, metrics, pages, steps
 from app.api.roboflow import routes as roboflow
 from app.api.seldon_core import cloudevents
 from app.api.seldon_mpm import routes as seldon
 from app.auth import refresh, sessions, workspaces
 from app.cli import gateway_errors
-from app.cli.serve import THREADS_LEFT
+from app.cli.serve import RESERVED_THREADS
 from app.config import ACCESS_TOKEN_SECONDS, Settings
 from app.errors import MAX_ROW_ERRORS
 from app.ingest import batch, strict_json
@@ -70,8 +70,8 @@ FIXED = {
     "response of Seldon's API": f"{seldon.MAX_BUCKETS} buckets",
     "subscription": f"{seldon.MAX_CATEGORIES:,} categories",
     "page of a list": f"{pages.MAX_PAGE_SIZE:,} entries",
-    "request line, or one header": f"{gateway_errors.LONGEST_LINE // KIB} KiB",
-    "all headers together": f"{gateway_errors.LONGEST_HEAD // KIB} KiB",
+    "request line, or one header": f"{gateway_errors.MAX_LINE // KIB} KiB",
+    "all headers together": f"{gateway_errors.MAX_HEAD // KIB} KiB",
     "login, token request, attributes of an event in JSON, Roboflow post without a key": "64 KiB",
     "lifetime of a refresh token": f"{refresh.LIFETIME // DAY} days",
     "recognition of a retried batch": f"by `Idempotency-Key`, {batch.IDEMPOTENCY_DAYS} days",
@@ -95,8 +95,8 @@ def test_what_anybody_may_send_has_one_limit():
 STATED = {
     "docs/settings.md": [
         f"{ACCESS_TOKEN_SECONDS[0]} to {ACCESS_TOKEN_SECONDS[1]}",
-        f"up to {turns.CHEAP} buckets",
-        {2: "two fewer than `--threads`"}[THREADS_LEFT],
+        f"up to {query_limiter.CHEAP} buckets",
+        {2: "two fewer than `--threads`"}[RESERVED_THREADS],
     ],
     "docs/api.md": [
         f"expires after {refresh.LIFETIME // DAY} days",

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from app.config import Settings
-from app.ingest import feedback, meetings, predictions
+from app.ingest import feedback, joins, predictions
 from app.ingest.batch import BatchKey, Verdict
 from app.ingest.feedback import ingest_feedback
 from app.ingest.predictions import ingest_predictions
@@ -90,7 +90,7 @@ def assert_no_ghosts(database):
 
 
 @pytest.mark.parametrize(
-    ("name", "failing"), [("copy_rows", copy_cut), ("meet", cut_after(meetings.meet))]
+    ("name", "failing"), [("copy_rows", copy_cut), ("join", cut_after(joins.join))]
 )
 def test_predictions_cut_off_are_not_there_and_can_be_sent_again(
     own_database, workspace, monkeypatch, name, failing
@@ -150,15 +150,15 @@ def passing_each_other(own_database, workspace, monkeypatch):
     truths = [truth(model, number) for number in range(ROWS)]
     keys = BatchKey.of("here", model, b"batch"), BatchKey.of("there", model, b"truths")
 
-    def meet_while_truths_come(conn, requests):
-        meetings.meet(conn, requests)
+    def join_while_truths_come(conn, requests):
+        joins.join(conn, requests)
         with pytest.raises(CableCutError):
             ingest_feedback(own_database, workspace.id, truths, batch=keys[1])
 
     with monkeypatch.context() as patch:
-        patch.setattr(predictions, "meet", meet_while_truths_come)
-        patch.setattr(predictions, "meet_late", cut_instead)
-        patch.setattr(feedback, "meet_late", cut_instead)
+        patch.setattr(predictions, "join", join_while_truths_come)
+        patch.setattr(predictions, "join_late", cut_instead)
+        patch.setattr(feedback, "join_late", cut_instead)
         with pytest.raises(CableCutError):
             ingest_predictions(own_database, workspace.id, batch, batch=keys[0])
     assert len(stored(own_database, workspace, model)) == ROWS

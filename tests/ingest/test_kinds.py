@@ -28,13 +28,13 @@ def predict_value(database, workspace):
 
 
 def test_a_kind_settled_at_the_last_moment_counts(database, workspace, monkeypatch):
-    own_keys = feedback.own_keys
+    lock_requests = feedback.lock_requests
 
     def own_keys_after_a_prediction(conn, keys):
         predict_value(database, workspace)
-        own_keys(conn, keys)
+        lock_requests(conn, keys)
 
-    monkeypatch.setattr(feedback, "own_keys", own_keys_after_a_prediction)
+    monkeypatch.setattr(feedback, "lock_requests", own_keys_after_a_prediction)
     truth = Feedback(model="m", request_id="r", label="a")
 
     with pytest.raises(InvalidRows) as refused:

@@ -26,7 +26,7 @@ from sqlalchemy import text
 from app.errors import ListFull, UnknownStepMetric
 from app.ingest import steps as ingest
 from app.ingest.batch import BatchKey
-from app.ingest.executions import ToldOfExecution, tell_execution
+from app.ingest.executions import ExecutionUpdate, update_execution
 from app.query.question import Question
 from app.query.steps import Which, list_values, over_executions, over_time, step_metrics, values_of
 from app.query.window import Window
@@ -120,8 +120,8 @@ class Steps(RuleBasedStateMachine):
 
     @rule(execution=executions, pipeline=st.sampled_from(["p", "q"]))
     def tell(self, execution, pipeline):
-        told = ToldOfExecution(pipeline=self._named(pipeline))
-        tell_execution(self.database, self.workspace_id, self._named(execution), told)
+        told = ExecutionUpdate(pipeline=self._named(pipeline))
+        update_execution(self.database, self.workspace_id, self._named(execution), told)
         self.pipelines[execution] = self._named(pipeline)
 
     @rule()

@@ -14,11 +14,11 @@ from sqlalchemy.exc import OperationalError
 from app.config import Settings
 from app.embedded.server import Cluster, running
 from app.query.status import fresh_levels
-from app.rollup.aggregates import refresh_again, refresh_aggregate
+from app.rollup.aggregates import recompute_aggregate, refresh_aggregate
 from app.rollup.audit import audit, audit_new
 from app.rollup.levels import levels
 from app.rollup.refresh import audit_levels, refresh
-from app.rollup.retention import HOURS_OF_DAYS, enforce
+from app.rollup.retention import HOURS_OF_DAYS, drop_expired
 from app.store.copy import copy_rows
 from app.store.database import Database
 from app.store.migration import upgrade
@@ -151,7 +151,7 @@ def test_damage_is_found_not_answered_from_and_healed(filled, level, change, spa
 
     found = {audited.level: audited for audited in audit_levels(database)}
     assert found[level].faults
-    assert not any(audited.unhealed for audited in found.values())
+    assert not any(audited.unrepaired for audited in found.values())
     assert clean(database, level) > span
     assert (fresh(database, level).open_faults, fresh(database, level).healed_faults > 0) == (0, 1)
     assert wrong_answers(database, series) == []
@@ -172,7 +172,7 @@ def test_rows_that_cancel_each_other_are_missed_too(own):
         fault = audit(own, level_named(own, FROM_ROWS))[0]
         assert (fault.n_rows, fault.n_counted) == (4, 2)
     refresh(own)
-    assert not any(audited.unhealed for audited in audit_levels(own))
+    assert not any(audited.unrepaired for audited in audit_levels(own))
     assert wrong_answers(own, series) == []
 
 
@@ -208,14 +208,16 @@ def test_retention_drops_nothing_that_is_miscounted(own, monkeypatch):
     refresh(own)
     span = received.replace(minute=0, second=0, microsecond=0)
     damage(own, FROM_ROWS, span=span)
-    monkeypatch.setattr("app.rollup.refresh._heal", lambda _database, _level, faults: list(faults))
-    dropped = {done.relation: done.since for done in enforce(own, KEEP, now)}
+    monkeypatch.setattr(
+        "app.rollup.refresh._repair", lambda _database, _level, faults: list(faults)
+    )
+    dropped = {done.relation: done.since for done in drop_expired(own, KEEP, now)}
     assert all(dropped.get(name, span) <= span for name in ("outcome", *HOURS_OF_DAYS))
     monkeypatch.undo()
 
     for _ in range(3):  # what one round heals, the next need not stop at
         refresh(own)
-        enforce(own, KEEP, now)
+        drop_expired(own, KEEP, now)
     with own.reading() as conn:
         assert conn.execute(text("SELECT sum(n) FROM outcome_1h_1d")).scalar_one() == 6
         assert conn.execute(text("SELECT count(*) FROM outcome")).scalar_one() == 0
@@ -312,7 +314,7 @@ def race(database, *, others):
     assert writers.errors == []
     assert compared
     refresh(database, writers.hour)
-    assert not any(audited.unhealed for audited in audit_levels(database))
+    assert not any(audited.unrepaired for audited in audit_levels(database))
     assert wrong_answers(database, series) == []
     sys.stdout.write(
         f"{compared} hours, {3 * compared} answers right, {lost} spans lost and healed\n"
@@ -325,7 +327,7 @@ def bring_up(database, level, until):
     refresh_aggregate(database, level, until)
     faults = audit_new(database, level)
     for fault in faults:
-        refresh_again(database, level, fault.learned_from, fault.learned_until)
+        recompute_aggregate(database, level, fault.learned_from, fault.learned_until)
         assert audit(database, level, fault.learned_from, fault.learned_until) == []
     return faults
 

@@ -30,7 +30,7 @@ from app.query.question import Question
 from app.query.subjects import ALL
 from app.query.window import Window, fixed_grid
 from app.rollup.refresh import refresh
-from app.rollup.retention import enforce
+from app.rollup.retention import drop_expired
 from app.store.copy import copy_rows
 from app.store.database import Database
 from app.store.registry import Kind, ModelName, SeriesName
@@ -156,7 +156,7 @@ def old(empty_database_url, template):
     ingest_metadata(database, 1, {("camera", one.id): "north" for one in requests[::4]})
     refresh(database)
     for _ in range(2):  # in the first round TimescaleDB's policies are told
-        enforce(database, Settings(**KEEP), now)
+        drop_expired(database, Settings(**KEEP), now)
     yield Old(database, requests, truths, now)
     database.dispose()
 
@@ -546,7 +546,7 @@ def test_predictions_without_truths_are_missed_too(fresh_database_url):
     keep(database, [Request(PETS, at, at, "a", 0.5, 0.25, False, str(at)) for at in times], [])
     refresh(database)
     for _ in range(2):
-        enforce(database, Settings(keep_raw_days=3), now)
+        drop_expired(database, Settings(keep_raw_days=3), now)
     client = create_app(Settings(auth=False), database).test_client()
     start = hour + 10 * MINUTE
     asked = {"model": PETS, "startTime": said(start), "endTime": said(start + MINUTE)}

@@ -225,5 +225,5 @@ class Story(RuleBasedStateMachine):
 
 def test_the_planner_says_what_the_rows_say(brisk):
     run_state_machine_as_test(
-        lambda: Story(brisk, 1), settings=examples(16, thorough=40, stateful_step_count=25)
+        lambda: Story(brisk, 1), settings=examples(40, thorough=120, stateful_step_count=25)
     )

@@ -182,7 +182,7 @@ extremes = st.lists(st.tuples(st.integers(0, SPAN_SECONDS - 1), nasty(), shares)
 def test_any_doubles_have_quantiles(brisk):
     """Of a series of their own per example, half of them in levels, and cut at any edge."""
 
-    @examples(10, thorough=20, database=None, suppress_health_check=list(HealthCheck))
+    @examples(20, thorough=60, database=None, suppress_health_check=list(HealthCheck))
     @given(extremes, windows)
     def asked(some, window):
         series = new_series(brisk)

@@ -116,7 +116,7 @@ class TestFolds:
     """What only our own fold has to do."""
 
     def test_a_fold_waits_for_a_writer_and_gives_up_on_a_stuck_one(self, brisk, monkeypatch):
-        monkeypatch.setattr(writers, "PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr(writers, "TIME_LIMIT_SECONDS", 0.2)
         series = new_series(brisk)[0]
         with brisk.engine.connect() as stuck:
             stuck.execute(INSERT, {"series": series, "rows": 1})
@@ -132,7 +132,7 @@ class TestFolds:
             conn.execute(INSERT, {"series": series, "rows": 10})
         time.sleep(0.05)
         broken = text("SELECT 1 / 0 WHERE :level <> CAST(:target AS text)")
-        monkeypatch.setattr(folding, "_MOVE_BOUND", broken)
+        monkeypatch.setattr(folding, "_MOVE_LEARNED_UNTIL", broken)
         with pytest.raises(DataError, match="division by zero"):
             fold_all(brisk)
 

@@ -16,14 +16,14 @@ from app.config import Settings
 from app.ingest.steps import append_values
 from app.query.status import service_status
 from app.query.steps import Which, list_values, step_metrics
-from app.rollup.columnstore import arrange_columnstore
+from app.rollup.columnstore import set_columnstore_policies
 from app.rollup.refresh import refresh
 from app.rollup.retention import (
     _DROP_METRICS,
-    _HOLD_EXECUTIONS,
-    _HOLD_METRICS,
-    enforce,
-    forget_keys,
+    _LOCK_EXECUTIONS,
+    _LOCK_METRICS,
+    delete_old_keys,
+    drop_expired,
 )
 from app.store.copy import copy_rows
 from app.store.database import Database
@@ -81,7 +81,7 @@ def old(empty_database_url, template):
     refresh(database)
     with database.reading() as conn:
         before = raw_rows(conn, series)["outcome"]
-    enforce(database, KEEP, now)
+    drop_expired(database, KEEP, now)
     yield Old(database, series, before, now)
     database.dispose()
 
@@ -190,7 +190,7 @@ def test_refreshing_again_erases_nothing(old):
     assert sum(cell[0] for cell in answer.values()) == len(before)
 
     refresh(database)
-    enforce(database, KEEP, now)
+    drop_expired(database, KEEP, now)
 
     with database.reading() as conn:
         assert asked(conn, "outcome", series, everything) == answer
@@ -205,10 +205,10 @@ def test_nothing_goes_that_is_not_counted(own):
     with own.writing() as conn:
         copy_rows(conn, "outcome", OUTCOME, rows)
 
-    assert enforce(own, KEEP, now) == []
+    assert drop_expired(own, KEEP, now) == []
 
     refresh(own)
-    assert {done.relation for done in enforce(own, KEEP, now)} >= {"outcome"}
+    assert {done.relation for done in drop_expired(own, KEEP, now)} >= {"outcome"}
 
 
 def test_old_keys_are_forgotten(own):
@@ -218,8 +218,8 @@ def test_old_keys_are_forgotten(own):
     """)
     with own.writing() as conn:
         conn.execute(insert, [{"days": 1}, {"days": 9}, {"days": 11}])
-        assert forget_keys(conn, Settings()) == 0
-        assert forget_keys(conn, Settings(keep_keys_days=10)) == 1
+        assert delete_old_keys(conn, Settings()) == 0
+        assert delete_old_keys(conn, Settings(keep_keys_days=10)) == 1
 
 
 AGED = text("""
@@ -267,7 +267,7 @@ IDLE_10 = Settings(keep_executions_days=10)
 
 
 def dropped_since(database, settings=IDLE_10, now=None):
-    found = enforce(database, settings, now or datetime.now(UTC))
+    found = drop_expired(database, settings, now or datetime.now(UTC))
     return [done.since for done in found if done.relation == "step_batch"]
 
 
@@ -320,7 +320,7 @@ def test_a_list_that_was_dropped_after_its_page_was_made_is_empty(recorded):
     with recorded.glancing() as conn:
         lists = dict(zip(page.metrics, list_values(conn, page.metrics), strict=True))
 
-    assert {m.execution for m, values in lists.items() if values == b"[]"} == {"old"}
+    assert {m.execution for m, values in lists.items() if not values} == {"old"}
 
 
 RECORD = text("""
@@ -348,7 +348,7 @@ def test_an_execution_that_is_recording_stays_whole(recorded, name, also):
 def test_a_recording_that_comes_while_its_execution_is_dropped_begins_anew(recorded):
     with ThreadPoolExecutor(1) as pool:
         with recorded.writing() as conn:
-            for statement in (_HOLD_EXECUTIONS, _HOLD_METRICS, _DROP_METRICS):
+            for statement in (_LOCK_EXECUTIONS, _LOCK_METRICS, _DROP_METRICS):
                 conn.execute(statement, {"since": datetime.now(UTC) - 10 * DAY})
             named = {"execution": "old", "name": "a", "values": [7.0]}
             recording = pool.submit(append_values, recorded, 1, **named)
@@ -382,8 +382,8 @@ def test_the_columnstore_changes_no_answer(own):
     ]
     with own.writing() as conn:
         copy_rows(conn, "outcome", OUTCOME, rows)
-        changed = arrange_columnstore(conn, Settings(columnstore_after_days=2))
-        assert arrange_columnstore(conn, Settings(columnstore_after_days=2)) == []
+        changed = set_columnstore_policies(conn, Settings(columnstore_after_days=2))
+        assert set_columnstore_policies(conn, Settings(columnstore_after_days=2)) == []
         assert changed == (["outcome", "prediction"] if edition() == "community" else [])
         if changed:
             conn.exec_driver_sql(
@@ -397,7 +397,7 @@ def test_the_columnstore_changes_no_answer(own):
                 asked_for = question(now, 3 * DAY, DAY + 11 * MINUTE, width)
                 assert list(differences(conn, series, asked_for)) == []
     with own.writing() as conn:
-        assert arrange_columnstore(conn, Settings()) == changed
+        assert set_columnstore_policies(conn, Settings()) == changed
 
 
 @pytest.mark.parametrize(

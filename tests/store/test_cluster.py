@@ -324,7 +324,7 @@ def test_anothers_directory_in_place_of_the_sockets_is_refused(
     far = Cluster(directory=tmp_path / ("x" * 100), binaries=embedded_binaries(), settings=FAST)
     monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
     os.chown(module._Server(far, None)._socket_directory(), 65534, 65534)
-    with pytest.raises(UnusableDirectory, match="isn't ours"), running(far):
+    with pytest.raises(UnusableDirectory, match="doesn't belong to us"), running(far):
         pass
 
 
@@ -353,7 +353,7 @@ def test_another_major_version_is_refused(cluster: Cluster) -> None:
 def test_an_unusable_directory_is_named(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
     unusable = Cluster(directory=tmp_path / place, binaries=embedded_binaries())
-    with pytest.raises(UnusableDirectory, match=f"{place} can't hold a database"):
+    with pytest.raises(UnusableDirectory, match=f"{place} can't contain a database"):
         running(unusable).__enter__()
 
 

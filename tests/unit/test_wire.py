@@ -63,16 +63,16 @@ def pair():
 
 def test_what_came_is_read_in_order_and_no_longer_held(pair):
     wire, theirs = pair
-    wire.take_in(b"abc")
-    wire.take_in(b"")
-    wire.take_in(b"defg")
+    wire.receive(b"abc")
+    wire.receive(b"")
+    wire.receive(b"defg")
     theirs.sendall(b"h")
 
-    wire.patience_until = float("inf")
+    wire.read_deadline = float("inf")
     assert [wire.recv(2), wire.recv(9), wire.recv(4), wire.held] == [b"ab", b"c", b"defg", 0]
 
 
-def test_reading_on_ends_with_patience(pair):
+def test_reading_on_ends_at_the_deadline(pair):
     wire, _ = pair
 
     with pytest.raises(TimeoutError):
@@ -94,6 +94,6 @@ def test_an_answer_waits_for_its_client(pair):
 def test_who_left_is_gone(pair):
     wire, theirs = pair
 
-    assert not wire.gone()
+    assert not wire.has_left()
     theirs.close()
-    assert wire.gone()
+    assert wire.has_left()

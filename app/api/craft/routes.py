@@ -2,7 +2,7 @@
 
 Wire contract: `craft-ai-sdk`. It reads `iat` and `exp` of the access token to know when to ask for
 the next one, asks for pages until it holds `total_count` rows, puts names into paths as they are,
-and expects every error as a JSON object and every empty answer as 204.
+and expects every error as a JSON object and every empty response as 204.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,7 +34,7 @@ from app.running import database, settings
 from app.store.database import Database, driver
 
 PATHS = r"/api/v1/(?:auth/.*|metrics/(?:single-value|list-values)(?:[/?].*)?)"
-MAX_BYTES = 64 * 1024  # of what anybody may send
+MAX_BYTES = 64 * 1024  # of a body without authentication
 PAGE_SIZE = 5000
 MAX_PAGE = 2**31 - 1
 
@@ -45,7 +45,7 @@ blp = Blueprint("craft", __name__, url_prefix="/api/v1", description="Craft AI's
 
 
 def craft_error(problem: Problem) -> Response:
-    """`{message, name, request_id}`, which the SDK raises as an exception of its own."""
+    """`{message, name, request_id}`, which the SDK raises as its own exception."""
     body = {
         "message": problem.detail or problem.title,
         "name": problem.kind or problem.title.replace(" ", ""),
@@ -87,7 +87,7 @@ def post_refresh() -> tuple[dict[str, str], dict[str, str]]:
     presented = read_message(RefreshRequest, MAX_BYTES).refresh_token
     with database().reading() as conn:
         key_id = live_key(driver(conn), presented).id if settings().auth else tokens.NO_KEY
-        token = tokens.give(conn, key_id=key_id, seconds=settings().access_token_seconds)
+        token = tokens.issue(conn, key_id=key_id, seconds=settings().access_token_seconds)
     return {"access_token": token}, {"Cache-Control": "no-store"}
 
 
@@ -113,16 +113,16 @@ class ListValues(msgspec.Struct):
 @takes_body(blp, SingleValue, parameters=[IDEMPOTENCY_KEY])
 @blp.response(204)
 def put_single_value(workspace_id: int, name: str) -> None:
-    """Record the value of a metric; the last one stands"""
-    told = read_message(SingleValue)
+    """Record the value of a metric; the last one counts"""
+    recording = read_message(SingleValue)
     check_name("a metric's name", name)
     record_value(
         database(),
         workspace_id,
-        execution=told.execution_id,
+        execution=recording.execution_id,
         name=name,
-        value=told.value,
-        batch=_batch_key("single-value", name, told),
+        value=recording.value,
+        batch=_batch_key("single-value", name, recording),
     )
 
 
@@ -133,29 +133,29 @@ def put_single_value(workspace_id: int, name: str) -> None:
 def post_list_values(workspace_id: int, name: str) -> None:
     """Append values to the list of a metric, all of them or none
 
-    A list holds at most 50,000 values per execution.
+    A list contains at most 50,000 values per execution.
     """
-    told = read_message(ListValues)
+    recording = read_message(ListValues)
     check_name("a metric's name", name)
     append_values(
         database(),
         workspace_id,
-        execution=told.execution_id,
+        execution=recording.execution_id,
         name=name,
-        values=told.values,
-        batch=_batch_key("list-values", name, told),
+        values=recording.values,
+        batch=_batch_key("list-values", name, recording),
     )
 
 
-def _batch_key(endpoint: str, name: str, told: SingleValue | ListValues) -> BatchKey | None:
-    return batch_key(endpoint, lambda: msgspec.json.encode((name, told)))
+def _batch_key(endpoint: str, name: str, recording: SingleValue | ListValues) -> BatchKey | None:
+    return batch_key(endpoint, lambda: msgspec.json.encode((name, recording)))
 
 
 # --- out ----------------------------------------------------------------------------------
 
 
 class MetricPageArgs(StrictArgs):
-    """Which metrics, and which page of them."""
+    """Filters of metrics, and the page of the result."""
 
     name = Text(data_key="filters[name]")
     pipeline = Text(data_key="filters[pipeline_name]")
@@ -167,11 +167,11 @@ class MetricPageArgs(StrictArgs):
     page = fields.Integer(load_default=1, validate=validate.Range(1, MAX_PAGE))
 
 
-METRIC_PAGE = MetricPageArgs()  # of a class, one would be made for each request
+METRIC_PAGE = MetricPageArgs()  # for a class, one would be created for each request
 
 
 class ExecutionMetricSchema(Schema):
-    """Of which execution a metric is; `deployment_name` is null where it ran for none."""
+    """The execution of a metric; `deployment_name` is null if it ran for none."""
 
     name = fields.String()
     created_at = UtcTime()
@@ -187,7 +187,7 @@ class SingleMetricSchema(ExecutionMetricSchema):
 
 
 class SingleMetricsSchema(Schema):
-    """A page of them; `total_count` counts those of all pages."""
+    """A page of metrics; `total_count` is the number on all pages."""
 
     metrics = fields.List(fields.Nested(SingleMetricSchema))
     total_count = fields.Integer()
@@ -200,14 +200,14 @@ class ListMetricSchema(ExecutionMetricSchema):
 
 
 class ListMetricsSchema(Schema):
-    """A page of them; `total_count` counts those of all pages."""
+    """A page of lists; `total_count` is the number on all pages."""
 
     metrics = fields.List(fields.Nested(ListMetricSchema))
     total_count = fields.Integer()
 
 
 class SingleRow(msgspec.Struct, gc=False):
-    """A row of `SingleMetricSchema` as it leaves; no schema looks at the 5000 of a page."""
+    """A row of `SingleMetricSchema` as it is sent; no schema validates the 5000 of a page."""
 
     name: str
     value: float
@@ -218,7 +218,7 @@ class SingleRow(msgspec.Struct, gc=False):
 
 
 class ListRow(msgspec.Struct, gc=False):
-    """A row of `ListMetricSchema`; the database has written its values."""
+    """A row of `ListMetricSchema`; the database has formatted its values."""
 
     name: str
     values: msgspec.Raw
@@ -248,14 +248,14 @@ def get_list_values(args: dict[str, Any], workspace_id: int) -> Response:
     """The lists of metrics, in the order in which they were first recorded"""
     page = _page(args, workspace_id, is_list=True)
     rows = _list_rows(database(), page)
-    first = next(rows, [])  # an outage up to here is told as one
+    first = next(rows, [])  # an outage before the first portion becomes an error response
     if len(first) == len(page.metrics):
         return _answer(page, first)
     return Response(_in_pieces(chain([first], rows), page.total), mimetype="application/json")
 
 
 def _list_rows(database: Database, page: Page) -> Iterator[list[ListRow]]:
-    """The rows of a page, a portion at a time: 5000 lists of 50,000 values fit into no memory."""
+    """The rows of a page, in portions: 5000 lists of 50,000 values fit into no memory."""
     for portion in portions(page.metrics):
         with database.glancing() as conn:
             lists = [msgspec.Raw(f"[{values}]".encode()) for values in list_values(conn, portion)]
@@ -271,7 +271,7 @@ def _list_rows(database: Database, page: Page) -> Iterator[list[ListRow]]:
 
 
 def _in_pieces(portions_of_rows: Iterable[list[ListRow]], total: int) -> Iterator[bytes]:
-    """An answer as it is made; should the database fail, it breaks off and is no JSON."""
+    """Stream a response; if the database fails, it breaks off and is invalid JSON."""
     yield b'{"metrics":['
     for place, rows in enumerate(portions_of_rows):
         yield (b"," if place else b"") + msgspec.json.encode(rows)[1:-1]
@@ -304,6 +304,6 @@ def _run(metric: StepMetric) -> tuple[str, str | None, str]:
 
 
 def _answer(page: Page, rows: Sequence[SingleRow | ListRow]) -> Response:
-    """As the schemas say; half a million numbers are too many to be looked at one by one."""
+    """As in the schemas; half a million numbers are too many to serialize one by one."""
     body = msgspec.json.encode({"metrics": rows, "total_count": page.total})
     return Response(body, mimetype="application/json")

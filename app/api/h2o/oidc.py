@@ -1,7 +1,6 @@
-"""The token endpoint of OpenID Connect, where Keycloak has it: H2O's clients need no other.
+"""The token endpoint of OpenID Connect, at Keycloak's path: H2O's clients need no other.
 
-A realm is a part of the path and nothing more: the key says which workspace it opens. Errors have
-Keycloak's form.
+A realm is only a part of the path: the key determines the workspace. Errors have Keycloak's form.
 """
 
 from http import HTTPStatus
@@ -19,8 +18,8 @@ from app.running import database, settings
 
 PREFIX = "/auth/realms"
 GRANT = "refresh_token"
-UNSTORED = {"Cache-Control": "no-store"}
-MAX_BYTES = 64 * 1024  # of what anybody may send
+NO_STORE = {"Cache-Control": "no-store"}
+MAX_BYTES = 64 * 1024  # of a body without authentication
 
 blp = Blueprint(
     "oidc", __name__, url_prefix=f"{PREFIX}/<string:realm>", description="OpenID Connect"
@@ -37,11 +36,11 @@ ERRORS = {
 
 
 def oauth_error(problem: Problem) -> Response:
-    """`{error, error_description}`, as RFC 6749 and Keycloak have it."""
+    """`{error, error_description}`, as in RFC 6749 and Keycloak."""
     crashed = problem.status == HTTPStatus.INTERNAL_SERVER_ERROR
-    otherwise = "server_error" if crashed else "invalid_request"
+    default = "server_error" if crashed else "invalid_request"
     body = {
-        "error": ERRORS.get(problem.kind, otherwise),
+        "error": ERRORS.get(problem.kind, default),
         "error_description": problem.detail or problem.title,
     }
     response = jsonify(body)
@@ -62,7 +61,7 @@ use_error_form(PREFIX + "/", ErrorForm(oauth_error, "OAuthError", ERROR_SCHEMA))
 
 def _form(**parameters: str) -> dict[str, Any]:
     properties = {
-        name: {"type": "string", "description": said} for name, said in parameters.items()
+        name: {"type": "string", "description": text} for name, text in parameters.items()
     }
     schema = {"type": "object", "properties": properties}
     return {"required": True, "content": {FORM: {"schema": schema}}}
@@ -70,19 +69,19 @@ def _form(**parameters: str) -> dict[str, Any]:
 
 TOKEN_FORM = _form(
     grant_type="refresh_token",
-    refresh_token="An API key, or the refresh token of the last answer",  # noqa: S106 - no secret
+    refresh_token="An API key, or the refresh token of the last response",  # noqa: S106 - no secret
     client_id="Any; clients are not registered",
-    client_secret="Not looked at",  # noqa: S106 - no secret
+    client_secret="Ignored",  # noqa: S106 - no secret
 )
 REVOCATION_FORM = _form(token="A refresh token")  # noqa: S106 - no secret
 
 
 class TokensSchema(Schema):
-    """An access token, and what to ask for the next one with."""
+    """An access token, and the refresh token for the next one."""
 
     access_token = fields.String(metadata={"description": "Send it as 'Authorization: Bearer'"})
     expires_in = fields.Integer(metadata={"description": "Seconds"})
-    refresh_token = fields.String(metadata={"description": "To be used next, and once"})
+    refresh_token = fields.String(metadata={"description": "For the next exchange, once"})
     refresh_expires_in = fields.Integer(metadata={"description": "Seconds"})
     token_type = fields.String()
 
@@ -96,14 +95,14 @@ def post_token(realm: str) -> tuple[dict[str, Any], dict[str, str]]:  # noqa: AR
     if _parameter(form, "grant_type") != GRANT:
         raise UnsupportedGrant(f"grant_type must be {GRANT}")
     pair = _exchange(_parameter(form, "refresh_token"))
-    given = {
+    response_body = {
         "access_token": pair.access_token,
         "expires_in": settings().access_token_seconds,
         "refresh_token": pair.refresh_token,
         "refresh_expires_in": int(refresh.LIFETIME.total_seconds()),
         "token_type": "Bearer",
     }
-    return given, UNSTORED
+    return response_body, NO_STORE
 
 
 def _exchange(presented: str) -> refresh.TokenPair:
@@ -111,7 +110,7 @@ def _exchange(presented: str) -> refresh.TokenPair:
     if settings().auth:
         return refresh.exchange(database(), presented, seconds)
     with database().reading() as conn:
-        access = tokens.give(conn, key_id=tokens.NO_KEY, seconds=seconds)
+        access = tokens.issue(conn, key_id=tokens.NO_KEY, seconds=seconds)
     return refresh.TokenPair(access, presented)
 
 
@@ -119,10 +118,10 @@ def _exchange(presented: str) -> refresh.TokenPair:
 @blp.doc(requestBody=REVOCATION_FORM, security=[])
 @blp.response(200)
 def post_revoke(realm: str) -> Response:  # noqa: ARG001 - any realm
-    """End a refresh token and all that were given for it (RFC 7009)"""
+    """Revoke a refresh token and all that were derived from it (RFC 7009)"""
     token = _parameter(read_form(MAX_BYTES), "token")
     if token.startswith(keys.PREFIX):
-        raise InvalidInput("an API key is revoked by 'truthline keys revoke'")
+        raise InvalidInput("an API key is revoked with 'truthline keys revoke'")
     refresh.revoke(database(), token)
     return jsonify({})
 
@@ -131,7 +130,7 @@ def post_revoke(realm: str) -> Response:  # noqa: ARG001 - any realm
 @blp.doc(security=[])
 @blp.response(200)
 def get_configuration(realm: str) -> Response:
-    """Where the endpoints are"""
+    """The URLs of the endpoints"""
 
     def url(endpoint: str) -> str:
         path = url_for(endpoint, realm=realm)
@@ -154,7 +153,7 @@ def _parameter(form: dict[str, list[str]], name: str) -> str:
     """A parameter of the form.
 
     Raises:
-        InvalidInput: the parameter isn't there, or is there twice.
+        InvalidInput: it is missing, or given twice.
     """
     values = form.get(name, [])
     if len(values) > 1:

@@ -24,7 +24,7 @@ from app.api.h2o.schemas import (
     OperationalSchema,
 )
 from app.api.http.access import needs
-from app.api.http.basis import exact_members, in_words, say_basis
+from app.api.http.basis import basis_text, exact_members, set_basis_headers
 from app.api.http.body import read_message
 from app.api.http.grpc_gateway import GRPC_GATEWAY
 from app.api.http.numbers import utc_time
@@ -153,7 +153,7 @@ def get_deployments(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
             conn, workspace_id=workspace_id, order=order, size=_size(args), offset=args["offset"]
         )
         total = total_predictions(conn, question)
-        say_basis(total_basis(conn, question))
+        set_basis_headers(total_basis(conn, question))
     return {
         "deployment": [_deployment(one) for one in page.deployments],
         "total_deployments": page.total,
@@ -241,7 +241,7 @@ def get_health(
         "scoring_latency": volume.mean_latency_ms,
         "predictions": {
             "name": "Predictions Over Time",
-            "description": in_words(basis),
+            "description": basis_text(basis),
             "x_label": "Time",
             "y_label": "Predictions",
             "bin": [
@@ -317,7 +317,7 @@ def _question(
 def _basis(conn: Connection, question: Question[DeployedModel]) -> Basis:
     """What the answers rest on; headers say it too."""
     basis = health_basis(conn, question)
-    say_basis(basis)
+    set_basis_headers(basis)
     return basis
 
 
@@ -339,7 +339,7 @@ def _graph(
     points = [(utc_time(one.start), measure(one)) for one in buckets]
     return {
         "name": name,
-        "description": in_words(basis),
+        "description": basis_text(basis),
         "x_label": "Time",
         "y_label": unit,
         "point": [{"x": x, "y": str(y)} for x, y in points if y is not None],
@@ -350,7 +350,7 @@ def _box_plot(values: Iterable[Spread], basis: Basis) -> dict[str, Any]:
     """One box per bin that holds values: minimum, quartiles and maximum."""
     return {
         "name": "Prediction Values",
-        "description": in_words(basis),
+        "description": basis_text(basis),
         "x_label": "Time",
         "y_label": "Value",
         "box": [_box(one) for one in values],

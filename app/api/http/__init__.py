@@ -1,1 +1,1 @@
-"""What every endpoint stands on: access, bodies, errors, limits and the reference."""
+"""What all endpoints use: access, bodies, errors, limits and the reference."""

@@ -1,4 +1,4 @@
-"""The door: which workspace a request acts for, and whether it may."""
+"""Access control: the workspace that a request acts for, and whether it may."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from flask import current_app, g, request
 
-from app.api.http.turns import take_turn
+from app.api.http.query_limiter import admit_query
 from app.auth.credentials import access_of
 from app.auth.keys import WRONG_KEY, Access, Role
 from app.auth.workspaces import default_workspace, find_workspace
@@ -18,10 +18,10 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def needs(role: Role) -> Callable[[View], View]:
-    """Open a view to keys of this role; it is called with the `workspace_id` it acts for.
+    """Require a key with this role; the view is called with the key's `workspace_id`.
 
-    Stands right below the route, above what reads parameters: a stranger is told that a key is
-    missing, and nothing else.
+    Put it directly below the route, above what reads parameters: without a key, a client learns
+    only that a key is missing.
     """
 
     def decorate(view: View) -> View:
@@ -35,62 +35,62 @@ def needs(role: Role) -> Callable[[View], View]:
 
 
 def workspace_for(role: Role) -> int:
-    """The workspace this request acts for.
+    """The workspace that this request acts for.
 
     Raises:
-        Unauthenticated: no key, or one that isn't known.
-        Forbidden: the key has another role.
+        Unauthenticated: no key, or an unknown one.
+        Forbidden: the key has a different role.
     """
     return workspace_of_key(None, role)
 
 
 def workspace_of_key(key: str | None, role: Role | None) -> int:
-    """As `workspace_for`, for a dialect that has found a key in the body it parsed.
+    """Like `workspace_for`, for a dialect that has parsed a key from the body.
 
-    What the request carries outside its body goes first. Without a role any will do.
+    A key outside the body takes precedence. Without a role, any key is accepted.
 
     Raises:
-        Unauthenticated: no key, or one that isn't known.
-        Forbidden: the key has another role.
-        Busy: it asks while the workspace has as many questions under way as it may have.
+        Unauthenticated: no key, or an unknown one.
+        Forbidden: the key has a different role.
+        Busy: it is a query, and the workspace already runs as many as it may.
     """
     access = _access(presented_key() or key)
     if role:
         access.require(role)
     g.workspace_id = access.workspace_id
     if role is Role.READ:
-        take_turn(access.workspace_id)
+        admit_query(access.workspace_id)
     return access.workspace_id
 
 
 def workspace_of_events(role: Role) -> int:
-    """As `workspace_for`; without a key, the workspace of brokers that have none, if there is one.
+    """Like `workspace_for`; without a key, the workspace configured for brokers without keys.
 
     Raises:
-        Unauthenticated: no key, or one that isn't known.
-        Forbidden: the key has another role.
-        Unavailable: the operator named a workspace that isn't there.
+        Unauthenticated: no key, or an unknown one.
+        Forbidden: the key has a different role.
+        Unavailable: the configured workspace doesn't exist.
     """
     name = settings().events_workspace
     if not name or presented_key():
         return workspace_for(role)
     with database().reading() as conn:
-        found = find_workspace(conn, name)
-    if found is None:
-        raise Unavailable(f"the workspace {name} of events is not there: make it first")
-    g.workspace_id = found
-    return found
+        workspace_id = find_workspace(conn, name)
+    if workspace_id is None:
+        raise Unavailable(f"the workspace {name} of events does not exist: create it first")
+    g.workspace_id = workspace_id
+    return workspace_id
 
 
 def require_workspace(name: str, workspace_id: int) -> None:
-    """Refuse a path that names another workspace than the one the request acts for.
+    """Reject a path that names a different workspace than that of the request.
 
     Raises:
-        Unauthenticated: worded as for a wrong key, or it would tell which workspaces there are.
+        Unauthenticated: as for a wrong key, so as not to reveal which workspaces exist.
     """
     with database().reading() as conn:
-        found = None if text_problem(name) else find_workspace(conn, name)
-    if found != workspace_id:
+        named_id = None if text_problem(name) else find_workspace(conn, name)
+    if named_id != workspace_id:
         raise Unauthenticated(WRONG_KEY)
 
 

@@ -1,7 +1,7 @@
-"""What an answer rests on, as every dialect says it: exact or not, what was moved, as of when.
+"""The basis of an answer in every dialect: is it exact, which edges were moved, and as of when.
 
-Native answers have members for it. A vendor's form has some of them, at least where the answer is
-not exact, and headers always: `Truthline-Exact` and `Truthline-As-Of`.
+Native responses have members for it. A vendor's form has some of them, at least if the answer is
+not exact, and always headers: `Truthline-Exact` and `Truthline-As-Of`.
 """
 
 from typing import Any
@@ -17,84 +17,82 @@ EXACT, AS_OF = "Truthline-Exact", "Truthline-As-Of"
 
 
 class SnappedSchema(Schema):
-    """An edge that was moved, for the rows that could tell its sides apart are gone."""
+    """An edge that was moved, because the rows on both sides of it were dropped."""
 
     asked = UtcTime()
     answered = UtcTime()
     subject = fields.String(
         metadata={
-            "description": "Of which numbers: outcome (those with truths), prediction (counts and"
-            " means), score and latency (quantiles)"
+            "description": "The affected numbers: outcome (those with truths), prediction (counts"
+            " and means), score and latency (quantiles)"
         }
     )
 
 
 class ExactSchema(Schema):
-    """Whether an answer is that to the question as it was asked, and which edges were moved."""
+    """Whether an answer is exact for the requested window, and which edges were moved."""
 
-    exact = fields.Boolean(
-        metadata={"description": "Whether this is the answer to the question as it was asked"}
-    )
+    exact = fields.Boolean(metadata={"description": "Whether this is exactly what was requested"})
     snapped = fields.List(fields.Nested(SnappedSchema))
 
 
 class FreshnessSchema(Schema):
-    """Of what age the answer is."""
+    """The age of an answer."""
 
     as_of = UtcTime(
-        data_key="asOf", metadata={"description": "All that was stored by then is counted"}
+        data_key="asOf", metadata={"description": "Everything stored until then is counted"}
     )
     clean_until = UtcTime(
         data_key="cleanUntil",
         allow_none=True,
-        metadata={"description": "What was received since was counted from its rows"},
+        metadata={"description": "Rows received since then were counted one by one"},
     )
 
 
-class RestsOnSchema(ExactSchema):
+class BasisSchema(ExactSchema):
     """And of what age it is."""
 
     freshness = fields.Nested(FreshnessSchema)
 
 
 def basis_members(basis: Basis) -> dict[str, Any]:
-    """Members of an answer, as `RestsOnSchema` writes them."""
+    """Members of a response, for `BasisSchema`."""
     return exact_members(basis) | {
         "freshness": {"as_of": basis.moment.known_at, "clean_until": basis.clean_until}
     }
 
 
 def exact_members(basis: Basis) -> dict[str, Any]:
-    """The same as `ExactSchema` writes them, for a form whose headers say the age."""
+    """Members for `ExactSchema`, in a form whose headers state the age."""
     return {"exact": basis.exact, "snapped": basis.snapped}
 
 
 def vendor_members(basis: Basis) -> dict[str, Any]:
-    """Those of a form that is the vendor's to the letter where the answer is exact."""
-    say_basis(basis)
+    """Members of a form that is exactly the vendor's if the answer is exact."""
+    set_basis_headers(basis)
     return {} if basis.exact else exact_members(basis)
 
 
-def say_basis(basis: Basis) -> None:
-    """Say it in headers of this request's answer."""
+def set_basis_headers(basis: Basis) -> None:
+    """Set the headers of this request's response."""
 
     @after_this_request
-    def say(response: Response) -> Response:
+    def set_headers(response: Response) -> Response:
         response.headers.update(basis_headers(basis))
         return response
 
 
 def basis_headers(basis: Basis) -> dict[str, str]:
-    """What an answer rests on, for a form that has no member for it."""
+    """The basis of an answer, for a form that has no member for it."""
     return {EXACT: str(basis.exact).lower(), AS_OF: utc_time(basis.moment.known_at)}
 
 
-def in_words(basis: Basis) -> str:
-    """What is not as it was asked for, for whoever reads it; empty where all is."""
+def basis_text(basis: Basis) -> str:
+    """Describe in what way an answer is not exact; empty if it is."""
     if basis.exact:
         return ""
     moved = [
-        f"{utc_time(one.asked)} to {utc_time(one.answered)} ({one.subject})"
-        for one in basis.snapped
+        f"{utc_time(edge.asked)} to {utc_time(edge.answered)} ({edge.subject})"
+        for edge in basis.snapped
     ]
     return f"Not exact, older rows are dropped; moved: {first_few(moved)}"

@@ -1,4 +1,4 @@
-"""Errors as a grpc-gateway writes them: Seldon's clients and H2O's expect the same."""
+"""Errors in the form of a grpc-gateway, which Seldon's clients and H2O's expect."""
 
 from http import HTTPStatus
 
@@ -11,7 +11,7 @@ GRPC_CODES |= {417: 3, 429: 8, 431: 3, 500: 13, 501: 12, 503: 14}
 
 
 def grpc_gateway_error(problem: Problem) -> Response:
-    """`{code, message, details}` with gRPC's code; a row error is a plain 400 here."""
+    """`{code, message, details}` with gRPC's code; row errors have status 400 here."""
     status = 400 if problem.status == HTTPStatus.UNPROCESSABLE_ENTITY else problem.status
     rows = "; ".join(f"{row['field']} {row['reason']}".strip() for row in problem.errors)
     body = {

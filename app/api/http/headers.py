@@ -1,26 +1,26 @@
-"""Headers that every answer carries, whoever made it: a view, an error, a page, or gunicorn."""
+"""Headers of every response, whether from a view, an error, a page, or gunicorn."""
 
 from http import HTTPStatus
 
 from flask import Flask, Response
 
-# Seconds. Most outages are a busy moment; H2O's client and ours wait that long and ask again.
+# Seconds. Most outages are short; H2O's client and ours wait this long before they retry.
 RETRY_AFTER = "5"
 SAFE = {
-    # A browser must take a body for what it is said to be, and nothing that could be run.
+    # A browser must use the stated content type, and not execute anything else.
     "X-Content-Type-Options": "nosniff",
-    # What a workspace holds is no proxy's to keep; files that belong to nobody say otherwise.
+    # Proxies must not store the data of a workspace; public files override this.
     "Cache-Control": "no-store",
 }
 
 
 def install(app: Flask) -> None:
-    """Complete the headers of each answer."""
+    """Complete the headers of each response."""
     app.after_request(complete)
 
 
 def complete(response: Response) -> Response:
-    """Add what the answer doesn't say itself."""
+    """Add headers that the response doesn't have."""
     for name, value in SAFE.items():
         response.headers.setdefault(name, value)
     if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:

@@ -1,8 +1,9 @@
-"""Without authentication, this machine's own browser is the door: only our own pages may use it.
+"""Without authentication, other sites must not reach the service through this machine's browser.
 
-A page of another site can have its name point at 127.0.0.1 once it is loaded (DNS rebinding), and
-is then of our origin to the browser. Its name in `Host` tells. Nobody else's name can be an address
-or `localhost`, so under those, at any port, and under the name in TRUTHLINE_PUBLIC_URL we answer.
+A page of another site can make its name resolve to 127.0.0.1 after it has loaded (DNS rebinding);
+the browser then considers it same-origin with us, but sends its name in `Host`. Only addresses and
+`localhost`, at any port, can't be another site's name, so these are accepted, and the name in
+TRUTHLINE_PUBLIC_URL.
 """
 
 from ipaddress import ip_address
@@ -22,16 +23,16 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def check_host(own: str | None) -> None:
-    """Refuse a request that was sent to the name of another.
+    """Reject a request with another site's name as its host.
 
     Raises:
-        MisdirectedRequest: it was.
+        MisdirectedRequest: it has one.
     """
     host = _name_in(request.host)
     if host is None or not (host in ("localhost", own) or _is_address(host)):
         raise MisdirectedRequest(
-            "Without authentication this service answers to localhost only; another name has to be"
-            " in TRUTHLINE_PUBLIC_URL."
+            "Without authentication this service accepts requests to localhost only; set"
+            " TRUTHLINE_PUBLIC_URL to allow another name."
         )
 
 

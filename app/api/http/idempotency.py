@@ -1,4 +1,4 @@
-"""The `Idempotency-Key` header: how a retry says which request it repeats."""
+"""The `Idempotency-Key` header, which makes retries safe."""
 
 from collections.abc import Callable
 
@@ -11,16 +11,16 @@ MAX_KEY_LENGTH = 255
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "Names this batch: sent again with the same key it changes nothing",
+    "description": "Identifies this batch: a retry with the same key changes nothing",
     "schema": {"type": "string", "maxLength": MAX_KEY_LENGTH},
 }
 
 
 def batch_key(endpoint: str, content: Callable[[], bytes]) -> BatchKey | None:
-    """The key of the current request, if it has one; `content` is the same in all of its tries.
+    """The key of the current request, if it has one; `content` is equal in all its attempts.
 
     Raises:
-        InvalidInput: it is too long, or can't be printed.
+        InvalidInput: it is too long, or not printable.
     """
     key = request.headers.get("Idempotency-Key")
     if key is None:

@@ -1,4 +1,4 @@
-"""How numbers and times are written where a dialect has its own way."""
+"""Formats of numbers and times in dialects that have their own."""
 
 import math
 import struct
@@ -8,16 +8,16 @@ from typing import Any
 
 from marshmallow import fields
 
-FLOAT32_DIGITS = range(1, 10)  # every float32 is one decimal of at most nine digits
-WRITTEN_OUT = 1e21  # from here on an exponent says it shorter; Go does the same
-LARGEST_FLOAT32 = 3.4028235677973366e38  # the midpoint above the largest: from here on it is inf
+FLOAT32_DIGITS = range(1, 10)  # nine digits identify every float32
+WRITTEN_OUT = 1e21  # larger numbers are shorter with an exponent; Go does the same
+LARGEST_FLOAT32 = 3.4028235677973366e38  # rounds to infinity from here on
 
 
 def shortest_float32(number: float) -> float | int | str:
-    """The number as a protobuf float is written in JSON: 0.46666667, and 1 rather than 1.0.
+    """The number as protobuf's JSON has a 32-bit float: 0.46666667, and 1 rather than 1.0.
 
-    The result is a Python number whose own shortest form is that of the 32-bit float. Beyond
-    the range of 32 bits it is the text "Infinity", as protobuf's JSON mapping has it.
+    The result is a Python number whose shortest form is that of the 32-bit float. Outside the range
+    of 32 bits it is the text "Infinity", as in protobuf's JSON mapping.
     """
     if abs(number) >= LARGEST_FLOAT32:
         return "Infinity" if number > 0 else "-Infinity"
@@ -33,7 +33,7 @@ def shortest_float32(number: float) -> float | int | str:
 
 
 def utc_time(time: datetime) -> str:
-    """RFC 3339 in UTC with Z; a fraction only where there is one, of 3 or 6 digits."""
+    """RFC 3339 in UTC with Z; with 3 or 6 digits of a fraction if it has one."""
     utc = time.astimezone(UTC).replace(tzinfo=None)
     if not utc.microsecond:
         return utc.isoformat() + "Z"
@@ -42,14 +42,14 @@ def utc_time(time: datetime) -> str:
 
 
 class Number(fields.Field[float]):
-    """A number as JavaScript writes it: 0 rather than 0.0."""
+    """A number as in JavaScript: 0 rather than 0.0."""
 
     def _serialize(self, value: float | None, *_: Any, **__: Any) -> float | int | None:
         return int(value) if value is not None and value.is_integer() else value
 
 
 class Float32(fields.Field[float]):
-    """A metric: the shortest decimal of its 32-bit float, -1 where there is none."""
+    """A metric: the shortest decimal of its 32-bit float, -1 if it is undefined."""
 
     def _serialize(self, value: float | None, *_: Any, **__: Any) -> float | int | str:
         if value is None or math.isnan(value):

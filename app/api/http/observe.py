@@ -1,4 +1,4 @@
-"""What the service says of itself: a log line and a few metrics per request."""
+"""Observability of the service: a log line and a few metrics per request."""
 
 import logging
 import re
@@ -17,100 +17,104 @@ from app.logs import request_id
 
 _log = logging.getLogger(__name__)
 _access = logging.getLogger("truthline.access")
-_GIVEN_ID = re.compile(r"[\w.:-]{1,128}")
+_VALID_ID = re.compile(r"[\w.:-]{1,128}")
 
 REQUESTS = Histogram(
     "truthline_http_request_duration_seconds",
-    "Time from a request's arrival to its answer",
+    "Time from the arrival of a request to its response",
     ["method", "route", "status"],
 )
-REASONS = 5  # in one line of the log
+REASONS = 5  # in one log line
 UNKNOWN = ("(unknown)", "(unknown)")
 ROWS = Counter("truthline_ingested_rows", "Rows of ingested batches", ["kind", "verdict"])
-EVENTS = Counter("truthline_events", "CloudEvents by what became of them", ["verdict"])
+EVENTS = Counter("truthline_events", "CloudEvents by verdict", ["verdict"])
 
 
 def install(app: Flask) -> None:
-    """Give each request an id, and tell of it when it is done."""
-    app.before_request(_begin)
+    """Give each request an id, and log and measure it when it is done."""
+    app.before_request(_start)
     app.after_request(_finish)
 
 
 def count_rows(kind: str, verdict: Verdict) -> None:
-    """Count a batch's rows by what became of them."""
-    with _never_in_the_way():
+    """Count a batch's rows by verdict."""
+    with _logging_exceptions():
         for name in ("accepted", "duplicates", "pending"):
             ROWS.labels(kind, name).inc(getattr(verdict, name))
 
 
-def tell_refused(kind: str, errors: Sequence[RowError], *, of: int) -> None:
-    """Count and log rows that were left out of a post of `of` rows, whose others were stored."""
-    if errors:
-        with _never_in_the_way():
-            ROWS.labels(kind, "refused").inc(len(errors))
-            _log.warning("%d of %d %s can't be stored: %s", len(errors), of, kind, in_short(errors))
+def report_rejected(kind: str, row_errors: Sequence[RowError], *, of: int) -> None:
+    """Count and log rejected rows of a request with `of` rows, whose other rows were stored."""
+    if row_errors:
+        with _logging_exceptions():
+            ROWS.labels(kind, "refused").inc(len(row_errors))
+            _log.warning(
+                "%d of %d %s can't be stored: %s", len(row_errors), of, kind, summary(row_errors)
+            )
 
 
-def tell_odd_events(errors: Sequence[RowError], *, of: int) -> None:
-    """Count and log events that were left out of a request of `of` events."""
-    if errors:
-        with _never_in_the_way():
-            EVENTS.labels("refused").inc(len(errors))
-            _log.warning("%d of %d events can't be taken: %s", len(errors), of, in_short(errors))
+def report_invalid_events(row_errors: Sequence[RowError], *, of: int) -> None:
+    """Count and log rejected events of a request with `of` events."""
+    if row_errors:
+        with _logging_exceptions():
+            EVENTS.labels("refused").inc(len(row_errors))
+            _log.warning(
+                "%d of %d events can't be stored: %s", len(row_errors), of, summary(row_errors)
+            )
 
 
-def tell_odd_rows(reasons: Sequence[str]) -> None:
-    """Count and log rows that were left out of events whose other rows were stored."""
+def report_invalid_rows(reasons: Sequence[str]) -> None:
+    """Count and log rejected rows of events whose other rows were stored."""
     if reasons:
-        with _never_in_the_way():
+        with _logging_exceptions():
             ROWS.labels("events", "refused").inc(len(reasons))
             rows = [RowError(row, "", reason) for row, reason in enumerate(reasons)]
-            _log.warning("rows of events can't be stored, %d: %s", len(reasons), in_short(rows))
+            _log.warning("rows of events can't be stored, %d: %s", len(reasons), summary(rows))
 
 
-def in_short(errors: Sequence[RowError]) -> str:
-    """What is wrong with the first few rows."""
-    reasons = [f"{error.field} {error.reason}".strip() for error in errors[:REASONS]]
-    more = len(errors) - len(reasons)
+def summary(row_errors: Sequence[RowError]) -> str:
+    """The errors of the first few rows."""
+    reasons = [f"{error.field} {error.reason}".strip() for error in row_errors[:REASONS]]
+    more = len(row_errors) - len(reasons)
     return "; ".join(reasons) + (f"; and {more} more" if more else "")
 
 
 def count_events(verdict: Verdict) -> None:
-    """Count events: taken, and delivered before."""
-    with _never_in_the_way():
+    """Count new events and duplicates."""
+    with _logging_exceptions():
         EVENTS.labels("accepted").inc(verdict.accepted)
         EVENTS.labels("duplicates").inc(verdict.duplicates)
 
 
 def count_ignored_events(number: int) -> None:
-    """Count events of types that say nothing here."""
-    with _never_in_the_way():
+    """Count events of types that are ignored."""
+    with _logging_exceptions():
         EVENTS.labels("ignored").inc(number)
 
 
 @contextmanager
-def _never_in_the_way() -> Iterator[None]:
-    """What was stored is stored: a metric that can't be kept must not turn the answer into 500."""
+def _logging_exceptions() -> Iterator[None]:
+    """Log exceptions: a metric that fails must not turn a success into a 500."""
     try:
         yield
-    except Exception:  # noqa: BLE001 - whatever it is, it is logged
-        _log.exception("a metric could not be kept")
+    except Exception:  # noqa: BLE001 - every exception is logged
+        _log.exception("a metric could not be updated")
 
 
-def _begin() -> None:
+def _start() -> None:
     g.began = time.perf_counter()
-    given = request.headers.get("X-Request-ID", "")
-    request_id.set(given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex)
+    client_id = request.headers.get("X-Request-ID", "")
+    request_id.set(client_id if _VALID_ID.fullmatch(client_id) else uuid.uuid4().hex)
 
 
 def _finish(response: Response) -> Response:
     seconds = time.perf_counter() - g.began
-    # only what routes answer: a caller must not be able to make metrics at will
+    # only known routes: a client must not be able to create metrics
     method, route = (request.method, request.url_rule.rule) if request.url_rule else UNKNOWN
-    with _never_in_the_way():
+    with _logging_exceptions():
         REQUESTS.labels(method, route, response.status_code).observe(seconds)
     response.headers["X-Request-ID"] = request_id.get()
-    # the path without its query: an api_key may stand there; quoted, for it may hold line ends
+    # without the query, which may contain an api_key; quoted, since it may contain line ends
     fields = {"status": response.status_code, "milliseconds": round(seconds * 1000, 1)}
     fields["workspace"] = g.get("workspace_id")
     _access.info("%s %s", request.method, quote(request.path), extra={"fields": fields})

@@ -1,4 +1,4 @@
-"""Query parameters that more than one endpoint reads: texts, instants and Go durations."""
+"""Query parameters of several endpoints: texts, instants and Go durations."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,14 +12,14 @@ from werkzeug.routing import PathConverter
 from app.errors import InvalidInput
 from app.ingest.fields import MAX_NAME_LENGTH, text_problem
 
-# date T time, optional fraction, and an offset; `datetime.fromisoformat` alone takes more.
+# date T time, optional fraction, and an offset; `datetime.fromisoformat` accepts more.
 _INSTANT = re.compile(
     r"(?P<seconds>\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d{1,18}))?"
     r"(?P<offset>[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
 _WITHOUT_OFFSET = re.compile(r"[^Tt ]+[Tt ][\d:.]+", re.ASCII)
-# In a query a bare + is a space; nobody who forgot to encode it meant one.
+# An unencoded + in a query is a space; nobody means a space before an offset.
 _UNENCODED_PLUS = re.compile(r" (?=\d\d:\d\d$)")
 MICROSECONDS = 10**6
 Parsed = TypeVar("Parsed")
@@ -31,7 +31,7 @@ _UNIT_IN_MICROSECONDS = {
     "ns": Fraction(1, 1000),
     "us": Fraction(1),
     "µs": Fraction(1),
-    "μs": Fraction(1),  # Go takes both mus
+    "μs": Fraction(1),  # Go accepts both letters
     "ms": Fraction(1000),
     "s": Fraction(MICROSECONDS),
     "m": Fraction(60 * MICROSECONDS),
@@ -40,14 +40,13 @@ _UNIT_IN_MICROSECONDS = {
 
 
 class NotADuration(ValueError):
-    """The text has not the form of one."""
+    """The text is not a duration."""
 
 
 def parse_instant(text: str) -> datetime:
-    """Read RFC 3339 with an offset, as UTC.
+    """Parse RFC 3339 with an offset, as UTC.
 
-    Digits beyond the microsecond are cut off, as they are from the times of rows: what happened at
-    a bound as it is written here lies after it.
+    Digits beyond the microsecond are truncated, as for the times of rows.
 
     Raises:
         ValueError: not of this form, or not a time that exists.
@@ -65,7 +64,7 @@ def parse_instant(text: str) -> datetime:
 
 
 def parse_go_duration(text: str) -> timedelta:
-    """Read a duration as Go writes it: 10s, 1.5h, 2h45m.
+    """Parse a duration in Go's notation: 10s, 1.5h, 2h45m.
 
     Raises:
         NotADuration: not of this form.
@@ -88,17 +87,17 @@ def parse_go_duration(text: str) -> timedelta:
 
 
 class NameConverter(PathConverter):
-    """The rest of a path as one name, whatever it holds: slashes at either end, line ends."""
+    """The rest of a path as one name with any characters: slashes at both ends, line ends."""
 
     regex = "(?s:.+)"
-    part_isolating = False  # it would be told by a slash in the expression
+    part_isolating = False  # werkzeug would infer it from a slash in the expression
 
 
 def check_name(what: str, name: str) -> None:
-    """Refuse a name in a path that can't be stored.
+    """Reject a name in a path that can't be stored.
 
     Raises:
-        InvalidInput: it is too long, or holds NUL; `what` is said to be so.
+        InvalidInput: it is too long, or contains NUL; the message begins with `what`.
     """
     if len(name) > MAX_NAME_LENGTH:
         raise InvalidInput(f"{what} must have at most {MAX_NAME_LENGTH} characters")
@@ -148,9 +147,9 @@ def _read(parse: Callable[[str], Parsed], value: Any) -> Parsed:
 class StrictArgs(Schema):
     """Parameters of a query, and no others; use it with `unknown=RAISE`."""
 
-    error_messages = {"unknown": "is not a parameter"}  # noqa: RUF012 - marshmallow's own way
+    error_messages = {"unknown": "is not a parameter"}  # noqa: RUF012 - required by marshmallow
 
     @pre_load
-    def leave_out_the_key(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
-        """A key may stand in the query; it has opened the door, and is no part of the question."""
+    def remove_key(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        """The query may contain the key, which is no parameter of the view."""
         return {name: value for name, value in data.items() if name != "api_key"}

@@ -1,6 +1,6 @@
-"""Every error leaves from here: named in the domain, given a status once, said in the dialect.
+"""All error responses: named in the domain, mapped to a status once, formatted by the dialect.
 
-Native errors are problem+json (RFC 9457). A dialect registers the form its clients expect for
+Native errors are problem+json (RFC 9457). A dialect registers the form that its clients expect for
 the paths below its prefix, or for those that match a pattern; unknown paths and crashes there get
 that form too.
 """
@@ -21,8 +21,8 @@ from werkzeug.exceptions import HTTPException
 
 from app.api.http.headers import complete
 from app.errors import (
-    AskerGone,
     Busy,
+    ClientGone,
     DuplicateSubscription,
     Forbidden,
     IdempotencyKeyReused,
@@ -50,7 +50,7 @@ from app.logs import request_id
 
 _log = logging.getLogger(__name__)
 
-# nginx's own, for the log and the metrics: nobody is there to read it.
+# nginx's status, for the log and the metrics: no client receives it.
 CLIENT_CLOSED_REQUEST = 499
 BUSY_SECONDS = "2"
 
@@ -74,10 +74,10 @@ STATUS: Mapping[type[TruthlineError], int] = {
     UnknownExecution: HTTPStatus.NOT_FOUND,
     UnknownStepMetric: HTTPStatus.NOT_FOUND,
     DuplicateSubscription: HTTPStatus.CONFLICT,
-    ReplyFailed: HTTPStatus.INTERNAL_SERVER_ERROR,  # as the vendor's server says it
+    ReplyFailed: HTTPStatus.INTERNAL_SERVER_ERROR,  # as the vendor's server
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Busy: HTTPStatus.TOO_MANY_REQUESTS,
-    AskerGone: CLIENT_CLOSED_REQUEST,
+    ClientGone: CLIENT_CLOSED_REQUEST,
 }
 
 HEADERS: Mapping[type[TruthlineError], Mapping[str, str]] = {
@@ -85,15 +85,15 @@ HEADERS: Mapping[type[TruthlineError], Mapping[str, str]] = {
     Busy: {"Retry-After": BUSY_SECONDS},
 }
 
-PLAIN = {
-    404: "Nothing is at this path; /docs lists what there is.",
-    405: "This path does not answer this method.",
+DETAILS = {
+    404: "There is nothing at this path; /docs lists all endpoints.",
+    405: "This path does not support this method.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error on its way out, before a dialect gives it its form."""
+    """An error before a dialect formats it."""
 
     status: int
     kind: str  # the name of the error's class, or "" for plain HTTP errors
@@ -105,7 +105,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ErrorForm:
-    """How errors look: what makes the answer, and its JSON schema by name."""
+    """A form of errors: what builds the response, and the name and JSON schema of its body."""
 
     make: Callable[[Problem], Response]
     name: str
@@ -116,14 +116,15 @@ _DIALECTS: dict[tuple[re.Pattern[str], str | None], ErrorForm] = {}
 
 
 def use_error_form(prefix: str, form: ErrorForm) -> None:
-    """Let errors below a path prefix leave in a dialect's form."""
+    """Use a dialect's form for errors below a path prefix."""
     use_error_form_where(re.escape(prefix) + ".*", form)
 
 
 def use_error_form_where(pattern: str, form: ErrorForm, *, method: str | None = None) -> None:
-    """Let errors leave in a dialect's form where the whole path, with its query, matches.
+    """Use a dialect's form for errors if the whole path, with its query, matches.
 
-    Of every method, or of one: a path may belong to one dialect to read and to another to write.
+    For all methods, or for one: a path may belong to one dialect for reading and to another for
+    writing.
     """
     _DIALECTS[re.compile(pattern, re.DOTALL), method] = form
 
@@ -163,8 +164,8 @@ _ROW_ERROR_SCHEMA = {
     "type": "object",
     "required": ["field", "reason"],
     "properties": {
-        "index": {"type": "integer", "description": "Place of the row in its batch, from 0"},
-        "field": {"type": "string", "description": "Empty where the row as a whole is meant"},
+        "index": {"type": "integer", "description": "Position of the row in its batch, from 0"},
+        "field": {"type": "string", "description": "Empty if the whole row is invalid"},
         "reason": {"type": "string"},
     },
 }
@@ -187,7 +188,7 @@ NATIVE = ErrorForm(
 
 
 def install(app: Flask) -> None:
-    """Catch what views raise, what Flask refuses, and what crashes."""
+    """Handle errors that views raise, that Flask raises, and crashes."""
     app.register_error_handler(TruthlineError, on_domain_error)
     app.register_error_handler(HTTPException, on_http_error)
     app.register_error_handler(Exception, on_crash)
@@ -195,54 +196,54 @@ def install(app: Flask) -> None:
 
 
 def on_domain_error(error: TruthlineError) -> Response:
-    """Answer a named failure."""
+    """Respond to an error of ours."""
     kind = type(error)
     if error.reason:
         _log.info("%s: %s", kind.__name__, error.reason)
     rows = [asdict(row) for row in error.errors] if isinstance(error, InvalidRows) else []
     title = (kind.__doc__ or "").strip().rstrip(".")
     headers = HEADERS.get(kind, {})
-    return _leave(Problem(STATUS[kind], kind.__name__, title, str(error), rows, headers))
+    return _respond(Problem(STATUS[kind], kind.__name__, title, str(error), rows, headers))
 
 
 def on_http_error(error: HTTPException) -> Response:
-    """Answer what Flask itself refuses: unknown URLs, wrong methods, failed validation."""
+    """Respond to errors of Flask: unknown URLs, wrong methods, failed validation."""
     if error.response is not None and error.code is None:
-        return error.response  # type: ignore[return-value] # a redirect or the like
+        return error.response  # type: ignore[return-value] # a redirect, for example
     headers = {name: value for name, value in error.get_headers() if name == "Allow"}
     data = getattr(error, "data", None) or {}
     errors = _flatten(data.get("messages", {}))
-    said = "; ".join(f"{row['field']} {row['reason']}".strip() for row in errors)
-    detail = said or PLAIN.get(error.code or 0) or error.description or ""
-    return _leave(Problem(error.code or 500, "", error.name, detail, errors, headers))
+    messages = "; ".join(f"{row['field']} {row['reason']}".strip() for row in errors)
+    detail = messages or DETAILS.get(error.code or 0) or error.description or ""
+    return _respond(Problem(error.code or 500, "", error.name, detail, errors, headers))
 
 
 def on_crash(error: Exception) -> Response:
-    """Answer without a word of what went wrong inside; the log has it all."""
+    """Respond without revealing what went wrong inside; the log contains it."""
     _log.error("request failed", exc_info=error)
-    detail = "Something went wrong on the server; its log tells what, under this request's id."
-    return _leave(Problem(500, "", "Internal Server Error", detail))
+    detail = "Something went wrong on the server; its log has the cause, under this request's id."
+    return _respond(Problem(500, "", "Internal Server Error", detail))
 
 
 def refuse(app: Flask, method: str, target: str, status: int, detail: str) -> Response:
-    """The answer to what the server refuses before the application could be called."""
+    """The response to a request that the server rejects before it reaches the application."""
     parts = urlsplit(target if target.startswith("/") else f"/{target}")
-    asked = unquote(parts.path) + (f"?{parts.query}" if parts.query else "")
+    url = unquote(parts.path) + (f"?{parts.query}" if parts.query else "")
     request_id.set(uuid.uuid4().hex)
     with app.app_context():
         problem = Problem(status, "", HTTPStatus(status).phrase, detail)
-        response = complete(_form_of(asked, method).make(problem))
+        response = complete(_form_of(url, method).make(problem))
     response.headers["X-Request-ID"] = request_id.get()
     return response
 
 
 def describe_kinds() -> Iterator[tuple[str, str, int]]:
-    """Name, meaning and status of every named failure."""
+    """Name, meaning and status of every error of ours."""
     for kind, status in STATUS.items():
         yield kind.__name__, (kind.__doc__ or "").strip(), status
 
 
-def _leave(problem: Problem) -> Response:
+def _respond(problem: Problem) -> Response:
     response = _form_of(request.full_path.removesuffix("?"), request.method).make(problem)
     response.headers.update(problem.headers)
     return response

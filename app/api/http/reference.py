@@ -1,4 +1,4 @@
-"""The API's own reference: /openapi.json, and /docs to read it, without the internet."""
+"""The API reference: /openapi.json, and a viewer at /docs that needs no internet."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ from app.api.http.problems import (
 )
 
 ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"
-# Scripts and styles come from here alone; Swagger UI sets styles of its own and inlines images.
+# Scripts and styles are only loaded from here; Swagger UI sets inline styles and embeds images.
 POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
     " script-src 'self'; frame-ancestors 'none'"
@@ -65,7 +65,7 @@ def page() -> tuple[str, dict[str, str]]:
 
 @pages.get("/start.js")
 def start() -> tuple[str, dict[str, str]]:
-    """Start the viewer; a file of its own, so that the page needs no inline script."""
+    """Start the viewer; in a file of its own, so that the page needs no inline script."""
     return START, {"Content-Type": "text/javascript; charset=utf-8"}
 
 
@@ -75,12 +75,12 @@ def asset(name: str) -> Response:
     return send_from_directory(ASSETS, name, max_age=86_400)
 
 
-# Request bodies that views read as msgspec messages; their schemas go into the document.
+# Request bodies that views read as msgspec messages; their schemas are added to the document.
 _MESSAGES: list[type[msgspec.Struct]] = []
 
 
 def describe(message: type[msgspec.Struct]) -> None:
-    """Put a message's schema into the document, for others to refer to."""
+    """Add a message's schema to the document, so that others can refer to it."""
     _MESSAGES.append(message)
 
 
@@ -92,8 +92,8 @@ def takes_body(
 ) -> Callable[[View], View]:
     """Document the request body of a view, which reads it itself.
 
-    `content` makes of the message's schema what each media type holds; `more` is further
-    OpenAPI of the operation.
+    `content` maps the message's schema to the content of each media type; `more` is further OpenAPI
+    of the operation.
     """
     describe(message)
     reference = {"$ref": f"#/components/schemas/{message.__name__}"}
@@ -105,7 +105,7 @@ def takes_body(
 
 
 def _document(api: flask_smorest.Api) -> dict[str, Any]:
-    """The OpenAPI document, completed with what the views' decorators can't tell."""
+    """The OpenAPI document, completed with what the views' decorators don't contain."""
     document: dict[str, Any] = api.spec.to_dict()
     components = document["components"]
     _, messages = msgspec.json.schema_components(
@@ -121,7 +121,7 @@ def _document(api: flask_smorest.Api) -> dict[str, Any]:
 
 
 def _used(schemas: dict[str, Any]) -> dict[str, Any]:
-    """Without what the library adds unasked."""
+    """Without what the library adds."""
     return {name: s for name, s in schemas.items() if name not in ("Error", "PaginationMetadata")}
 
 
@@ -132,17 +132,17 @@ def _error(schema: str) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], path: str) -> None:
-    """Name the error form of this path; a path that asks for no key says so."""
+    """Set the error form of this path, and whether it requires a key."""
     form = f"#/components/responses/{error_schema_name(path)}"
     operation["responses"]["default"] = {"$ref": form}
     operation["responses"].pop("422", None)  # the library's own form of errors
-    asked_for = () if path in OPEN_PATHS else SECURITY_SCHEMES
-    # a view that is open for another reason has said so itself
-    operation.setdefault("security", [{name: []} for name in asked_for])
+    schemes = () if path in OPEN_PATHS else SECURITY_SCHEMES
+    # a view that is open for another reason declares that itself
+    operation.setdefault("security", [{name: []} for name in schemes])
 
 
 def problem_kinds() -> tuple[str, dict[str, str]]:
-    """What the `type` of a problem leads to: every kind there is."""
+    """The target of a problem's `type`: all kinds of problems."""
     rows = "".join(
         f'<dt id="{name}">{name} ({status:d})</dt><dd>{meaning}</dd>'
         for name, meaning, status in describe_kinds()
@@ -151,7 +151,7 @@ def problem_kinds() -> tuple[str, dict[str, str]]:
 
 
 def install(app: Flask, api: flask_smorest.Api) -> None:
-    """Serve the document and the pages. Call it when all views are there."""
+    """Serve the document and the pages. Call it once all views are registered."""
     document = _document(api)
     app.add_url_rule("/openapi.json", "openapi", lambda: document)
     app.register_blueprint(pages)

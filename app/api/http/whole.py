@@ -1,6 +1,7 @@
-"""A body that ends too early is an error, whoever reads it.
+"""Makes an incomplete body an error for every reader.
 
-WSGI doesn't ask servers to notice, and gunicorn hands out the beginning of a body for the whole.
+WSGI doesn't require servers to notice, and gunicorn passes an incomplete body as if it were
+complete.
 """
 
 import io
@@ -10,31 +11,31 @@ from typing import Any
 from flask import Flask
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 
-INCOMPLETE = "the body ended before all of it had come"
+INCOMPLETE = "the body is incomplete"
 
 
 class WholeBody(io.RawIOBase):
-    """The body of a request, of which a length was announced, or that comes in chunks."""
+    """The body of a request, with an announced length or in chunks."""
 
     def __init__(self, stream: Any, announced: int | None) -> None:
         self._stream = stream
         self._missing = announced or 0
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """It can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
         """Read some of it.
 
         Raises:
-            ClientDisconnected: there is no more, and there should be.
+            ClientDisconnected: it ends too early.
         """
         try:
             piece = self._stream.read(len(buffer))
         except HTTPException:
             raise
-        except Exception as error:  # each server has its own for a chunk cut short
+        except Exception as error:  # each server has its own for an incomplete chunk
             raise ClientDisconnected(INCOMPLETE) from error
         if not piece and self._missing > 0:
             raise ClientDisconnected(INCOMPLETE)
@@ -44,7 +45,7 @@ class WholeBody(io.RawIOBase):
 
 
 def install(app: Flask) -> None:
-    """Let nobody take the beginning of a body for the whole: this view, that library, or Dash."""
+    """Let no reader mistake an incomplete body for a complete one: no view, library, or Dash."""
     inner = app.wsgi_app
 
     def wsgi_app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -53,4 +54,4 @@ def install(app: Flask) -> None:
         environ["wsgi.input"] = WholeBody(environ["wsgi.input"], announced)
         return inner(environ, start_response)
 
-    app.wsgi_app = wsgi_app  # type: ignore[method-assign] # Flask's own way to wrap it
+    app.wsgi_app = wsgi_app  # type: ignore[method-assign] # as Flask documents

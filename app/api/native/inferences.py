@@ -9,7 +9,7 @@ from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
 from app.api.http.access import needs
-from app.api.http.basis import RestsOnSchema, basis_members
+from app.api.http.basis import BasisSchema, basis_members
 from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Instant, Text
 from app.api.native.numbers import QUANTILES, compared, numbers
@@ -113,7 +113,7 @@ class ModelStatsSchema(ModelNumbersSchema):
     total_classes = fields.Integer(data_key="totalClasses")
 
 
-class InferenceStatsSchema(RestsOnSchema, PageSchema):
+class InferenceStatsSchema(BasisSchema, PageSchema):
     """A window beside the one of equal length before it; the busiest model first."""
 
     start = UtcTime(data_key="startTime")
@@ -139,7 +139,7 @@ class KnownModelSchema(Schema):
         include = numbers(KNOWN_MODEL)
 
 
-class KnownModelsSchema(RestsOnSchema, PageSchema):
+class KnownModelsSchema(BasisSchema, PageSchema):
     """The models of a workspace, by name."""
 
     start = UtcTime(data_key="startTime")

@@ -10,10 +10,10 @@ from flask_smorest import Blueprint
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.api.http.access import needs
-from app.api.http.basis import RestsOnSchema, basis_members
+from app.api.http.basis import BasisSchema, basis_members
 from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Instant, NotADuration, StrictArgs, Text, parse_go_duration
-from app.api.http.turns import charge
+from app.api.http.query_limiter import add_buckets
 from app.api.native.numbers import numbers
 from app.auth.keys import Role
 from app.errors import InvalidWindow
@@ -170,7 +170,7 @@ class PieceSchema(Schema):
     rows = fields.Integer()
 
 
-class AnswerSchema(RestsOnSchema):
+class AnswerSchema(BasisSchema):
     """Buckets, oldest first, and what they rest on."""
 
     pieces = fields.List(
@@ -250,7 +250,7 @@ def buckets_of(args: dict[str, Any]) -> tuple[Window, Grid]:
     window = Window(args["start"], args["end"])
     grid = _grid(args.get("interval"), args["align"], args["zone"])
     grid.check(window, MAX_BUCKETS)
-    charge(grid.buckets(window))
+    add_buckets(grid.buckets(window))
     return window, grid
 
 

@@ -13,7 +13,7 @@ from app.api.http.reference import takes_body
 from app.api.native.metrics import WindowArgs, buckets_of
 from app.api.native.numbers import numbers
 from app.auth.keys import Role
-from app.ingest.executions import ToldOfExecution, tell_execution
+from app.ingest.executions import ExecutionUpdate, update_execution
 from app.query.executions import Execution, ExecutionPage, execution, executions
 from app.query.measures import STEPS
 from app.query.question import Question
@@ -102,16 +102,16 @@ def get_execution(workspace_id: int, execution_id: str) -> Execution:
 
 @blp.route("/executions/<name:execution_id>", methods=["PUT"])
 @needs(Role.INGEST)
-@takes_body(blp, ToldOfExecution)
+@takes_body(blp, ExecutionUpdate)
 @blp.response(200, ExecutionSchema)
 def put_execution(workspace_id: int, execution_id: str) -> Execution:
     """Tell the pipeline and deployment of an execution, and when it ran
 
     It is made if it isn't known yet. What is absent stays as it was.
     """
-    told = read_message(ToldOfExecution)
+    told = read_message(ExecutionUpdate)
     check_name("an execution's id", execution_id)
-    tell_execution(database(), workspace_id, execution_id, told)
+    update_execution(database(), workspace_id, execution_id, told)
     with database().reading() as conn:
         return execution(conn, workspace_id=workspace_id, name=execution_id)
 

@@ -1,1 +1,1 @@
-"""What an operator asks: probes and `/metrics`."""
+"""Endpoints for operators: probes and `/metrics`."""

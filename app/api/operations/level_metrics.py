@@ -1,4 +1,4 @@
-"""How far the levels are, as Prometheus reads it."""
+"""The state of the levels, for Prometheus."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from app.query.status import FreshLevel
 class LevelMetrics(Collector):
     """The levels as they were when they were looked up.
 
-    A level that is not clean at all, or not audited, has no sample of that moment.
+    A level that is not clean, or not audited, has no sample of that moment.
     """
 
     levels: Sequence[FreshLevel]
@@ -22,7 +22,7 @@ class LevelMetrics(Collector):
         """Moments are seconds since 1970; faults are learned spans."""
         clean = GaugeMetricFamily(
             "truthline_level_clean_timestamp_seconds",
-            "Until when a level holds every row that was received",
+            "Until when a level contains every row that was received",
             labels=["level"],
         )
         audited = GaugeMetricFamily(
@@ -32,7 +32,7 @@ class LevelMetrics(Collector):
         )
         faults = GaugeMetricFamily(
             "truthline_level_audit_faults",
-            "Learned spans that audits found wrong: open ones are not answered from",
+            "Learned spans that audits found wrong: open ones are not used",
             labels=["level", "state"],
         )
         for level in self.levels:

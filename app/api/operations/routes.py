@@ -1,4 +1,4 @@
-"""For whoever runs the service: is it alive, is it ready, and how is it doing."""
+"""For operators: whether the service is alive and ready, and its metrics."""
 
 import os
 from http import HTTPStatus
@@ -14,11 +14,11 @@ from app.api.operations.level_metrics import LevelMetrics
 from app.errors import Unavailable
 from app.query.status import FreshLevel, fresh_levels
 from app.running import database
-from app.store.asker import waiting_at_most
+from app.store.disconnects import time_limit
 from app.store.edition import server_info
 from app.store.migration import schema_version
 
-# Whoever asks whether the service is ready doesn't wait long for a database that hangs.
+# A readiness probe doesn't wait long for a database that hangs.
 SILENCE_SECONDS = 5.0
 
 blp = Blueprint("operations", __name__, description="Health and the service's own metrics")
@@ -27,7 +27,7 @@ blp = Blueprint("operations", __name__, description="Health and the service's ow
 @blp.route("/livez")
 @blp.response(200)
 def livez() -> Response:
-    """Whether the process answers at all"""
+    """Whether the process responds"""
     return jsonify({"status": "alive"})
 
 
@@ -35,7 +35,7 @@ def livez() -> Response:
 @blp.response(200)
 @blp.alt_response(503, description="Not ready; the body says which part")
 def readyz() -> tuple[Response, int]:
-    """Whether requests can be answered: database reachable, migrations at head"""
+    """Whether requests can be handled: database reachable, migrations at head"""
     try:
         report = _report()
     except Unavailable as error:
@@ -45,7 +45,7 @@ def readyz() -> tuple[Response, int]:
 
 
 def _report() -> dict[str, Any]:
-    with waiting_at_most(SILENCE_SECONDS), database().reading() as conn:
+    with time_limit(SILENCE_SECONDS), database().reading() as conn:
         version, info = schema_version(conn), server_info(conn)
     return {
         "status": "ready" if version.usable else "not ready",
@@ -59,8 +59,8 @@ def _report() -> dict[str, Any]:
 
 @blp.route("/metrics")
 @blp.response(200, content_type="text/plain")
-def metrics() -> Response:
-    """The service's own metrics, for Prometheus; of all its processes together, and the levels'"""
+def service_metrics() -> Response:
+    """The service's own metrics, for Prometheus: of all its processes, and of the levels"""
     registry = PROCESS_REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
@@ -70,7 +70,7 @@ def metrics() -> Response:
 
 
 def _levels() -> list[FreshLevel]:
-    """None where the database is away: the process's own metrics are there all the same."""
+    """Empty if the database is unreachable: the metrics of the process are still returned."""
     try:
         with database().reading() as conn:
             return fresh_levels(conn)

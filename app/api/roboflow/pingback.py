@@ -17,8 +17,8 @@ import msgspec
 from app.errors import InvalidInput, RowError
 from app.ingest.fields import Label, instant_of_epoch, read_field, text_problem
 from app.ingest.inferences import Detection, Prediction
-from app.ingest.sifting import read_item
-from app.ingest.wording import Complaint, in_words
+from app.ingest.partial_batches import read_item
+from app.ingest.validation_errors import Rejection, rejection_of
 
 # What a server is unless it says something else.
 DEPLOYMENT_TYPE = "hosted"
@@ -97,7 +97,7 @@ class InferenceReport(msgspec.Struct, dict=True):
     deployment_type: str | None = None
 
     @cached_property
-    def results(self) -> Sequence[InferenceResult | Complaint]:
+    def results(self) -> Sequence[InferenceResult | Rejection]:
         """The results, each read by itself; whoever has read them already puts them here."""
         return [read_item(text, InferenceResult) for text in self.inference_results]
 
@@ -127,7 +127,7 @@ class _Odd(Exception):
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(field, reason)
-        self.complaint = Complaint(field, reason)
+        self.complaint = Rejection(field, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +144,14 @@ class Reading:
     def all_odd(self, of_predictions: Sequence[RowError]) -> list[RowError]:
         """Those, and every result of predictions that can't be stored, in their order."""
         more = [
-            odd_result(place, Complaint(error.field, error.reason))
+            odd_result(place, Rejection(error.field, error.reason))
             for error in of_predictions
             for place in self.places[error.index]
         ]
         return sorted([*self.odd, *more], key=lambda error: error.index)
 
 
-def odd_result(place: int, complaint: Complaint) -> RowError:
+def odd_result(place: int, complaint: Rejection) -> RowError:
     """What is wrong with the result at a place of a report."""
     path = f"inference_results[{place}].{complaint.field}".rstrip(".")
     return RowError(place, path, complaint.reason)
@@ -164,7 +164,7 @@ def predictions_of(report: InferenceReport) -> Reading:
     flat = _Flat(report)
     for place, result in enumerate(report.results):
         try:
-            if isinstance(result, Complaint):
+            if isinstance(result, Rejection):
                 odd.append(odd_result(place, result))
             elif result.inference:
                 found.append(([place], _of_pingback(result.inference, result, report)))
@@ -293,4 +293,4 @@ def _built(members: dict[str, Any], kind: type[Built]) -> Built:
     try:
         return msgspec.convert(members, kind, dec_hook=read_field)
     except msgspec.ValidationError as error:
-        raise _Odd(*in_words(error)) from None
+        raise _Odd(*rejection_of(error)) from None

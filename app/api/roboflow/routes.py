@@ -19,7 +19,7 @@ from app.api.http.access import needs, presented_key, require_workspace, workspa
 from app.api.http.basis import ExactSchema, vendor_members
 from app.api.http.body import JSON, Incoming, as_long_message, media_type, read_body
 from app.api.http.numbers import Number
-from app.api.http.observe import count_rows, tell_refused
+from app.api.http.observe import count_rows, report_rejected
 from app.api.http.parameters import Text
 from app.api.http.problems import ErrorForm, Problem, use_error_form_where
 from app.api.http.reference import describe, takes_body
@@ -37,8 +37,8 @@ from app.errors import (
 from app.ingest.fields import RequiredName, text_problem
 from app.ingest.inferences import check_size
 from app.ingest.metadata import ingest_metadata
-from app.ingest.sifting import ingest_what_can_be, read_item
-from app.ingest.wording import Complaint
+from app.ingest.partial_batches import ingest_valid_rows, read_item
+from app.ingest.validation_errors import Rejection
 from app.query.inferences import ClassStats, Totals, class_stats, inference_totals, stats_basis
 from app.query.question import Counted, Question
 from app.query.subjects import Selection
@@ -206,10 +206,10 @@ def _store(report: InferenceReport, workspace_id: int) -> dict[str, Any]:
     """
     reading = predictions_of(report)
     check_size(reading.predictions, settings().max_batch_rows)
-    verdict, odd_predictions = ingest_what_can_be(database(), workspace_id, reading.predictions)
+    verdict, odd_predictions = ingest_valid_rows(database(), workspace_id, reading.predictions)
     odd = reading.all_odd(odd_predictions)
     count_rows("predictions", verdict)
-    tell_refused("predictions", odd, of=len(report.results))
+    report_rejected("predictions", odd, of=len(report.results))
     if odd and not verdict.accepted + verdict.duplicates:
         raise InvalidRows(odd[:MAX_ROW_ERRORS])
     return {
@@ -240,7 +240,7 @@ class InferenceMetadata(msgspec.Struct, dict=True):
     api_key: str | None = None
 
     @cached_property
-    def fields(self) -> Sequence[FieldOfInferences | Complaint]:
+    def fields(self) -> Sequence[FieldOfInferences | Rejection]:
         """The fields, each read by itself; whoever has read them already puts them here."""
         return [read_item(text, FieldOfInferences) for text in self.data]
 
@@ -277,8 +277,8 @@ def post_inference_metadata(workspace: str) -> dict[str, Any]:
     require_workspace(workspace, workspace_id)
     values, odd = _values_of(message)
     if len(values) > (limit := settings().max_batch_rows):
-        raise TooLarge(f"a post may hold at most {limit} values")
-    tell_refused("metadata", odd, of=len(message.fields))
+        raise TooLarge(f"a post may contain at most {limit} values")
+    report_rejected("metadata", odd, of=len(message.fields))
     if odd and not values:
         raise InvalidRows(odd[:MAX_ROW_ERRORS])
     ingest_metadata(database(), workspace_id, values)
@@ -290,17 +290,17 @@ def _values_of(message: InferenceMetadata) -> tuple[dict[tuple[str, str], str], 
     values: dict[tuple[str, str], str] = {}
     odd = []
     for place, found in enumerate(message.fields):
-        one = found if isinstance(found, Complaint) else _unstorable(found) or found
-        if isinstance(one, Complaint):
+        one = found if isinstance(found, Rejection) else _unstorable(found) or found
+        if isinstance(one, Rejection):
             odd.append(RowError(place, f"data[{place}].{one.field}".rstrip("."), one.reason))
         else:
             values |= {(one.field_name, id_): one.field_value for id_ in one.inference_ids}
     return values, odd
 
 
-def _unstorable(one: FieldOfInferences) -> Complaint | None:
+def _unstorable(one: FieldOfInferences) -> Rejection | None:
     problem = text_problem(one.field_name, one.field_value, *one.inference_ids)
-    return Complaint("", problem) if problem else None
+    return Rejection("", problem) if problem else None
 
 
 # --- out ----------------------------------------------------------------------------------

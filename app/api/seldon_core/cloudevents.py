@@ -1,7 +1,7 @@
 """CloudEvents over HTTP: binary, structured and batched mode, of version 1.0 and 0.3.
 
-The `cloudevents` library reads and writes them; it knows no batches, and makes up what a sender
-forgot, so that is asked for here.
+The `cloudevents` library parses and serializes them; it doesn't support batches, and invents what a
+sender omitted, so required attributes are checked here.
 """
 
 import base64
@@ -19,8 +19,8 @@ from werkzeug.exceptions import UnsupportedMediaType
 from app.api.http.body import JSON, read_body
 from app.errors import InvalidInput, TooLarge
 from app.ingest.fields import text_problem
-from app.ingest.strict_json import apart, decode, elements
-from app.ingest.wording import UNREADABLE, in_words
+from app.ingest.strict_json import cut_out, decode, elements
+from app.ingest.validation_errors import UNREADABLE, rejection_of
 from app.running import settings
 
 STRUCTURED = "application/cloudevents+json"
@@ -29,8 +29,8 @@ PREFIX = "ce-"
 NULL = b"null"
 REQUIRED = ("specversion", "id", "source", "type")
 VERSIONS = ("1.0", "0.3")
-MAX_ATTRIBUTES = 64 * 1024  # bytes, of an event in JSON without its data
-# Attributes of an event itself; all others are extensions.
+MAX_ATTRIBUTES = 64 * 1024  # bytes of an event in JSON without its data
+# The attributes of the specification; all others are extensions.
 CONTEXT = {*REQUIRED, "time", "subject", "datacontenttype", "dataschema"}
 CONTEXT |= {"datacontentencoding", "schemaurl"}
 _EVENT_SCHEMA = {"type": "object", "required": list(REQUIRED)}
@@ -46,41 +46,41 @@ Source = TypeVar("Source")
 Data = TypeVar("Data", bound=msgspec.Struct)
 
 
-class _Untouched(JSONFormat):
-    """Leaves the data of binary mode as it came: whoever knows its type decodes it."""
+class _UnparsedData(JSONFormat):
+    """Keeps the data of binary mode unparsed: it is parsed later, as its type requires."""
 
     def read_data(self, body: bytes, datacontenttype: str | None) -> Any:  # noqa: ARG002 - as inherited
         return body
 
 
-_FORMAT = _Untouched()
+_FORMAT = _UnparsedData()
 
 
 def read_events() -> Sequence[BaseCloudEvent | InvalidInput]:
-    """The events of the current request; in place of one that isn't valid, why.
+    """The events of the current request; an invalid one is replaced by its error.
 
     Raises:
-        InvalidInput: it holds none.
-        TooLarge: more of them than a batch may have.
+        InvalidInput: it contains none.
+        TooLarge: it contains more than a batch may.
     """
     if request.mimetype == BATCHED:
         return _batch(read_body(settings().max_body_bytes))
     if request.mimetype == STRUCTURED:
-        return [_or_why_not(_structured, read_body(settings().max_body_bytes))]
+        return [_event_or_error(_structured, read_body(settings().max_body_bytes))]
     headers = {n.lower(): v for n, v in request.headers if n.lower().startswith(PREFIX)}
     if not headers:
         raise InvalidInput(
             "expected a CloudEvent: headers ce-specversion, ce-id, ce-source and ce-type, or"
             f" Content-Type {STRUCTURED} or {BATCHED}"
         )
-    return [_or_why_not(_binary, headers)]
+    return [_event_or_error(_binary, headers)]
 
 
 def data_of(event: BaseCloudEvent, kind: type[Data]) -> Data:
-    """The data of an event as a message of this kind.
+    """Parse the data of an event as this type.
 
     Raises:
-        InvalidInput: it isn't one.
+        InvalidInput: it isn't of this type.
         UnsupportedMediaType: it isn't JSON.
     """
     if not JSONFormat.JSON_CONTENT_TYPE_PATTERN.match(event.get_datacontenttype() or JSON):
@@ -89,7 +89,7 @@ def data_of(event: BaseCloudEvent, kind: type[Data]) -> Data:
     try:
         return decode(data, kind)
     except UNREADABLE as error:
-        field, reason = in_words(error)
+        field, reason = rejection_of(error)
         raise InvalidInput(f"{field or 'the data'} {reason}") from None
 
 
@@ -100,7 +100,7 @@ def extensions(event: BaseCloudEvent) -> dict[str, str]:
 
 
 def reply_to(event: BaseCloudEvent, type_: str, source: str) -> BaseCloudEvent:
-    """An event of this type and source that answers another: its id, its extensions, no content."""
+    """An empty event of this type and source in reply to another: with its id and extensions."""
     attributes = {"specversion": event.get_specversion(), "id": event.get_id()}
     attributes |= {"type": type_, "source": source, "datacontenttype": JSON}
     return type(event)({**extensions(event), **attributes}, {})
@@ -112,7 +112,7 @@ def as_message(event: BaseCloudEvent) -> HTTPMessage:
 
 
 def respond(events: Sequence[BaseCloudEvent]) -> Response:
-    """Answer with events, in the mode the request came in; without any, with nothing."""
+    """Respond with events, in the mode of the request, or with nothing if there are none."""
     if not events:
         return Response(status=204)
     if request.mimetype == BATCHED:
@@ -128,63 +128,63 @@ def _binary(headers: Mapping[str, str]) -> BaseCloudEvent:
         headers = {**headers, "content-type": request.content_type}
     _require({name.removeprefix(PREFIX): value for name, value in headers.items()})
     message = HTTPMessage(dict(headers), body)
-    return _checked(lambda: from_binary(message, _FORMAT), timed="ce-time" in headers)
+    return _validated(lambda: from_binary(message, _FORMAT), timed="ce-time" in headers)
 
 
 def _structured(text: bytes) -> BaseCloudEvent:
-    """An event in JSON; its data stays as it came, whatever it is."""
+    """An event in JSON; its data stays unparsed."""
     try:
-        data, rest = apart(text, "data", NULL)
-        packed, rest = apart(rest, "data_base64", NULL)
+        data, rest = cut_out(text, "data", NULL)
+        base64_data, rest = cut_out(rest, "data_base64", NULL)
         if len(rest) > MAX_ATTRIBUTES:
             raise TooLarge(f"attributes of an event may have at most {MAX_ATTRIBUTES} bytes")
         attributes = decode(rest, dict[str, Any])
-        content, packed_text = _data_and_packed(_as_bytes(data), _as_bytes(packed), attributes)
+        content, base64_text = _data_or_base64(_as_bytes(data), _as_bytes(base64_data), attributes)
     except UNREADABLE as error:
-        field, reason = in_words(error)
+        field, reason = rejection_of(error)
         raise InvalidInput(f"the event{field and ': '}{field} {reason}") from None
     _require(attributes)
 
     def read() -> BaseCloudEvent:
         event = _FORMAT.read(None, rest)
-        unpacked = content if packed_text is None else base64.b64decode(packed_text)
-        return type(event)(event.get_attributes(), unpacked)
+        decoded = content if base64_text is None else base64.b64decode(base64_text)
+        return type(event)(event.get_attributes(), decoded)
 
-    return _checked(read, timed="time" in attributes)
+    return _validated(read, timed="time" in attributes)
 
 
 def _as_bytes(value: msgspec.Raw | None) -> bytes:
     return NULL if value is None else bytes(value)
 
 
-def _data_and_packed(
-    data: bytes, packed: bytes, attributes: Mapping[str, Any]
+def _data_or_base64(
+    data: bytes, base64_data: bytes, attributes: Mapping[str, Any]
 ) -> tuple[bytes, str | None]:
-    """The data of an event in JSON, or as a text in base64: version 0.3 has an attribute for it.
+    """The data of an event in JSON, or as base64 text: version 0.3 has an attribute for that.
 
     Raises:
-        one of UNREADABLE: what should be packed is no text.
+        one of UNREADABLE: what should be base64 is no text.
     """
     if data == NULL:
-        return NULL, None if packed == NULL else decode(packed, str)
-    old = attributes.get("specversion") == "0.3"
-    if old and str(attributes.get("datacontentencoding")).lower() == "base64":
+        return NULL, None if base64_data == NULL else decode(base64_data, str)
+    is_old = attributes.get("specversion") == "0.3"
+    if is_old and str(attributes.get("datacontentencoding")).lower() == "base64":
         return NULL, decode(data, str)
     return data, None
 
 
 def _batch(body: bytes) -> Sequence[BaseCloudEvent | InvalidInput]:
     limit = settings().max_batch_rows
-    rule = f"a batch may hold at most {limit} events"
+    rule = f"a batch may contain at most {limit} events"
     try:
         texts = elements(body, limit, body=body, rule=rule)
     except UNREADABLE as error:
-        field, reason = in_words(error)
+        field, reason = rejection_of(error)
         raise InvalidInput(f"the batch{field and ': '}{field} {reason}") from None
-    return [_or_why_not(_structured, bytes(text)) for text in texts]
+    return [_event_or_error(_structured, bytes(text)) for text in texts]
 
 
-def _or_why_not(
+def _event_or_error(
     read: Callable[[Source], BaseCloudEvent], source: Source
 ) -> BaseCloudEvent | InvalidInput:
     try:
@@ -201,18 +201,18 @@ def _require(attributes: Mapping[str, Any]) -> None:
         raise InvalidInput(f"specversion must be {' or '.join(VERSIONS)}")
 
 
-def _checked(read: Callable[[], BaseCloudEvent], *, timed: bool) -> BaseCloudEvent:
-    """What the library reads; it raises many things at attributes of a wrong form.
+def _validated(read: Callable[[], BaseCloudEvent], *, timed: bool) -> BaseCloudEvent:
+    """Run the library's parser, which raises various exceptions for malformed attributes.
 
-    It gives an event that isn't `timed` the time of now, which would pass for the sender's.
+    It gives an event that isn't `timed` the current time, which would look like the sender's.
     """
     try:
         event = read()
     except CloudEventValidationError as error:
-        reasons = [str(reason) for found in error.errors.values() for reason in found]
+        reasons = [str(reason) for messages in error.errors.values() for reason in messages]
         raise InvalidInput(f"the event is not valid: {'; '.join(reasons)}") from None
     except (BaseCloudEventException, ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise InvalidInput(f"the event has an attribute of a wrong form: {error}") from None
+        raise InvalidInput(f"the event has a malformed attribute: {error}") from None
     texts = [value for value in event.get_attributes().values() if isinstance(value, str)]
     if problem := text_problem(*texts):
         raise InvalidInput(f"an attribute {problem}")

@@ -1,6 +1,7 @@
-"""Right or wrong: what Seldon's metrics server counts for a prediction and its truth.
+"""Confusion counters: what Seldon's metrics server counts for a prediction and its truth.
 
-A "true negative" is the vendor's: it is counted for the class of a true positive, and of no other.
+A "true negative" is as the vendor defines it: counted for the class of a true positive, and no
+other.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from app.api.seldon_core.readings import PREFIX, Class, MetricKind
 from app.ingest.events.lookups import Lookup
 from app.ingest.events.metrics import Sample, sample
-from app.store.metrics import MetricType
+from app.store.metrics import EventMetricType
 
 Labels = Mapping[str, str]
-CLASS = "class"  # the label that names one
+CLASS = "class"  # the label with the name of the class
 
 
 def confusion_samples(
@@ -22,13 +23,13 @@ def confusion_samples(
     if kind is MetricKind.BINARY:
         positive = actual.name != f"{PREFIX}0"
         count = f"{'true' if right else 'false'}_{'positive' if positive == right else 'negative'}"
-        yield _one(count, labels)
+        yield _sample(count, labels)
     elif right:
-        yield _one("true_positive", labels, actual.printed)
-        yield _one("true_negative", labels, predicted.printed)
+        yield _sample("true_positive", labels, actual.printed)
+        yield _sample("true_negative", labels, predicted.printed)
     else:
-        yield _one("false_negative", labels, actual.printed)
-        yield _one("false_positive", labels, predicted.printed)
+        yield _sample("false_negative", labels, actual.printed)
+        yield _sample("false_positive", labels, predicted.printed)
 
 
 def confusion_lookup(kind: MetricKind, actual: str, labels: Labels) -> Lookup:
@@ -38,10 +39,10 @@ def confusion_lookup(kind: MetricKind, actual: str, labels: Labels) -> Lookup:
     if kind is MetricKind.BINARY:
         other = Class("", "")
         return Lookup(actual, right, tuple(confusion_samples(kind, other, true, labels)))
-    missed = _one("false_negative", labels, actual)
-    return Lookup(actual, right, (missed,), ((CLASS, _one("false_positive", labels)),))
+    missed = _sample("false_negative", labels, actual)
+    return Lookup(actual, right, (missed,), ((CLASS, _sample("false_positive", labels)),))
 
 
-def _one(count: str, labels: Labels, class_: str | None = None) -> Sample:
+def _sample(count: str, labels: Labels, class_: str | None = None) -> Sample:
     of_class = {} if class_ is None else {CLASS: class_}
-    return sample(f"seldon_metric_{count}", MetricType.COUNTER, {**of_class, **labels}, 1)
+    return sample(f"seldon_metric_{count}", EventMetricType.COUNTER, {**of_class, **labels}, 1)

@@ -1,4 +1,4 @@
-"""Metrics of the sender's own, which a feedback brings along in `truth.meta.metrics`."""
+"""Custom metrics, which senders include in feedback as `truth.meta.metrics`."""
 
 import re
 from collections.abc import Mapping
@@ -8,16 +8,16 @@ import msgspec
 
 from app.ingest.events.metrics import Sample, sample
 from app.ingest.fields import MAX_MAGNITUDE, MAX_NAME_LENGTH
-from app.store.metrics import MetricType
+from app.store.metrics import EventMetricType
 
-# What Prometheus takes for names of metrics and labels.
+# Names of metrics and labels that Prometheus accepts.
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,199}")
 _TAG = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]{0,199}")
 MILLISECOND = 0.001
 
 
 class CustomMetric(msgspec.Struct):
-    """A metric as `truth.meta.metrics` has it."""
+    """A metric in `truth.meta.metrics`."""
 
     key: str
     type: str
@@ -26,41 +26,45 @@ class CustomMetric(msgspec.Struct):
 
 
 def custom_samples(metrics: Any, labels: Mapping[str, str]) -> list[Sample]:
-    """Samples of metrics that a feedback brings along: all, or, as at the vendor's, none.
+    """Samples of the metrics in a feedback: all, or, as with the vendor's server, none.
 
-    One that Prometheus couldn't read is as invalid as one without a value.
+    A metric that Prometheus couldn't parse is as invalid as one without a value.
     """
     if not metrics:
         return []
     try:
-        given = msgspec.convert(metrics, type=list[CustomMetric])
+        sent = msgspec.convert(metrics, type=list[CustomMetric])
     except msgspec.ValidationError:
         return []
-    samples = [made for one in given if (made := _custom_sample(one, labels))]
-    return samples if len(samples) == len(given) else []
+    samples = [_custom_sample(metric, labels) for metric in sent]
+    valid = [custom for custom in samples if custom]
+    return valid if len(valid) == len(sent) else []
 
 
-def _custom_sample(one: CustomMetric, labels: Mapping[str, str]) -> Sample | None:
-    merged = one.tags | dict(labels)
-    if not _can_be_exposed(one) or (one.value < 0 and one.type != "GAUGE"):  # no other may fall
+def _custom_sample(metric: CustomMetric, labels: Mapping[str, str]) -> Sample | None:
+    merged = metric.tags | dict(labels)
+    can_decrease = metric.type == "GAUGE"
+    if not _can_be_exposed(metric) or (metric.value < 0 and not can_decrease):
         return None
-    match one.type:
+    match metric.type:
         case "COUNTER":
-            return sample(one.key.removesuffix("_total"), MetricType.COUNTER, merged, one.value)
+            return sample(
+                metric.key.removesuffix("_total"), EventMetricType.COUNTER, merged, metric.value
+            )
         case "GAUGE":
-            return sample(one.key, MetricType.GAUGE, merged, one.value)
-        case "TIMER" if "le" not in one.tags:
-            timer = sample(one.key, MetricType.TIMER, merged, one.value * MILLISECOND)
-            # one named x_sum would stand in the way of one named x
-            return timer if timer.metric.stem == one.key else None
+            return sample(metric.key, EventMetricType.GAUGE, merged, metric.value)
+        case "TIMER" if "le" not in metric.tags:
+            timer = sample(metric.key, EventMetricType.TIMER, merged, metric.value * MILLISECOND)
+            # one named x_sum would collide with one named x
+            return timer if timer.metric.stem == metric.key else None
     return None
 
 
-def _can_be_exposed(one: CustomMetric) -> bool:
-    texts = one.tags.values()
+def _can_be_exposed(metric: CustomMetric) -> bool:
+    texts = metric.tags.values()
     return bool(
-        _NAME.fullmatch(one.key)
-        and all(map(_TAG.fullmatch, one.tags))
+        _NAME.fullmatch(metric.key)
+        and all(map(_TAG.fullmatch, metric.tags))
         and all(len(text) <= MAX_NAME_LENGTH and "\0" not in text for text in texts)
-        and -MAX_MAGNITUDE <= one.value <= MAX_MAGNITUDE
+        and -MAX_MAGNITUDE <= metric.value <= MAX_MAGNITUDE
     )

@@ -1,4 +1,4 @@
-"""Events of Seldon's executor and of MLServer, as what they bring."""
+"""Translates events of Seldon's executor and of MLServer."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,12 +36,12 @@ from app.ingest.inferences import Prediction
 FEEDBACK = "io.seldon.serving.feedback"
 REQUEST = "io.seldon.serving.inference.request"
 RESPONSE = "io.seldon.serving.inference.response"
-Said = Class | float  # what one row says
+RowValue = Class | float
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What an event is about; empty where it doesn't say."""
+    """What an event is about; empty names are unknown."""
 
     namespace: str
     deployment: str
@@ -51,19 +51,19 @@ class Subject:
 
     @classmethod
     def of(cls, event: BaseCloudEvent) -> "Subject":
-        """What the extensions of an event say.
+        """The names in the extensions of an event.
 
         Raises:
             InvalidInput: a name is too long.
         """
-        said = extensions(event)
+        attributes = extensions(event)
         names = ("namespace", "inferenceservicename", "endpoint", "modelid", "requestid")
-        if long := [name for name in names if len(said.get(name, "")) > MAX_NAME_LENGTH]:
+        if long := [name for name in names if len(attributes.get(name, "")) > MAX_NAME_LENGTH]:
             raise InvalidInput(f"ce-{long[0]} must have at most {MAX_NAME_LENGTH} characters")
-        return cls(*(said.get(name, "") for name in names))
+        return cls(*(attributes.get(name, "") for name in names))
 
     def model_name(self) -> dict[str, Any]:
-        """What its predictions and truths call their model."""
+        """The model's name, as in its predictions and truths."""
         return {
             "namespace": self.namespace,
             "pipeline": self.deployment,
@@ -83,27 +83,27 @@ class Subject:
 
 
 def translate(event: BaseCloudEvent, servers: MetricsServers) -> Event | None:
-    """What an event brings; None for one of a type that says nothing here.
+    """The content of an event; None if events of its type are ignored.
 
     Raises:
-        InvalidInput: its data isn't what its type says.
+        InvalidInput: its data doesn't fit its type.
     """
-    brought = _BY_TYPE.get(event.get_type())
-    if brought is None:
+    content_of = _BY_TYPE.get(event.get_type())
+    if content_of is None:
         return None
     subject = Subject.of(event)
     server = server_of(event, servers)
-    return Event(source=event.get_source(), id=event.get_id(), **brought(event, subject, server))
+    return Event(source=event.get_source(), id=event.get_id(), **content_of(event, subject, server))
 
 
 def server_of(event: BaseCloudEvent, servers: MetricsServers) -> MetricsServer:
     """The configuration of the deployment that an event is about."""
-    said = extensions(event)
-    return servers.of(said.get("namespace", ""), said.get("inferenceservicename", ""))
+    attributes = extensions(event)
+    return servers.of(attributes.get("namespace", ""), attributes.get("inferenceservicename", ""))
 
 
 def _of_request(event: BaseCloudEvent, subject: Subject, _: MetricsServer) -> dict[str, Any]:
-    """A request brings the moment it was made at; what was asked isn't looked at."""
+    """A request contributes only its time; its data is ignored."""
     return {"half": _half(subject, requested_at=event.get_time())}
 
 
@@ -115,120 +115,120 @@ def _of_response(event: BaseCloudEvent, subject: Subject, server: MetricsServer)
         return {"predictions": [Prediction(**model, error=True)], "half": half}
     answer = answer_of_response(response)
     rows = _Rows("response", _read(server.kind or answer.kind(), answer))
-    return {"predictions": rows.predictions(model), "half": half, "odd": rows.odd}
+    return {"predictions": rows.predictions(model), "half": half, "row_errors": rows.errors}
 
 
 def _of_feedback(event: BaseCloudEvent, subject: Subject, server: MetricsServer) -> dict[str, Any]:
-    said = data_of(event, SeldonFeedback)
-    if said.request is not None:
-        answer_of("request", said.request.data)
-    truth = answer_of("truth", said.truth.data)
+    feedback = data_of(event, SeldonFeedback)
+    if feedback.request is not None:
+        answer_of("request", feedback.request.data)
+    truth = answer_of("truth", feedback.truth.data)
     check_truth(truth, server.kind)
     labels = subject.labels() | server.labels
-    custom = custom_samples(said.truth.meta and said.truth.meta.metrics, labels)
-    if said.response is None:
+    custom = custom_samples(feedback.truth.meta and feedback.truth.meta.metrics, labels)
+    if feedback.response is None:
         return _without_answer(subject, server.kind or truth.kind(), truth, labels, custom)
-    answer = answer_of("response", said.response.data)
+    answer = answer_of("response", feedback.response.data)
     request = subject.request_id or event.get_id()[:MAX_NAME_LENGTH]
     model = {**_of_model(subject, request), "time": event.get_time()}
-    made, told = (
+    responses, truths = (
         _Rows(name, rows)
         for name, rows in zip(("response", "truth"), _read_both(server, answer, truth), strict=True)
     )
     kind = server.kind or answer.kind()
     return {
-        "samples": [*_counted(kind, made.first, told.first, labels), *custom],
-        "predictions": made.predictions(model),
-        "feedback": told.truths(subject, request),
-        "odd": made.odd + told.odd,
+        "samples": [*_counted(kind, responses.first, truths.first, labels), *custom],
+        "predictions": responses.predictions(model),
+        "feedback": truths.truths(subject, request),
+        "row_errors": responses.errors + truths.errors,
     }
 
 
 def _without_answer(
     subject: Subject, kind: MetricKind, truth: Answer, labels: dict[str, str], custom: list[Sample]
 ) -> dict[str, Any]:
-    """A truth whose answer came, or will come, as an event of its own."""
+    """A truth whose answer was sent, or will be sent, as a separate event."""
     if not subject.request_id:
-        raise InvalidInput("response is required where ce-requestid doesn't tell which it was")
+        raise InvalidInput("response is required unless ce-requestid identifies it")
     rows = _Rows("truth", _read(kind, truth))
     feedback = rows.truths(subject, subject.request_id)
-    brought = {"samples": custom, "feedback": feedback, "odd": rows.odd}
+    content = {"samples": custom, "feedback": feedback, "row_errors": rows.errors}
     if not isinstance(rows.first, Class):
-        return brought
-    return {**brought, "lookup": confusion_lookup(kind, rows.first.name, labels)}
+        return content
+    return {**content, "lookup": confusion_lookup(kind, rows.first.name, labels)}
 
 
 _BY_TYPE = {FEEDBACK: _of_feedback, REQUEST: _of_request, RESPONSE: _of_response}
 
 
 def _half(subject: Subject, **time: Any) -> Half | None:
-    """The event as one half of a pair; without a request's id or a time it is none."""
+    """The event as one half of a pair; None without a request's id or a time."""
     if not subject.request_id or None in time.values():
         return None
     return Half(**_of_model(subject, subject.request_id), **time)
 
 
-def _read(kind: MetricKind, answer: Answer) -> Sequence[Said | InvalidInput]:
+def _read(kind: MetricKind, answer: Answer) -> Sequence[RowValue | InvalidInput]:
     return values(answer) if kind is MetricKind.REGRESSION else classes(kind, answer)
 
 
 def _read_both(
     server: MetricsServer, answer: Answer, truth: Answer
-) -> tuple[Sequence[Said | InvalidInput], Sequence[Said | InvalidInput]]:
+) -> tuple[Sequence[RowValue | InvalidInput], Sequence[RowValue | InvalidInput]]:
     if server.kind is MetricKind.REGRESSION:
         return values(answer), values(truth)
     return classes_of_both(answer, truth, server.kind)
 
 
 class _Rows:
-    """Rows of an array that were read: classes or values, and why others could not be.
+    """Parsed rows of an array: classes or values, and the errors of invalid ones.
 
     Raises:
-        InvalidInput: none of them could.
+        InvalidInput: all rows are invalid.
     """
 
-    def __init__(self, name: str, rows: Sequence[Said | InvalidInput]) -> None:
-        self._said = {at: one for at, one in enumerate(rows) if not isinstance(one, InvalidInput)}
-        errors = {at: one for at, one in enumerate(rows) if isinstance(one, InvalidInput)}
-        if not self._said:
+    def __init__(self, name: str, rows: Sequence[RowValue | InvalidInput]) -> None:
+        self._values = {i: row for i, row in enumerate(rows) if not isinstance(row, InvalidInput)}
+        errors = {i: row for i, row in enumerate(rows) if isinstance(row, InvalidInput)}
+        if not self._values:
             raise errors[0]
-        self.odd = [f"row {at} of {name}: {error}" for at, error in errors.items()]
+        self.errors = [f"row {index} of {name}: {error}" for index, error in errors.items()]
 
     @property
-    def first(self) -> Said | None:
-        """What the first row says; None where it can't be read."""
-        return self._said.get(0)
+    def first(self) -> RowValue | None:
+        """The value of the first row; None if that is invalid."""
+        return self._values.get(0)
 
     def predictions(self, model: dict[str, Any]) -> list[Prediction]:
-        """The rows as answers."""
+        """The rows as predictions."""
         return [
-            Prediction(**model, batch_index=at, label=one.name, confidence=one.confidence)
-            if isinstance(one, Class)
-            else Prediction(**model, batch_index=at, value=one)
-            for at, one in self._said.items()
+            Prediction(**model, batch_index=index, label=value.name, confidence=value.confidence)
+            if isinstance(value, Class)
+            else Prediction(**model, batch_index=index, value=value)
+            for index, value in self._values.items()
         ]
 
     def truths(self, subject: Subject, request_id: str) -> list[Feedback]:
         """The rows as truths."""
         named: dict[str, Any] = {**subject.model_name(), "request_id": request_id}
         return [
-            Feedback(**named, batch_index=at, label=one.name)
-            if isinstance(one, Class)
-            else Feedback(**named, batch_index=at, value=one)
-            for at, one in self._said.items()
+            Feedback(**named, batch_index=index, label=value.name)
+            if isinstance(value, Class)
+            else Feedback(**named, batch_index=index, value=value)
+            for index, value in self._values.items()
         ]
 
 
 def _counted(
-    kind: MetricKind, predicted: Said | None, actual: Said | None, labels: dict[str, str]
+    kind: MetricKind, predicted: RowValue | None, actual: RowValue | None, labels: dict[str, str]
 ) -> Iterator[Sample]:
-    """What the first row adds to the counters, if both can be read and are classes."""
+    """What the first row adds to the counters, if answer and truth are valid classes."""
     if isinstance(predicted, Class) and isinstance(actual, Class):
         yield from confusion_samples(kind, predicted, actual, labels)
 
 
 def _of_model(subject: Subject, request_id: str | None) -> dict[str, Any]:
-    """Which inference of which model."""
+    """The model and the request of an inference."""
     return {
         **subject.model_name(),
         "deployment": subject.deployment,

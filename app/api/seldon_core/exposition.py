@@ -1,4 +1,4 @@
-"""Metrics that were read from the database, as Prometheus and OpenMetrics write them."""
+"""Serializes metrics from the database for Prometheus and OpenMetrics."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -17,19 +17,19 @@ TYPES = {"counter": "counter", "gauge": "gauge", "timer": "histogram"}
 
 
 class Families:
-    """A collector of the metrics it is given: one family per name."""
+    """A collector of these metrics: one family per name."""
 
     def __init__(self, metrics: Iterable[EventMetric]) -> None:
         self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
-        """The families, in order of their names."""
+        """The families, ordered by name."""
         for name, metrics in groupby(self._metrics, key=lambda metric: metric.name):
             yield _family(name, list(metrics))
 
 
 def expose(metrics: Iterable[EventMetric]) -> Response:
-    """Answer with metrics in the form that the request prefers."""
+    """Respond with metrics in the format that the request prefers."""
     if _prefers_openmetrics():
         body = openmetrics.generate_latest(Families(metrics))  # type: ignore[no-untyped-call] # no types there
         return Response(body, content_type=openmetrics.CONTENT_TYPE_LATEST)
@@ -37,7 +37,7 @@ def expose(metrics: Iterable[EventMetric]) -> Response:
 
 
 def _prefers_openmetrics() -> bool:
-    """Whether Accept names OpenMetrics, and no plain text before it."""
+    """Whether Accept prefers OpenMetrics to plain text."""
     qualities = {"text": 0.0, OPENMETRICS: 0.0}
     for accepted, quality in request.accept_mimetypes:
         kind = OPENMETRICS if accepted.split(";")[0].strip() == OPENMETRICS else "text"
@@ -50,9 +50,9 @@ def _family(name: str, metrics: list[EventMetric]) -> Metric:
     for metric in metrics:
         labels = dict(metric.labels)
         if metric.type == "timer":
-            for bound, n in metric.bins:
-                family.add_sample(f"{name}_bucket", labels | {"le": _bound(bound)}, n)
-                if bound == inf:
+            for upper, n in metric.bins:
+                family.add_sample(f"{name}_bucket", labels | {"le": _le(upper)}, n)
+                if upper == inf:
                     family.add_sample(f"{name}_count", labels, n)
             family.add_sample(f"{name}_sum", labels, metric.value)
         else:
@@ -61,6 +61,6 @@ def _family(name: str, metrics: list[EventMetric]) -> Metric:
     return family
 
 
-def _bound(seconds: float) -> str:
+def _le(seconds: float) -> str:
     text: str = floatToGoString(seconds)  # type: ignore[no-untyped-call] # no types there
     return text

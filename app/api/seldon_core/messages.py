@@ -1,7 +1,7 @@
-"""What Seldon's servers say about an inference: arrays, in one of several forms.
+"""Messages of Seldon's servers about an inference: arrays, in one of several forms.
 
-A SeldonMessage holds `data`, which is one of `ndarray`, `tensor` and `tftensor`; the Open Inference
-Protocol has `outputs`. Whatever else a sender adds is not looked at.
+A SeldonMessage contains `data`, which is one of `ndarray`, `tensor` and `tftensor`; the Open
+Inference Protocol has `outputs`. All other members are ignored.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from app.errors import InvalidInput
 from app.ingest.fields import number_text
 
 FAILURES = ("FAILURE", 1)
-DEPTH = 2  # rows of values; nothing deeper is an answer of a classifier
+DEPTH = 2  # rows of values; a classifier's answer is not deeper
 
 
 class Tensor(msgspec.Struct):
@@ -38,7 +38,7 @@ class TensorShape(msgspec.Struct, frozen=True):
 
 
 class TensorProto(msgspec.Struct, rename="camel"):
-    """TensorFlow's: the values stand in a member that is named for their type."""
+    """TensorFlow's: the member with the values depends on their type."""
 
     tensor_shape: TensorShape = TensorShape()
     float_val: list[float] | None = None
@@ -57,20 +57,20 @@ class Payload(msgspec.Struct):
 
 
 class Meta(msgspec.Struct):
-    """What is said beside the data."""
+    """Metadata of a message."""
 
     metrics: Any = None
 
 
 class SeldonMessage(msgspec.Struct):
-    """An array, and what is said beside it."""
+    """An array and its metadata."""
 
     data: Payload
     meta: Meta | None = None
 
 
 class SeldonFeedback(msgspec.Struct):
-    """What was answered, and what is true."""
+    """An answer and its truth."""
 
     truth: SeldonMessage
     response: SeldonMessage | None = None
@@ -102,15 +102,15 @@ class InferenceResponse(msgspec.Struct):
 
     @property
     def failed(self) -> bool:
-        """Whether it tells of an error, and holds no answer."""
+        """Whether it reports an error, and contains no answer."""
         return bool(self.error) or (self.status is not None and self.status.status in FAILURES)
 
 
 def answer_of(name: str, payload: Payload) -> Answer:
-    """The array of a message; `name` is what to call it in an error.
+    """The array of a message; `name` identifies it in errors.
 
     Raises:
-        InvalidInput: there is none, or it isn't one of rows.
+        InvalidInput: it has none, or none of rows.
     """
     if payload.ndarray is not None:
         return as_answer(name, payload.ndarray)
@@ -122,10 +122,10 @@ def answer_of(name: str, payload: Payload) -> Answer:
 
 
 def answer_of_response(response: InferenceResponse) -> Answer:
-    """What a model answered: in the Open Inference Protocol, its first output.
+    """The model's answer: in the Open Inference Protocol, the first output.
 
     Raises:
-        InvalidInput: it holds no answer.
+        InvalidInput: it contains none.
     """
     if response.data is not None:
         return answer_of("response", response.data)
@@ -140,23 +140,23 @@ def as_answer(name: str, array: list[Any]) -> Answer:
     """A nested list as rows of scalars.
 
     Raises:
-        InvalidInput: it is empty, ragged, deeper than rows, or holds something else.
+        InvalidInput: it is empty, ragged, nested deeper than rows, or contains something else.
     """
     leaves = list(_leaves(name, array, 1, DEPTH))
     depths = {depth for _, depth in leaves}
     if not leaves or len(depths) > 1 or (depths == {1} and len(leaves) < len(array)):
         raise InvalidInput(f"{name} must be a list of values or of rows, and not empty")
-    values = _alike([value for value, _ in leaves])
+    values = _same_type([value for value, _ in leaves])
     if depths == {1}:
         return Answer([[value] for value in values], flat=True)
     lengths = {len(row) for row in array}
     if len(lengths) > 1:
-        raise InvalidInput(f"rows of {name} must be of one length")
+        raise InvalidInput(f"rows of {name} must have the same length")
     return Answer(_in_rows(values, lengths.pop()), flat=False)
 
 
 def _leaves(name: str, array: list[Any], depth: int, limit: int) -> Iterator[tuple[Scalar, int]]:
-    """The scalars of a nested list, and how deep each lies."""
+    """The scalars of a nested list, and the depth of each."""
     for value in array:
         if isinstance(value, list) and depth < limit:
             yield from _leaves(name, value, depth + 1, limit)
@@ -164,13 +164,13 @@ def _leaves(name: str, array: list[Any], depth: int, limit: int) -> Iterator[tup
             yield value, depth
         else:
             kind = "a deeper list" if isinstance(value, list) else "an object"
-            raise InvalidInput(f"{name} must hold numbers or texts in rows, not {kind}")
+            raise InvalidInput(f"{name} must contain numbers or texts in rows, not {kind}")
 
 
-def _alike(values: list[Scalar]) -> list[Scalar]:
-    """Values of one type, as numpy makes an array of them; beside texts, numbers are labels.
+def _same_type(values: list[Scalar]) -> list[Scalar]:
+    """Values of one type, as numpy converts an array; next to texts, numbers are labels.
 
-    What is null stays so: it spoils its own row.
+    A null stays null: it makes only its own row invalid.
     """
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) <= 1:
@@ -183,14 +183,14 @@ def _alike(values: list[Scalar]) -> list[Scalar]:
 
 
 def _shaped(name: str, values: Sequence[Scalar], shape: Sequence[int]) -> Answer:
-    """Values in row order, as rows of this shape; without a shape, as they stand."""
+    """Values in row order, as rows of this shape; without a shape, as a vector."""
     sizes = shape or [len(values)]
     if not 1 <= len(sizes) <= DEPTH or any(s < 1 for s in sizes) or prod(sizes) != len(values):
         raise InvalidInput(
             f"{name} must have a shape of one or two sizes that fits its {len(values)} values"
         )
-    alike = _alike(list(values))
-    return Answer(_in_rows(alike, 1 if len(sizes) == 1 else sizes[1]), flat=len(sizes) == 1)
+    converted = _same_type(list(values))
+    return Answer(_in_rows(converted, 1 if len(sizes) == 1 else sizes[1]), flat=len(sizes) == 1)
 
 
 def _in_rows(values: Sequence[Scalar], length: int) -> list[Sequence[Scalar]]:
@@ -201,9 +201,9 @@ def _of_tensorflow(name: str, tensor: TensorProto) -> Answer:
     members = (tensor.float_val, tensor.double_val, tensor.int_val, tensor.int64_val)
     values = next((list(m) for m in (*members, tensor.bool_val) if m), None)
     if values is None:
-        raise InvalidInput(f"{name}.data.tftensor must have floatVal, doubleVal, intVal or so")
+        raise InvalidInput(f"{name}.data.tftensor must have floatVal, doubleVal, intVal or similar")
     try:
         sizes = [int(dimension.size) for dimension in tensor.tensor_shape.dim]
         return _shaped(name, [int(v) if isinstance(v, str) else v for v in values], sizes)
     except ValueError:
-        raise InvalidInput(f"{name}.data.tftensor has a number that isn't one") from None
+        raise InvalidInput(f"{name}.data.tftensor has an invalid number") from None

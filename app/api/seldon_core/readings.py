@@ -1,6 +1,6 @@
-"""Arrays as classes or values: how Seldon's metrics server reads what a model answered.
+"""Arrays as classes or values: how Seldon's metrics server interprets a model's answers.
 
-Each way of reading has the name of the vendor's class.
+Each interpretation has the name of the vendor's class.
 """
 
 import re
@@ -31,7 +31,7 @@ SMALLEST_IN_DIGITS, LARGEST_IN_DIGITS = 1e-4, 1e8
 
 
 class MetricKind(StrEnum):
-    """How answers are read and counted. The last is ours: a value is neither right nor wrong."""
+    """How answers are interpreted and counted. Regression, our addition, counts nothing."""
 
     ONE_HOT = "MulticlassOneHot"
     NUMERIC = "MultiClassNumeric"
@@ -41,20 +41,20 @@ class MetricKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An array as it came: a list of rows, or, if it is `flat`, of scalars."""
+    """An array as received: a list of rows, or, if `flat`, of scalars."""
 
     rows: Sequence[Sequence[Scalar]]
     flat: bool
 
     def kind(self) -> MetricKind:
-        """How an answer of this shape is read where nobody has said it."""
+        """How an answer of this shape is interpreted if nothing is configured."""
         vector = len(self.rows[0]) > 1 or (self.flat and len(self.rows) > 1)
         return MetricKind.ONE_HOT if vector else MetricKind.NUMERIC
 
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """One class: its name here, and how the vendor's server prints it."""
+    """A class: our name of it, and how the vendor's server prints it."""
 
     name: str
     printed: str
@@ -62,7 +62,7 @@ class Class:
 
 
 def classes(kind: MetricKind, answer: Answer) -> list[Class | InvalidInput]:
-    """The class of each row of an answer; in place of one that can't be read, why.
+    """The class of each row of an answer; an invalid row is replaced by its error.
 
     Raises:
         InvalidInput: the answer is not of this kind.
@@ -78,10 +78,10 @@ def classes(kind: MetricKind, answer: Answer) -> list[Class | InvalidInput]:
 def classes_of_both(
     answer: Answer, truth: Answer, configured: MetricKind | None
 ) -> tuple[list[Class | InvalidInput], list[Class | InvalidInput]]:
-    """The classes of an answer and of the truth about it, as `classes` reads each.
+    """The classes of an answer and of its truth, each as `classes` interprets it.
 
-    Where no kind is `configured`, each is read by its own shape, as it is when it comes alone: a
-    vector tells its class by the place of the largest, and a label beside it is such a place.
+    If no kind is `configured`, each is interpreted by its own shape, as if it came alone: the class
+    of a vector is the position of its maximum, and a label next to a vector is such a position.
 
     Raises:
         InvalidInput: one is not of its kind, or they can't be about the same rows and classes.
@@ -100,15 +100,15 @@ def classes_of_both(
 
 
 def _check_lengths(answer: Answer, truth: Answer) -> None:
-    if (told := _length(truth)) != (length := _length(answer)):
+    if (truth_length := _length(truth)) != (length := _length(answer)):
         raise InvalidInput(
-            f"response has {length} values per row, and truth {told}; truth must have as many, or"
-            " be the place of one"
+            f"response has {length} values per row, and truth {truth_length}; truth must have as"
+            " many, or be the position of one"
         )
 
 
 def check_truth(truth: Answer, configured: MetricKind | None) -> None:
-    """Refuse a truth that would be read as of a class it can't mean, whatever the answer is.
+    """Reject a truth that would be interpreted as a wrong class, whatever the answer is.
 
     Raises:
         InvalidInput: a vector of one value, or labels of several rows in a list that is a vector.
@@ -122,7 +122,7 @@ def check_truth(truth: Answer, configured: MetricKind | None) -> None:
 
 
 def values(answer: Answer) -> list[float | InvalidInput]:
-    """The value of each row of a regressor's answer; in place of one that can't be read, why.
+    """The value of each row of a regressor's answer; an invalid row is replaced by its error.
 
     Raises:
         InvalidInput: the answer is not of this kind.
@@ -132,13 +132,13 @@ def values(answer: Answer) -> list[float | InvalidInput]:
 
 
 def _each(read: Callable[[Row], Read], rows: Sequence[Row]) -> list[Read | InvalidInput]:
-    found: list[Read | InvalidInput] = []
+    results: list[Read | InvalidInput] = []
     for row in rows:
         try:
-            found.append(read(row))
+            results.append(read(row))
         except InvalidInput as error:
-            found.append(error.with_traceback(None))  # there may be a hundred thousand
-    return found
+            results.append(error.with_traceback(None))  # there may be a hundred thousand
+    return results
 
 
 def _vectors(answer: Answer) -> Sequence[Sequence[Scalar]]:
@@ -149,16 +149,16 @@ def _length(answer: Answer) -> int:
     return len(_vectors(answer)[0])
 
 
-def _as_places(found: Sequence[Class | InvalidInput], length: int) -> list[Class | InvalidInput]:
-    """Classes that lie beside vectors of this length: all of them are places within."""
-    return [one if isinstance(one, InvalidInput) else _as_place(one, length) for one in found]
+def _as_places(classes: Sequence[Class | InvalidInput], length: int) -> list[Class | InvalidInput]:
+    """Classes next to vectors of this length: all are positions in them."""
+    return [c if isinstance(c, InvalidInput) else _as_place(c, length) for c in classes]
 
 
-def _as_place(one: Class, length: int) -> Class | InvalidInput:
-    place = one.name.removeprefix(PREFIX)
+def _as_place(class_: Class, length: int) -> Class | InvalidInput:
+    place = class_.name.removeprefix(PREFIX)
     if not (_PLACE.fullmatch(place) and int(place) < length):
-        return InvalidInput(f"label {place[:40]!r} is no place in a vector of {length} values")
-    return Class(one.name, one.name, one.confidence)
+        return InvalidInput(f"label {place[:40]!r} is no position in a vector of {length} values")
+    return Class(class_.name, class_.name, class_.confidence)
 
 
 def _single_values(kind: MetricKind, answer: Answer) -> list[Scalar]:
@@ -168,7 +168,7 @@ def _single_values(kind: MetricKind, answer: Answer) -> list[Scalar]:
 
 
 def _most_probable(vector: Sequence[Scalar]) -> Class:
-    """The first of the greatest."""
+    """The first of the largest values."""
     numbers = [_number(MetricKind.ONE_HOT, value) for value in vector]
     place = max(range(len(numbers)), key=numbers.__getitem__)
     confidence = float(numbers[place])
@@ -183,7 +183,7 @@ def _truncated(value: Scalar) -> Class:
 
 
 def _printed(value: Scalar, *, flat: bool) -> Class:
-    """A label as numpy prints it: within a row of its own it is an array of one."""
+    """A label as numpy prints it: in a row of its own it is an array of one."""
     if isinstance(value, str):
         text = _short(value)
         inner = f"'{value}'"
@@ -195,7 +195,7 @@ def _printed(value: Scalar, *, flat: bool) -> Class:
 
 
 def _short(label: str) -> str:
-    """The label, if it can be kept.
+    """The label, if it can be stored.
 
     Raises:
         InvalidInput: it can't.
@@ -208,7 +208,7 @@ def _short(label: str) -> str:
 
 
 def _in_an_array(number: float) -> str:
-    """A number as numpy prints an array of it: eight decimals at most, no zeros at their end."""
+    """A number as numpy prints it in an array: at most eight decimals, no trailing zeros."""
     if number and not SMALLEST_IN_DIGITS <= abs(number) < LARGEST_IN_DIGITS:
         mantissa, exponent = f"{number:.8e}".split("e")
         return f"{mantissa.rstrip('0')}e{exponent}"
@@ -216,7 +216,7 @@ def _in_an_array(number: float) -> str:
 
 
 def _number(kind: MetricKind, value: Scalar) -> int | float:
-    """The value, if it is a number; NaN and infinity are none.
+    """The value, if it is a number; NaN and infinity are not.
 
     Raises:
         InvalidInput: it isn't.

@@ -1,4 +1,4 @@
-"""Replies: events that are sent on to an address that the operator configured."""
+"""Replies: events that are forwarded to a configured address."""
 
 import http.client
 import urllib.error
@@ -13,10 +13,10 @@ TIMEOUT_SECONDS = 5
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect would lead elsewhere than the operator said, and turn POST into GET."""
+    """A redirect would lead to an address that is not configured, and turn POST into GET."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Follow none: the answer counts as a failure."""
+        """Follow none: the response counts as a failure."""
 
 
 _OPENER = urllib.request.build_opener(_NoRedirects)
@@ -34,6 +34,6 @@ def send_reply(url: str, message: HTTPMessage) -> None:
             return
     except urllib.error.HTTPError as error:
         error.close()
-        raise ReplyFailed(f"the reply URL answered {error.code}") from None
+        raise ReplyFailed(f"the reply URL returned {error.code}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise ReplyFailed("the reply URL can't be reached") from error

@@ -1,7 +1,7 @@
-"""Seldon's metrics servers: what the operator configured for each deployment.
+"""Seldon's metrics servers: the configuration of each deployment.
 
-In place of one server per deployment, with arguments and variables of its own, there is one file
-for all of them: see docs/seldon-core.md.
+The vendor runs one server per deployment, with arguments and variables of its own; here one file
+configures all of them: see docs/seldon-core.md.
 """
 
 import tomllib
@@ -14,15 +14,15 @@ import msgspec
 from app.api.seldon_core.readings import MetricKind
 from app.ingest.fields import RequiredName
 
-UNKNOWN = "NOT_IMPLEMENTED"  # as Seldon's own servers say
+UNKNOWN = "NOT_IMPLEMENTED"  # as in Seldon's own servers
 HttpUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+")]
 
 
 class MetricsServer(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """How feedback of one deployment is counted; members have the names of the vendor's arguments.
 
-    An empty `name` or `namespace` stands for all. `storage_uri` is the class that counts, with or
-    without its package; without one the shape of an answer decides.
+    An empty `name` or `namespace` matches all. `storage_uri` is the class that counts, with or
+    without its package; if it is empty, the shape of an answer decides.
     """
 
     name: str = ""
@@ -36,16 +36,16 @@ class MetricsServer(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
 
     @property
     def kind(self) -> MetricKind | None:
-        """How answers are read and counted."""
+        """How answers are interpreted and counted."""
         return MetricKind(self.storage_uri.rpartition(".")[2]) if self.storage_uri else None
 
     def serves(self, namespace: str, deployment: str) -> bool:
-        """Whether feedback of this deployment is this server's."""
+        """Whether this server counts feedback of this deployment."""
         return self.name in ("", deployment) and self.namespace in ("", namespace)
 
     @property
     def labels(self) -> dict[str, str]:
-        """Labels of all its metrics, beside those that the event tells."""
+        """Labels of all its metrics, in addition to those from the event."""
         image, _, version = self.image.rpartition(":")
         return {
             "image_name": image,
@@ -66,28 +66,28 @@ class MetricsServersFile(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class MetricsServers:
-    """All of them. The first that serves a deployment counts; others have the defaults."""
+    """All of them. The first that matches a deployment is used, or else the defaults."""
 
     configured: tuple[MetricsServer, ...] = ()
 
     def of(self, namespace: str, deployment: str) -> MetricsServer:
-        """The one of a deployment."""
-        serving = (one for one in self.configured if one.serves(namespace, deployment))
+        """The server of a deployment."""
+        serving = (server for server in self.configured if server.serves(namespace, deployment))
         return next(serving, MetricsServer())
 
 
 def read_metrics_servers(path: str) -> MetricsServers:
-    """Read the file at `path`, if that isn't empty.
+    """Read the file at `path`, unless that is empty.
 
     Raises:
-        ValueError: it isn't one; the text says where.
+        ValueError: it is invalid; the message says where.
     """
     if not path:
         return MetricsServers()
     try:
         read = msgspec.convert(tomllib.loads(Path(path).read_text()), type=MetricsServersFile)
-        for one in read.deployment:
-            _ = one.kind
+        for server in read.deployment:
+            _ = server.kind
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
     return MetricsServers(tuple(read.deployment))

@@ -1,1 +1,1 @@
-"""Events of Seldon Core's metrics server: what one holds, and how it is kept."""
+"""Events of Seldon Core's metrics server: what one contains, and how it is stored."""

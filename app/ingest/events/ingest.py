@@ -1,4 +1,4 @@
-"""Events: each taken once, whatever it brings: numbers for counters, predictions, truths."""
+"""Events: each is processed once, with all its samples, predictions and truths."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,29 +10,29 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from app.ingest import feedback, inferences, predictions
-from app.ingest.batch import refuse_if_any
-from app.ingest.events.lookups import Lookup, look_up, those_that_waited
+from app.ingest.batch import reject_if_any
+from app.ingest.events.lookups import Lookup, look_up, pending_samples
 from app.ingest.events.metrics import Sample, append
 from app.ingest.events.pairs import Half, fill_in, match
 from app.ingest.feedback import Feedback, prepare_feedback, store_feedback
 from app.ingest.inferences import Prediction
-from app.ingest.keys import own_keys, request_key
-from app.ingest.meetings import Requests, meet, meet_late
-from app.ingest.models import refuse_known_clashes
-from app.ingest.predictions import Placed, prepare_predictions, store_predictions
+from app.ingest.joins import Requests, join, join_late
+from app.ingest.keys import lock_requests, request_key
+from app.ingest.models import reject_kind_conflicts
+from app.ingest.predictions import PreparedRow, prepare_predictions, store_predictions
 from app.store.database import Database
-from app.store.metrics import Metric
+from app.store.metrics import EventMetricName
 
 Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One event, by its source and id, and what it brings.
+    """One event, identified by its source and id, and its content.
 
-    `half` makes it one of request and response; predictions then get their latency from the pair.
-    `lookup` counts its first truth once the prediction of it is known. `odd` tells of rows that it
-    had and that could not be read.
+    `half` is its part of a pair of request and response, from which predictions get their latency.
+    `lookup` counts its first truth once the prediction is known. `row_errors` describes rows of the
+    event that are invalid.
     """
 
     source: str
@@ -42,128 +42,135 @@ class Event:
     feedback: Sequence[Feedback] = ()
     half: Half | None = None
     lookup: Lookup | None = None
-    odd: Sequence[str] = ()
+    row_errors: Sequence[str] = ()
 
     @property
     def key(self) -> UUID:
-        """What a repeated delivery is known by."""
+        """Identifies repeated deliveries."""
         return request_key(f"{self.source}\0{self.id}")
 
 
 def ingest_events(
     database: Database, workspace_id: int, events: Sequence[Event]
 ) -> Collection[UUID]:
-    """Take a batch of events, all or none, and return the keys of those that are new.
+    """Store a batch of events, all or none, and return the keys of those that are new.
 
-    What an event brings is stored in the transaction that takes it, so of two deliveries that
-    race one counts. One that was taken before changes nothing.
+    The content of an event is stored in the transaction that stores its key, so of two concurrent
+    deliveries one counts. An event that was stored before changes nothing.
 
     Raises:
-        InvalidRows: some predictions or truths can't be stored; nothing was.
+        InvalidRows: some predictions or truths can't be stored; nothing was stored.
     """
     first = {event.key: event for event in reversed(events)}
     prepared = _prepare(database, workspace_id, first)
     with database.writing() as conn:
-        fresh = _take(conn, database, prepared)
-    meet_late(database, prepared.requests)
-    return fresh
+        new_events = _store_new(conn, database, prepared)
+    join_late(database, prepared.requests)
+    return new_events
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
-    """Events with all ids they need. Predictions and truths stand in the order of their events."""
+class _PreparedEvents:
+    """Events with all their ids; predictions and truths are in the order of their events."""
 
     workspace_id: int
     events: Mapping[UUID, Event]
-    predictions: predictions.Prepared
-    feedback: feedback.Prepared
-    metrics: Mapping[Metric, int]
+    predictions: predictions.PreparedPredictions
+    feedback: feedback.PreparedFeedback
+    metric_ids: Mapping[EventMetricName, int]
 
     @property
     def requests(self) -> Requests:
-        """Requests that predictions or truths are about."""
+        """The requests that predictions or truths are about."""
         return {**self.predictions.requests, **self.feedback.requests}
 
 
-def _prepare(database: Database, workspace_id: int, events: Mapping[UUID, Event]) -> _Prepared:
-    made = list(chain.from_iterable(event.predictions for event in events.values()))
-    told = list(chain.from_iterable(event.feedback for event in events.values()))
-    refuse_if_any(inferences.check(index, row) for index, row in enumerate(made))
-    refuse_if_any(feedback.check(index, row) for index, row in enumerate(told))
-    claims = [*map(inferences.claim_of, made), *map(feedback.claim_of, told)]
-    refuse_known_clashes(database.registry, workspace_id, claims)
+def _prepare(
+    database: Database, workspace_id: int, events: Mapping[UUID, Event]
+) -> _PreparedEvents:
+    sent_predictions = list(chain.from_iterable(event.predictions for event in events.values()))
+    sent_feedback = list(chain.from_iterable(event.feedback for event in events.values()))
+    reject_if_any(inferences.check(index, row) for index, row in enumerate(sent_predictions))
+    reject_if_any(feedback.check(index, row) for index, row in enumerate(sent_feedback))
+    declared_kinds = [
+        *map(inferences.declared_kind_of, sent_predictions),
+        *map(feedback.declared_kind_of, sent_feedback),
+    ]
+    reject_kind_conflicts(database.registry, workspace_id, declared_kinds)
     metrics = {sample.metric for event in events.values() for sample in event.samples}
-    return _Prepared(
+    return _PreparedEvents(
         workspace_id,
         events,
-        prepare_predictions(database, workspace_id, made),
-        prepare_feedback(database, workspace_id, told),
-        database.metrics.register(workspace_id, metrics),
+        prepare_predictions(database, workspace_id, sent_predictions),
+        prepare_feedback(database, workspace_id, sent_feedback),
+        database.event_metrics.register(workspace_id, metrics),
     )
 
 
-def _take(conn: Connection, database: Database, prepared: _Prepared) -> Collection[UUID]:
-    """Store what is new, and return the keys of those events.
+def _store_new(conn: Connection, database: Database, prepared: _PreparedEvents) -> Collection[UUID]:
+    """Store new events, and return their keys.
 
-    Locks are taken in one order, or two batches could wait for each other: events, pairs, keys of
+    Locks are taken in one order, so that batches can't deadlock: events, pairs, keys of
     predictions, and then requests.
     """
     keys = {"workspace_id": prepared.workspace_id, "keys": sorted(prepared.events)}
-    taken = set(conn.execute(_TAKE, keys).scalars())
-    fresh = {key: event for key, event in prepared.events.items() if key in taken}
-    _store_predictions(conn, prepared, fresh)
-    own_keys(conn, prepared.requests)
-    meet(conn, prepared.predictions.requests)
-    if told := _of_events(prepared.events, fresh, prepared.feedback.truths, "feedback"):
-        store_feedback(conn, replace(prepared.feedback, truths=told))
-    append(conn, list(_known_samples(prepared, fresh)))
-    _count_lookups(conn, database, prepared, fresh)
-    return fresh
+    new_keys = set(conn.execute(_RESERVE_KEYS, keys).scalars())
+    new_events = {key: event for key, event in prepared.events.items() if key in new_keys}
+    _store_predictions(conn, prepared, new_events)
+    lock_requests(conn, prepared.requests)
+    join(conn, prepared.predictions.requests)
+    if truths := _of_events(prepared.events, new_events, prepared.feedback.truths, "feedback"):
+        store_feedback(conn, replace(prepared.feedback, truths=truths))
+    append(conn, list(_known_samples(prepared, new_events)))
+    _count_lookups(conn, database, prepared, new_events)
+    return new_events
 
 
 def _of_events(
-    events: Mapping[UUID, Event], fresh: Collection[UUID], rows: Sequence[Row], member: str
+    events: Mapping[UUID, Event], new_events: Collection[UUID], rows: Sequence[Row], member: str
 ) -> list[Row]:
-    """Those of `rows` that belong to fresh events."""
+    """Those of `rows` that belong to new events."""
     remaining = iter(rows)
     return [
         row
         for key, event in events.items()
         for row in islice(remaining, len(getattr(event, member)))
-        if key in fresh
+        if key in new_events
     ]
 
 
 # --- predictions and their latency ----------------------------------------------------------
 
 
-def _store_predictions(conn: Connection, prepared: _Prepared, fresh: Mapping[UUID, Event]) -> None:
-    halves = [event.half for event in fresh.values() if event.half]
+def _store_predictions(
+    conn: Connection, prepared: _PreparedEvents, new_events: Mapping[UUID, Event]
+) -> None:
+    halves = [event.half for event in new_events.values() if event.half]
     latencies = match(conn, prepared.workspace_id, halves) if halves else {}
-    rows = _of_events(prepared.events, fresh, prepared.predictions.placed, "predictions")
+    rows = _of_events(prepared.events, new_events, prepared.predictions.rows, "predictions")
     repeated = 0
     if rows:
-        timed = list(_timed(rows, fresh, latencies))
-        stored = store_predictions(conn, replace(prepared.predictions, placed=timed))
+        timed = list(_timed(rows, new_events, latencies))
+        stored = store_predictions(conn, replace(prepared.predictions, rows=timed))
         repeated = stored.verdict.duplicates
-    # stored before: by an earlier response event, or by a feedback that brought the answer along
+    # stored before: by an earlier response event, or by feedback that contained the answer
     late = [half for half in halves if half.requested_at or repeated]
     whole = [(half, latencies[half.key]) for half in late if half.key in latencies]
     fill_in(conn, prepared.workspace_id, whole)
 
 
 def _timed(
-    rows: Sequence[Placed], fresh: Mapping[UUID, Event], latencies: Mapping[UUID, float]
-) -> Iterator[Placed]:
-    """Predictions with the latency of their pair, where it is known."""
+    rows: Sequence[PreparedRow], new_events: Mapping[UUID, Event], latencies: Mapping[UUID, float]
+) -> Iterator[PreparedRow]:
+    """Predictions with the latency of their pair, if known."""
     remaining = iter(rows)
-    for event in fresh.values():
+    for event in new_events.values():
         seconds = latencies.get(event.half.key) if event.half else None
         for row in islice(remaining, len(event.predictions)):
             yield row if seconds is None else _with_latency(row, seconds)
 
 
-def _with_latency(row: Placed, seconds: float) -> Placed:
+def _with_latency(row: PreparedRow, seconds: float) -> PreparedRow:
     prediction = msgspec.structs.replace(row.prediction, latency_seconds=seconds)
     return row._replace(prediction=prediction)
 
@@ -171,34 +178,41 @@ def _with_latency(row: Placed, seconds: float) -> Placed:
 # --- counters -------------------------------------------------------------------------------
 
 
-def _known_samples(prepared: _Prepared, fresh: Mapping[UUID, Event]) -> Iterator[tuple[int, float]]:
-    for event in fresh.values():
+def _known_samples(
+    prepared: _PreparedEvents, new_events: Mapping[UUID, Event]
+) -> Iterator[tuple[int, float]]:
+    for event in new_events.values():
         for metric, value in event.samples:
-            if metric in prepared.metrics:
-                yield prepared.metrics[metric], value
+            if metric in prepared.metric_ids:
+                yield prepared.metric_ids[metric], value
 
 
 def _count_lookups(
-    conn: Connection, database: Database, prepared: _Prepared, fresh: Mapping[UUID, Event]
+    conn: Connection,
+    database: Database,
+    prepared: _PreparedEvents,
+    new_events: Mapping[UUID, Event],
 ) -> None:
-    """Count truths that came without an answer, now or when it comes."""
-    truths = iter(_of_events(prepared.events, fresh, prepared.feedback.truths, "feedback"))
+    """Count truths that came without an answer, now or when it arrives."""
+    truths = iter(_of_events(prepared.events, new_events, prepared.feedback.truths, "feedback"))
     lookups = []
-    for event in fresh.values():
+    for event in new_events.values():
         own = list(islice(truths, len(event.feedback)))
         if event.lookup:
             lookups.append((own[0].model_id, own[0].key, event.lookup))
     samples = list(look_up(conn, lookups))
-    samples += those_that_waited(conn, _predicted(prepared, fresh))
+    samples += pending_samples(conn, _predicted(prepared, new_events))
     if samples:
         metrics = {sample.metric for sample in samples}
-        ids = database.metrics.register_within(conn, prepared.workspace_id, metrics)
+        ids = database.event_metrics.register_within(conn, prepared.workspace_id, metrics)
         append(conn, [(ids[metric], value) for metric, value in samples if metric in ids])
 
 
-def _predicted(prepared: _Prepared, fresh: Mapping[UUID, Event]) -> dict[tuple[int, UUID], str]:
+def _predicted(
+    prepared: _PreparedEvents, new_events: Mapping[UUID, Event]
+) -> dict[tuple[int, UUID], str]:
     """Classes of the first row of each response, by (model id, key)."""
-    rows = _of_events(prepared.events, fresh, prepared.predictions.placed, "predictions")
+    rows = _of_events(prepared.events, new_events, prepared.predictions.rows, "predictions")
     return {
         (row.identity[0], row.key): row.outputs[0].label
         for row in rows
@@ -206,8 +220,8 @@ def _predicted(prepared: _Prepared, fresh: Mapping[UUID, Event]) -> dict[tuple[i
     }
 
 
-# In key order, so that two batches with common events wait for each other one way only.
-_TAKE = text("""
+# In key order, so that two batches with common events can't deadlock.
+_RESERVE_KEYS = text("""
     INSERT INTO event_key (workspace_id, key)
     SELECT :workspace_id, key FROM unnest(CAST(:keys AS uuid[])) AS seen (key) ORDER BY key
     ON CONFLICT DO NOTHING

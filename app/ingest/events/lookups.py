@@ -1,7 +1,7 @@
 """Truths that come without the answer they are about: it is looked up by its request.
 
-Where the answer is not there yet, what is to be counted waits for it. Events own the requests that
-they are about (`app/ingest/keys.py`), so neither misses the other.
+If the answer isn't stored yet, the truth waits for it. Events lock the requests that they are
+about (`app/ingest/keys.py`), so neither misses the other.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,10 +17,10 @@ from app.ingest.events.metrics import Sample, sample
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What to count for a truth once the class that was predicted is known.
+    """What to count for a truth once the predicted class is known.
 
-    `right` is counted if it is `actual`, `wrong` if it is another. Then `wrong_of_class` is counted
-    too: samples that get the predicted class as one more label, each with the name of that label.
+    `right` is counted if it equals `actual`, otherwise `wrong` and `wrong_of_class`: samples that
+    get the predicted class as an additional label, each with the name of that label.
     """
 
     actual: str
@@ -29,7 +29,7 @@ class Lookup:
     wrong_of_class: Sequence[tuple[str, Sample]] = ()
 
     def samples(self, predicted: str) -> Iterator[Sample]:
-        """What is counted where this class was predicted."""
+        """The samples to count if this class was predicted."""
         if predicted == self.actual:
             yield from self.right
             return
@@ -42,7 +42,7 @@ class Lookup:
 def look_up(conn: Connection, lookups: Sequence[tuple[int, UUID, Lookup]]) -> Iterator[Sample]:
     """Samples of truths whose prediction is stored; the others wait. Keys are (model id, key).
 
-    The caller owns the keys.
+    The caller holds the locks on the keys.
     """
     for model_id, key, lookup in lookups:
         request = {"model_id": model_id, "key": key}
@@ -53,7 +53,7 @@ def look_up(conn: Connection, lookups: Sequence[tuple[int, UUID, Lookup]]) -> It
             yield from lookup.samples(predicted)
 
 
-def those_that_waited(
+def pending_samples(
     conn: Connection, predicted: Mapping[tuple[int, UUID], str]
 ) -> Iterator[Sample]:
     """Samples of truths that waited for these predictions: their classes by (model id, key)."""
@@ -66,7 +66,7 @@ def those_that_waited(
         yield from lookup.samples(predicted[row.model_id, row.key])
 
 
-# Of champion and challenger the one that answered first counts.
+# Of champion and challenger, the one that answered first counts.
 _PREDICTED = text("""
     SELECT label.name
     FROM prediction_key AS k JOIN label ON label.id = k.predicted_label

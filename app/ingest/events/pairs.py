@@ -1,7 +1,7 @@
-"""Request and response of one inference, as two events: the time between them is its latency.
+"""Request and response of one inference as two events: the time between them is its latency.
 
-Brokers promise no order. The half that comes first is kept; the second finds it, in the transaction
-that takes it, and of two that race the second waits for the first.
+Brokers guarantee no order. The half that arrives first is stored; the second finds it, in the
+transaction that stores its event. Of two concurrent ones, the second waits for the first.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,14 +15,14 @@ from app.ingest.keys import request_key
 
 # How long the first half is kept.
 PAIR_DAYS = 1
-# A response is stored when it comes. Its latency is filled in only as long as no level can hold the
-# row: see CLOCK_MARGIN in app/rollup/fold.py.
+# A response is stored on arrival. Its latency can be filled in only as long as no level can contain
+# the row: see CLOCK_MARGIN in app/rollup/fold.py.
 LATE_REQUEST = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Half:
-    """A request or a response: of whom, under which id, and when; one of the times is given."""
+    """A request or a response of a model, with its id and its time: one of the times is given."""
 
     namespace: str
     pipeline: str
@@ -35,16 +35,16 @@ class Half:
 
     @property
     def key(self) -> UUID:
-        """The same for both halves of a pair."""
+        """Equal for both halves of a pair."""
         names = (self.namespace, self.pipeline, self.model, self.deployment, self.version)
         return request_key("\0".join((*names, self.request_id)))
 
 
 def match(conn: Connection, workspace_id: int, halves: Iterable[Half]) -> dict[UUID, float]:
-    """Keep halves, and return the latencies of pairs that are whole now: seconds by their key.
+    """Store halves, and return the latencies of pairs that are now complete: seconds by key.
 
-    A response that is said to be earlier than its request has no latency. Where several claim to
-    be the same half, the first stands.
+    A response with an earlier time than its request has no latency. If the same half comes several
+    times, the first counts.
     """
     columns: dict[str, list[datetime | None]] = {"requested": [], "responded": []}
     merged = _merged(halves)
@@ -57,7 +57,7 @@ def match(conn: Connection, workspace_id: int, halves: Iterable[Half]) -> dict[U
 
 
 def fill_in(conn: Connection, workspace_id: int, late: Iterable[tuple[Half, float]]) -> None:
-    """Give predictions their latency that were stored before their request was known."""
+    """Set the latency of predictions that were stored before their request was known."""
     for half, seconds in late:
         key = request_key(half.request_id)
         failed = request_key(f"{half.request_id}\0failed")
@@ -71,26 +71,26 @@ def fill_in(conn: Connection, workspace_id: int, late: Iterable[tuple[Half, floa
             "request_id": half.request_id,
             "keys": [key, failed],
             "seconds": seconds,
-            "patience": LATE_REQUEST,
+            "time_limit": LATE_REQUEST,
         }
         conn.execute(_FILL_IN, columns)
 
 
-def forget_old_pairs(conn: Connection) -> int:
-    """Forget halves after PAIR_DAYS; returns how many."""
-    return conn.execute(_FORGET, {"days": PAIR_DAYS}).rowcount
+def delete_old_pairs(conn: Connection) -> int:
+    """Delete halves after PAIR_DAYS; returns how many."""
+    return conn.execute(_DELETE_OLD, {"days": PAIR_DAYS}).rowcount
 
 
 def _merged(halves: Iterable[Half]) -> Mapping[UUID, tuple[datetime | None, datetime | None]]:
-    """Both times of each pair as far as they came together, in order of keys."""
-    found: dict[UUID, tuple[datetime | None, datetime | None]] = {}
+    """Both times of each pair, as far as they came together, ordered by key."""
+    times_by_key: dict[UUID, tuple[datetime | None, datetime | None]] = {}
     for half in halves:
-        requested, responded = found.get(half.key, (None, None))
-        found[half.key] = (requested or half.requested_at, responded or half.responded_at)
-    return dict(sorted(found.items()))
+        requested, responded = times_by_key.get(half.key, (None, None))
+        times_by_key[half.key] = (requested or half.requested_at, responded or half.responded_at)
+    return dict(sorted(times_by_key.items()))
 
 
-# In key order, so that two batches with common pairs wait for each other one way only.
+# In key order, so that two batches with common pairs can't deadlock.
 _MATCH = text("""
     INSERT INTO event_pair AS known (workspace_id, key, requested_at, responded_at)
     SELECT :workspace_id, key, requested_at, responded_at
@@ -113,8 +113,8 @@ _FILL_IN = text("""
       AND (series.deployment, series.version) = (:deployment, :version)
       AND k.key = ANY (CAST(:keys AS uuid[]))
       AND p.series_id = series.id AND p.time = k.time AND p.request_id = :request_id
-      AND p.received_at > now() - CAST(:patience AS interval) AND p.latency_seconds IS NULL
+      AND p.received_at > now() - CAST(:time_limit AS interval) AND p.latency_seconds IS NULL
 """)
-_FORGET = text("""
+_DELETE_OLD = text("""
     DELETE FROM event_pair WHERE received_at < now() - make_interval(days => :days)
 """)

@@ -21,14 +21,14 @@ def app(shared_settings, database):
 
 
 @pytest.fixture
-def turns(app, workspace):
-    """The turns, with one question under way."""
-    found = app.extensions["turns"]
-    found.begin(workspace.id)
-    return found
+def limiter(app, workspace):
+    """The limiter, with one query running."""
+    limiter = app.extensions["query_limiter"]
+    limiter.start(workspace.id)
+    return limiter
 
 
-def test_whatever_reads_is_put_off_while_questions_are_under_way(client, turns, workspace):
+def test_whatever_reads_is_put_off_while_questions_are_under_way(client, limiter, workspace):
     answers = ask_all(client, workspace)
 
     putting_off = {path: a for path, a in answers.items() if a.status_code == 429}
@@ -43,20 +43,20 @@ def test_a_question_ends_with_its_answer(client, app, workspace):
         assert client.get("/api/v1/models", query_string=WEEK).status_code == 200
         refused = client.get("/api/v1/models", query_string={"startTime": "x"})
         assert refused.status_code == 422
-    app.extensions["turns"].begin(workspace.id)
+    app.extensions["query_limiter"].start(workspace.id)
 
 
-def test_ingest_is_not_put_off(client, turns):
+def test_ingest_is_not_put_off(client, limiter):
     row = {"model": "m", "label": "a", "requestId": "r"}
 
     assert client.post("/api/v1/predictions", json={"predictions": [row]}).status_code == 200
 
 
 def test_costly_questions_are_put_off_and_cheap_ones_are_not(client, app, workspace):
-    turns = app.extensions["turns"]
-    turns._most_questions = 9
-    turns.begin(workspace.id)
-    turns.charge(workspace.id, 1500)
+    limiter = app.extensions["query_limiter"]
+    limiter._max_queries = 9
+    limiter.start(workspace.id)
+    limiter.add_buckets(workspace.id, 1500)
 
     costly = client.get(
         "/api/v1/metrics/classification", query_string=MODEL | WEEK | {"interval": "10m"}
@@ -67,4 +67,4 @@ def test_costly_questions_are_put_off_and_cheap_ones_are_not(client, app, worksp
 
     assert (costly.status_code, cheap.status_code) == (429, 404)
     with pytest.raises(Busy):
-        turns.charge(workspace.id, 501)
+        limiter.add_buckets(workspace.id, 501)

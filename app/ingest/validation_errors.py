@@ -1,4 +1,4 @@
-"""What is wrong with a piece of JSON, in words for whoever sent it."""
+"""Describes what is wrong with a piece of JSON, for the person who sent it."""
 
 import re
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import msgspec
 
 from app.ingest.fields import LEAST_FRACTION, MOST_FRACTION
 
-# What msgspec raises: also for text that isn't UTF-8, and for a million brackets.
+# What msgspec raises, also for text that isn't UTF-8 and for a million brackets.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _AT_PATH = re.compile(
@@ -24,16 +24,16 @@ _TYPES = {
     "datetime": "a time",
 }
 _TIME = "must be RFC 3339 with an offset, like 2026-03-01T10:00:00Z"
-# 1e5 and 1.0 are floats to msgspec; "a whole number, not a number" would puzzle who sent them.
+# For msgspec, 1e5 and 1.0 are floats; "a whole number, not a number" would be puzzling.
 _WHOLE = "must be a whole number, written without a point or exponent"
-# msgspec's sentences, and ours; the first that matches counts.
+# msgspec's sentences, and ours; the first match counts.
 _SENTENCES = [
     (r"Object missing required field `(?P<field>.*)`", "is required"),
     (r"Object contains unknown field `(?P<field>.*)`", "is not a known field"),
     (r"Object has member `(?P<field>.*)` twice", "is given twice"),
     (r"Expected `str` of length >= 1", "must not be empty"),
     (r"Expected `str` of length <= (?P<limit>\d+)", "must have at most {limit} characters"),
-    # whoever sends 1.5 wants to know the bound, not what is forgiven
+    # the nominal limit, without the tolerance
     (rf"Expected `float` >= {re.escape(repr(LEAST_FRACTION))}", "must be at least 0.0"),
     (rf"Expected `float` <= {re.escape(repr(MOST_FRACTION))}", "must be at most 1.0"),
     (r"Expected `\w+` >= (?P<limit>\S+)", "must be at least {limit}"),
@@ -47,28 +47,28 @@ _SENTENCES = [
 ]
 
 
-class Complaint(NamedTuple):
-    """`field` is the path of a member, empty for the whole."""
+class Rejection(NamedTuple):
+    """Why a member is rejected; `field` is its path, empty for the whole."""
 
     field: str
     reason: str
 
 
-def in_words(error: Exception) -> Complaint:
-    """What one of UNREADABLE says: which member, and what it must be.
+def rejection_of(error: Exception) -> Rejection:
+    """Translate an error of UNREADABLE: which member it is about, and what that must be.
 
-    msgspec says "Expected `int`, got `str` - at `$.batchIndex`"; where none of our sentences
-    fits, its own is passed on.
+    msgspec reports "Expected `int`, got `str` - at `$.batchIndex`"; its own sentence is passed on
+    if none of ours matches.
     """
     if isinstance(error, UnicodeDecodeError):
-        return Complaint("", "is not UTF-8")
+        return Rejection("", "is not UTF-8")
     if isinstance(error, RecursionError):
-        return Complaint("", "is nested too deeply")
-    said = _AT_PATH.match(str(error))
-    assert said is not None, "the pattern matches any text"  # noqa: S101 - for the type checker
-    reason, field = _rephrase(said["reason"])
-    path = ".".join(part for part in (said["path"], field) if part)
-    return Complaint(path, f"a key {reason}" if said["key"] else reason)
+        return Rejection("", "is nested too deeply")
+    match = _AT_PATH.match(str(error))
+    assert match is not None, "the pattern matches any text"  # noqa: S101 - for the type checker
+    reason, field = _rephrase(match["reason"])
+    path = ".".join(part for part in (match["path"], field) if part)
+    return Rejection(path, f"a key {reason}" if match["key"] else reason)
 
 
 def _rephrase(sentence: str) -> tuple[str, str]:
@@ -81,6 +81,6 @@ def _rephrase(sentence: str) -> tuple[str, str]:
 
 
 def _types(text: str) -> str:
-    """Names of types as people say them; null is not what anybody is asked for."""
+    """Types under their common names; null is omitted, since nobody is asked for it."""
     names = [name for name in text.split(" | ") if name != "null"] or ["null"]
     return " or ".join(_TYPES.get(name, name) for name in names)

@@ -1,14 +1,14 @@
-"""How a prediction and its truth meet, whichever comes first, and of two that come at once.
+"""Join predictions with their truths, in whatever order they arrive, even simultaneously.
 
-Each looks for the other in the transaction that stores it. Two that run side by side can't see each
-other there, so each looks once more after its commit: whichever commits last then finds both. What
-is found is joined by whoever owns the request, so it is joined once.
+Each looks for the other in the transaction that stores it. Two concurrent transactions can't see
+each other there, so each looks again after its commit: the one that commits last sees both. Only
+the holder of the lock on a request joins it, so it is joined once.
 
-Predictions own a request only where there is something to join: a truth that waits, or another
-series' answer, which may have a truth or be about to get one. Truths own theirs always.
+Predictions lock a request only if there may be something to join: a pending truth, or an answer of
+another series, which may have a truth or be about to get one. Truths always lock theirs.
 
-Locks come last, after everything that other writers of the same rows may wait for: events, pairs,
-and the keys of predictions.
+These locks come last, after everything that other writers of the same rows may wait for: events,
+pairs, and the keys of predictions.
 """
 
 from collections.abc import Mapping
@@ -16,55 +16,55 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from app.ingest.keys import own_keys
+from app.ingest.keys import lock_requests
 from app.store.copy import look_up_by_key
 from app.store.database import Database
 
 # Model and key of a request.
 Key = tuple[int, UUID]
-# Requests by model and key, with their ids as clients wrote them.
+# Request ids as clients wrote them, by model and key.
 Requests = Mapping[Key, str]
 
-# A process that ends between its commit and its second look leaves truths waiting whose prediction
-# is there; a round of the worker comes every minute.
-SWEPT = "1 hour"
+# A process that dies between its commit and its second look leaves pending truths whose prediction
+# is stored; the worker joins them every minute.
+ORPHAN_AGE = "1 hour"
 
 
-def meet(conn: Connection, requests: Requests) -> None:
-    """Join these requests with their truths, in the caller's transaction; the caller owns them."""
+def join(conn: Connection, requests: Requests) -> None:
+    """Join these requests with their truths, in the transaction that holds their locks."""
     if requests:
-        conn.execute(_MEET, _columns(requests))
+        conn.execute(_JOIN, _columns(requests))
 
 
-def meet_late(database: Database, requests: Requests) -> None:
-    """Look for truths and predictions that were stored at the same moment as these.
+def join_late(database: Database, requests: Requests) -> None:
+    """Join truths and predictions that were stored at the same moment as these.
 
-    Cost: one statement that reads, and for what it finds a transaction.
+    Cost: one statement that reads, and a transaction if there is something to join.
 
     Raises:
-        Unavailable: the database is away. The same batch sent again looks again.
+        Unavailable: the database can't be reached. A retry of the same batch looks again.
     """
     if not requests:
         return
     with database.glancing() as conn:
-        found = conn.execute(_UNMET, _columns(requests)).fetchall()
-    if found:
+        unjoined = conn.execute(_UNJOINED, _columns(requests)).fetchall()
+    if unjoined:
         with database.writing() as writing:
-            _own_and_meet(writing, {key: requests[key] for key in found})
+            _lock_and_join(writing, {key: requests[key] for key in unjoined})
 
 
-def join_stranded(conn: Connection) -> int:
-    """Join truths that wait though their prediction is stored; returns how many requests."""
-    rows = conn.execute(_STRANDED, {"age": SWEPT})
+def join_orphaned(conn: Connection) -> int:
+    """Join pending truths whose prediction is stored; returns the number of requests."""
+    rows = conn.execute(_ORPHANED, {"age": ORPHAN_AGE})
     requests = {(row.model_id, row.key): row.request_id for row in rows}
-    _own_and_meet(conn, requests)
+    _lock_and_join(conn, requests)
     return len(requests)
 
 
-def _own_and_meet(conn: Connection, requests: Requests) -> None:
+def _lock_and_join(conn: Connection, requests: Requests) -> None:
     look_up_by_key(conn)
-    own_keys(conn, requests)
-    meet(conn, requests)
+    lock_requests(conn, requests)
+    join(conn, requests)
 
 
 def _columns(requests: Requests) -> dict[str, list[object]]:
@@ -75,9 +75,9 @@ def _columns(requests: Requests) -> dict[str, list[object]]:
     }
 
 
-# A truth that waits replaces the one that is known, if any: the old pair is taken back. An answer
-# without a truth gets the one of another series' answer to the same request.
-_MEET = text("""
+# A pending truth replaces the known one, if any: the old pair is taken back. An answer without a
+# truth gets that of another series' answer to the same request.
+_JOIN = text("""
     WITH request AS MATERIALIZED (
         SELECT * FROM unnest(CAST(:model_ids AS integer[]), CAST(:keys AS uuid[]),
                              CAST(:request_ids AS text[])) AS r (model_id, key, request_id)
@@ -138,8 +138,8 @@ _MEET = text("""
     WHERE news.waits
       AND (f.model_id, f.key, f.batch_index) = (news.model_id, news.key, news.batch_index)
 """)
-# A glance, past SQLAlchemy.
-_UNMET = """
+# Executed by psycopg, without SQLAlchemy: see `Database.glancing`.
+_UNJOINED = """
     SELECT DISTINCT r.model_id, r.key
     FROM unnest(%(model_ids)s::integer[], %(keys)s::uuid[]) AS r (model_id, key)
     CROSS JOIN LATERAL (
@@ -152,9 +152,9 @@ _UNMET = """
             WHERE (f.model_id, f.key, f.batch_index) = (k.model_id, k.key, k.batch_index)
               AND (f.actual_label IS NULL) = (k.predicted_label IS NULL)))
         LIMIT 1
-    ) AS unmet
+    ) AS unjoined
 """
-_STRANDED = text("""
+_ORPHANED = text("""
     SELECT DISTINCT ON (f.model_id, f.key) f.model_id, f.key, f.request_id
     FROM pending_feedback AS f
     JOIN prediction_key AS k USING (model_id, key, batch_index)

@@ -1,9 +1,9 @@
-"""gunicorn's threads, kept for requests that have arrived.
+"""gunicorn's threads, used only for requests that have arrived completely.
 
-gthread gives a thread to whoever has sent a byte, for as long as the rest takes. Here the main
-thread, which waits for connections anyway, also waits for heads and bodies and for answers to be
-taken, each until a deadline; a thread gets a request when all of it is here.
-docs/decisions/0008-slow-clients.md compares it with other servers.
+gthread assigns a thread to a client as soon as it has sent a byte, for as long as the rest takes.
+Here the main thread, which waits for connections anyway, also receives heads and bodies and sends
+responses, each until a deadline; a thread gets a request once all of it has arrived.
+docs/decisions/0008-slow-clients.md compares this with other servers.
 """
 
 import errno
@@ -28,22 +28,22 @@ from app.cli.wire import (
     Wire,
     framing_of,
 )
-from app.store.asker import asker
+from app.store.disconnects import client_gone
 
 if TYPE_CHECKING:
     from prometheus_client import Counter
 
-# Each has a thread of its own, whatever keeps the others busy; /readyz may wait for the database.
+# Each has its own thread, even if all others are busy; /readyz may wait for the database.
 PROBES = ("/livez", "/readyz")
-# A head that is longer is refused by whoever reads it.
-LONGEST_HEAD = 128 * 1024
-# What a body may take of the room even if none is left.
-SMALL = 64 * 1024
+# A longer head is rejected when it is parsed.
+MAX_HEAD = 128 * 1024
+# The size up to which a body is received even if memory is full.
+SMALL_BODY = 64 * 1024
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 64 * 1024
 PAUSE_SECONDS = 0.25
-_NO_FILES_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_NOBODY_THERE = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
+_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_NO_CLIENT = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
 _LATE_BODY = b'{"type": "about:blank", "title": "Request Timeout", "status": 408}'
 _LATE = (
     b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
@@ -52,7 +52,7 @@ _LATE = (
 
 
 class Client(TConn):
-    """A connection whose requests are read here."""
+    """A connection whose requests are received here."""
 
     sock: Wire
     parser: Parser
@@ -67,21 +67,21 @@ class Client(TConn):
 class Waiting:
     """What a connection waits for in the main thread, and until when."""
 
-    def __init__(self, kind: str, until: float, patience: float) -> None:
+    def __init__(self, kind: str, until: float, time_limit: float) -> None:
         self.kind = kind  # head, body, answer or close
         self.began = time.monotonic()
         self.until = until
-        self.patience = patience
+        self.time_limit = time_limit
         self.moved = 0
         self.head = bytearray()
         self.framing: Framing | None = None
-        self.watched = False  # by the poller; a body for which there is no room is not
+        self.watched = False  # by the poller; not while there is no room for its body
 
     def move(self, number: int) -> None:
-        """Bytes came or went: the deadline follows, as long as they are not too few."""
+        """Bytes were received or sent: extend the deadline, unless they are too few."""
         self.moved += number
-        slowest = self.began + self.patience + self.moved / FAIR_BYTES_PER_SECOND
-        self.until = min(slowest, time.monotonic() + self.patience)
+        slowest = self.began + self.time_limit + self.moved / FAIR_BYTES_PER_SECOND
+        self.until = min(slowest, time.monotonic() + self.time_limit)
 
 
 def _cut_connections() -> "Counter":
@@ -89,17 +89,17 @@ def _cut_connections() -> "Counter":
 
     return Counter(
         "truthline_connections_cut",
-        "Connections whose client was too slow with its head or body, or with taking its answer",
+        "Connections whose client was too slow in sending a request or in receiving a response",
         ["phase"],
     )
 
 
-def connections_at_once(wanted: int) -> int:
-    """How many connections a process may hold: half of its files at most."""
-    return min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+def max_connections(configured: int) -> int:
+    """How many connections a process may have: at most half of its file descriptors."""
+    return min(configured, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 
 
-class PatientWorker(ThreadWorker):
+class BufferedWorker(ThreadWorker):
     """A worker whose threads wait for no client."""
 
     poller: Any
@@ -112,23 +112,23 @@ class PatientWorker(ThreadWorker):
         self.room = Room(settings.max_waiting_bytes)
         self.waiting: dict[Client, Waiting] = {}
         self.cut = _cut_connections()
-        self.looked_at = 0.0
-        self.worker_connections = connections_at_once(self.worker_connections)
+        self.checked_at = 0.0
+        self.worker_connections = max_connections(self.worker_connections)
         self.probes = {path: ThreadPoolExecutor(1, f"probe{path}") for path in PROBES}
         super().init_process()  # type: ignore[no-untyped-call] # gunicorn's
 
-    # Connections come
+    # Accepting connections
 
     def accept(self, listener: Any) -> None:
-        """Take a connection; the one that has waited longest for its request may have to go."""
+        """Accept a connection; one that waits for its request may be closed to make room."""
         if self.nr_conns >= self.worker_connections - 1:
             self._make_room()
         try:
             sock, address = listener.accept()
         except OSError as error:
-            if error.errno in _NO_FILES_LEFT:
+            if error.errno in _OUT_OF_FILES:
                 self._make_room()
-            elif error.errno not in _NOBODY_THERE:
+            elif error.errno not in _NO_CLIENT:
                 raise
             return
         self.nr_conns += 1
@@ -141,31 +141,31 @@ class PatientWorker(ThreadWorker):
         if conn := next(filter(None, oldest), None):
             self._close(conn)
         else:
-            time.sleep(0.01)  # all are being answered
+            time.sleep(0.01)  # all are being handled
 
     def on_client_socket_readable(self, conn: Client, client: Any) -> None:
-        """A kept connection has another request."""
+        """A kept-alive connection has another request."""
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
         self._expect(conn)
 
-    # Requests arrive
+    # Receiving requests
 
     def _expect(self, conn: Client, arrived: bytes = b"") -> None:
-        """Wait for a request, of which some may be here."""
-        patience = self.settings.head_timeout_s
-        waiting = Waiting("head", time.monotonic() + patience, patience)
+        """Wait for a request, part of which may have arrived."""
+        time_limit = self.settings.head_timeout_s
+        waiting = Waiting("head", time.monotonic() + time_limit, time_limit)
         self.waiting[conn] = waiting
         if arrived:
-            self._take_head(conn, waiting, arrived)
+            self._receive_head(conn, waiting, arrived)
         else:
             self._read(conn, conn.sock)
-        if self.waiting.get(conn) is waiting:  # most requests come whole
+        if self.waiting.get(conn) is waiting:  # most requests arrive complete
             self._watch(conn, waiting, EVENT_READ, self._read)
 
     def _read(self, conn: Client, _wire: Any) -> None:
         waiting, wire = self.waiting.get(conn), conn.sock
-        if waiting is None:  # closed in this same turn, to make room
+        if waiting is None:  # closed in this same iteration, to make room
             return
         if waiting.kind == "body" and not self._has_room(conn):
             if waiting.watched:
@@ -182,39 +182,41 @@ class PatientWorker(ThreadWorker):
         if not data:
             self._end(conn, waiting)
         elif waiting.kind == "head":
-            self._take_head(conn, waiting, data)
+            self._receive_head(conn, waiting, data)
         else:
-            self._take_body(conn, waiting, data)
+            self._receive_body(conn, waiting, data)
 
     def _has_room(self, conn: Client) -> bool:
-        """Whether more of a body may be taken: of a small one always, and of the oldest."""
-        if conn.sock.held <= SMALL or not self.room.is_full:
+        """Whether more of a body may be received: always of a small one, and of the oldest."""
+        if conn.sock.held <= SMALL_BODY or not self.room.is_full:
             return True
-        large = (c for c, w in self.waiting.items() if w.kind == "body" and c.sock.held > SMALL)
+        large = (
+            c for c, w in self.waiting.items() if w.kind == "body" and c.sock.held > SMALL_BODY
+        )
         return next(large, conn) is conn
 
     def _end(self, conn: Client, waiting: Waiting) -> None:
-        """The client sends nothing more, be its request whole or not."""
+        """The client sends nothing more, whether its request is complete or not."""
         conn.sock.ended = True
         if waiting.kind == "head" and not waiting.head:
             self._close(conn)
         else:
-            conn.sock.take_in(bytes(waiting.head))
+            conn.sock.receive(bytes(waiting.head))
             self.enqueue_req(conn)
 
-    def _take_head(self, conn: Client, waiting: Waiting, data: bytes) -> None:
+    def _receive_head(self, conn: Client, waiting: Waiting, data: bytes) -> None:
         seen = max(0, len(waiting.head) - 3)
         waiting.head += data
-        # a line that ends without CR can't be right, and would never be followed by both
+        # a line that ends without CR is invalid, and would never be followed by both
         whole = any(waiting.head.find(end, seen) >= 0 for end in (b"\r\n\r\n", b"\n\n"))
-        if not whole and len(waiting.head) <= LONGEST_HEAD:
+        if not whole and len(waiting.head) <= MAX_HEAD:
             return
-        conn.sock.take_in(bytes(waiting.head))
+        conn.sock.receive(bytes(waiting.head))
         waiting.head.clear()
         request = conn.parser.prepare() if whole else None
         framing = self._framing(request)
-        arrived = conn.parser.unreader.take_buffered() + conn.sock.take_arrived()
-        conn.sock.take_in(arrived)
+        arrived = conn.parser.unreader.take_buffered() + conn.sock.take_received()
+        conn.sock.receive(arrived)
         if request is None or framing is None or framing.feed(arrived):
             self.enqueue_req(conn)
         else:
@@ -228,26 +230,26 @@ class PatientWorker(ThreadWorker):
     def _await_body(
         self, conn: Client, waiting: Waiting, request: Request, framing: Framing
     ) -> None:
-        now, patience = time.monotonic(), self.settings.body_timeout_s
+        now, time_limit = time.monotonic(), self.settings.body_timeout_s
         waiting.kind, waiting.framing, waiting.began = "body", framing, now
-        waiting.until, waiting.patience = now + patience, patience
-        if request._expected_100_continue:  # noqa: SLF001 - gunicorn would say it too late
+        waiting.until, waiting.time_limit = now + time_limit, time_limit
+        if request._expected_100_continue:  # noqa: SLF001 - gunicorn would send it too late
             request._expected_100_continue = False  # noqa: SLF001
-            conn.sock.say(b"HTTP/1.1 100 Continue\r\n\r\n")
+            conn.sock.send_now(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._read(conn, conn.sock)
 
-    def _take_body(self, conn: Client, waiting: Waiting, data: bytes) -> None:
-        conn.sock.take_in(data)
+    def _receive_body(self, conn: Client, waiting: Waiting, data: bytes) -> None:
+        conn.sock.receive(data)
         waiting.move(len(data))
         if waiting.framing and waiting.framing.feed(data):
             self.enqueue_req(conn)
 
-    # Threads answer them
+    # Handling requests in threads
 
     def enqueue_req(self, conn: Client) -> None:
-        """Give a request to a thread: of the pool, or to the one that waits for such as it."""
+        """Pass a request to a thread: of the pool, or the one for this probe."""
         self._stop_waiting(conn)
-        conn.sock.patience_until = time.monotonic() + self.settings.body_timeout_s
+        conn.sock.read_deadline = time.monotonic() + self.settings.body_timeout_s
         request = conn.parser.prepared
         path = str(request.path) if isinstance(request, Request) else ""
         done: Future[Any] = self.probes.get(path, self.tpool).submit(self.handle, conn)
@@ -256,20 +258,20 @@ class PatientWorker(ThreadWorker):
         )
 
     def handle(self, conn: Client) -> Any:
-        """Answer a request, in a thread; what it asks the database ends when the client leaves."""
-        asker.set(conn.sock.gone)
+        """Handle a request in a thread; its statements are cancelled if the client leaves."""
+        client_gone.set(conn.sock.has_left)
         try:
             return super().handle(conn)  # type: ignore[no-untyped-call] # gunicorn's
         finally:
-            asker.set(None)
+            client_gone.set(None)
 
     def _keepalive_after(self, conn: Client, keepalive: bool) -> bool:
-        conn.sock.patience_until = 0.0  # for a body that nobody read, and that isn't here
+        conn.sock.read_deadline = 0.0  # for a body that was not read, and has not arrived
         kept = super()._keepalive_after(conn, keepalive)  # type: ignore[no-untyped-call] # gunicorn's
         return bool(kept)
 
     def finish_request(self, conn: Client, fs: Future[Any]) -> None:
-        """Let the client take its answer, and then keep the connection or close it."""
+        """Send the response, and then keep the connection or close it."""
         keep = not fs.cancelled() and not fs.exception() and bool(fs.result())
         try:
             done = conn.sock.flush()
@@ -281,14 +283,14 @@ class PatientWorker(ThreadWorker):
         elif done:
             self._answered(conn, keep)
         else:
-            self._await_taking(conn, keep)
+            self._await_sending(conn, keep)
 
-    def _await_taking(self, conn: Client, keep: bool) -> None:
-        patience = self.settings.answer_timeout_s
-        self._wait(conn, "answer", patience, EVENT_WRITE, partial(self._write, keep))
+    def _await_sending(self, conn: Client, keep: bool) -> None:
+        time_limit = self.settings.answer_timeout_s
+        self._wait(conn, "answer", time_limit, EVENT_WRITE, partial(self._write, keep))
 
     def _write(self, keep: bool, conn: Client, _wire: Any) -> None:
-        waiting, before = self.waiting.get(conn), conn.sock.held
+        waiting, held_before = self.waiting.get(conn), conn.sock.held
         if waiting is None:
             return
         try:
@@ -296,7 +298,7 @@ class PatientWorker(ThreadWorker):
         except OSError:
             self._close(conn)
             return
-        waiting.move(before - conn.sock.held)
+        waiting.move(held_before - conn.sock.held)
         if done:
             self._stop_waiting(conn)
             self._answered(conn, keep)
@@ -305,7 +307,7 @@ class PatientWorker(ThreadWorker):
         if not keep or conn.sock.ended:
             self._linger(conn)
             return
-        if arrived := conn.parser.unreader.take_buffered() + conn.sock.take_arrived():
+        if arrived := conn.parser.unreader.take_buffered() + conn.sock.take_received():
             self._expect(conn, arrived)
             return
         conn.timeout = time.monotonic() + self.cfg.keepalive
@@ -315,15 +317,15 @@ class PatientWorker(ThreadWorker):
         readable = partial(self.on_client_socket_readable, conn)
         self.poller.register(conn.sock, EVENT_READ, readable)
 
-    # Connections go
+    # Closing connections
 
     def _linger(self, conn: Client) -> None:
-        """Say that nothing more comes, and wait a little for the client to have read that.
+        """Shut down our side, and give the client a moment to read that.
 
-        Closed at once, with bytes of the client unread, the connection would be reset, and the
-        answer lost with it (RFC 9112, 9.6).
+        If it were closed immediately with bytes of the client unread, the connection would be
+        reset, and the response lost (RFC 9112, 9.6).
         """
-        conn.sock.take_arrived()
+        conn.sock.take_received()
         conn.sock.shutdown(socket.SHUT_WR)
         self._wait(conn, "close", LINGER_SECONDS, EVENT_READ, self._discard)
 
@@ -350,11 +352,11 @@ class PatientWorker(ThreadWorker):
         self,
         conn: Client,
         kind: str,
-        patience: float,
+        time_limit: float,
         event: int,
         react: Callable[[Client, Any], None],
     ) -> None:
-        waiting = Waiting(kind, time.monotonic() + patience, patience)
+        waiting = Waiting(kind, time.monotonic() + time_limit, time_limit)
         self.waiting[conn] = waiting
         self._watch(conn, waiting, event, react)
 
@@ -370,11 +372,11 @@ class PatientWorker(ThreadWorker):
             self.poller.unregister(conn.sock)
 
     def murder_pending(self) -> None:
-        """Cut off who is late; gunicorn calls this in each turn of its loop."""
+        """Cut connections that are too slow; gunicorn calls this in each iteration of its loop."""
         now = time.monotonic()
-        if now < self.looked_at + PAUSE_SECONDS:
+        if now < self.checked_at + PAUSE_SECONDS:
             return
-        self.looked_at = now
+        self.checked_at = now
         for conn, waiting in list(self.waiting.items()):
             if not self.alive and waiting.kind == "head" and not waiting.head:
                 waiting.until = min(waiting.until, waiting.began + LINGER_SECONDS)
@@ -391,7 +393,7 @@ class PatientWorker(ThreadWorker):
             return
         self._stop_waiting(conn)
         try:
-            conn.sock.say(_LATE)
+            conn.sock.send_now(_LATE)
         except OSError:
             self.nr_conns -= 1
             conn.sock.close()

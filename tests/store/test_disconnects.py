@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from app.config import Settings
-from app.errors import AskerGone, Unavailable
-from app.store.asker import asker, waiting_at_most
+from app.errors import ClientGone, Unavailable
 from app.store.database import Database
+from app.store.disconnects import client_gone, time_limit
 
 PATIENCE = 60
 SLEEP = text("SELECT pg_sleep(:seconds), 'of test_asker'")
@@ -26,11 +26,11 @@ PID = text("SELECT pg_backend_pid()")
 
 @contextmanager
 def asked_by(gone):
-    before = asker.set(gone)
+    before = client_gone.set(gone)
     try:
         yield
     finally:
-        asker.reset(before)
+        client_gone.reset(before)
 
 
 def wait_until_nobody_sleeps(database):
@@ -42,7 +42,7 @@ def wait_until_nobody_sleeps(database):
 
 
 def test_who_left_cancels_what_is_read(database):
-    with asked_by(lambda: True), pytest.raises(AskerGone), database.reading() as conn:
+    with asked_by(lambda: True), pytest.raises(ClientGone), database.reading() as conn:
         conn.execute(SLEEP, {"seconds": 20})  # less than a statement may take
 
     wait_until_nobody_sleeps(database)
@@ -61,7 +61,7 @@ def test_what_is_written_is_written_for_who_left_too(database):
 
 
 def test_what_nobody_asked_for_takes_as_long_as_it_needs(database):
-    with waiting_at_most(0.5), database.reading() as conn:
+    with time_limit(0.5), database.reading() as conn:
         assert conn.execute(SLEEP, {"seconds": 1}).one()
 
 
@@ -104,7 +104,7 @@ def test_a_database_that_hangs_is_given_up(hurried, kind):
 def test_a_glance_is_given_up_too(hurried):
     with (
         asked_by(lambda: False),
-        waiting_at_most(1),
+        time_limit(1),
         pytest.raises(Unavailable),
         hurried.glancing() as conn,
         stopped(conn.execute(PID.text).fetchone()[0]),
@@ -115,7 +115,7 @@ def test_a_glance_is_given_up_too(hurried):
 def test_each_thread_has_an_asker_of_its_own(database):
     found = []
     with asked_by(lambda: True):
-        thread = threading.Thread(target=lambda: found.append(asker.get()))
+        thread = threading.Thread(target=lambda: found.append(client_gone.get()))
         thread.start()
         thread.join()
 

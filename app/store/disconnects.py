@@ -1,0 +1,96 @@
+"""Cancel statements of clients that have left, and limit how long the database may be silent."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any, Self, TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.rows import TupleRow
+
+Result = TypeVar("Result")
+
+# Whether the client of this thread has disconnected; None if no client waits.
+client_gone: ContextVar[Callable[[], bool] | None] = ContextVar("client_gone", default=None)
+
+# A client that shuts down its side, as `nc -N` does, may still read its answer, if that is quick.
+GRACE_SECONDS = 1.0
+# The database cancels statements itself; it is silent for longer only if it hangs.
+SILENCE_SECONDS = 5.0
+_POLL_SECONDS = 0.1
+# A shorter limit than that of the connection, or None.
+_time_limit: ContextVar[float | None] = ContextVar("time_limit", default=None)
+_CANCEL_SECONDS = 5.0
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Limit the silence of the database for statements of this thread within the block."""
+    outer = _time_limit.set(seconds)
+    try:
+        yield
+    finally:
+        _time_limit.reset(outer)
+
+
+class WatchedConnection(psycopg.Connection[TupleRow]):
+    """A connection that limits its waiting, and doesn't wait for a client that has left.
+
+    Only statements on behalf of a client are watched; housekeeping takes as long as it needs.
+    """
+
+    limit_s: float = 0.0  # 0: no limit
+    reading = False  # a statement that only reads can be cancelled silently
+
+    @classmethod
+    def connect_for(cls, statement_timeout_ms: int, *args: Any, **parameters: Any) -> Self:
+        """Connect to a server that cancels statements after this time."""
+        conn = cls.connect(*args, **parameters)
+        if statement_timeout_ms:
+            conn.limit_s = statement_timeout_ms / 1000 + SILENCE_SECONDS
+        return conn
+
+    def wait(
+        self, gen: PQGen[Result], interval: float = _POLL_SECONDS, timeout: float | None = None
+    ) -> Result:
+        """Like psycopg's.
+
+        Raises:
+            OperationalError: the database has been silent for too long; the connection is closed.
+        """
+        if has_left := client_gone.get():
+            gen = self._watched(gen, has_left)
+        return super().wait(gen, interval, timeout)
+
+    def _watched(self, gen: PQGen[Result], has_left: Callable[[], bool]) -> PQGen[Result]:
+        """The same generator; whenever nothing has arrived, check whether to go on waiting.
+
+        psycopg lets a generator ask for the socket, and sends in whether it is ready.
+        """
+        began, cancelled = time.monotonic(), False
+        try:
+            state = next(gen)
+            while True:
+                ready = yield state
+                if not ready:
+                    waited = time.monotonic() - began
+                    self._check_silence(waited)
+                    if self.reading and not cancelled and waited > GRACE_SECONDS and has_left():
+                        cancelled = True
+                        self._cancel()
+                state = gen.send(ready)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+    def _check_silence(self, waited: float) -> None:
+        limit = _time_limit.get() or self.limit_s
+        if limit and waited > limit:
+            self.close()
+            raise psycopg.OperationalError(f"the database has been silent for {waited:.0f} s")
+
+    def _cancel(self) -> None:
+        with suppress(psycopg.Error):
+            self.cancel_safe(timeout=_CANCEL_SECONDS)
