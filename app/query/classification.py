@@ -23,7 +23,7 @@ from app.query.basis import (
 from app.query.measures import CLASSIFICATION
 from app.query.question import Answer, Question, parameters
 from app.query.settle import settle
-from app.query.subjects import ModelPart, Subject
+from app.query.subjects import Scope, Subject
 from app.query.window import EDGES
 from app.store.registry import Kind, Registry
 
@@ -103,7 +103,7 @@ class ClassificationBucket:
 def classification(
     conn: Connection,
     registry: Registry,
-    question: Question[ModelPart],
+    question: Question[Scope],
     *,
     average: Average = Average.MACRO,
     with_predictions: bool = False,

@@ -55,7 +55,7 @@ class Moment:
 class Question(Generic[About_co]):
     """What is asked: about which subject, in which buckets of a window, as known at a moment.
 
-    `subject` is a `ModelPart` at first, and a `Subject` once it is settled; or a `Selection` of
+    `subject` is a `Scope` at first, and a `Subject` once it is settled; or a `Selection` of
     models, or a deployment. `as_of` None means now. `moment` is what `settle` found: `as_of` is
     then the moment that is answered for.
     """

@@ -19,7 +19,7 @@ from app.query.basis import (
 )
 from app.query.question import Answer, Question, parameters
 from app.query.settle import settle
-from app.query.subjects import ModelPart, Subject
+from app.query.subjects import Scope, Subject
 from app.query.window import EDGES
 from app.store.registry import Kind
 
@@ -45,7 +45,7 @@ class RegressionBucket:
 
 def regression(
     conn: Connection,
-    question: Question[ModelPart],
+    question: Question[Scope],
     *,
     with_predictions: bool = False,
     explained: bool = False,

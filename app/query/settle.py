@@ -11,14 +11,14 @@ from sqlalchemy.exc import DataError
 
 from app.errors import InvalidWindow
 from app.query.question import Counted, Moment, Question
-from app.query.subjects import ModelPart, Subject
+from app.query.subjects import Scope, Subject
 from app.store.database import prepared
 from app.store.registry import Kind
 
 
 def settle(
     conn: Connection,
-    question: Question[ModelPart],
+    question: Question[Scope],
     *counted: Counted,
     kind: Kind | None = None,
 ) -> Question[Subject]:
@@ -34,9 +34,7 @@ def settle(
     return settled
 
 
-def looked_up(
-    conn: Connection, question: Question[ModelPart], *counted: Counted
-) -> Question[Subject]:
+def looked_up(conn: Connection, question: Question[Scope], *counted: Counted) -> Question[Subject]:
     """As `settle`, of a model that may not be there.
 
     Names of zones come and go with the tables that a host keeps of them, and those of the
@@ -56,13 +54,13 @@ def looked_up(
     return replace(question.about(subject), as_of=moment.as_of, moment=moment)
 
 
-def _row(conn: Connection, question: Question[ModelPart], counted: Sequence[Counted]) -> Any:
-    part = question.subject
+def _row(conn: Connection, question: Question[Scope], counted: Sequence[Counted]) -> Any:
+    scope = question.subject
     lookup = {
         "workspace": question.workspace_id,
-        **part.name._asdict(),
-        "deployment": part.deployment,
-        "version": part.version,
+        **scope.name._asdict(),
+        "deployment": scope.deployment,
+        "version": scope.version,
         "as_of": question.as_of,
         "zone": question.grid.zone,
         "counted": [one.value for one in counted],

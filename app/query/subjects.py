@@ -22,8 +22,8 @@ class InSql(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ModelPart:
-    """A model by name, or what it predicted in a deployment, as a version, or both."""
+class Scope:
+    """Which predictions of a model: of a deployment, of a version, or all."""
 
     name: ModelName
     deployment: str | None = None
@@ -69,13 +69,13 @@ class OfSeries:
 
 @dataclass(frozen=True, slots=True)
 class Subject(OfSeries):
-    """A part of a model that was looked up, with its series: none while it predicted nothing.
+    """A scope that was looked up, with its series: none while nothing was predicted in it.
 
     `id` is None if the workspace has no such model. `declared` are the ids of a classifier's
     categories, in declared order.
     """
 
-    part: ModelPart
+    scope: Scope
     id: int | None
     kind: Kind | None
     series: Sequence[int]
@@ -85,15 +85,15 @@ class Subject(OfSeries):
         """Refuse what can't be asked about.
 
         Raises:
-            UnknownModel: the workspace has no such model, or nothing of that part.
+            UnknownModel: the workspace has no such model, or nothing in that scope.
             WrongKind: it has, but of another kind than `kind`.
         """
         if self.id is None:
-            raise UnknownModel(f"no predictions or subscription of model {self.part.name}")
+            raise UnknownModel(f"no predictions or subscription of model {self.scope.name}")
         if kind is not None and self.kind not in (kind, None):
-            raise WrongKind(f"model {self.part.name} does {self.kind}, not {kind}")
-        if not self.series and not self.part.is_whole:
-            raise UnknownModel(f"no predictions of model {self.part}")
+            raise WrongKind(f"model {self.scope.name} does {self.kind}, not {kind}")
+        if not self.series and not self.scope.is_whole:
+            raise UnknownModel(f"no predictions of model {self.scope}")
 
 
 @dataclass(frozen=True, slots=True)

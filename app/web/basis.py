@@ -38,7 +38,7 @@ def of_model(look: Look) -> Asked[Subject]:
     """The question about the part of a model that is looked at.
 
     Raises:
-        UnknownModel: the workspace has no such model, or nothing of that part.
+        UnknownModel: the workspace has no such model, or nothing in that scope.
     """
     look.asked.subject.require()
     return look.asked

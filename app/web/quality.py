@@ -66,7 +66,7 @@ def kind_of(look: Look) -> Kind | None:
     """What the model does.
 
     Raises:
-        UnknownModel: the workspace has no such model, or nothing of that part.
+        UnknownModel: the workspace has no such model, or nothing in that scope.
     """
     return of_model(look).subject.kind
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from app.errors import InvalidInput
 from app.query.question import Question as Asked
-from app.query.subjects import ModelPart
+from app.query.subjects import Scope
 from app.query.window import Calendar, Grid, Window, average_length, fixed_grid, zones
 from app.store.registry import ModelName
 
@@ -60,7 +60,7 @@ class Question:
     interval: str
     zone: str
     as_of: datetime | None
-    part: ModelPart
+    scope: Scope
     bucket: datetime | None
 
     @classmethod
@@ -86,18 +86,18 @@ class Question:
             interval,
             zone,
             _instant(members, "asOf", ZoneInfo(zone)),
-            _part(members),
+            _scope(members),
             _instant(members, "bucket", ZoneInfo(zone)),
         )
 
-    def asked(self, workspace_id: int) -> Asked[ModelPart]:
+    def asked(self, workspace_id: int) -> Asked[Scope]:
         """What queries are asked."""
-        return Asked(workspace_id, self.part, self.window, self.grid, self.as_of)
+        return Asked(workspace_id, self.scope, self.window, self.grid, self.as_of)
 
     @property
     def model(self) -> ModelName:
         """Of which model."""
-        return self.part.name
+        return self.scope.name
 
     def local(self, instant: datetime) -> datetime:
         """An instant by the clock of the question's zone."""
@@ -144,9 +144,9 @@ def written(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _part(members: Mapping[str, str]) -> ModelPart:
+def _scope(members: Mapping[str, str]) -> Scope:
     name = ModelName(*(members.get(part, "") for part in ("namespace", "pipeline", "model")))
-    return ModelPart(name, members.get("deployment") or None, members.get("version") or None)
+    return Scope(name, members.get("deployment") or None, members.get("version") or None)
 
 
 def _zone(members: Mapping[str, str]) -> str:

@@ -35,7 +35,7 @@ from app.ingest.fields import MAX_BATCH_INDEX, Label, Name, RequiredName, Value
 from app.query.classification import ClassificationBucket, classification
 from app.query.question import Question
 from app.query.regression import regression
-from app.query.subjects import ModelPart
+from app.query.subjects import Scope
 from app.query.window import Grid, Window
 from app.running import database
 from app.store.registry import Kind, ModelName
@@ -154,11 +154,11 @@ def get_regression_metrics(args: dict[str, Any], workspace_id: int) -> dict[str,
     return {"metrics": answer.buckets} | vendor_members(answer.basis)
 
 
-def _question(args: dict[str, Any], workspace_id: int) -> Question[ModelPart]:
+def _question(args: dict[str, Any], workspace_id: int) -> Question[Scope]:
     window, grid = Window(args["start"], args["end"]), Grid(args.get("interval"))
     grid.check(window, MAX_BUCKETS)
-    part = ModelPart(ModelName(args["namespace"], args["pipeline"], args["model"]))
-    return Question(workspace_id, part, window, grid)
+    scope = Scope(ModelName(args["namespace"], args["pipeline"], args["model"]))
+    return Question(workspace_id, scope, window, grid)
 
 
 def _classification_element(bucket: ClassificationBucket) -> dict[str, Any]:
