@@ -1,20 +1,20 @@
--- classification_metrics: accuracy and averages over classes, bucket by bucket.
+-- classification_metrics: accuracy and averages over classes, per bucket.
 --
--- Grain    one row per bucket of the window, oldest first, empty ones too.
--- Units    every metric is a fraction of 1; NULL where the bucket holds no truth.
---          `predicted`, `actual` and `counts` are the bucket's cells, side by side; `classes`,
---          `class_precision`, `class_recall`, `class_f1` and `support` one element per class that
---          occurs in the bucket, NULL where a class's denominator is zero.
--- Formula  of one class against all others: precision = TP/(TP+FP), recall = TP/(TP+FN),
---          specificity = TN/(TN+FP), f1 = 2 TP/(2 TP+FP+FN). `average` says how they are averaged:
+-- Grain    one row per bucket of the window, oldest first, including empty ones.
+-- Units    every metric is a fraction of 1; NULL if the bucket has no truth.
+--          `predicted`, `actual` and `counts` are parallel arrays of the bucket's cells; `classes`,
+--          `class_precision`, `class_recall`, `class_f1` and `support` have one element per class that
+--          occurs in the bucket, NULL if a class's denominator is zero.
+-- Formula  for one class against all others: precision = TP/(TP+FP), recall = TP/(TP+FN),
+--          specificity = TN/(TN+FP), f1 = 2 TP/(2 TP+FP+FN). `average` states how they are averaged:
 --          macro     mean over the classes whose denominator is not zero
---          weighted  the same, each class as often as it is the truth (its support); where it is
---                    none of them, the macro mean, as scikit-learn has it
---          micro     of the sums of TP, FP, FN and TN over the classes
+--          weighted  the same, weighted by how often a class is the truth (its support); if none of
+--                    those classes ever is, the macro mean, as in scikit-learn
+--          micro     from the sums of TP, FP, FN and TN over the classes
 --          accuracy = correct / all. harmonic_f1 = harmonic mean of the averaged precision and
 --          recall, 0 if both are 0: what Seldon's metrics server calls f1.
--- Classes  those declared and those that occur in the window. A class absent from a bucket is
---          a true negative of every row of it, so its specificity there is 1 and counts.
+-- Classes  those declared and those that occur in the window. If a class doesn't occur in a bucket,
+--          every row there is a true negative of it, so its specificity is 1 and counts.
 -- Cost     outcome_cells, and then only cells.
 CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
     series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity',
@@ -69,7 +69,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
     ),
     mean AS (
         SELECT place,
-               -- where no class with a precision ever occurs, all of them are wrong
+               -- if no class that has a precision ever occurs, all predictions are wrong
                coalesce(sum(weight * "precision")
                             / nullif(sum(weight) FILTER (WHERE "precision" IS NOT NULL), 0),
                         avg("precision")) AS "precision",
@@ -77,7 +77,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
                sum(weight * f1) / nullif(sum(weight) FILTER (WHERE f1 IS NOT NULL), 0) AS f1,
                coalesce(CASE WHEN average = 'weighted' THEN sum(weight * specificity)
                             / nullif(sum(weight) FILTER (WHERE specificity IS NOT NULL), 0) END,
-                        -- with the classes that this bucket lacks: all of it is not them
+                        -- with the classes that this bucket lacks: their specificity is 1
                         (coalesce(sum(specificity), 0) + known.classes - count(*))
                             / nullif(count(specificity) + known.classes - count(*), 0)
                ) AS specificity,

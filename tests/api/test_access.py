@@ -35,7 +35,7 @@ LIST = f"{SELDON}/pipeline/subscriptions"
 # --- no key, or none that is known ----------------------------------------------------------
 
 
-def test_a_native_door_says_so_as_problem(app):
+def test_the_native_api_rejects_with_a_problem(app):
     answer = app.test_client().post("/api/v1/predictions")
 
     assert answer.content_type == "application/problem+json"
@@ -47,7 +47,7 @@ def test_a_native_door_says_so_as_problem(app):
     }
 
 
-def test_a_seldon_door_says_so_in_its_form(app):
+def test_the_seldon_dialect_rejects_in_its_form(app):
     answer = app.test_client().get(LIST)
 
     assert answer.content_type == "application/json"
@@ -141,7 +141,7 @@ def test_an_ingest_key_reads_nothing(app, workspace):
     assert forbidden(writer.get(LIST))
 
 
-def test_each_form_says_which_role_is_needed(app, workspace):
+def test_each_form_names_the_required_role(app, workspace):
     answer = predict(keyed_client(app, workspace.read_key), prediction(label="a"))
     assert answer.content_type == "application/problem+json"
     assert answer.json["detail"] == "this needs a key with the role ingest or admin"

@@ -65,7 +65,7 @@ def test_a_new_metric_moves_no_page(client, seven, path):
 
 
 @pytest.mark.parametrize("path", BOTH)
-def test_the_page_is_the_first_and_large_where_it_is_not_said(client, seven, path):
+def test_the_default_page_is_the_first_and_large(client, seven, path):
     assert len(page(client, path)["metrics"]) == 7
     assert page(client, path, page=2**31 - 1)["metrics"] == []
 
@@ -113,14 +113,14 @@ def test_a_key_may_stand_in_the_query(app, client, workspace):
 
 
 @pytest.mark.parametrize("path", BOTH)
-def test_wrong_methods_and_paths_are_told_in_craft_s_form(client, path):
+def test_wrong_methods_and_paths_are_rejected_in_craft_s_form(client, path):
     for method, where in [("DELETE", path), ("PUT", path + "/"), ("GET", path + "/x")]:
         assert refused(client.open(where, method=method), 405)
     assert refused(client.patch(f"{path}/a/b"), 405)
     assert refused(client.get("/api/v1/auth/nothing"), 404)
 
 
-def test_paths_beside_them_are_not_craft_s(client):
+def test_other_paths_are_not_craft_s(client):
     answer = client.get("/api/v1/metrics/single-values")
     assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
 
@@ -134,7 +134,7 @@ def test_a_body_beyond_the_limit_is_413(small_client, stored, send):
     assert stored() == NOTHING
 
 
-def test_a_crash_is_told_in_craft_s_form_and_says_nothing(client, monkeypatch, caplog):
+def test_a_crash_is_reported_in_craft_s_form_without_details(client, monkeypatch, caplog):
     def crash(*_, **__):
         raise RuntimeError("secret")
 

@@ -37,7 +37,7 @@ def test_an_unknown_path_is_a_problem(client, path):
 
 
 @pytest.mark.parametrize("path", ["/metrics-server/", "/metrics-server/nowhere", f"{SELDON}/a//b"])
-def test_an_unknown_path_of_seldon_is_said_in_its_form(client, path):
+def test_an_unknown_path_of_seldon_is_reported_in_its_form(client, path):
     assert seldon(client.get(path)) == (404, 5, NOT_FOUND)
 
 
@@ -48,7 +48,7 @@ def test_a_wrong_method_is_a_problem_that_names_the_right_ones(client):
     assert set(answer.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
 
 
-def test_a_wrong_method_of_seldon_is_said_in_its_form(client):
+def test_a_wrong_method_of_seldon_is_reported_in_its_form(client):
     answer = client.delete(LIST)
 
     assert seldon(answer) == (405, 12, WRONG_METHOD)
@@ -67,7 +67,7 @@ def test_a_crash_is_a_problem_without_its_text(client, monkeypatch, caplog):
     assert SECRET in caplog.text
 
 
-def test_a_crash_of_seldon_is_said_in_its_form(client, monkeypatch, caplog):
+def test_a_crash_of_seldon_is_reported_in_its_form(client, monkeypatch, caplog):
     monkeypatch.setattr("app.api.seldon_mpm.routes.subscriptions", crash)
 
     assert seldon(client.get(LIST)) == (500, 13, CRASH)
@@ -106,7 +106,7 @@ def test_no_spelling_of_a_path_redirects(app, client):
         if rule.endpoint.startswith("web."):
             continue  # pages lead to the one where a key is asked for
         path = rule.rule.replace("<path:name>", "swagger-ui.css")
-        # the test client takes what follows two leading slashes for a host: hence /.
+        # the test client takes what follows two leading slashes for a host, so the path is /.
         for spelled in (path, path + "/", path + "//", path.replace("/", "//", 2)[1:]):
             for method in rule.methods:
                 with client.open(spelled, method=method) as answer:
@@ -126,7 +126,7 @@ def test_every_named_failure_has_a_status_and_a_title():
 
 
 def test_the_type_of_every_problem_leads_to_what_it_means(app):
-    answer = app.test_client().get("/problems")  # whoever reads an error needs no key
+    answer = app.test_client().get("/problems")  # reading about an error needs no key
 
     assert (answer.status_code, answer.mimetype) == (200, "text/html")
     rows = re.findall(r'<dt id="(\w+)">(\w+) \((\d+)\)</dt><dd>([^<]+)</dd>', answer.text)

@@ -1,4 +1,4 @@
-"""A body costs no more memory than three times what it is unpacked, whatever it is made of."""
+"""A body takes at most three times its decompressed size in memory, whatever its content."""
 
 import json
 import subprocess

@@ -36,7 +36,7 @@ def exported(client, **body):
 # --- deployments ----------------------------------------------------------------------------
 
 
-def test_a_deployment_tells_what_is_known_of_it_and_nothing_else(client):
+def test_a_deployment_shows_what_is_known_of_it_and_nothing_else(client):
     given_deployed(client, LABEL, version="v1", deploymentType="REST")
     given_deployed(client, LABEL, version="v2", deploymentType="REST")
 
@@ -190,7 +190,7 @@ def test_a_regressor_has_boxes(client):
     }
 
 
-def test_operation_says_what_is_known_and_null_otherwise(client):
+def test_operation_shows_what_is_known_and_null_otherwise(client):
     given_deployed(client, LABEL | {"latencySeconds": 0.002}, {"error": True})
 
     found = answered(h2o(client, "/shop-fraud/metrics//operational", **DAY))
@@ -280,7 +280,7 @@ def test_an_export_that_cannot_be_is_refused(client):
     "path",
     ["/no", "/no/models", *(f"/no/metrics/m/{m}" for m in ("health", "operational", "drift"))],
 )
-def test_an_unknown_deployment_is_said_to_be(client, path):
+def test_an_unknown_deployment_is_reported(client, path):
     refused(h2o(client, path), 404, 5, "no predictions of deployment no")
 
 

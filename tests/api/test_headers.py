@@ -26,7 +26,7 @@ def answers(app, client, workspace):
     return found
 
 
-def test_no_answer_is_taken_for_something_else_than_it_says(answers):
+def test_no_response_is_sniffed_as_another_type(answers):
     assert len(answers) > 40
     assert {a.headers.get("X-Content-Type-Options") for a in answers.values()} == {"nosniff"}
 
@@ -45,7 +45,7 @@ def test_scripts_of_the_pages_may_be_kept(client):
         assert answer.headers["ETag"]
 
 
-def test_while_the_database_is_away_every_route_says_when_to_ask_again(shared_settings):
+def test_without_a_database_every_route_states_when_to_retry(shared_settings):
     away = replace(shared_settings, database_url="postgresql://127.0.0.1:1/nobody")
     client = keyed_client(create_app(away), "tl_some-key")
 

@@ -129,12 +129,12 @@ def test_claims_may_have_other_names_and_lie_deeper(trusting, issuer, workspace)
     assert keyed_client(trusting(issuer.url, **names), token).get(LIST).status_code == 200
 
 
-def test_keys_open_beside_the_issuer_and_without_asking_it(trusting, issuer, workspace):
+def test_keys_are_valid_without_the_issuer(trusting, issuer, workspace):
     assert keyed_client(trusting(issuer.url), workspace.read_key).get(LIST).status_code == 200
     assert issuer.asked == []
 
 
-def test_the_issuer_is_asked_once_for_many_tokens(ask, issuer, workspace):
+def test_the_issuer_is_requested_once_for_many_tokens(ask, issuer, workspace):
     for _ in range(5):
         assert ask(issuer.token(workspace.name)).status_code == 200
     assert issuer.asked == ["/.well-known/openid-configuration", "/keys"]
@@ -237,7 +237,7 @@ def test_a_bad_token_is_refused_in_each_dialects_form(trusting, issuer, workspac
     ],
     ids=str,
 )
-def test_a_good_token_without_access_is_told_nothing(ask, issuer, workspace, claims):
+def test_a_valid_token_without_access_learns_nothing(ask, issuer, workspace, claims):
     answer = ask(issuer.token(**{"truthline_workspace": workspace.name} | claims))
 
     assert (answer.status_code, answer.json["message"]) == (403, NO_ACCESS)
@@ -264,7 +264,7 @@ def test_strangers_can_not_make_us_ask_the_issuer_over_and_over(ask, issuer, wor
 # --- an issuer that can't be asked ----------------------------------------------------------
 
 
-def test_an_issuer_that_is_away_is_said_in_each_form(trusting, issuer, workspace, caplog):
+def test_an_unreachable_issuer_is_reported_in_each_form(trusting, issuer, workspace, caplog):
     away = f"http://127.0.0.1:{free_port()}"
     token = issuer.token(workspace.name, iss=away)
     client = keyed_client(trusting(away), token)

@@ -66,7 +66,7 @@ def test_of_two_waiting_truths_the_later_counts(client):
     assert matrix(client) == (["eel"], [1])
 
 
-def test_a_waiting_truth_said_twice_is_a_duplicate(client):
+def test_a_pending_truth_sent_twice_is_a_duplicate(client):
     tell(client, truth("r", label="cat"))
 
     assert verdict(tell(client, truth("r", label="cat"))) == (0, 1, 0)
@@ -90,7 +90,7 @@ def test_a_corrected_value_takes_back_its_error(client):
     assert bucket["meanSquaredError"] == 1.4166666  # (4 + 0.25 + 0) / 3
 
 
-def test_a_truth_said_again_is_a_duplicate(client, dog, stored):
+def test_a_truth_sent_again_is_a_duplicate(client, dog, stored):
     tell(client, truth("r", label="cat"))
     before = stored()
 

@@ -98,7 +98,7 @@ def test_an_output_is_stored(client, outputs, output, expected):
     assert outputs() == expected
 
 
-def test_a_prediction_is_kept_with_all_it_says(client, database, workspace):
+def test_a_prediction_is_stored_with_all_its_members(client, database, workspace):
     row = MODEL | {
         "time": "2025-02-25T13:51:22.123456+02:00",
         "deployment": "blue",
@@ -294,7 +294,7 @@ def test_requests_that_arrive_twice_at_once_are_stored_once(app, workspace, stor
     [{"batchIndex": 1}, {"version": "2"}, {"deployment": "green"}, {"model": "other"}],
     ids=lambda difference: next(iter(difference)),
 )
-def test_a_request_id_is_told_apart_by(client, difference):
+def test_request_ids_are_distinguished_by(client, difference):
     row = prediction(requestId="r", label="a")
 
     assert verdict(predict(client, row, row | difference)) == (2, 0, 0)
@@ -307,7 +307,7 @@ def test_a_failed_attempt_does_not_hide_the_retry_that_succeeds(client, outputs)
     assert [label for label, *_ in outputs()] == [None, "a"]
 
 
-def test_a_failed_attempt_told_twice_is_a_duplicate(client):
+def test_a_failed_request_sent_twice_is_a_duplicate(client):
     failed = prediction(requestId="r", error=True)
 
     assert verdict(predict(client, failed, failed)) == (1, 1, 0)

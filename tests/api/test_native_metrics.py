@@ -164,7 +164,7 @@ def test_everything_about_errors(client):
         "rootMeanSquaredError": pytest.approx(2.5**0.5),
         "meanError": 0.5,
         "r2": pytest.approx(1 - 10 / 36),  # truths are -1, 5, -1 and -3 from their mean
-        "meanAbsolutePercentageError": pytest.approx((1 / 2 + 2 / 8 + 2 / 2) / 3),  # 0 is left out
+        "meanAbsolutePercentageError": pytest.approx((1 / 2 + 2 / 8 + 2 / 2) / 3),  # 0 is excluded
     }
 
 
@@ -202,7 +202,7 @@ def test_an_empty_bucket_has_no_errors(client):
 # --- parts of a model -----------------------------------------------------------------------
 
 
-def test_versions_and_deployments_are_told_apart(client):
+def test_versions_and_deployments_are_distinguished(client):
     for id_, (deployment, version, actual, n) in enumerate(
         [("eu", "1", "a", 1), ("eu", "2", "b", 2), ("us", "2", "a", 4)]
     ):
@@ -243,7 +243,7 @@ def test_before_all_began_there_was_nothing(client, hit):
     assert (bucket["n"], bucket["predictions"]) == (0, 0)
 
 
-def test_an_answer_says_how_fresh_it_is(client, database, hit):
+def test_an_answer_states_its_freshness(client, database, hit):
     earliest = now_of(database)
     answer = answered(client)
 
@@ -254,7 +254,7 @@ def test_an_answer_says_how_fresh_it_is(client, database, hit):
     assert counts(client, asOf=as_of.isoformat()) == [1]
 
 
-def test_an_answer_tells_what_it_read_if_asked(client, hit):
+def test_an_answer_explains_what_it_read_on_request(client, hit):
     assert "explain" not in answered(client)
 
     pieces = answered(client, explain="true")["explain"]

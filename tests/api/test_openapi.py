@@ -1,4 +1,4 @@
-"""The reference: the document tells of every route, and the page needs no other host."""
+"""The reference: the document describes every route, and the page needs no other host."""
 
 import re
 
@@ -55,7 +55,7 @@ def parts(node):
             yield from parts(inner)
 
 
-def test_the_document_says_what_it_is(document):
+def test_the_document_describes_itself(document):
     assert document["openapi"].startswith("3.1.")
     assert document["info"]["title"] == "Truthline"
     assert document["info"]["version"]
@@ -113,7 +113,7 @@ def test_every_schema_is_one(document):
         Draft202012Validator.check_schema(schema)
 
 
-def test_keys_are_asked_for_where_they_are_needed(document):
+def test_keys_are_required_where_needed(document):
     assert document["components"]["securitySchemes"].keys() == {"bearer", "apiKey"}
     for (_, path), operation in operations(document):
         expected = [] if path in OPEN else [{"bearer": []}, {"apiKey": []}]

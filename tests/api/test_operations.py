@@ -50,7 +50,7 @@ def test_livez_needs_no_key_and_no_database(orphan):
     assert (answer.status_code, answer.json) == (200, {"status": "alive"})
 
 
-def test_readyz_tells_what_it_stands_on(app):
+def test_readyz_reports_its_dependencies(app):
     answer = app.test_client().get("/readyz")
 
     assert answer.status_code == 200
@@ -62,13 +62,13 @@ def test_readyz_tells_what_it_stands_on(app):
     assert (said["timescaledb"] is None) == (edition() == "postgres")
 
 
-def test_readyz_says_that_the_database_is_away(orphan):
+def test_readyz_reports_an_unreachable_database(orphan):
     answer = orphan.get("/readyz")
 
     assert (answer.status_code, answer.json) == (503, {"status": "not ready", "database": AWAY})
 
 
-def test_readyz_says_that_migrations_are_behind(open_app, empty_database_url):
+def test_readyz_reports_missing_migrations(open_app, empty_database_url):
     answer = open_app(empty_database_url()).test_client().get("/readyz")
 
     assert answer.status_code == 503
@@ -83,7 +83,7 @@ def test_ingest_without_a_database_is_unavailable(orphan):
 
 
 def unavailable(answer):
-    """Why the service can't answer now, from a problem+json that says so."""
+    """Why the service is unavailable, from a problem+json with status 503."""
     assert answer.status_code == 503, answer.text
     assert answer.content_type == "application/problem+json"
     assert answer.json["type"] == "/problems#Unavailable"
@@ -116,7 +116,7 @@ def own(open_app, fresh_database_url):
 @pytest.mark.parametrize(
     "step", ["known_models", "register_models", "register_series", "register_labels"]
 )
-def test_ingest_says_so_where_the_database_goes_away_after_the_key_check(
+def test_ingest_reports_a_database_lost_after_the_key_check(
     own, server, fresh_database_url, monkeypatch, step
 ):
     original = getattr(Registry, step)
@@ -171,7 +171,7 @@ def test_seldon_without_a_database_is_unavailable(orphan):
 
 
 def sample(app, line):
-    """The number behind a series of /metrics, 0 where there is none."""
+    """The value of a series of /metrics, 0 if it is absent."""
     text = app.test_client().get("/metrics").text
     found = re.search(f"^{re.escape(line)} (.*)$", text, re.MULTILINE)
     return float(found[1]) if found else 0
@@ -235,7 +235,7 @@ def access_lines(caplog):
     return [r for r in caplog.records if r.name == "truthline.access"]
 
 
-def test_a_log_line_tells_of_the_request_without_its_query(client, workspace, caplog):
+def test_a_log_line_describes_the_request_without_its_query(client, workspace, caplog):
     caplog.set_level(logging.INFO)
 
     client.get(f"{LIST}?namespace=secret")

@@ -1,4 +1,4 @@
-"""Pages of other sites, in a browser on the machine of a service that asks for no key."""
+"""Pages of other sites, in a browser on the machine of a service that requires no key."""
 
 import json
 from dataclasses import replace
@@ -16,7 +16,7 @@ WRITERS = READERS.keys() - {"oidc.post_token", "oidc.post_revoke", "web.log_in",
 
 @pytest.fixture(scope="module")
 def open_app(shared_settings, database):
-    """A service that asks for no key."""
+    """A service that requires no key."""
     return create_app(replace(shared_settings, auth=False), database)
 
 

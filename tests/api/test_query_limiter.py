@@ -1,4 +1,4 @@
-"""A workspace that asks too much at once is told to ask again, in each dialect's form."""
+"""A workspace with too many concurrent queries is asked to retry, in each dialect's form."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def limiter(app, workspace):
     return limiter
 
 
-def test_whatever_reads_is_put_off_while_questions_are_under_way(client, limiter, workspace):
+def test_every_read_is_rejected_while_queries_are_running(client, limiter, workspace):
     answers = ask_all(client, workspace)
 
     putting_off = {path: a for path, a in answers.items() if a.status_code == 429}

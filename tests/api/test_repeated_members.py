@@ -58,7 +58,7 @@ BODIES = {
         report(result('{"predictions": [{"class": "a", "class": "b"}]}')),
         "inference_results[0].class",
     ),
-    "what isn't looked at": (
+    "an ignored member": (
         "/inference-stats",
         report(result(""), result('{"points": [{"x": 1, "y": 2}, {"x": 1, "x": 2}]}')),
         "inference_results[1].x",
@@ -100,9 +100,9 @@ TYPES = {"attribute": ENVELOPE, "structured event": ENVELOPE, "two data": ENVELO
 TYPES |= {"event of a batch": ENVELOPES}
 
 
-# Parts that cost no other, as their senders never repeat them; of two, the other one is stored.
+# Parts whose rejection does not affect the others; of two, the valid one is stored.
 ALONE = {"a detection": 422, "metadata": 422}
-BESIDE = ("what isn't looked at", "event of a batch")
+PARTIAL = ("an ignored member", "event of a batch")
 
 
 def sent(client, workspace, name):
@@ -116,7 +116,7 @@ def sent(client, workspace, name):
     )
 
 
-@pytest.mark.parametrize("name", [name for name in BODIES if name not in BESIDE])
+@pytest.mark.parametrize("name", [name for name in BODIES if name not in PARTIAL])
 def test_every_message(client, stored, workspace, name):
     answer = sent(client, workspace, name)
 
@@ -125,14 +125,14 @@ def test_every_message(client, stored, workspace, name):
     assert stored() == NOTHING
 
 
-def test_a_result_costs_no_other(client, stored, workspace):
-    answer = sent(client, workspace, "what isn't looked at")
+def test_a_rejected_result_does_not_affect_the_others(client, stored, workspace):
+    answer = sent(client, workspace, "an ignored member")
 
     assert (answer.json["accepted"], answer.json["refused"]) == (1, 1)
     assert stored()["prediction"] == 1
 
 
-def test_an_event_of_a_batch_costs_no_other(client, workspace):
+def test_a_rejected_event_does_not_affect_the_others_of_its_batch(client, workspace):
     answer = sent(client, workspace, "event of a batch")
 
     assert answer.status_code == 200

@@ -117,7 +117,7 @@ def test_any_mixture_keeps_the_good_and_counts_the_others(client, classifier, fo
     assert kept == {id_: sorted(labels) for id_, labels in mixture.expected.items()}
 
 
-# --- what is told of it ---------------------------------------------------------------------
+# --- what is reported ---------------------------------------------------------------------
 
 
 def refused_rows(app, kind):
@@ -147,7 +147,7 @@ def test_a_model_of_another_kind_costs_no_other(client, classifier, workspace):
     assert [row["model_name"] for row in stats(client, workspace)["inference_stats"]] == ["cards"]
 
 
-def test_also_one_whose_kind_is_settled_meanwhile(client, monkeypatch):
+def test_also_one_whose_kind_is_set_concurrently(client, monkeypatch):
     """Another writer is quicker, between the look at the model's kind and the storing."""
     place, once = ingest._with_all_ids, iter([None])
 

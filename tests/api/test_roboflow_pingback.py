@@ -1,7 +1,7 @@
 """The published `inference` server's own pingback code posts to us, unmodified, over HTTP.
 
-What it imports beside `requests` and the standard library is its settings, its logger, its cache
-and a scheduler that is not started; those are given here. The whole package would bring a
+In addition to `requests` and the standard library, it imports its settings, its logger, its cache
+and a scheduler that is not started; this module provides those. The whole package would bring a
 machine-learning stack of gigabytes, so `make .venv` installs it apart and alone.
 """
 

@@ -142,7 +142,7 @@ def test_nothing_found_is_a_row_without_class(client, workspace):
     assert rows(client, workspace, *names) == [("", 3, 0, 0)]
 
 
-def test_whole_answers_are_taken_and_what_is_unknown_is_not_looked_at(client, workspace):
+def test_whole_answers_are_accepted_and_unknown_members_ignored(client, workspace):
     one = inference("cards/4", unknown={"a": [1]})
     one["inference"]["response"] = {  # a single image's, cached as it is
         "visualization": None,
@@ -296,7 +296,7 @@ def spoiled(*path, value):
 
 FOUND = ("inference", "response", 0, "predictions", 0)
 FLAT = {"model_id": "a/1", "inference_id": "i", "class_name": "a", "confidence": 0.5}
-GAZE = {  # of which direction somebody looks; no class, and no place for it here
+GAZE = {  # direction of a person's gaze: no class, so it is not stored
     "predictions": [
         {"face": {"class": "face", "confidence": 0.9, "x": 1.0}, "yaw": 0.1, "pitch": -0.2}
     ],

@@ -30,7 +30,7 @@ def example_rows():
 
 @pytest.fixture
 def base(fresh_database_url):
-    """URL of a server that asks for no key, as the page's does not."""
+    """URL of a server that requires no key, as on the page."""
     app = create_app(Settings(database_url=fresh_database_url, auth=False))
     with serving(app) as url:
         yield url

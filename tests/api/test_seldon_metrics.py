@@ -209,7 +209,7 @@ def test_a_time_that_does_not_exist_is_refused(client, hit, time, reason):
         "2025-02-25T04:21:22-07:30",
     ],
 )
-def test_a_start_says_the_same_instant_as(client, hit, start):
+def test_a_start_is_the_same_instant_as(client, hit, start):
     assert matrix(client, startTime=start) == (["a"], [1])
     assert len(buckets(metrics(client, startTime=start, interval="1m"))) == 1
 

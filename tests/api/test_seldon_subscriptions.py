@@ -93,7 +93,7 @@ def test_a_subscription_is_forgotten_once(client):
     assert answer.json == {"code": 5, "message": message, "details": []}
 
 
-def test_a_model_may_be_subscribed_anew_with_another_order(client):
+def test_a_model_can_be_resubscribed_in_another_order(client):
     given_pairs(client, [("yes", "no")])
     unsubscribe(client, subscribed(client, YES_NO))
 

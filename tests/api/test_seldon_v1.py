@@ -190,7 +190,7 @@ def test_labels_are_the_vendors(app, database, workspace, tmp_path):
     ]
 
 
-def test_what_nobody_said_is_not_implemented(client):
+def test_absent_attributes_become_not_implemented(client):
     nobody = dict.fromkeys(("modelid", "inferenceservicename", "namespace", "endpoint"))
     assert send(client, **nobody).status_code == 200
     ((_, *said), *_) = samples(client, "model_name", "deployment_name", "predictor_name")
@@ -241,7 +241,7 @@ def test_a_timers_bounds_are_the_vendors(client):
         ("text/plain;version=nonsense;q=x", "text/plain; version=0.0.4"),
     ],
 )
-def test_every_family_is_told_once_in_either_form(client, accept, expected):
+def test_every_family_is_exposed_once_in_either_form(client, accept, expected):
     given_every_type(client)
     answer = client.get("/v1/metrics", headers={"Accept": accept} if accept else {})
 

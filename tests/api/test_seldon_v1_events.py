@@ -1,4 +1,4 @@
-"""Events in every mode and of every type, and what becomes of them beside the counters."""
+"""Events in every mode and of every type, and what they store in addition to counters."""
 
 import itertools
 import json
@@ -96,7 +96,7 @@ def test_a_batch_is_answered_with_a_batch(client):
     }
 
 
-def test_an_empty_batch_says_nothing(client):
+def test_an_empty_batch_changes_nothing(client):
     assert batch(client).status_code == 204
 
 
@@ -107,7 +107,7 @@ def ignored(client):
     return float(found[1]) if found else 0
 
 
-def test_a_type_that_says_nothing_here_is_counted_and_changes_nothing(client, stored):
+def test_an_unused_type_is_counted_and_changes_nothing(client, stored):
     before = ignored(client)
     answer = send(client, {"whatever": 1}, type="com.example.other")
 
@@ -221,7 +221,7 @@ def test_a_regressors_values_are_not_counted_but_measured(app, database, workspa
     assert native(client, "regression")["meanAbsoluteError"] == (0.5 + 2) / 2
 
 
-def test_what_mlserver_says_of_a_response(client, outputs):
+def test_responses_of_mlserver(client, outputs):
     """Version 0.3, and no time."""
     said = attributes("r1", specversion="0.3", type=RESPONSE, time=None, endpoint="iris")
     said |= {"source": "io.seldon.serving.deployment.mlserver.models", "modelid": "iris"}

@@ -1,4 +1,4 @@
-"""Events that no broker mends: of several, and of several rows, what can be read is kept."""
+"""Invalid events: of several events or rows, the valid ones are stored."""
 
 import json
 import logging
@@ -131,7 +131,7 @@ def test_an_odd_event_costs_no_other(client, regressor, requests, odd):
     assert requests() == [f"g{n:02}" for n in range(20)]
 
 
-def test_of_nothing_but_odd_events_the_first_few_are_told(client):
+def test_of_invalid_events_only_the_first_few_are_reported(client):
     answer = batch(client, [ODD["no truth"](str(n)) for n in range(7)])
 
     assert answer.status_code == 400
@@ -139,7 +139,7 @@ def test_of_nothing_but_odd_events_the_first_few_are_told(client):
     assert answer.json["detail"].endswith("; and 2 more")
 
 
-def test_also_where_a_models_kind_is_settled_meanwhile(client, monkeypatch, requests):
+def test_also_where_a_models_kind_is_set_concurrently(client, monkeypatch, requests):
     """Another writer is quicker, between the look at the model's kind and the storing."""
     place, once = ingest._with_all_ids, iter([None])
 
@@ -198,7 +198,7 @@ def test_without_its_first_row_an_event_is_not_counted_as_right_or_wrong(client,
     assert [output[0] for output in outputs()] == ["CLASS_1"]
 
 
-# --- what is told of it ---------------------------------------------------------------------
+# --- what is reported ---------------------------------------------------------------------
 
 
 def told(app, line):
@@ -232,7 +232,7 @@ def test_what_is_refused_is_counted_and_logged(app, client, caplog):
     ]
 
 
-def test_where_nothing_is_refused_nothing_is_told(client, caplog):
+def test_without_rejections_nothing_is_reported(client, caplog):
     caplog.set_level(logging.WARNING)
     answer = batch(client, [make(name) for name, make in GOOD.items()])
 

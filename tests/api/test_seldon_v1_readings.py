@@ -44,7 +44,7 @@ def outcomes(client, model):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("truth", [[2], [[2]], [2.0], [[2.0]], ["2"], [[0, 0, 1]], [0, 0, 1]])
 @pytest.mark.parametrize("response", [PROBABILITIES, PROBABILITIES[0]])
-def test_a_truth_beside_probabilities(client, way, response, truth):
+def test_a_truth_next_to_probabilities(client, way, response, truth):
     assert way(client, response, truth, "m").status_code == 200
 
     assert outcomes(client, "m") == (1, ["CLASS_2"], [[1]])
@@ -52,7 +52,7 @@ def test_a_truth_beside_probabilities(client, way, response, truth):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_probabilities_as_truth_beside_a_label(client, way):
+def test_probabilities_as_truth_next_to_a_label(client, way):
     assert way(client, [2], [[0, 0, 1]], "m").status_code == 200
 
     assert outcomes(client, "m") == (1, ["CLASS_2"], [[1]])

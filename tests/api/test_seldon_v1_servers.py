@@ -84,7 +84,7 @@ def test_a_failing_reply_fails_the_request_as_at_the_vendor_and_is_not_counted_a
     assert counted(client) == RIGHT
 
 
-def test_a_reply_that_can_not_be_delivered_says_so(replying):
+def test_an_undeliverable_reply_is_reported(replying):
     client = replying(f"http://127.0.0.1:{free_port()}")
     answer = send(client)
 

@@ -169,7 +169,7 @@ class Visitor:
         return self.workspace.admin_key
 
     def subscribed_anew(self):
-        """The id of a subscription that is there, in place of an earlier one."""
+        """The id of an existing subscription, which replaces an earlier one."""
         for one in self.client.get(f"{SELDON}/pipeline/subscriptions").json["subscriptions"]:
             unsubscribe(self.client, one["subscriptionId"])
         return subscribed(self.client, categorical("a", "b"))
@@ -280,7 +280,7 @@ REQUESTS = {
 
 @pytest.fixture
 def visitor(app, client, workspace):
-    """Somebody with a key and a session, in a workspace where something is stored."""
+    """A user with a key and a session, in a workspace with data."""
     given_something(client)
     page = app.test_client()
     assert page.post("/login", data={"key": workspace.admin_key}).status_code == 303

@@ -51,7 +51,7 @@ def test_an_execution_first_seen_in_a_metric_is_made(client):
     assert found["createdAt"]
 
 
-def test_what_is_told_stays_until_it_is_told_anew(client):
+def test_what_is_sent_stays_until_it_is_sent_again(client):
     told(client, "e", pipeline="train", startedAt="2026-03-01T10:00:00Z")
     told(client, "e", deployment="nightly", finishedAt="2026-03-01T11:00:00+01:00")
     found = told(client, "e", pipeline="retrain")
@@ -95,7 +95,7 @@ def test_executions_are_listed_in_the_order_they_were_seen(client):
         ([], "the body must be an object, not a list"),
     ],
 )
-def test_what_cannot_be_told_makes_no_execution(client, body, detail):
+def test_an_invalid_update_creates_no_execution(client, body, detail):
     answer = client.put(f"{EXECUTIONS}/e", json=body)
 
     assert refused(answer, 400) == detail

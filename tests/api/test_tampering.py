@@ -1,4 +1,4 @@
-"""Whatever is done to a key or token, it opens nothing and breaks nothing."""
+"""A manipulated key or token grants no access and causes no crash."""
 
 from dataclasses import replace
 
@@ -98,7 +98,7 @@ def test_a_tampered_key_or_token_is_not_exchanged(trusting, secrets, data):
 
 @given(st.data(), JSON, JSON)
 def test_what_only_looks_like_a_token_opens_nothing(trusting, issuer, data, header, claims):
-    """Any JSON in its three parts, also of the members that are looked at."""
+    """Any JSON in its three parts, including the members that are checked."""
     if isinstance(header, dict):
         header |= {"alg": data.draw(st.sampled_from(["HS256", "RS256", "none"]) | JSON)}
         header |= data.draw(st.fixed_dictionaries({}, optional={"kid": st.just("rsa") | JSON}))

@@ -138,7 +138,7 @@ def test_the_lifetime_is_a_setting(shared_settings, database, workspace):
 
 
 @pytest.mark.parametrize("wrong", ["tl_invented", "", "a.b.c", "tlr_invented", "ключ"], ids=ascii)
-def test_craft_is_told_of_a_wrong_key_as_its_sdk_reads_it(craft, wrong):
+def test_a_wrong_key_is_reported_as_crafts_sdk_reads_it(craft, wrong):
     answer = craft(wrong)
 
     assert (answer.status_code, answer.content_type) == (401, "application/json")
@@ -170,7 +170,7 @@ def test_an_access_token_is_no_key_to_exchange(craft, oidc, workspace):
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_body_that_craft_would_not_send_is_told_so_in_json(stranger, body, status):
+def test_a_body_that_craft_would_not_send_is_rejected_in_json(stranger, body, status):
     answer = stranger.post(CRAFT, data=body, content_type="application/json")
 
     assert answer.status_code == status
@@ -461,7 +461,7 @@ def test_revoking_what_is_unknown_reveals_nothing(stranger, oidc, workspace):
     assert (known.status_code, known.data) == (unknown.status_code, unknown.data) == (200, b"{}\n")
 
 
-def test_whoever_has_a_key_can_not_revoke_it_here(stranger, opens, workspace):
+def test_a_key_can_not_revoke_itself(stranger, opens, workspace):
     answer = stranger.post(REVOKE, data={"token": workspace.read_key})
 
     assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
@@ -578,7 +578,7 @@ def test_secrets_differ_and_are_as_long_as_the_signature(database):
 
 
 def test_a_server_that_asks_for_no_key_still_gives_tokens(shared_settings, database, opens):
-    """For clients that can't do without; they open nothing elsewhere."""
+    """For clients that need them; they are not valid anywhere else."""
     client = create_app(replace(shared_settings, auth=False), database).test_client()
 
     by_craft = client.post(CRAFT, json={"refresh_token": "any"}).json["access_token"]

@@ -114,8 +114,6 @@ NOT_YET = (
     "app/api/h2o/*",
     "app/api/roboflow/*",
     "app/api/seldon_mpm/*",
-    "sql/*.sql",
-    "tests/*",
 )
 
 DOCUMENTS = ("*.md", "docs/**/*.md", "sql/*.md", "client/*.md")

@@ -42,7 +42,7 @@ CLOSE = 1e-12
 
 
 def mean_of_defined(numbers):
-    """NaN are left out; None if nothing is left."""
+    """Without NaN; None if no value remains."""
     defined = [number for number in numbers if not math.isnan(number)]
     return sum(defined) / len(defined) if defined else None
 
@@ -97,7 +97,7 @@ def answer(database, workspace, name, question, average):
 
 
 def named(database, workspace, case):
-    """Name of a model that a case is told of."""
+    """Name of a model that stores a case."""
     name = new_name()
     declare(database, workspace.id, name, case.declared)
     tell(database, workspace.id, name, case)
@@ -111,7 +111,7 @@ def metrics_of(bucket):
 @examples(120, thorough=400)
 @given(case=classification_cases())
 def test_every_bucket_equals_sklearn_and_plain_counts(database, workspace, case):
-    """In each average. A case is told once, for no row depends on what is asked."""
+    """In each average. A case is stored once, because no row depends on the query."""
     name = named(database, workspace, case)
     buckets = {
         average: answer(database, workspace, name, case.question, average) for average in Average

@@ -139,7 +139,7 @@ def test_data_survive_a_stop(cluster: Cluster) -> None:
         assert ask(url, "SELECT answer FROM kept") == 42
 
 
-def test_last_one_out_stops_the_server_whoever_started_it(
+def test_the_last_user_stops_the_server_whoever_started_it(
     cluster: Cluster, user: Callable[[], User]
 ) -> None:
     first = user()
@@ -357,7 +357,7 @@ def test_an_unusable_directory_is_named(tmp_path: Path, place: str) -> None:
         running(unusable).__enter__()
 
 
-def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_a_server_that_cannot_start_reports_why(tmp_path: Path) -> None:
     settings = FAST | {"shared_preload_libraries": "no_such_library"}
     broken = Cluster(directory=tmp_path, binaries=embedded_binaries(), settings=settings)
     with pytest.raises(ServerFailed, match="no_such_library"), running(broken):
@@ -369,7 +369,9 @@ def test_absent_binaries_are_named(tmp_path: Path) -> None:
         running(Cluster(directory=tmp_path, binaries=tmp_path)).__enter__()
 
 
-def test_a_missing_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported_with_its_installation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(NoEmbeddedServer, match="set TRUTHLINE_DATABASE_URL"):
         embedded_binaries()
