@@ -313,7 +313,7 @@ def test_a_link_in_place_of_the_sockets_directory_is_refused(
     expected = module._Server(far, None)._socket_directory()
     expected.rmdir()
     expected.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UnusableDirectory, match="can't hold"), running(far):
+    with pytest.raises(UnusableDirectory, match="can't contain"), running(far):
         pass
 
 
