@@ -57,7 +57,7 @@ hypothesis_settings.load_profile("quick")
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    """URL of a PostgreSQL server on which databases can be made."""
+    """URL of a PostgreSQL server on which databases can be created."""
     with server_url() as url:
         yield url
 
@@ -88,7 +88,7 @@ def empty_database_url(server: str) -> Iterator[Callable[[str], str]]:
 
 @pytest.fixture(scope="session")
 def as_template(server: str) -> Callable[[str], str]:
-    """Close a database, which nobody may be connected to while it is copied; returns its name.
+    """Close a database, because it can't be copied while a session is connected; returns its name.
 
     TimescaleDB's scheduler would connect to it at any moment, so it is closed to all.
     """

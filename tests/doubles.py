@@ -1,7 +1,7 @@
-"""Doubles that arithmetic stumbles over: the least and the largest, zeros of either sign, numbers
-that have the next one for a neighbour, and whole numbers that are about to lose their last digit.
+"""Doubles that break arithmetic: the smallest and the largest, zeros of either sign, numbers
+that are adjacent, and whole numbers that are about to lose their last digit.
 
-Whatever takes numbers is tried with these: a question may lose digits, but is never an error.
+Everything that accepts numbers is tested with these: a query may lose digits, but never fails.
 """
 
 import math

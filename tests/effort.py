@@ -1,4 +1,4 @@
-"""How many examples a property is tried on: enough for every run, or as many as for a release.
+"""How many examples a property is tested on: enough for every run, or as many as for a release.
 
 `make test-thorough` loads Hypothesis's profile `thorough`. Outside CI each run draws other
 examples, so many quick runs are as good as a thorough one.
@@ -12,7 +12,7 @@ THOROUGH = "thorough"
 
 
 def is_thorough() -> bool:
-    """Whether everything is asked, however alike it is."""
+    """Whether all variants are tested, however similar they are."""
     return settings.get_current_profile_name() == THOROUGH
 
 

@@ -34,7 +34,7 @@ def free_port() -> int:
 
 
 def edition() -> str:
-    """The edition that the suite runs on; of a given server, whatever it is."""
+    """The edition that the suite runs on; for a given server, the server's own."""
     return os.environ.get("TRUTHLINE_TEST_EDITION", "postgres")
 
 

@@ -1,4 +1,4 @@
-"""Events as Seldon's executor sends them, and what they came to."""
+"""Events as Seldon's executor sends them, and the metrics that they add up to."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What tests of the HTTP surface start from, and what they look at afterwards."""
+"""Helpers of the HTTP tests: requests to start from, and queries of what was stored."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ def prediction(**fields: Any) -> dict[str, Any]:
 
 
 def truth(request_id: str, **fields: Any) -> dict[str, Any]:
-    """A feedback; what it says is in `fields`."""
+    """A feedback with the members `fields`."""
     return MODEL | {"requestId": request_id} | fields
 
 

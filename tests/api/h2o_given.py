@@ -1,4 +1,4 @@
-"""What tests of H2O's dialect ask with."""
+"""Requests for tests of H2O's dialect."""
 
 from typing import Any
 

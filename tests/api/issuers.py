@@ -1,4 +1,4 @@
-"""An issuer of tokens whose every word a test decides: its documents, its keys, its claims."""
+"""A token issuer whose documents, keys and claims a test controls."""
 
 import base64
 import hmac
@@ -48,7 +48,7 @@ def encoded(part: bytes | Mapping[str, Any]) -> str:
 
 
 def hmac_signed(header: Mapping[str, Any], claims: Any, secret: bytes) -> str:
-    """A token with an HMAC, whatever its header says and whatever the secret is."""
+    """A token with an HMAC of any secret, independent of its header."""
     signed = f"{encoded(header)}.{encoded(claims)}"
     return f"{signed}.{encoded(hmac.digest(secret, signed.encode(), 'sha256'))}"
 
@@ -57,7 +57,7 @@ SYMMETRIC = {"kty": "oct", "kid": "shared", "alg": "HS256", "k": encoded(SHARED_
 
 
 class FakeIssuer:
-    """Serves discovery and keys on loopback; `asked` lists the paths it was asked for."""
+    """Serves discovery and keys on loopback; `asked` lists the requested paths."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -80,7 +80,7 @@ class FakeIssuer:
     def claims(
         self, workspace: str = "", roles: Sequence[str] = ("read",), **claims: Any
     ) -> dict[str, Any]:
-        """What a good token says; None leaves a claim out."""
+        """Claims of a valid token; None omits a claim."""
         now = int(time.time())
         said = {"iss": self.url, "aud": AUDIENCE, "sub": "ann", "iat": now, "exp": now + 600}
         said |= {"truthline_workspace": workspace, "truthline_role": list(roles)} | claims

@@ -1,4 +1,4 @@
-"""What tests of Roboflow's inference stats start from: posts as its senders make them."""
+"""Requests for tests of Roboflow's inference stats: posts as its senders make them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -67,7 +67,7 @@ def post(
 
 
 def accepted(answer: TestResponse) -> tuple[int, int]:
-    """(accepted, duplicates) of a post that was taken."""
+    """(accepted, duplicates) of an accepted post."""
     assert answer.status_code == 200, answer.text
     return answer.get_json()["accepted"], answer.get_json()["duplicates"]
 

@@ -138,7 +138,7 @@ def is_open(method, rule):
 
 
 def guarded(app, workspace="x"):
-    """(method, path) of every route that asks for a key."""
+    """(method, path) of every route that requires a key."""
     found = [(method, rule) for method, rule in routes(app) if not is_open(method, rule)]
     found = [(method, rule) for method, rule in routes(app) if rule not in OPEN | PAGES]
     assert len(found) >= 8
@@ -289,7 +289,7 @@ def test_403_is_the_same_whether_a_thing_exists(app, client, workspace):
 
 
 def ask_all(client, workspace):
-    """The answer of each route that reads, asked of one workspace where the path names it."""
+    """The response of each route that reads; for one workspace if the path names it."""
     got = {
         rule: client.get(path_of(rule, workspace.name), query_string=query)
         for rule, query in QUESTIONS.items()
@@ -298,7 +298,7 @@ def ask_all(client, workspace):
 
 
 def test_a_neighbour_gets_the_response_of_a_stranger(app, client, neighbour, database, workspace):
-    """A stranger has a workspace where nothing ever was: what is elsewhere changes no word."""
+    """A stranger's workspace is empty: data of other workspaces does not change the response."""
     given_something(client)
     with database.writing() as conn:
         nowhere = find_or_create_workspace(conn, f"{workspace.name}-stranger")
@@ -313,7 +313,7 @@ def test_a_neighbour_gets_the_response_of_a_stranger(app, client, neighbour, dat
 
 
 def undated(answer):
-    """The body without the moment it was made."""
+    """The body without its moment."""
     return re.sub(r'"asOf":"[^"]+"', "", answer.text)
 
 

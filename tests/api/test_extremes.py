@@ -1,4 +1,4 @@
-"""Parameters and members at their extremes, on every route: refused or answered, never a crash.
+"""Extreme parameters and members, on every route: an error or a result, never a crash.
 
 Routes are those of QUESTIONS, their parameters those of the OpenAPI document: new ones are walked
 too.
@@ -125,7 +125,7 @@ def extremes(query, names):
 
 
 def of_panels(questions):
-    """What one function reads for all panels is asked of each in turn, and the rest of all."""
+    """Parameters that all panels share go to one panel in turn, the others to all."""
     for place, (path, query, names) in enumerate(questions):
         for number, (name, changed) in enumerate(extremes(query, names)):
             turn = number % len(questions) == place

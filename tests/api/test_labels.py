@@ -1,4 +1,4 @@
-"""Labels that are numbers, through every door: equal ones are one label, beside each other."""
+"""Labels that are numbers, in every dialect: equal numbers are the same label."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Lists: in pages where their clients know pages, bounded where they know none."""
+"""Lists: paginated where clients support pages, limited where they don't."""
 
 import pytest
 

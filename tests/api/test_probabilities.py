@@ -1,4 +1,4 @@
-"""Probabilities that a rounding error puts outside [0, 1] are 0 or 1, through every door."""
+"""Probabilities that a rounding error puts outside [0, 1] become 0 or 1, in every dialect."""
 
 import numpy as np
 import pytest

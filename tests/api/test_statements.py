@@ -148,7 +148,7 @@ class Visitor:
         self.number = 0
 
     def prepared(self, method, rule):
-        """A call that sends one, made ready by what isn't to be counted."""
+        """A call that sends one request, after a preparation that isn't counted."""
         self.number += 1
         if make := REQUESTS.get((method, rule)):
             return make(self)

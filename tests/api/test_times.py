@@ -1,4 +1,4 @@
-"""Times finer than a microsecond are cut, through every door: an hour ends where it ends."""
+"""Times finer than a microsecond are truncated, in every dialect: none moves to the next hour."""
 
 from datetime import datetime
 

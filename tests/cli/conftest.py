@@ -1,4 +1,4 @@
-"""Commands that many tests run, without an import for each."""
+"""Commands that many tests run, without importing the program each time."""
 
 from collections.abc import Callable, Iterator
 from subprocess import CompletedProcess

@@ -21,7 +21,7 @@ def truthline(command, fresh_database_url):
 
 @pytest.fixture
 def refused(command, fresh_database_url):
-    """Run a command that must fail, and return what it says."""
+    """Run a command that must fail, and return its error text."""
 
     def call(*arguments):
         done = command(*arguments, TRUTHLINE_DATABASE_URL=fresh_database_url)

@@ -1,4 +1,4 @@
-"""Heads of requests as a running server takes them, and what it says of those it can't take."""
+"""Request heads that a running server accepts, and its responses to those it rejects."""
 
 import json
 import socket

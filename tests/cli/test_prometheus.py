@@ -152,7 +152,7 @@ def increase_agrees(prometheus, name, sent):
 
 
 def complaints(log):
-    """What Prometheus said of scrapes that it could not read."""
+    """Prometheus's log lines about scrapes that it could not read."""
     lines = log.read_text().splitlines()
     told = [line for line in lines if "level=warn" in line or "level=error" in line]
     return [line for line in told if "scrape" in line or "parse" in line]

@@ -1,4 +1,4 @@
-"""Clients that send slowly, or not at all, or don't take their answer: nobody else waits for them.
+"""Clients that send slowly or not at all, or don't read the response, don't delay others.
 
 The server has two threads and short limits; the clients are many more, and in no hurry.
 """
@@ -71,7 +71,7 @@ def connected(base, sent=b"", *, receiving=None):
 
 
 def all_of(sock):
-    """What comes until the server closes; a reset is an end too."""
+    """Bytes received until the server closes or resets the connection."""
     parts = []
     try:
         while part := sock.recv(65536):

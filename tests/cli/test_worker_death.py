@@ -1,4 +1,4 @@
-"""A worker process that ends takes nothing with it."""
+"""A worker process that dies does not affect the others."""
 
 import json
 import os

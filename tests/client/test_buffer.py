@@ -17,7 +17,7 @@ def weight(waiting):
 
 
 class Model(RuleBasedStateMachine):
-    """What waits is a suffix of what was logged and not taken."""
+    """The waiting rows are a suffix of those logged and not yet sent."""
 
     @initialize(max_rows=st.integers(1, 8), max_bytes=st.integers(1, 600))
     def begin(self, max_rows, max_bytes):

@@ -1,4 +1,4 @@
-"""Whole tables: of every library, in batches, with errors that say which row."""
+"""Whole tables: of every library, in batches, with errors that name the row."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The client's page runs as it stands, and shows what it says."""
+"""The code on the client's page runs and gives the output shown."""
 
 import ast
 import contextlib
@@ -46,7 +46,7 @@ def run(code, names):
 
 @pytest.fixture(scope="module")
 def compared(url, database):
-    """(expression, its value, what the page says) of the whole page, in a workspace of its own."""
+    """(expression, its value, the page's value) of the whole page, in a workspace of its own."""
     with database.writing() as conn:
         key = create_key(conn, find_or_create_workspace(conn, "client-page"), Role.ADMIN)
     code = code_of(PAGE).replace("http://127.0.0.1:8000", url).replace("tl_...", key)

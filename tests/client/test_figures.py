@@ -1,4 +1,4 @@
-"""Figures say what the answers say, and nothing where nothing is known."""
+"""Figures show what the results contain, and a gap where there is no value."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise

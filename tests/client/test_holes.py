@@ -1,4 +1,4 @@
-"""Holes in tables: what a row lacks is not made up, in any library."""
+"""Missing values in tables stay missing, in any library."""
 
 import math
 from datetime import UTC, datetime

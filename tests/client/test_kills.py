@@ -32,13 +32,13 @@ def serve(database_url, port):
 
 
 def kill(process):
-    """Master and worker at once, whatever they are doing."""
+    """Master and worker at once, at any moment."""
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=PATIENCE)
 
 
 def log_until_sent(client, todo, sent):
-    """Log rows, while there are any, until the server has said that it has so many."""
+    """Log rows, if any are left, until the server has acknowledged that many."""
     while client.stats().predictions.sent < sent:
         if next(todo, None) is None:
             time.sleep(0.001)

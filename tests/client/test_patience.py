@@ -1,4 +1,4 @@
-"""How long is waited between attempts, and what the log says of an outage."""
+"""Delays between attempts, and the log of an outage."""
 
 import email.utils
 import itertools

@@ -1,4 +1,4 @@
-"""Probabilities that rounding carried out of [0, 1] are stored as 0 or 1, others refused."""
+"""Probabilities that rounding carried out of [0, 1] are stored as 0 or 1, others are rejected."""
 
 import math
 

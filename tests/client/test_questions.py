@@ -33,7 +33,7 @@ TODAY = {"start": DAY, "end": DAY + 24 * HOUR}
 
 
 def native(client, path, **parameters):
-    """What the server says, as JSON."""
+    """The server's response, as JSON."""
     key = client._session._http.auth._source
     answer = requests.get(f"{client._session.url}{path}", {"api_key": key, **parameters}, timeout=9)
     assert answer.ok, answer.text
@@ -145,7 +145,7 @@ def test_inference_stats_and_models(scenes):
 
 
 def timeless(answer):
-    """Without the moment that it was asked at."""
+    """Without the moment of the query."""
     return dataclasses.replace(answer, freshness=None)
 
 
@@ -287,7 +287,7 @@ def test_a_url_that_is_none(url, monkeypatch):
 
 
 class Clock:
-    """Seconds that pass when told to."""
+    """A clock that a test advances, in seconds."""
 
     now = 0.0
 

@@ -1,4 +1,4 @@
-"""Times finer than a microsecond are cut, never rounded into the next bucket; some are none."""
+"""Times finer than a microsecond are truncated, never rounded into the next bucket."""
 
 import subprocess
 import sys

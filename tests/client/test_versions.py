@@ -1,4 +1,4 @@
-"""A client newer or older than its server: what one of them doesn't know costs no answer."""
+"""A client newer or older than its server: fields unknown to one of them cause no error."""
 
 import copy
 import dataclasses
@@ -57,7 +57,7 @@ class Listening(httpx.HTTPTransport):
 
 @pytest.fixture(scope="module", params=QUESTIONS)
 def asked(request, scenes):
-    """A question, and what the server says to it, by path."""
+    """A query, and the server's response to it, by path."""
     network = Listening()
     key = scenes._session._http.auth._source
     with Client(scenes._session.url, key, transport=network) as client:

@@ -1,4 +1,4 @@
-"""One full run of the demo, that most tests look at."""
+"""One full run of the demo, which most tests inspect."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

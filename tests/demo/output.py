@@ -33,7 +33,7 @@ class Output:
 
     @property
     def url(self) -> str:
-        """What the curl asks."""
+        """The URL of the curl command."""
         (line,) = re.findall(r"^  (curl .*)$", self.text, re.MULTILINE)
         program, url = shlex.split(line)
         assert program == "curl"

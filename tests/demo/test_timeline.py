@@ -1,4 +1,4 @@
-"""What happens in the six hours: all of what a newcomer should see, and the same each time."""
+"""Events of the six hours: everything a newcomer should see, and the same each time."""
 
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""A database as the compose file makes it: its SQL files and commands, run one by one."""
+"""A database as the compose file creates it: its SQL files and commands, run one by one."""
 
 import os
 import subprocess
@@ -88,7 +88,7 @@ def _run(
 
 @pytest.fixture(scope="session")
 def deployed(empty_database_url: Callable[..., str]) -> Iterator[Deployed]:
-    """Roles made, migrated and opened to Grafana, in the order of the compose file."""
+    """Roles, migrations and Grafana's privileges, in the order of the compose file."""
     database = Deployed(make_url(empty_database_url()))
     with _roles_removed(database):
         for step in (database.roles, database.migrate, database.grants):

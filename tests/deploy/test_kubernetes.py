@@ -1,4 +1,4 @@
-"""The manifests for Kubernetes and Knative: valid, and of one piece with each other."""
+"""The manifests for Kubernetes and Knative: valid and consistent with each other."""
 
 from dataclasses import fields
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def echo(environ, start):
-    """An application that says how much it got, and from whom it thinks it came."""
+    """An application that returns the size of the request, and the client it came from."""
     size = len(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
     said = f"{size} {environ['HTTP_X_FORWARDED_PROTO']}".encode()
     start("200 OK", [("Content-Length", str(len(said)))])

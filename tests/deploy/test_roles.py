@@ -1,4 +1,4 @@
-"""Who may do what in the database of the compose file."""
+"""Database roles and privileges in the database of the compose file."""
 
 import base64
 import hashlib
@@ -56,7 +56,7 @@ def reader(deployed) -> Iterator[psycopg.Connection]:
 
 
 def accepts(secret: str, password: str) -> bool:
-    """Whether a SCRAM secret, as PostgreSQL keeps it, was made of that password."""
+    """Whether a SCRAM secret, as PostgreSQL stores it, was derived from that password."""
     _, parameters, keys = secret.split("$")
     iterations, salt = parameters.split(":")
     salted = hashlib.pbkdf2_hmac(

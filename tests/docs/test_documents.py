@@ -1,4 +1,4 @@
-"""Documents can't lie: settings, endpoints, tables and functions are those there are."""
+"""Documents are accurate: the settings, endpoints, tables and functions that they name exist."""
 
 import re
 from dataclasses import fields

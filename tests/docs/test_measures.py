@@ -1,4 +1,4 @@
-"""The registry of measures is what every surface has: one that is forgotten anywhere is red here.
+"""Every surface has the measures of the registry: a measure missing anywhere fails here.
 
 Schemas, pages and CSV are made from the registry; the rest is compared with it, both ways.
 """

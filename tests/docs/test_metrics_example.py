@@ -1,4 +1,4 @@
-"""The worked example of docs/api.md, played against the service."""
+"""The worked example of docs/api.md, run against the service."""
 
 import json
 import re

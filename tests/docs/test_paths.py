@@ -31,7 +31,7 @@ def files():
 
 
 def prose(path):
-    """What a file says to its reader: all of a document, comments and docstrings of code."""
+    """Text for the reader of a file: all of a document, comments and docstrings of code."""
     text = path.read_text()
     if path.suffix == ".py":
         return "\n".join([*docstrings(text), *comments(path)])

@@ -1,4 +1,4 @@
-"""What a release states: one version, one licence, and what the packages say of themselves."""
+"""Metadata of a release: one version, one licence, and the packages' descriptions."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""The server of our own: who starts it, who stops it, and what it survives."""
+"""The embedded server: which process starts and stops it, and what it survives."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Many writers at once, and what they left behind."""
+"""Many concurrent writers, and what they stored."""
 
 import itertools
 import random

@@ -1,4 +1,4 @@
-"""A writer that fails half-way leaves nothing, and its retry finds nothing in the way."""
+"""A writer that fails half-way stores nothing, and its retry succeeds."""
 
 from collections import Counter
 from itertools import islice
@@ -38,7 +38,7 @@ def cut(rows):
 
 
 def copy_cut(conn, table, columns, rows):
-    """The copy that ingest uses, until it comes to predictions."""
+    """The copy that ingest uses, which fails at predictions."""
     copy_rows(conn, table, columns, cut(rows) if table == "prediction" else rows)
 
 
@@ -53,7 +53,7 @@ def cut_after(function):
 
 
 def cut_instead(*_):
-    """What a writer never comes to."""
+    """A step that a writer never reaches."""
     raise CableCutError
 
 

@@ -1,4 +1,4 @@
-"""A truth of another kind than its model is refused, whenever that turns out."""
+"""A truth of another kind than its model is rejected, whenever that becomes known."""
 
 import pytest
 from sqlalchemy import text

@@ -1,4 +1,4 @@
-"""A large batch holds up nobody who writes about other requests."""
+"""A large batch does not delay writers of other requests."""
 
 import re
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Predictions and truths of the same requests, written at the same moment."""
+"""Predictions and truths of the same requests, written concurrently."""
 
 from functools import partial
 

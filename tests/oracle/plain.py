@@ -1,4 +1,4 @@
-"""What the answers must be, in plain Python, and the cases that the properties are tried on.
+"""Expected answers, in plain Python, and the cases that the properties are tested on.
 
 A case is a set of requests with their truths, sent in a few rounds. In each round predictions
 and truths arrive as one batch each, in an order of its own. A request may be answered by two
@@ -70,13 +70,13 @@ class Request:
 
     @property
     def actual(self) -> Output | None:
-        """The last truth told, None without any."""
+        """The latest truth sent, None if there is none."""
         return self.truths[-1][1] if self.truths else None
 
 
 @dataclass(frozen=True)
 class Case:
-    """Requests, the question asked about them, and which of a round's batches comes first."""
+    """Requests, the query about them, and which of a round's batches is sent first."""
 
     question: Question
     requests: tuple[Request, ...]

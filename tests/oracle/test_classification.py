@@ -171,7 +171,7 @@ def check_weighted_specificity(case, bucket):
 
 
 def weighted_specificity(actual, predicted, categories):
-    """Averaged over what is defined, as scikit-learn does where nothing of it has weight, too."""
+    """Averaged over the defined values, as in scikit-learn, even if none of them has a weight."""
     matrices = multilabel_confusion_matrix(actual, predicted, labels=categories)
     known = [(tn / (tn + fp), tp + fn) for (tn, fp), (fn, tp) in matrices if tn + fp]
     if not known:

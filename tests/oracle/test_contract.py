@@ -1,4 +1,4 @@
-"""The SQL functions asked directly, as analysts ask them: any origin, any session time zone."""
+"""The SQL functions called directly, as analysts call them: any origin, any session time zone."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -48,7 +48,7 @@ origins = st.one_of(
 
 
 def asked(database, zone, statement, question, **more):
-    """Rows of a question asked in a session of that time zone."""
+    """Rows of a query in a session of that time zone."""
     window = question.window
     with database.reading() as conn:
         conn.execute(text("SELECT set_config('TimeZone', :zone, true)"), {"zone": zone})

@@ -1,5 +1,5 @@
-"""The functions that all metrics go through, with any doubles: never an error, and what exact
-fractions say, as the nearest double there is."""
+"""The functions that all metrics use, with any doubles: never an error, and the result of exact
+fractions, as the nearest double."""
 
 from fractions import Fraction
 
@@ -19,7 +19,7 @@ numbers = nasty()
 
 @pytest.fixture(scope="module")
 def value_of(database):
-    """What an expression comes to, of parameters by name."""
+    """Value of an SQL expression with named parameters."""
 
     def ask(expression, **parameters):
         with database.reading() as conn:
@@ -29,7 +29,7 @@ def value_of(database):
 
 
 def about(exact, *, of=()):
-    """A few last digits of the result, or of the greatest of the numbers it is made `of`."""
+    """To a few last digits of the result, or of the greatest of its operands `of`."""
     size = max((abs(number) for number in of), default=0.0)
     return pytest.approx(nearest(exact), rel=1e-15, abs=max(2 * LEAST, 2.0**-52 * size))
 

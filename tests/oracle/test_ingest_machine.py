@@ -160,7 +160,7 @@ class Ingest(RuleBasedStateMachine):
         assert self._ingest(ingest_predictions, "predictions", predictions, batch, key) == expected
 
     def _once(self, endpoint, batch, key, take):
-        """Verdict of a batch; one whose key and content were taken is a duplicate as a whole."""
+        """Verdict of a batch; a whole duplicate if its key and content were accepted."""
         identity = (endpoint, key, repr(batch))
         if key and identity in self.taken:
             return Verdict(0, len(batch))

@@ -35,7 +35,7 @@ modest = st.floats(-1e3, 1e3).map(lambda number: round(number, 3))
 
 
 def told(database, workspace, client, case, kind):
-    """(name, buckets) of a case, told and asked for over HTTP."""
+    """(name, buckets) of a case, sent and queried over HTTP."""
     name = new_name()
     tell(database, workspace.id, name, case)
     window, width = case.question.window, case.question.width

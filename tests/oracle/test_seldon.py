@@ -1,4 +1,4 @@
-"""Seldon's endpoint says what the query functions say, as 32-bit floats."""
+"""Seldon's endpoint returns the results of the query functions, as 32-bit floats."""
 
 import math
 from datetime import datetime

@@ -45,7 +45,7 @@ batches = st.lists(values, min_size=1, max_size=5)
 
 
 class Steps(RuleBasedStateMachine):
-    """Recordings in; after each step all reads say what the model says."""
+    """After each recording, all reads agree with the model."""
 
     def __init__(self, database, workspace_id):
         super().__init__()

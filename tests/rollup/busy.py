@@ -1,4 +1,4 @@
-"""A process that brings levels of short spans up to date without pause, to be killed.
+"""A process that refreshes levels of short spans continuously, to be killed.
 
 Run as `python -m tests.rollup.busy DATABASE_URL`.
 """

@@ -1,4 +1,4 @@
-"""A database whose levels have such short spans of learning that a test lives through many."""
+"""A database whose levels have learned spans so short that many pass during a test."""
 
 from collections.abc import Iterator
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What cells must be, by plain Python over the raw rows."""
+"""Expected cells, from plain Python over the raw rows."""
 
 import math
 from bisect import bisect_right

@@ -248,9 +248,9 @@ class Writers:
             assert hour
 
     def _begin(self, conn):
-        """The lock on the table is had before the hour is looked up, as by a writer of now.
+        """The lock on the table is taken before the hour is read, as by a current writer.
 
-        The commit takes a tenth of a second from the look at the threshold until it can be seen.
+        The commit takes a tenth of a second from reading the threshold until it is visible.
         """
         conn.exec_driver_sql("SET LOCAL commit_delay = 100000")
         conn.execute(text("LOCK TABLE outcome IN ROW EXCLUSIVE MODE"))
@@ -281,9 +281,9 @@ def slow_commits(tmp_path):
 def test_refreshes_that_meet_commits(slow_commits, others):
     """Transactions held open across an hour's end, while that hour is refreshed and audited.
 
-    The commit delay keeps a writer between its look at the threshold and its rows being seen. With
-    `others`, a refresh that waits for no writer, as of a policy of TimescaleDB, runs with ours: it
-    loses rows, and no answer may.
+    The commit delay keeps a writer between reading the threshold and its rows becoming visible.
+    With `others`, a refresh that waits for no writer, as of a policy of TimescaleDB, runs with
+    ours: it loses rows, and no answer may.
     """
     lost = race(slow_commits, others=others)
 
@@ -323,7 +323,7 @@ def race(database, *, others):
 
 
 def bring_up(database, level, until):
-    """What a round of the worker does for the level made from rows; returns what it had lost."""
+    """A round of the worker for the level computed from rows; returns its faulty spans."""
     refresh_aggregate(database, level, until)
     faults = audit_new(database, level)
     for fault in faults:

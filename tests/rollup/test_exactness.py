@@ -1,4 +1,4 @@
-"""After retention every answer is either right or says that it isn't exact, in every dialect.
+"""After retention every answer is either right or marked as not exact, in every dialect.
 
 The oracle is plain Python over the rows as they were before a part of them was dropped: an answer
 equals theirs between the edges and up to the moment that it names.
@@ -538,7 +538,7 @@ def test_truths_and_requests_of_the_overview_are_of_one_moment(old, ago, length)
 
 
 def test_predictions_without_truths_are_missed_too(fresh_database_url):
-    """The smallest case: three predictions of an hour, their rows gone, a minute asked for."""
+    """The smallest case: three predictions of an hour, without rows, and a query of a minute."""
     database = Database.from_settings(Settings(database_url=fresh_database_url))
     now = datetime.now(UTC)
     hour = (now - 9 * DAY).replace(minute=0, second=0, microsecond=0)

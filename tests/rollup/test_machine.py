@@ -210,7 +210,7 @@ class Story(RuleBasedStateMachine):
         assert float(hits / len(pairs)) == accuracy_score(actual, predicted)
 
     def teardown(self):
-        """At the end everything is asked about once."""
+        """At the end everything is queried once."""
         days = {"start": NOON - 24 * HOUR, "end": NOON + 96 * HOUR, "width": HOUR, "origin": None}
         with self.database.reading() as conn:
             assert list(differences(conn, self.series(), days | {"as_of": "infinity"})) == []

@@ -1,4 +1,4 @@
-"""An answer is of the moment that it names: asked again as of it, it is the same."""
+"""An answer reflects the moment that it names: queried again as of then, it is the same."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -43,7 +43,7 @@ def predictions_at(client, **asked):
 
 
 def test_what_is_stored_while_a_transaction_begins_is_counted_as_of_then(own):
-    """The transaction begins, a row is stored, and then the snapshot is taken."""
+    """The transaction begins, a row is stored, and the snapshot is taken after that."""
     client = create_app(Settings(auth=False), own).test_client()
     predictions_at(client)  # after which it knows the workspace
     other = Database.from_settings(Settings(database_url=own.engine.url.render_as_string(False)))

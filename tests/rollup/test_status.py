@@ -1,4 +1,4 @@
-"""What `truthline status` says of levels."""
+"""What `truthline status` reports about levels."""
 
 import time
 from datetime import timedelta

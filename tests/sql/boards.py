@@ -1,4 +1,4 @@
-"""The dashboards, and what is chosen at the top of each."""
+"""The dashboards, and the values of their variables."""
 
 import json
 

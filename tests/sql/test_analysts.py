@@ -63,7 +63,7 @@ ARGUMENTS = {
 
 
 def tells_secrets(something: object) -> bool:
-    """Whether the neighbour shows, in whatever case or form."""
+    """Whether the neighbour's data occurs, in any case or form."""
     said = str(something).lower()
     return SECRET in said or str(SECRET_NUMBER) in said
 
@@ -217,7 +217,7 @@ def test_functions_answer_nothing_for_the_neighbours_model_in_ones_own_workspace
 
 @pytest.fixture
 def named(superuser, analyst_role):
-    """The second fence: what views call is asked directly, as if the schema were open."""
+    """The second fence: calls the functions of views directly, as if the schema were public."""
     usage = SQL("USAGE ON SCHEMA truthline_internal {} {}")
     superuser.execute(SQL("GRANT ") + usage.format(SQL("TO"), Identifier(analyst_role)))
     yield
@@ -272,7 +272,7 @@ LEAK = """
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.usefixtures("temporary")
 def test_a_leaking_predicate_sees_no_other_row(analyst, view):
-    """A function that the planner thinks costs nothing, and that tells what it is given."""
+    """A function that the planner takes for free, and that reports its arguments."""
     analyst.execute(LEAK)
     heard = []
     analyst.add_notice_handler(lambda notice: heard.append(notice.message_primary))

@@ -1,4 +1,4 @@
-"""Every panel and every variable of the dashboards, asked as Grafana asks.
+"""Every panel and every variable of the dashboards, queried as Grafana does.
 
 No Grafana runs here: its macros are expanded by tests/sql/macros.py, and the queries are asked by a
 role with the rights of deploy/postgres/grants.sql.

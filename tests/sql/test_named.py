@@ -1,4 +1,4 @@
-"""Functions by name pass on what they are asked: they equal those by id, argument by argument."""
+"""Functions by name pass their arguments on: their results equal those of functions by id."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -35,7 +35,7 @@ def called(schema, function, arguments):
 
 @pytest.fixture
 def ask(superuser):
-    """The rows of a function by name, asked with named arguments."""
+    """The rows of a function by name, called with named arguments."""
 
     def ask(function, columns="*", **arguments):
         call = called("truthline", function, arguments)
@@ -152,7 +152,7 @@ def test_where_nothing_is_known_buckets_have_rows_and_their_parts_have_none(
 
 
 def test_steps(ask):
-    """Each of the optional arguments filters by what its name says."""
+    """Each of the optional arguments filters by the column of its name."""
     window = {"start_time": "2000-01-01", "end_time": "2100-01-01"}
     named = {"workspace": "default", "name": "accuracy"} | window
     assert ask("step_metric_over_time", "n", **named) == [(9,)]
@@ -168,7 +168,7 @@ def test_steps(ask):
 
 
 def test_a_name_that_two_models_have_needs_a_place(superuser):
-    """A model of the same name elsewhere, in a transaction that is taken back."""
+    """A model of the same name elsewhere, in a transaction that is rolled back."""
     with superuser.transaction(force_rollback=True):
         superuser.execute(
             """INSERT INTO truthline_data.model (workspace_id, namespace, pipeline, name)

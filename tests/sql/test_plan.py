@@ -98,7 +98,7 @@ def cut(kind, source, learned, widths, cuts):
 
 @dataclass(frozen=True)
 class Case:
-    """A question to levels, and the pieces of its answer.
+    """A query of levels, and the pieces of its answer.
 
     `clean` says until when each learned width is clean, `learned` when the cells were learned that
     edges cut: (place, since, until), and `dropped_before` since when rows of outcomes are kept.
@@ -401,7 +401,7 @@ def test_these_levels_and_edges_give_these_pieces(database, case):
 
 
 def give(conn, case):
-    """Let levels be as clean, and cells learned, as a case says."""
+    """Set how clean levels are, and when cells were learned, as in a case."""
     bounds = ", ".join(f"('{width}', {instant(until)})" for width, until in case.clean.items())
     conn.execute(text(LEVELS.format(bounds=bounds)))
     cells = "".join(

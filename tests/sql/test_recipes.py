@@ -1,4 +1,4 @@
-"""The recipes of docs/sql.md, played on a database in use."""
+"""The recipes of docs/sql.md, run on a database in use."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What every connection is set to."""
+"""Settings of every connection."""
 
 import pytest
 from sqlalchemy import create_engine, make_url, text

@@ -1,4 +1,4 @@
-"""Nobody waits for a database that hangs, and a database works for nobody who has left."""
+"""No request waits for a database that hangs; no statement runs on after its client has left."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Every bench can be started: what it takes from others is there."""
+"""Every bench can be started: everything that it imports exists."""
 
 from importlib import import_module
 from pathlib import Path

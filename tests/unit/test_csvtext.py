@@ -1,4 +1,4 @@
-"""CSV: what a spreadsheet would run is text, and all else is as it was."""
+"""CSV: what a spreadsheet would run becomes text, and everything else is unchanged."""
 
 import csv
 import io

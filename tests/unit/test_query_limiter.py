@@ -1,4 +1,4 @@
-"""How much one workspace may take at once."""
+"""How many queries a workspace may run concurrently."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Where bodies end, and what a connection holds."""
+"""Where bodies end, and what a connection buffers."""
 
 import socket
 from itertools import pairwise

@@ -63,7 +63,7 @@ QUESTIONS = {
 
 @dataclass(frozen=True)
 class Release:
-    """The files of the previous release, and a database that it made and this one migrated."""
+    """The files of the previous release, and a database that it created and this one migrated."""
 
     tree: Path
     database_url: str

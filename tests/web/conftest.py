@@ -91,7 +91,7 @@ def open_url(demo: Demo) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def guarded_url(demo: Demo) -> Iterator[str]:
-    """Where it asks for a key."""
+    """The page that requests a key."""
     with serving(create_app(demo.settings, demo.database), Keeping) as url:
         yield url
 
@@ -130,7 +130,7 @@ class Visit:
             self.elsewhere.append(request.url)
 
     def settled(self) -> Page:
-        """Wait until nothing is asked for any more."""
+        """Wait until no request is running."""
         expect(self.page.locator("main section").first).to_be_attached()
         expect(self.page.locator("main [role=status]")).to_have_count(0)
         expect(self.page.locator("main [data-dash-is-loading=true]")).to_have_count(0)

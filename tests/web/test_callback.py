@@ -1,4 +1,4 @@
-"""What is posted for a part of the page, by whom ever: refused or answered, never a crash."""
+"""Posts for a part of the page, from any sender: an error or a result, never a crash."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What is exported says what the query functions say of the question in the URL."""
+"""Exports equal the results of the query functions for the query in the URL."""
 
 import csv
 import io

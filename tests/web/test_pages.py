@@ -1,4 +1,4 @@
-"""The pages in a browser: what they show, and that whatever is changed becomes a link."""
+"""The pages in a browser: what they show, and that every change of the query is in the URL."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""A page's question: its URL's query, read and written."""
+"""A page's query: read from its URL, and written to it."""
 
 from datetime import UTC, datetime, timedelta
 

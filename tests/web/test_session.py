@@ -1,4 +1,4 @@
-"""Who may look at the pages: the key, the cookie, other sites, and neighbours."""
+"""Access to the pages: the key, the cookie, other sites, and neighbours."""
 
 import re
 from datetime import timedelta

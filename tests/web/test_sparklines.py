@@ -1,4 +1,4 @@
-"""Sparklines of the first page: as many points as there is room for, none of them cut short."""
+"""Sparklines of the first page: as many points as fit, none of them clipped."""
 
 from datetime import UTC, datetime, timedelta
 

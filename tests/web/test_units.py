@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers as they are formatted for people."""
 
 import re
 

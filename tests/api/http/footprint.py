@@ -1,6 +1,6 @@
-"""What requests cost in memory: a process that makes them, and says by how much it grew.
+"""Memory that requests take: a process that sends them and reports by how much it grew.
 
-Bodies are made and packed here, so that the process holds only what the service makes of them.
+Bodies are created and compressed here, so that the process only holds what the service allocates.
 Lines in: a body's name, a method, a path, headers. Lines out: status, and bytes at the peak.
 """
 

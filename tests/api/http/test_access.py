@@ -1,4 +1,4 @@
-"""Who may do what: no door opens without a key, and none leads to a neighbour."""
+"""Access: no route works without a key, and none returns data of another workspace."""
 
 import pytest
 

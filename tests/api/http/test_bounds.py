@@ -1,4 +1,4 @@
-"""What could take the service down is refused, and what is refused leaves nothing behind."""
+"""Requests that could overload the service are rejected and store nothing."""
 
 import json
 

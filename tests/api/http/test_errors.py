@@ -1,4 +1,4 @@
-"""Errors of HTTP itself: each path answers in its own form, none redirects, none tells too much."""
+"""HTTP errors: each path has its dialect's form, none redirects, none reveals internals."""
 
 import re
 

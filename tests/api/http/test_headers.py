@@ -1,4 +1,4 @@
-"""Headers of every answer: what a browser may make of it, who may keep it, when to ask again."""
+"""Headers of every response: content type, caching and Retry-After."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Tokens of an external issuer: which open a door, and that no other does."""
+"""Tokens of an external issuer: which are accepted, and that all others are rejected."""
 
 import time
 import warnings

@@ -1,4 +1,4 @@
-"""Why a credential was refused: the log says it, the answer doesn't."""
+"""The reason why a credential was rejected is in the log but not in the response."""
 
 import logging
 import time

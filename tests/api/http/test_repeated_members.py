@@ -1,4 +1,4 @@
-"""A member that is given twice is refused, in every JSON body, however deep it stands."""
+"""A duplicate member is rejected in every JSON body, at any depth."""
 
 import json
 

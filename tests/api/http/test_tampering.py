@@ -38,7 +38,7 @@ def trusting(shared_settings, database, issuer):
 
 @pytest.fixture
 def secrets(trusting, issuer, workspace):
-    """One of each that opens a door, by kind."""
+    """One valid credential of each kind."""
     client = trusting.test_client()
     form = {"grant_type": "refresh_token", "refresh_token": workspace.read_key}
     given = client.post(TOKEN, data=form).json

@@ -1,4 +1,4 @@
-"""The two exchanges: a key, or a refresh token, for a token that lasts an hour."""
+"""Both token exchanges: a key or a refresh token for a token that is valid for an hour."""
 
 import re
 import threading
@@ -57,7 +57,7 @@ def oidc(stranger):
 
 @pytest.fixture
 def opens(app):
-    """Whether a credential opens a door."""
+    """Whether a credential is accepted."""
     return lambda credential: keyed_client(app, credential).get(LIST).status_code == 200
 
 

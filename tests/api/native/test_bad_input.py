@@ -1,4 +1,4 @@
-"""Native ingest of what it must not take: a clear answer, and nothing stored."""
+"""Native ingest of invalid input: a clear error, and nothing is stored."""
 
 import gzip
 import json

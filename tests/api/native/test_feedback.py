@@ -1,4 +1,4 @@
-"""Native feedback: truths meet their predictions, in any order, and count once."""
+"""Native feedback: truths are joined with their predictions, in any order, and count once."""
 
 from secrets import token_hex
 

@@ -1,4 +1,4 @@
-"""Native ingest of predictions: what comes in as it should is stored, once."""
+"""Native ingest of predictions: valid input is stored, once."""
 
 import gzip
 import json

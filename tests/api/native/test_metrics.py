@@ -1,4 +1,4 @@
-"""Native metrics: values worked out by hand, windows and grids, moments, and refusals."""
+"""Native metrics: values worked out by hand, windows and grids, moments, and errors."""
 
 import sys
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Questions about metrics that are refused, and the words in which they are."""
+"""Invalid queries of metrics, and their error texts."""
 
 from datetime import timedelta
 

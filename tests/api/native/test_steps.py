@@ -1,4 +1,4 @@
-"""Executions, and native reads of their step metrics: values worked out by hand, and refusals."""
+"""Executions, and native reads of their step metrics: values worked out by hand, and errors."""
 
 import math
 from datetime import timedelta

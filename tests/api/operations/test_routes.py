@@ -1,4 +1,4 @@
-"""What the service says of itself: health, metrics, request ids, logs."""
+"""The service's own health, metrics, request ids and logs."""
 
 import logging
 import re
@@ -91,7 +91,7 @@ def unavailable(answer):
 
 
 def take_away(server, database_url):
-    """Cut everyone off from a database, and let nobody back in."""
+    """Close all connections to a database, and accept no new ones."""
     name = make_url(database_url).database
     engine = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with engine.connect() as conn:

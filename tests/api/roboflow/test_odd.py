@@ -1,4 +1,4 @@
-"""Posts that nobody sends twice: what can be read of them is kept, the rest counted and told."""
+"""Posts that senders never retry: the valid parts are stored, the others counted and reported."""
 
 import json
 import logging
@@ -148,7 +148,7 @@ def test_a_model_of_another_kind_costs_no_other(client, classifier, workspace):
 
 
 def test_also_one_whose_kind_is_set_concurrently(client, monkeypatch):
-    """Another writer is quicker, between the look at the model's kind and the storing."""
+    """Another writer stores first, after the model's kind was read."""
     place, once = ingest._with_all_ids, iter([None])
 
     def settle_first(*arguments, **more):

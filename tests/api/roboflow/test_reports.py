@@ -1,4 +1,4 @@
-"""What senders report: every shape they have, known again, and nothing half stored."""
+"""Reports of senders: every format is accepted, duplicates are recognised, none is half stored."""
 
 import gzip
 import json
@@ -281,7 +281,7 @@ def neighbour_name(workspace):
 
 
 def spoiled(*path, value):
-    """A result with one member replaced, or taken away where the value is None."""
+    """A result with one member replaced, or removed if the value is None."""
     result = deepcopy(inference("cards/4", CARD))
     *outer, last = path
     part = result
@@ -352,7 +352,7 @@ def test_a_bad_result_alone_is_refused(client, stored, bad):
 
 @pytest.mark.parametrize("bad", BAD_RESULTS)
 def test_a_bad_result_costs_no_other(client, workspace, bad):
-    """Its server posts it once, whatever the answer is."""
+    """Its server posts it once, regardless of the response."""
     good = [inference("cards/4", CARD) for _ in range(50)]
     answer = post(client, *good[:20], BAD_RESULTS[bad], *good[20:])
 

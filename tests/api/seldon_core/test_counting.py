@@ -1,4 +1,4 @@
-"""Seldon Core v1's metrics server: the vendor's counting, row by row, and what it exposes."""
+"""Seldon Core v1's metrics server counts each row as the vendor does, and exposes the counts."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor

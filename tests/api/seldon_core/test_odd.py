@@ -59,7 +59,7 @@ def event(id_, data, **given):
 
 
 def refused(answer):
-    """How many (events, rows) an answer says were refused."""
+    """Numbers of (events, rows) that a response reports as rejected."""
     said = dict(re.findall(r"(\w+)=(\d+)", answer.headers.get("Truthline-Refused", "")))
     return int(said.get("events", 0)), int(said.get("rows", 0))
 
@@ -140,7 +140,7 @@ def test_of_invalid_events_only_the_first_few_are_reported(client):
 
 
 def test_also_where_a_models_kind_is_set_concurrently(client, monkeypatch, requests):
-    """Another writer is quicker, between the look at the model's kind and the storing."""
+    """Another writer stores first, after the model's kind was read."""
     place, once = ingest._with_all_ids, iter([None])
 
     def settle_first(*arguments, **more):

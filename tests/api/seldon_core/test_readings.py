@@ -1,4 +1,4 @@
-"""A truth is read the same, whether its answer comes with it or as an event of its own."""
+"""A truth is read the same whether its response is in the same event or in a separate one."""
 
 import pytest
 from hypothesis import HealthCheck, given

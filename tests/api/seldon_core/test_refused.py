@@ -1,4 +1,4 @@
-"""Events that can't be taken: 400 that says what was expected, and no trace of them."""
+"""Invalid events: 400 with a text that states what was expected, and nothing is stored."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Metrics servers as they are configured: replies that are sent on, and whose events are whose."""
+"""Metrics servers as configured: where replies are sent, and which workspace events belong to."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The published example of Seldon's page, value by value, asked for as that page does."""
+"""The published example of Seldon's page, value by value, with that page's own requests."""
 
 import json
 from datetime import datetime, timedelta

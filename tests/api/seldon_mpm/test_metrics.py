@@ -1,4 +1,4 @@
-"""Seldon's metrics over time: windows, intervals, values and refusals."""
+"""Seldon's metrics over time: windows, intervals, values and errors."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Seldon's subscriptions: declared, listed, forgotten."""
+"""Seldon's subscriptions: created, listed, deleted."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A body of which only the beginning comes stores nothing, whatever the beginning would mean."""
+"""A truncated body stores nothing, even if its beginning is valid by itself."""
 
 import json
 import os

@@ -26,7 +26,7 @@ def counts(database, workspace):
 
 
 def register(database, workspace, seed):
-    """Ids by name, the same for all but asked for in an order of its own."""
+    """Ids by name: each process requests the same names in an order of its own."""
     registry = database.registry
     names = [ModelName("", "", f"model {number}") for number in range(20)]
     models = registry.register_models(
