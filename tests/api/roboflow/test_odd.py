@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from app.ingest import predictions as ingest
 from tests.api.given import predict, verdict
+from tests.api.roboflow.test_reports import BAD_RESULTS, FLAT
 from tests.api.roboflow_given import accepted, inference, post, stats
-from tests.api.test_roboflow_reports import BAD_RESULTS, FLAT
 from tests.effort import examples
 
 _FOUND = text("""

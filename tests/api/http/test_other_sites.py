@@ -7,7 +7,7 @@ import pytest
 
 from app.factory import create_app
 from tests.api.given import NUMERIC, SELDON_MODEL
-from tests.api.test_cut_short import FORM, READERS
+from tests.api.http.test_cut_short import FORM, READERS
 
 # What a browser sends to anybody, without asking: a Blob has no type at all.
 WITHOUT_ASKING = [None, "text/plain", "multipart/form-data; boundary=x", FORM["Content-Type"]]

@@ -11,7 +11,7 @@ from app.config import Settings
 from app.factory import create_app
 from tests.api.live import serving
 
-EXAMPLE = json.loads((Path(__file__).parent / "seldon_example.json").read_text())
+EXAMPLE = json.loads((Path(__file__).parent / "example.json").read_text())
 IRIS = {"namespace": "seldon", "pipelineName": "iris-model-pipeline", "modelName": "iris-model"}
 CATEGORIES = ["Setosa", "Versicolor", "Virginica"]
 START = datetime.fromisoformat("2025-02-25T11:51:22Z")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.api.roboflow_given import DAY, PERIOD, accepted, inference, post, stats
 
-EXAMPLE = Path(__file__).with_name("roboflow_example.json").read_text()
+EXAMPLE = Path(__file__).with_name("example.json").read_text()
 CARDS, HATS, COCO = "cards-3z9gn/4", "hard-hat-sample-8j2w3/2", "coco/3"
 PLATES = "license-plate-recognition-rxg4e/4"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.config import Settings
-from tests.api.footprint import EVENT, SIZE
+from tests.api.http.footprint import EVENT, SIZE
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 JSON, LINES = "application/json", "application/x-ndjson"
 FORM = "application/x-www-form-urlencoded"
 STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
@@ -59,7 +59,7 @@ OPEN = {
 @pytest.fixture(scope="module")
 def process(shared_settings, database):
     """The process that makes the requests."""
-    command = [sys.executable, "-m", "tests.api.footprint", shared_settings.database_url]
+    command = [sys.executable, "-m", "tests.api.http.footprint", shared_settings.database_url]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as running:
