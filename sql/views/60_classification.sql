@@ -11,7 +11,10 @@
 --          weighted  the same, weighted by how often a class is the truth (its support); if none of
 --                    those classes ever is, the macro mean, as in scikit-learn
 --          micro     from the sums of TP, FP, FN and TN over the classes
---          accuracy = correct / all. harmonic_f1 = harmonic mean of the averaged precision and
+--          accuracy = correct / all. matthews_correlation = (correct n - sum p t) /
+--          sqrt((n^2 - sum p^2) (n^2 - sum t^2)), where p and t count how often each class is
+--          predicted and true; NULL if all predictions, or all truths, are one class.
+--          harmonic_f1 = harmonic mean of the averaged precision and
 --          recall, 0 if both are 0: what Seldon's metrics server calls f1.
 -- Classes  those declared and those that occur in the window. If a class doesn't occur in a bucket,
 --          every row there is a true negative of it, so its specificity is 1 and counts.
@@ -22,7 +25,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, n bigint,
     accuracy float8, "precision" float8, recall float8, specificity float8, f1 float8,
-    harmonic_f1 float8, predicted integer[], actual integer[], counts bigint[],
+    harmonic_f1 float8, matthews_correlation float8, predicted integer[], actual integer[], counts bigint[],
     classes integer[], class_precision float8[], class_recall float8[], class_f1 float8[],
     support bigint[]
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -64,7 +67,8 @@ CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
                1 - (class.predicted - true_positive) / nullif(total.n - class.actual, 0)
                    AS specificity,
                2 * true_positive / nullif(class.predicted + class.actual, 0) AS f1,
-               CASE WHEN average = 'weighted' THEN class.actual ELSE 1 END AS weight
+               CASE WHEN average = 'weighted' THEN class.actual ELSE 1 END AS weight,
+               class.predicted
         FROM class JOIN total USING (place)
     ),
     mean AS (
@@ -81,6 +85,10 @@ CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
                         (coalesce(sum(specificity), 0) + known.classes - count(*))
                             / nullif(count(specificity) + known.classes - count(*), 0)
                ) AS specificity,
+               -- whole numbers, exact as decimals
+               sum(actual::numeric * predicted::numeric) AS sum_both,
+               sum(actual::numeric ^ 2) AS sum_actual_squared,
+               sum(predicted::numeric ^ 2) AS sum_predicted_squared,
                array_agg(class ORDER BY class) AS classes,
                array_agg("precision" ORDER BY class) AS class_precision,
                array_agg(recall ORDER BY class) AS class_recall,
@@ -96,7 +104,11 @@ CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
                CASE average WHEN 'micro' THEN micro.hit ELSE mean.recall END AS recall,
                CASE average WHEN 'micro' THEN micro.hit ELSE mean.f1 END AS f1,
                CASE average WHEN 'micro' THEN micro.specificity ELSE mean.specificity END
-                   AS specificity
+                   AS specificity,
+               (total.correct::numeric * total.n - mean.sum_both)::float8 / nullif(sqrt(
+                   (total.n::numeric ^ 2 - mean.sum_predicted_squared)::float8
+                   * (total.n::numeric ^ 2 - mean.sum_actual_squared)::float8), 0)
+                   AS matthews_correlation
         FROM total JOIN mean USING (place) CROSS JOIN known
         -- each row is a miss of one class and a false alarm of another, or a hit
         CROSS JOIN LATERAL (
@@ -108,6 +120,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
            a."precision", a.recall, a.specificity, a.f1,
            CASE WHEN a."precision" + a.recall = 0 THEN 0
                 ELSE 2 * a."precision" * a.recall / (a."precision" + a.recall) END,
+           a.matthews_correlation,
            coalesce(a.predicted, '{}'), coalesce(a.actual, '{}'), coalesce(a.counts, '{}'),
            coalesce(a.classes, '{}'), coalesce(a.class_precision, '{}'),
            coalesce(a.class_recall, '{}'), coalesce(a.class_f1, '{}'), coalesce(a.support, '{}')

@@ -39,11 +39,12 @@ CREATE OR REPLACE FUNCTION truthline.classification_metrics(
     zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', average text DEFAULT 'macro'
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, n bigint, accuracy float8,
-    "precision" float8, recall float8, specificity float8, f1 float8, harmonic_f1 float8
+    "precision" float8, recall float8, specificity float8, f1 float8, harmonic_f1 float8,
+    matthews_correlation float8
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT m.bucket_start, m.bucket_end, m.n, m.accuracy, m."precision", m.recall, m.specificity,
-           m.f1, m.harmonic_f1
+           m.f1, m.harmonic_f1, m.matthews_correlation
     FROM truthline_internal.asked(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
         zone) AS asked

@@ -9,6 +9,7 @@ from hypothesis import given
 from sklearn.metrics import (
     accuracy_score,
     f1_score,
+    matthews_corrcoef,
     multilabel_confusion_matrix,
     precision_score,
     recall_score,
@@ -71,6 +72,13 @@ def sklearn_harmonic_f1(*pairs):
     return harmonic_mean(macro(precision_score)(*pairs), macro(recall_score)(*pairs))
 
 
+def sklearn_matthews(actual, predicted, _):
+    """None where scikit-learn says 0 for want of a second class."""
+    if 1 in (len(set(actual)), len(set(predicted))):
+        return None
+    return matthews_corrcoef(actual, predicted)
+
+
 # Each metric of the registry, from what is true, what was predicted, and the classes.
 ORACLES = {
     "accuracy": lambda actual, predicted, _: accuracy_score(actual, predicted),
@@ -79,6 +87,7 @@ ORACLES = {
     "specificity": sklearn_specificity,
     "f1": macro(f1_score),
     "harmonic_f1": sklearn_harmonic_f1,
+    "matthews_correlation": sklearn_matthews,
 }
 
 

@@ -76,6 +76,7 @@ def test_everything_about_two_classes(client):
         "recall": pytest.approx((3 / 4 + 4 / 5) / 2),
         "specificity": pytest.approx((4 / 5 + 3 / 4) / 2),
         "f1": pytest.approx((6 / 8 + 8 / 10) / 2),
+        "matthewsCorrelation": pytest.approx((7 * 9 - 41) / (81 - 41)),
         "classes": [
             {"label": "cat", "precision": 0.75, "recall": 0.75, "f1": 0.75, "support": 4},
             {"label": "dog", "precision": 0.8, "recall": 0.8, "f1": 0.8, "support": 5},
