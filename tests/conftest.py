@@ -33,7 +33,7 @@ from tests.recorder import QueryRecorder
 from tests.servers import server_url
 
 # Each process of each edition reads these modules: compiled once, they take half as long, also
-# where the environment says to write nothing, as images for containers do.
+# where the environment forbids writing, as in container images.
 sys.dont_write_bytecode = False
 # What modules consist of stays; to look through it for garbage takes a fifth of the collection.
 gc.disable()

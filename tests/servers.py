@@ -12,7 +12,7 @@ import pytest
 
 from app.embedded.server import Cluster, embedded_binaries, running
 
-# The suite asks for correctness, not for durability.
+# The suite needs correctness, not durability.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TIMESCALEDB = {
     "shared_preload_libraries": "timescaledb",

@@ -14,8 +14,8 @@
 --          accuracy = correct / all. matthews_correlation = (correct n - sum p t) /
 --          sqrt((n^2 - sum p^2) (n^2 - sum t^2)), where p and t count how often each class is
 --          predicted and true; NULL if all predictions, or all truths, are one class.
---          harmonic_f1 = harmonic mean of the averaged precision and
---          recall, 0 if both are 0: what Seldon's metrics server calls f1.
+--          harmonic_f1 = harmonic mean of the averaged precision and recall, 0 if both are 0: what
+--          Seldon's metrics server calls f1.
 -- Classes  those declared and those that occur in the window. If a class doesn't occur in a bucket,
 --          every row there is a true negative of it, so its specificity is 1 and counts.
 -- Cost     outcome_cells, and then only cells.

@@ -69,7 +69,7 @@ PAGES = {
     "/web/_dash-component-suites/<string:package>/<path:file>",
     "/web/assets/<path:file>",
 }
-# What stands for the parameters of a path: the names of what `given_something` stores.
+# Values of path parameters: the names of what `given_something` stores.
 NAMED = "x"
 # For each route that reads: a question about what `given_something` stores.
 NATIVE_DAY = {"startTime": "2025-02-25T00:00:00Z", "endTime": "2025-02-26T00:00:00Z"}
@@ -250,7 +250,7 @@ def nameless(answer):
 
 def test_a_read_key_reads_and_an_ingest_key_writes_and_neither_does_both(app, workspace, stored):
     own = workspace.name
-    empty = {"json": {"inference_results": [], "data": []}}  # a body that says what it is about
+    empty = {"json": {"inference_results": [], "data": []}}  # a body that names its subject
     read = statuses(walk(app, keyed_client(app, workspace.read_key), own, **empty))
     ingest = statuses(walk(app, keyed_client(app, workspace.ingest_key), own, **empty))
     admin = statuses(walk(app, keyed_client(app, workspace.admin_key), own, **empty))

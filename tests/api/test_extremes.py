@@ -54,7 +54,7 @@ KINDS = {
     "size": NUMBERS,
     "token": NUMBERS,
 }
-# What the query of a page may hold, which its CSVs are asked with too.
+# Query parameters of a page and of its CSVs.
 PAGE = {
     "startTime": "2025-02-25T00:00:00Z",
     "endTime": "2025-02-26T00:00:00Z",

@@ -50,7 +50,7 @@ def served(data, *arguments, port=None, log_file=None, **variables):
     """A running `truthline serve`; yields its base URL and expects a clean end."""
     port = port or free_port()
     command = [*TRUTHLINE, "serve", "--port", str(port), "--data", str(data), *arguments]
-    # a pipe that nobody reads would stop the server once it is full
+    # a pipe that is not read would block the server once it is full
     with tempfile.TemporaryFile("w+") as stderr:
         process = subprocess.Popen(command, env=environment(**variables), stderr=stderr, cwd=ROOT)
         try:

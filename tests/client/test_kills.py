@@ -53,7 +53,7 @@ def test_all_are_stored_once(fresh_database_url):
         server = serve(fresh_database_url, port)
         log_until_sent(client, todo, ROWS // 4)
         kill(server)
-        for _ in itertools.islice(todo, 2_000):  # with nobody there
+        for _ in itertools.islice(todo, 2_000):  # while the server is down
             client.log_prediction("pets", label="cat", confidence=0.5)
         assert client.stats().predictions.sent < ROWS // 2
         server = serve(fresh_database_url, port)

@@ -22,7 +22,7 @@ QUESTIONS = {
     "health of a classifier": lambda c: c.health("shop-eu", **TODAY),
     "a table": lambda c: c.send_feedback([{**PRICES, "request_id": "early", "value": 1.5}]),
 }
-# Those that no server says: made here, or what was asked.
+# What no server returns: computed by the client, or taken from the query.
 OURS = {"Backoff", "ConfusionMatrix", "Counts", "Limits", "RowProblem", "Stats", "Subject"}
 OUR_FIELDS = {"subject", "time_zone", "average", "deployment"}
 RESULTS = {

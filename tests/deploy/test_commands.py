@@ -17,7 +17,7 @@ from tests.deploy.conftest import TRUTHLINE, Deployed
 from tests.servers import free_port
 
 PATIENCE = 60  # seconds
-# gunicorn ends with 0; a command of ours says, as a shell does, that it was asked to.
+# gunicorn exits with 0; our commands, like a shell, with 128 plus the signal.
 ENDED_WHEN_ASKED = {0, 128 + signal.SIGTERM}
 
 

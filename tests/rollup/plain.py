@@ -31,7 +31,7 @@ KEYS = {"outcome": 2, "error": 0, "prediction": 1, "score": 2, "latency": 1}
 # Into how many equal parts a power of two is cut.
 VALUE_PARTS, LATENCY_PARTS = 16, 8
 SMALLEST_NORMAL = 2.0**-1022
-# Of which a percentage is taken.
+# The smallest truth that has a percentage error.
 SMALLEST_TRUTH = 1e-150
 
 

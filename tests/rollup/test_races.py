@@ -82,7 +82,7 @@ def test_readers_see_every_row_once_during_slow_writes_and_refreshes(brisk):
     def write(pause):
         with brisk.writing() as conn:
             conn.execute(INSERT, {"series": series, "rows": 3})
-            time.sleep(pause)  # the rows are stamped, and nobody sees them yet
+            time.sleep(pause)  # the rows are stamped but not visible yet
             conn.execute(INSERT, {"series": series, "rows": 2})
 
     def precompute():

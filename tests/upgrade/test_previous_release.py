@@ -35,7 +35,7 @@ SESSION = Path(__file__).with_name("session.py")
 VERSION, COMMIT = Path(__file__).with_name("previous_release").read_text().split()
 PATIENCE = 120
 HOUR = {"startTime": "2026-03-01T10:00:00Z", "endTime": "2026-03-01T11:00:00Z"}
-# One question to each dialect, besides those that the client asks.
+# One query of each dialect, in addition to those of the client.
 QUESTIONS = {
     "/api/v1/metrics/classification": HOUR | {"model": "fraud", "interval": "10m"},
     "/api/v1/metrics/regression": HOUR | {"model": "price"},

@@ -24,7 +24,7 @@ from tests.oracle.plain import (
 )
 
 HOUR = timedelta(hours=1)
-# Truths and what two versions said: each average is another number.
+# Truths and the predictions of two versions: each average is a different number.
 TOLD = [("a", "a", "b"), ("a", "a", "a"), ("a", "b", "a"), ("b", "b", "c"), ("c", "a", "c")]
 MEASURES = ("accuracy", "f1", "precision", "recall")
 

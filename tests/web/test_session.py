@@ -52,7 +52,7 @@ def update(client, **headers):
     return client.post("/web/_dash-update-component", json=body, headers=headers)
 
 
-# --- the door -------------------------------------------------------------------------------
+# --- the login page -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -104,7 +104,7 @@ def test_a_trailing_slash_changes_nothing_for_a_batch(client, path):
 def test_no_spelling_of_a_path_redirects(app, client):
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith("web."):
-            continue  # pages lead to the one where a key is asked for
+            continue  # pages redirect to the login page
         path = rule.rule.replace("<path:name>", "swagger-ui.css")
         # the test client takes what follows two leading slashes for a host, so the path is /.
         for spelled in (path, path + "/", path + "//", path.replace("/", "//", 2)[1:]):

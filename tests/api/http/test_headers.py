@@ -8,7 +8,7 @@ from app.factory import create_app
 from tests.api.given import keyed_client
 from tests.api.test_every_route import OPEN, PAGES, path_of, routes, walk
 
-# What belongs to nobody, and may be kept; each has an age or an ETag.
+# Public responses that may be cached; each has an age or an ETag.
 KEPT = ("/docs/assets/", "/web/assets/", "/web/_dash-component-suites/")
 
 

@@ -261,7 +261,7 @@ def test_strangers_can_not_make_us_ask_the_issuer_over_and_over(ask, issuer, wor
     assert len(issuer.asked) == 2
 
 
-# --- an issuer that can't be asked ----------------------------------------------------------
+# --- an unreachable issuer ------------------------------------------------------------------
 
 
 def test_an_unreachable_issuer_is_reported_in_each_form(trusting, issuer, workspace, caplog):

@@ -18,7 +18,7 @@ DOCUMENTED = (
     "/v1/metrics",
     "/protocol",
 )
-EVENTS = ("post", "/")  # a GET is the page that people look at
+EVENTS = ("post", "/")  # a GET is the web page
 REALM = "/auth/realms/{realm}"
 OPEN = {
     "/livez",

@@ -18,7 +18,7 @@ from tests.api.given import MODEL, NOTHING, NUMERIC, SELDON_MODEL, ndjson, numbe
 from tests.cli.test_commands import PATIENCE, TRUTHLINE, await_ready, environment
 from tests.servers import free_port
 
-# What the server says of chunks whose own form is broken off.
+# The server's errors for chunks whose framing is truncated.
 BROKEN_FRAMING = "the body is not what its head announces"
 JSON = {"Content-Type": "application/json"}
 LINES = {"Content-Type": "application/x-ndjson"}

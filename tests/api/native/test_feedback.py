@@ -31,7 +31,7 @@ def dog(client):
 def test_a_truth_joins_its_prediction(client, dog):
     assert verdict(tell(client, truth("r", label="cat"))) == (1, 0, 0)
 
-    assert matrix(client) == (["cat", "dog"], [0, 1, 0, 0])  # a cat taken for a dog
+    assert matrix(client) == (["cat", "dog"], [0, 1, 0, 0])  # a cat predicted as a dog
 
 
 def test_truths_come_as_newline_delimited_json_too(client, dog):

@@ -299,7 +299,7 @@ def test_a_fold_changes_no_answer(client, database):
 
     send(client, feedback([1], [2], metrics=[{"key": "temperature", "type": "GAUGE", "value": 7}]))
     send(client, feedback([1], [2]), "3")
-    assert samples(client)["temperature",] == 4  # the event of that id was taken before
+    assert samples(client)["temperature",] == 4  # the event with that id was accepted before
     assert counted(client)["false_negative"] == {"CLASS_2": 2}
 
 

@@ -57,7 +57,7 @@ def mean_absolute_error(client):
 def test_an_index_counts_in_declared_order(client, classifier):
     assert accepted(feed_back(client, "r", index(1)))
 
-    assert matrix(client) == (["yes", "no"], [0, 0, 1, 0])  # a no taken for a yes
+    assert matrix(client) == (["yes", "no"], [0, 0, 1, 0])  # a no predicted as a yes
 
 
 def test_a_batch_id_names_the_row(client, classifier):
