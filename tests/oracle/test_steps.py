@@ -78,7 +78,7 @@ class Steps(RuleBasedStateMachine):
             self._append(execution, name, batch)
             kept.append(batch)
         else:
-            with pytest.raises(ListFull, match=f"holds {stored} values"):
+            with pytest.raises(ListFull, match=f"the list has {stored} values"):
                 self._append(execution, name, batch)
 
     @rule(execution=executions, name=names, crowd=st.lists(batches, min_size=2, max_size=5))
