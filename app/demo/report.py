@@ -12,7 +12,7 @@ from app.query.classification import classification_buckets
 from app.query.question import Question
 from app.query.regression import regression_buckets
 from app.query.settle import settle
-from app.query.subjects import ModelPart
+from app.query.subjects import Scope
 from app.query.versions import versions
 from app.query.window import Grid, Window
 from app.store.registry import Registry
@@ -24,10 +24,10 @@ def report(
     conn: Connection, registry: Registry, *, workspace_id: int, window: Window
 ) -> Iterator[Table]:
     """Accuracy per half hour, the confusion matrix of the whole window, and errors per hour."""
-    digits = settle(conn, Question(workspace_id, ModelPart(DIGITS), window, Grid(HALF_HOUR)))
+    digits = settle(conn, Question(workspace_id, Scope(DIGITS), window, Grid(HALF_HOUR)))
     half_hours = classification_buckets(conn, registry, digits)
     yield accuracy_table(half_hours, versions(conn, digits))
     (whole,) = classification_buckets(conn, registry, digits.over(window))
     yield confusion_table(whole.matrix)
-    diabetes = settle(conn, Question(workspace_id, ModelPart(DIABETES), window, Grid(HOUR)))
+    diabetes = settle(conn, Question(workspace_id, Scope(DIABETES), window, Grid(HOUR)))
     yield error_table(regression_buckets(conn, diabetes), versions(conn, diabetes))

@@ -1,4 +1,4 @@
-"""What the database is and what it holds."""
+"""The state of the database, its levels and its counts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +11,11 @@ from app.store.edition import ServerInfo, server_info
 
 @dataclass(frozen=True, slots=True)
 class LevelStatus:
-    """A level: its cells, until when it is clean and was audited (None: not at all).
+    """A level: its cells, until when it is clean and was audited (None: never).
 
-    `lag` is the time from then to the newest row there is: what was received within it is read
-    from finer levels or rows. `open_faults` counts spans that an audit found wrong and that are
-    not healed yet, `healed_faults` those that are.
+    `lag` is the time from `clean_until` to the newest row; rows received within it are read from
+    finer levels or from the raw table. `open_faults` counts spans that an audit found wrong and
+    that are not repaired yet, `healed_faults` the repaired ones.
     """
 
     name: str
@@ -29,7 +29,7 @@ class LevelStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Counts are rows; times are when the newest was received, None where there is none."""
+    """Counts are rows; times are when the newest row was received (None: no rows)."""
 
     server: ServerInfo
     workspaces: int
@@ -47,14 +47,14 @@ class Status:
 def service_status(conn: Connection) -> Status:
     """Count everything. Cost: full scans of the raw tables and the levels."""
     counted = Status(server_info(conn), *conn.execute(_COUNTS).one())
-    kept = [(relation, since) for relation, since in conn.execute(_RETENTION)]
+    retention = [(relation, since) for relation, since in conn.execute(_RETENTION)]
     newest = {"outcome": counted.last_outcome, "prediction": counted.last_prediction}
-    return replace(counted, levels=list(_level_status(conn, newest)), retention=kept)
+    return replace(counted, levels=list(_level_status(conn, newest)), retention=retention)
 
 
 @dataclass(frozen=True, slots=True)
 class FreshLevel:
-    """A level of a subject, its widths, until when it is clean and was audited (None: not at all).
+    """A level of a subject, its widths, until when it is clean and was audited (None: never).
 
     `open_faults` and `healed_faults` count spans that audits found wrong.
     """
@@ -71,9 +71,9 @@ class FreshLevel:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How far the levels are at `asked_at`, since when rows are kept, and what waits to be joined.
+    """The freshness of all levels at `asked_at`, since when rows are kept, and pending feedback.
 
-    `pending_feedback` counts truths of one workspace whose prediction has not come.
+    `pending_feedback` counts truths of one workspace whose prediction has not arrived.
     """
 
     asked_at: datetime
@@ -83,15 +83,15 @@ class Freshness:
 
 
 def freshness(conn: Connection, *, workspace_id: int) -> Freshness:
-    """How far the levels are. Cost: four look-ups; nothing is counted but what waits."""
+    """The freshness of all levels. Cost: four look-ups; only pending feedback is counted."""
     levels = fresh_levels(conn)
-    kept = [(relation, since) for relation, since in conn.execute(_RETENTION)]
+    retention = [(relation, since) for relation, since in conn.execute(_RETENTION)]
     pending = conn.execute(_PENDING, {"workspace": workspace_id}).scalar_one()
-    return Freshness(conn.execute(text("SELECT now()")).scalar_one(), levels, kept, pending)
+    return Freshness(conn.execute(text("SELECT now()")).scalar_one(), levels, retention, pending)
 
 
 def fresh_levels(conn: Connection) -> list[FreshLevel]:
-    """How far each level is. Cost: one look-up."""
+    """The freshness of each level. Cost: one look-up."""
     return [FreshLevel(*row) for row in conn.execute(_FRESH)]
 
 

@@ -15,7 +15,7 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 TICKS = "n_intervals"
 
 
-class Given(msgspec.Struct):
+class Property(msgspec.Struct):
     """A property of a component, None where the page has none yet.
 
     Of components that are known by a name, and not by a pattern, it is a text.
@@ -37,8 +37,8 @@ class Update(msgspec.Struct, rename="camel"):
 
     output: str
     outputs: dict[str, Any] | list[Any]
-    inputs: list[Given | list[Given]]
-    state: list[Given | list[Given]] = []
+    inputs: list[Property | list[Property]]
+    state: list[Property | list[Property]] = []
     changed_prop_ids: list[str] = []
 
 
@@ -52,9 +52,9 @@ def check_update(body: bytes, callbacks: Mapping[str, Any]) -> None:
         update = msgspec.json.decode(body, type=Update)
     except UNREADABLE:
         raise InvalidInput(NOT_OURS) from None
-    known = callbacks.get(update.output)
-    if known is None or not (
-        _fit(update.inputs, known["inputs"]) and _fit(update.state, known["state"])
+    callback = callbacks.get(update.output)
+    if callback is None or not (
+        _fit(update.inputs, callback["inputs"]) and _fit(update.state, callback["state"])
     ):
         raise InvalidInput(NOT_OURS)
 
@@ -62,9 +62,9 @@ def check_update(body: bytes, callbacks: Mapping[str, Any]) -> None:
 NOT_OURS = "this is not what the page sends"
 
 
-def _fit(given: list[Given | list[Given]], wanted: list[dict[str, Any]]) -> bool:
+def _fit(arguments: list[Property | list[Property]], inputs: list[dict[str, Any]]) -> bool:
     """Whether there is one for each; of a pattern that stands for several, a list."""
-    return len(given) == len(wanted) and all(
-        isinstance(one, list) == ("ALL" in known["id"])
-        for one, known in zip(given, wanted, strict=True)
+    return len(arguments) == len(inputs) and all(
+        isinstance(argument, list) == ("ALL" in expected["id"])
+        for argument, expected in zip(arguments, inputs, strict=True)
     )

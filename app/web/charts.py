@@ -10,8 +10,8 @@ from dash.development.base_component import Component
 from markupsafe import Markup
 
 from app.web import markup
-from app.web.markup import drawn
-from app.web.question import Question, written
+from app.web.markup import to_component
+from app.web.question import Question, iso_utc
 from app.web.tables import labelled
 
 # Told apart also by those who see fewer colours, and readable on white and on black.
@@ -58,22 +58,22 @@ def lines(
             opacity=0.15,
             line_width=0,
         )
-    for place, (name, numbers) in enumerate(values.items()):
+    for index, (name, numbers) in enumerate(values.items()):
         figure.add_scatter(
             x=[question.clock(start) for start in starts],
             y=list(numbers),
             name=plain(name),
             connectgaps=False,
-            customdata=[written(start) for start in starts],
+            customdata=[iso_utc(start) for start in starts],
             mode="lines+markers" if len(numbers) < SPARSE else "lines",
-            line={"color": COLOURS[place % len(COLOURS)], "width": 1.75},
+            line={"color": COLOURS[index % len(COLOURS)], "width": 1.75},
             marker={"size": 4},
             hovertemplate=f"%{{y:{form}}}" if form else "%{y}",
         )
     return _chart(title, question, figure, form, list(values), clicked=clicked)
 
 
-def spread(
+def box_plot(
     title: str,
     question: Question,
     starts: Sequence[datetime],
@@ -81,10 +81,10 @@ def spread(
 ) -> Component:
     """The middle as a line, the middle half as a band, the extremes as thin lines."""
     figure = go.Figure()
-    for name, place, width, fill in PARTS:
+    for name, index, width, fill in BOX_LINES:
         figure.add_scatter(
             x=[question.clock(start) for start in starts],
-            y=[one[place] for one in quantiles],
+            y=[x[index] for x in quantiles],
             name=name,
             connectgaps=False,
             mode="lines",
@@ -97,7 +97,7 @@ def spread(
 
 
 # Lowest first, so that the band is filled from the first quarter up to the third.
-PARTS = (
+BOX_LINES = (
     ("lowest", 0, 0.5, None),
     ("first quarter", 1, 0, None),
     ("third quarter", 3, 0, "tonexty"),
@@ -115,14 +115,14 @@ def bars(
 ) -> Component:
     """Bars as wide as their buckets, one upon the other."""
     figure = go.Figure()
-    for place, (name, numbers) in enumerate(values.items()):
+    for index, (name, numbers) in enumerate(values.items()):
         figure.add_bar(
             x=[question.clock(start) for start in starts],
             y=list(numbers),
             width=list(widths),
             offset=0,
             name=plain(name),
-            marker={"color": COLOURS[place % len(COLOURS)], "line": {"width": 0}},
+            marker={"color": COLOURS[index % len(COLOURS)], "line": {"width": 0}},
             hovertemplate="%{y:,}",
         )
     figure.update_layout(barmode="stack", bargap=0)
@@ -135,20 +135,20 @@ def curves(title: str, points: Mapping[str, Points]) -> Component:
     Of a long list every so manieth value is drawn, the last one always; the CSV has all.
     """
     figure = go.Figure()
-    for place, (name, (across, values)) in enumerate(points.items()):
+    for index, (name, (across, values)) in enumerate(points.items()):
         step = -(-len(values) // POINTS)
-        kept = [*range(0, len(values) - 1, step or 1), len(values) - 1] if values else []
-        places = [across[i] for i in kept]
+        indices = [*range(0, len(values) - 1, step or 1), len(values) - 1] if values else []
+        xs = [across[i] for i in indices]
         figure.add_scatter(
-            x=[plain(one) if isinstance(one, str) else one for one in places],
-            y=[values[i] for i in kept],
+            x=[plain(x) if isinstance(x, str) else x for x in xs],
+            y=[values[i] for i in indices],
             name=plain(name),
-            mode="lines+markers" if len(kept) < SPARSE else "lines",
-            line={"color": COLOURS[place % len(COLOURS)], "width": 1.75},
+            mode="lines+markers" if len(indices) < SPARSE else "lines",
+            line={"color": COLOURS[index % len(COLOURS)], "width": 1.75},
             marker={"size": 4},
             hovertemplate="%{y:.5~g}",
         )
-    if any(isinstance(one, str) for across, _ in points.values() for one in across[:1]):
+    if any(isinstance(x, str) for across, _ in points.values() for x in across[:1]):
         figure.update_xaxes(type="category")  # also where names read as numbers or days
     return _drawn(title, figure, ".4~g", list(points))
 
@@ -194,7 +194,7 @@ def _drawn(
         **named,
     )
     caption = html.Figcaption(title, className="hidden")
-    legend = [drawn(_legend(figure, names), "legend")] if len(names) > 1 else []
+    legend = [to_component(_legend(figure, names), "legend")] if len(names) > 1 else []
     return html.Figure([*legend, graph, caption], **labelled(title))
 
 

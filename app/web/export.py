@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from app.csvtext import to_csv
 from app.errors import InvalidInput
 from app.store.database import Database
-from app.web.basis import look_at, marked
+from app.web.basis import marked, panel_context
 from app.web.pages import PANELS
 from app.web.question import Question
 
@@ -22,8 +22,8 @@ def as_csv(database: Database, name: str, search: str, workspace_id: int) -> str
         raise InvalidInput("there is no such table")
     question = Question.read(search, datetime.now(UTC))
     with database.reading() as conn:
-        look = look_at(conn, database.registry, workspace_id, question)
-        found = panel.find(look)
-        basis = panel.rests_on(look) if panel.rests_on else None
-    rows = panel.rows(question, found)
+        context = panel_context(conn, database.registry, workspace_id, question)
+        result = panel.find(context)
+        basis = panel.basis(context) if panel.basis else None
+    rows = panel.rows(question, result)
     return to_csv(marked(rows, basis) if basis else rows)

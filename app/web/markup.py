@@ -24,15 +24,15 @@ class Tag:
 
     def __call__(self, children: Child | Iterable[Child] = None, **attributes: Any) -> Markup:
         """The element as text; attributes that are None or empty are left out."""
-        given = {NAMES.get(name, name): _value(value) for name, value in attributes.items()}
-        written = Markup("").join(
-            Markup(' {}="{}"').format(name, value) for name, value in given.items() if value
+        values = {NAMES.get(name, name): _value(value) for name, value in attributes.items()}
+        text = Markup("").join(
+            Markup(' {}="{}"').format(name, value) for name, value in values.items() if value
         )
         name = Markup(self.name)  # noqa: S704 - one of those below
-        return Markup("<{0}{1}>{2}</{0}>").format(name, written, joined(children))
+        return Markup("<{0}{1}>{2}</{0}>").format(name, text, join(children))
 
 
-def joined(children: Child | Iterable[Child]) -> Markup:
+def join(children: Child | Iterable[Child]) -> Markup:
     """Texts and elements one after the other; None is nothing."""
     parts = [children] if isinstance(children, str) or children is None else children
     return Markup("").join(escape(part) for part in parts if part is not None)
@@ -44,7 +44,7 @@ def _value(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def drawn(markup: Markup, class_name: str = "") -> html.Div:
+def to_component(markup: Markup, class_name: str = "") -> html.Div:
     """Markup as one component of Dash."""
     data: dict[str, Any] = {"data-markup": str(markup)}
     return html.Div(className=class_name, **data)

@@ -19,11 +19,11 @@ from markupsafe import Markup
 from app.errors import TruthlineError
 from app.store.database import Database
 from app.web import markup, shell
-from app.web.basis import in_words, look_at
-from app.web.markup import drawn
+from app.web.basis import basis_text, panel_context
+from app.web.markup import to_component
 from app.web.pages import PAGES
-from app.web.panels import Page, Panel, Part, Shown
-from app.web.question import EVERY, REFRESHES, Question, members_of, query
+from app.web.panels import Node, Nodes, Page, Panel
+from app.web.question import EVERY, REFRESHES, Question, members_of, query_string
 from app.web.session import WORKSPACE
 from app.web.tables import labelled
 
@@ -155,7 +155,7 @@ def _connect(app: dash.Dash, database: Database) -> None:
     def show_panel(search: str, _ticks: int, path: str, id_: dict[str, str]) -> Any:
         page = PAGES.get(path)
         panel = page and next((p for p in page.panels if p.name == id_["panel"]), None)
-        return shown(database, panel, search or "") if panel else no_update
+        return render_panel(database, panel, search or "") if panel else no_update
 
 
 def _chosen(search: str, trigger: Any, value: Any) -> str | None:
@@ -167,14 +167,14 @@ def _chosen(search: str, trigger: Any, value: Any) -> str | None:
     else:
         name = trigger["choice"]
     members = members_of(search)
-    return query(members | {name: None if value == EVERY else value})
+    return query_string(members | {name: None if value == EVERY else value})
 
 
 def _clicked(value: Any) -> str | None:
     """What the point that was clicked stands for; None if it is nothing that a chart says."""
     match value:
-        case {"points": [{"customdata": str(found)}, *_]}:
-            return found
+        case {"points": [{"customdata": str(text)}, *_]}:
+            return text
     return None
 
 
@@ -187,8 +187,8 @@ def _kept(search: str, trigger: Any) -> list[Any]:
         if trigger in shell.CONTROLS:
             control = next(iter(ctx.triggered))
             members = shell.changed(question, trigger, control["value"])
-            search = query(members)
-            if search == query(question.members):
+            search = query_string(members)
+            if search == query_string(question.members):
                 return unchanged
             question = Question.read(search, now)
             kept: Any = search or "?"
@@ -211,36 +211,38 @@ def _frame(panel: Panel[Any]) -> Component:
     return html.Section(body, className=f"panel panel-{panel.name}")
 
 
-def shown(database: Database, panel: Panel[Any], search: str) -> list[Component]:
+def render_panel(database: Database, panel: Panel[Any], search: str) -> list[Component]:
     """A panel's answer, or why there is none."""
     try:
         question = Question.read(search, datetime.now(UTC))
         with database.reading() as conn:
             workspace_id = flask.request.environ[WORKSPACE]
-            look = look_at(conn, database.registry, workspace_id, question)
-            found = panel.find(look)
-            basis = panel.rests_on(look) if panel.rests_on else None
-        parts = _listed(panel.show(question, found))
-        if parts and basis and not basis.exact:
-            parts.append(markup.P(in_words(question, basis), className="quiet basis", role="note"))
+            context = panel_context(conn, database.registry, workspace_id, question)
+            result = panel.find(context)
+            basis = panel.basis(context) if panel.basis else None
+        nodes = _as_list(panel.show(question, result))
+        if nodes and basis and not basis.exact:
+            nodes.append(
+                markup.P(basis_text(question, basis), className="quiet basis", role="note")
+            )
     except TruthlineError as error:
-        parts = [_refusal(sentence(error))]
+        nodes = [_refusal(sentence(error))]
     except Exception:  # noqa: BLE001 - whatever it is, it is logged, and the other panels stand
         _log.exception("panel %s failed", panel.name)
-        parts = [_refusal(CRASHED)]
-    if parts is None:
+        nodes = [_refusal(CRASHED)]
+    if nodes is None:
         return []
-    return [_component(part) for part in (*_title(panel, search), *parts)]
+    return [_component(node) for node in (*_title(panel, search), *nodes)]
 
 
-def _listed(parts: Shown) -> list[Part] | None:
-    if parts is None:
+def _as_list(nodes: Nodes) -> list[Node] | None:
+    if nodes is None:
         return None
-    return [parts] if isinstance(parts, Markup | Component) else list(parts)
+    return [nodes] if isinstance(nodes, Markup | Component) else list(nodes)
 
 
-def _component(part: Part) -> Component:
-    return drawn(part) if isinstance(part, Markup) else part
+def _component(node: Node) -> Component:
+    return to_component(node) if isinstance(node, Markup) else node
 
 
 def _refusal(words: str) -> Markup:

@@ -9,20 +9,20 @@ from markupsafe import Markup
 from sqlalchemy import Connection
 
 from app.query.question import Basis
-from app.query.question import Question as Asked
+from app.query.question import Question as Query
 from app.query.subjects import Subject
 from app.store.registry import Registry
 from app.web.question import Question
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 # Text that is drawn, or a component that can be used.
-Part = Component | Markup
-Shown = Part | Sequence[Part] | None
+Node = Component | Markup
+Nodes = Node | Sequence[Node] | None
 Rows = Iterator[Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PanelContext:
     """Who looks at what: one snapshot of the database, a URL, and what it asks.
 
     `asked` is that of the URL with its model looked up, which may not be there, and of a moment
@@ -32,16 +32,16 @@ class Look:
     conn: Connection
     registry: Registry
     question: Question
-    asked: Asked[Subject]
+    query: Query[Subject]
 
     @property
     def workspace_id(self) -> int:
         """Whose page it is."""
-        return self.asked.workspace_id
+        return self.query.workspace_id
 
 
 @dataclass(frozen=True, slots=True)
-class Panel(Generic[Found]):
+class Panel(Generic[Result]):
     """`find` asks the questions, `show` draws the answer, `rows` are its CSV, the heads first.
 
     A panel that has nothing to say of this kind of model shows None, and isn't there. `rests_on`
@@ -50,10 +50,10 @@ class Panel(Generic[Found]):
 
     name: str
     title: str
-    find: Callable[[Look], Found]
-    show: Callable[[Question, Found], Shown]
-    rows: Callable[[Question, Found], Rows] | None = None
-    rests_on: Callable[[Look], Basis] | None = None
+    find: Callable[[PanelContext], Result]
+    show: Callable[[Question, Result], Nodes]
+    rows: Callable[[Question, Result], Rows] | None = None
+    basis: Callable[[PanelContext], Basis] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
 from app.errors import InvalidInput
-from app.query.question import Question as Asked
-from app.query.subjects import ModelPart
+from app.query.question import Question as Query
+from app.query.subjects import Scope
 from app.query.window import Calendar, Grid, Window, average_length, fixed_grid, zones
 from app.store.registry import ModelName
 
@@ -60,7 +60,7 @@ class Question:
     interval: str
     zone: str
     as_of: datetime | None
-    part: ModelPart
+    scope: Scope
     bucket: datetime | None
 
     @classmethod
@@ -86,18 +86,18 @@ class Question:
             interval,
             zone,
             _instant(members, "asOf", ZoneInfo(zone)),
-            _part(members),
+            _scope(members),
             _instant(members, "bucket", ZoneInfo(zone)),
         )
 
-    def asked(self, workspace_id: int) -> Asked[ModelPart]:
+    def as_query(self, workspace_id: int) -> Query[Scope]:
         """What queries are asked."""
-        return Asked(workspace_id, self.part, self.window, self.grid, self.as_of)
+        return Query(workspace_id, self.scope, self.window, self.grid, self.as_of)
 
     @property
     def model(self) -> ModelName:
         """Of which model."""
-        return self.part.name
+        return self.scope.name
 
     def local(self, instant: datetime) -> datetime:
         """An instant by the clock of the question's zone."""
@@ -133,20 +133,20 @@ def common(members: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in members.items() if name not in OF_A_PAGE}
 
 
-def query(members: Mapping[str, str | None]) -> str:
+def query_string(members: Mapping[str, str | None]) -> str:
     """Members as a URL's query, without those that are empty."""
     given = {name: value for name, value in members.items() if value}
     return "?" + urlencode(given, safe=":") if given else ""
 
 
-def written(instant: datetime) -> str:
+def iso_utc(instant: datetime) -> str:
     """An instant as it stands in a URL."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _part(members: Mapping[str, str]) -> ModelPart:
+def _scope(members: Mapping[str, str]) -> Scope:
     name = ModelName(*(members.get(part, "") for part in ("namespace", "pipeline", "model")))
-    return ModelPart(name, members.get("deployment") or None, members.get("version") or None)
+    return Scope(name, members.get("deployment") or None, members.get("version") or None)
 
 
 def _zone(members: Mapping[str, str]) -> str:
@@ -200,8 +200,8 @@ def _instant(members: Mapping[str, str], name: str, zone: ZoneInfo) -> datetime 
     if not text:
         return None
     try:
-        found = datetime.fromisoformat(text)
-        instant = (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+        parsed = datetime.fromisoformat(text)
+        instant = (parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)).astimezone(UTC)
         instant.astimezone(zone)  # the page shows it by this clock
     except (ValueError, OverflowError):
         raise InvalidInput(f"{name} must be a time like 2026-03-01T10:00:00Z") from None

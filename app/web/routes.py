@@ -33,13 +33,13 @@ POLICY = (
 )
 MAX_FORM_BYTES = 64 * 1024  # of what anybody may send
 MAX_UPDATE_BYTES = 1024 * 1024
-_making = threading.Lock()
+_dash_lock = threading.Lock()
 
 
 def _dash() -> Any:
     """The Dash application, made when it is first asked for."""
     extensions = flask.current_app.extensions
-    with _making:
+    with _dash_lock:
         if "web" not in extensions:
             from app.web.page import build  # noqa: PLC0415 - see above
 
@@ -47,7 +47,7 @@ def _dash() -> Any:
     return extensions["web"]
 
 
-def _handed_over(path: str, workspace_id: int | None = None, body: bytes = b"") -> Response:
+def _dash_response(path: str, workspace_id: int | None = None, body: bytes = b"") -> Response:
     """What Dash answers at a path of its own."""
     environ = request.environ | {
         "PATH_INFO": path,
@@ -63,17 +63,17 @@ def _page() -> Response:
     try:
         session = current()
     except (Unauthenticated, Forbidden):
-        wanted = urlencode({"next": request.full_path.removesuffix("?")})
-        return redirect(f"/login?{wanted}", HTTPStatus.SEE_OTHER)
-    response = _handed_over("/web/")
-    hashes = " ".join(f"{one}" for one in _dash().csp_hashes())
+        target = urlencode({"next": request.full_path.removesuffix("?")})
+        return redirect(f"/login?{target}", HTTPStatus.SEE_OTHER)
+    response = _dash_response("/web/")
+    hashes = " ".join(f"{hash_}" for hash_ in _dash().csp_hashes())
     response.headers.update(
         {"Referrer-Policy": "same-origin", "Content-Security-Policy": POLICY.format(hashes=hashes)}
     )
-    return _kept(response, session)
+    return _with_session(response, session)
 
 
-def _kept(response: Response, session: Session) -> Response:
+def _with_session(response: Response, session: Session) -> Response:
     return keep(response, session.renewed) if session.renewed else response
 
 
@@ -117,7 +117,7 @@ def export(panel: str) -> Response:
     session = current()
     search = request.query_string.decode("utf-8", "replace")
     text = as_csv(database(), panel, search, session.access.workspace_id)
-    return _kept(Response(text, mimetype="text/csv"), session)
+    return _with_session(Response(text, mimetype="text/csv"), session)
 
 
 @blp.get("/web/_dash-layout")
@@ -125,7 +125,7 @@ def export(panel: str) -> Response:
 def describe() -> Response:
     """What the page is made of."""
     current()
-    return _handed_over(request.path)
+    return _dash_response(request.path)
 
 
 @blp.post("/web/_dash-update-component")
@@ -138,7 +138,7 @@ def update() -> Response:
     request.max_content_length = MAX_UPDATE_BYTES
     body = request.get_data(cache=False)  # here, where an error gets our form
     check_update(body, _dash().callback_map)
-    return _kept(_handed_over(request.path, session.access.workspace_id, body), session)
+    return _with_session(_dash_response(request.path, session.access.workspace_id, body), session)
 
 
 @blp.get("/web/_dash-component-suites/<string:package>/<path:file>")
@@ -152,7 +152,7 @@ def asset(**_path: str) -> Response:
     from dash.exceptions import DashException  # noqa: PLC0415 - see above
 
     try:
-        response = _handed_over(request.path)
+        response = _dash_response(request.path)
     except DashException:
         raise NotFound from None
     if response.status_code == HTTPStatus.NOT_FOUND:

@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 
 from app.errors import InvalidInput
 from app.query.window import zones
-from app.web.question import INTERVALS, RANGES, REFRESHES, Question, common, query, written
+from app.web.question import INTERVALS, RANGES, REFRESHES, Question, common, iso_utc, query_string
 from app.web.tables import labelled
 from app.web.units import length
 
@@ -114,7 +114,7 @@ def changed(question: Question, control: str, value: str | None) -> dict[str, st
 
 def _fixed(question: Question) -> dict[str, str | None]:
     window = question.window
-    return {"startTime": written(window.start), "endTime": written(window.end)}
+    return {"startTime": iso_utc(window.start), "endTime": iso_utc(window.end)}
 
 
 def _instant(question: Question, value: str | None) -> str | None:
@@ -126,7 +126,7 @@ def _instant(question: Question, value: str | None) -> str | None:
     if not value:
         return None
     try:
-        return written(datetime.fromisoformat(value).replace(tzinfo=ZoneInfo(question.zone)))
+        return iso_utc(datetime.fromisoformat(value).replace(tzinfo=ZoneInfo(question.zone)))
     except (ValueError, OverflowError):
         raise InvalidInput("this is no time that can be asked about") from None
 
@@ -143,7 +143,7 @@ def navigation(path: str, members: Mapping[str, str]) -> list[Component]:
     return [
         dcc.Link(
             title,
-            href=link + query(common(members)),
+            href=link + query_string(common(members)),
             className="current" if link == BELOW.get(path, path) else "",
         )
         for link, title in PAGES

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from app.query.inferences import Compared
 from app.query.measure import Measure
 from app.web import markup as html
-from app.web.units import UNKNOWN, Delta, delta, exact, said
+from app.web.units import UNKNOWN, Delta, all_digits, delta, format_number
 
 Child = str | None
 # Of sparklines, in pixels; EDGE is left free above and below, for the line has a width.
@@ -77,21 +77,25 @@ def compared(numbers: Compared[Any], measure: Measure) -> Markup:
     unit = measure.unit
     return html.Span(
         [
-            html.Span(said(numbers.now, unit), className="now", title=exact(numbers.now, unit)),
+            html.Span(
+                format_number(numbers.now, unit),
+                className="now",
+                title=all_digits(numbers.now, unit),
+            ),
             change(delta(numbers, unit, measure.better)),
         ],
         className="compared",
     )
 
 
-def change(found: Delta | None) -> Markup:
+def change(difference: Delta | None) -> Markup:
     """A difference in words and colour."""
-    if found is None:
+    if difference is None:
         return html.Span("", className="change none")
     return html.Span(
-        [found.text, html.Span(f" ({found.in_words})", className="hidden")],
-        className=f"change {found.tone}",
-        title=found.in_words,
+        [difference.text, html.Span(f" ({difference.in_words})", className="hidden")],
+        className=f"change {difference.tone}",
+        title=difference.in_words,
     )
 
 
@@ -110,12 +114,12 @@ def _path(values: Sequence[float | None], low: float, high: float) -> str:
     """The line as SVG writes it."""
     step = WIDTH / max(len(values) - 1, 1)
     path, pen = "", "M"
-    for place, value in enumerate(values):
+    for index, value in enumerate(values):
         if value is None:
             pen = "M"
             continue
         y = HEIGHT - EDGE - _between(value, low, high) * (HEIGHT - 2 * EDGE)
-        path += f"{pen}{place * step:.1f} {y:.1f}" + ("h.1" if pen == "M" else "")
+        path += f"{pen}{index * step:.1f} {y:.1f}" + ("h.1" if pen == "M" else "")
         pen = "L"
     return path
 
@@ -134,6 +138,6 @@ def tile(title: str, value: Child, below: Child = None) -> Markup:
     return html.Div([html.Dt(title), html.Dd([value, below] if below else value)], className="tile")
 
 
-def nothing(words: str) -> Markup:
+def note(words: str) -> Markup:
     """What a panel says where there is nothing to show."""
     return html.P(words, className="quiet")

@@ -25,14 +25,14 @@ MANIFOLD = 10.0
 ENDLESS = 1e15
 
 
-def said(number: float | None, unit: Unit) -> str:
+def format_number(number: float | None, unit: Unit) -> str:
     """A number in its unit."""
     if number is None or math.isnan(number):
         return UNKNOWN
-    return _WRITTEN[unit](number).replace("-", MINUS)
+    return _FORMATS[unit](number).replace("-", MINUS)
 
 
-def exact(number: float | None, unit: Unit) -> str:
+def all_digits(number: float | None, unit: Unit) -> str:
     """All digits, for whoever points at a number that was shortened."""
     if number is None:
         return "not known"
@@ -45,7 +45,7 @@ def count(number: float) -> str:
         return f"{number:.3g}"
     if abs(number) >= WHOLE:
         size, letter = next((s, le) for s, le in _LETTERS if abs(number) >= s)
-        return f"{_three(number / size)}{letter}"
+        return f"{_three_digits(number / size)}{letter}"
     return f"{number:,.0f}"
 
 
@@ -56,27 +56,27 @@ def _share(number: float) -> str:
 
 
 def _milliseconds(number: float) -> str:
-    return f"{_three(number)} ms" if abs(number) < THOUSAND else _seconds(number / THOUSAND)
+    return f"{_three_digits(number)} ms" if abs(number) < THOUSAND else _seconds(number / THOUSAND)
 
 
 def _seconds(number: float) -> str:
-    return f"{_three(number)} s" if abs(number) >= 1 else _milliseconds(THOUSAND * number)
+    return f"{_three_digits(number)} s" if abs(number) >= 1 else _milliseconds(THOUSAND * number)
 
 
 def _own(number: float) -> str:
     low, high = PLAIN
-    return f"{number:.3g}" if number and not low <= abs(number) < high else _three(number)
+    return f"{number:.3g}" if number and not low <= abs(number) < high else _three_digits(number)
 
 
-def _three(number: float) -> str:
+def _three_digits(number: float) -> str:
     """Three digits, or all that stand before the point; at most three behind it."""
     if abs(number) >= ENDLESS:
         return f"{number:.3g}"
-    before = math.floor(math.log10(abs(number))) if number else 2
-    return f"{number:,.{min(max(2 - before, 0), 3)}f}"
+    exponent = math.floor(math.log10(abs(number))) if number else 2
+    return f"{number:,.{min(max(2 - exponent, 0), 3)}f}"
 
 
-_WRITTEN = {
+_FORMATS = {
     Unit.COUNT: count,
     Unit.SHARE: _share,
     Unit.SECONDS: _seconds,
@@ -99,22 +99,22 @@ class Delta:
 
 def delta(compared: Compared[Any], unit: Unit, better: Better) -> Delta | None:
     """The difference: of shares in points, of others in per cent; None where one is not known."""
-    if compared.now is None or compared.before is None:
+    if compared.now is None or compared.previous is None:
         return None
     text = _difference(compared, unit)
-    before = f"{said(compared.before, unit)} in the period before"
+    previous = f"{format_number(compared.previous, unit)} in the period before"
     if text is None:
         return None
     if not any(digit in text for digit in "123456789"):
-        return Delta("±0", "same", before)
-    moved = 1 if compared.now > compared.before else -1
+        return Delta("±0", "same", previous)
+    moved = 1 if compared.now > compared.previous else -1
     tone = {1: "better", -1: "worse", 0: "same"}[moved * better.value]
-    return Delta(text, tone, before if tone == "same" else f"{tone}: {before}")
+    return Delta(text, tone, previous if tone == "same" else f"{tone}: {previous}")
 
 
 def _difference(compared: Compared[Any], unit: Unit) -> str | None:
     if unit is Unit.SHARE:
-        points = 100 * (compared.now - compared.before)
+        points = 100 * (compared.now - compared.previous)
         return _signed(f"{max(min(points, LARGEST), -LARGEST):+{_digits(points)}} pt")
     change = compared.change
     if change is None:

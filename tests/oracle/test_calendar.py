@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from app.query.classification import classification
 from app.query.question import Question as Asked
-from app.query.subjects import ModelPart
-from app.query.window import EPOCH_DAY, EPOCH_MONTH, Calendar, Grid, Window, bounds
+from app.query.subjects import Scope
+from app.query.window import EPOCH_DAY, EPOCH_MONTH, Calendar, Grid, Window, window_parameters
 from tests.effort import examples
 from tests.oracle.plain import ROUNDS, Answer, Case, Question, Request, new_name, tell
 
@@ -118,7 +118,7 @@ def plain_edges(window, grid):
 
 def asked(database, window, grid):
     with database.reading() as conn:
-        return conn.execute(BUCKETS, bounds(window, grid, None)).all()
+        return conn.execute(BUCKETS, window_parameters(window, grid, None)).all()
 
 
 def new_york(start, days, width, origin=None):
@@ -213,7 +213,7 @@ def test_each_bucket_counts_the_rows_between_its_bounds(database, workspace, dat
     tell(database, workspace.id, name, case)
 
     with database.reading() as conn:
-        question = Asked(workspace.id, ModelPart(name), window, grid)
+        question = Asked(workspace.id, Scope(name), window, grid)
         buckets = classification(conn, database.registry, question).buckets
 
     found = [bucket.n for bucket in buckets]

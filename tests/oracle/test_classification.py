@@ -17,7 +17,7 @@ from sklearn.metrics import (
 from app.query.classification import Average, Counts, classification
 from app.query.measures import CLASSIFICATION
 from app.query.question import Question as Asked
-from app.query.subjects import ModelPart
+from app.query.subjects import Scope
 from app.query.window import Grid, Window
 from tests.effort import examples
 from tests.oracle.plain import (
@@ -92,7 +92,7 @@ def sklearn_metrics(pairs, categories):
 
 def answer(database, workspace, name, question, average):
     with database.reading() as conn:
-        asked = Asked(workspace.id, ModelPart(name), question.window, Grid(question.width))
+        asked = Asked(workspace.id, Scope(name), question.window, Grid(question.width))
         return classification(conn, database.registry, asked, average=average).buckets
 
 

@@ -17,7 +17,7 @@ from app.ingest.inferences import Prediction
 from app.ingest.predictions import ingest_predictions
 from app.query.classification import classification
 from app.query.question import Question
-from app.query.subjects import ModelPart
+from app.query.subjects import Scope
 from app.query.window import Window
 from tests.effort import examples
 from tests.oracle.plain import new_name, within
@@ -133,7 +133,7 @@ class Ingest(RuleBasedStateMachine):
     def ask(self, start, end):
         window = Window(start, max(end, start + timedelta(seconds=1)))
         with self.database.reading() as conn:
-            question = Question(self.workspace_id, ModelPart(self.name), window)
+            question = Question(self.workspace_id, Scope(self.name), window)
             [bucket] = classification(conn, self.database.registry, question).buckets
         joined = [(time, label, truth) for (*_, time, label), truth in self.store.joined()]
         pairs = within(joined, window.start, window.end)

@@ -15,7 +15,7 @@ from sklearn.metrics import (
 from app.query.classification import classification
 from app.query.question import Question
 from app.query.regression import regression
-from app.query.subjects import ModelPart
+from app.query.subjects import Scope
 from app.query.window import Grid
 from tests.oracle.plain import (
     cases,
@@ -55,7 +55,7 @@ def pairs_by_bucket(case):
 
 def question_of(workspace, name, case):
     question = case.question
-    return Question(workspace.id, ModelPart(name), question.window, Grid(question.width))
+    return Question(workspace.id, Scope(name), question.window, Grid(question.width))
 
 
 def predictions_of(case):

@@ -12,7 +12,7 @@ from sklearn.metrics import r2_score
 from app.query.measures import REGRESSION
 from app.query.question import Question as Asked
 from app.query.regression import regression
-from app.query.subjects import ModelPart
+from app.query.subjects import Scope
 from app.query.window import Grid, Window
 from tests.doubles import nasty
 from tests.effort import examples
@@ -59,7 +59,7 @@ def told(database, workspace, case):
     tell(database, workspace.id, name, case)
     question = case.question
     with database.reading() as conn:
-        asked = Asked(workspace.id, ModelPart(name), question.window, Grid(question.width))
+        asked = Asked(workspace.id, Scope(name), question.window, Grid(question.width))
         return regression(conn, asked).buckets
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from app.query.classification import classification
 from app.query.question import Question
 from app.query.regression import regression
-from app.query.subjects import ModelPart
+from app.query.subjects import Scope
 from app.query.window import Grid
 from tests.effort import examples
 from tests.oracle.plain import (
@@ -60,7 +60,7 @@ def asked(client, kind, name, question):
 
 def queried(workspace, name, question):
     """What the query functions take."""
-    return Question(workspace.id, ModelPart(name), question.window, Grid(question.width))
+    return Question(workspace.id, Scope(name), question.window, Grid(question.width))
 
 
 def matrix_element(bucket):

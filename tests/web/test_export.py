@@ -9,7 +9,7 @@ import pytest
 
 from app.query.classification import Average, classification
 from app.query.question import Question as Asked
-from app.query.subjects import ModelPart
+from app.query.subjects import Scope
 from app.query.window import Window
 from app.web.export import as_csv
 from tests.oracle.plain import (
@@ -57,7 +57,7 @@ def test_versions_are_averaged_as_asked(database, workspace, average):
 
 def measures_of(database, workspace, name, version, average):
     with database.reading() as conn:
-        part, hour = ModelPart(name, version=version), Window(EARLIEST_START, EARLIEST_START + HOUR)
+        part, hour = Scope(name, version=version), Window(EARLIEST_START, EARLIEST_START + HOUR)
         question = Asked(workspace.id, part, hour)
         [bucket] = classification(conn, database.registry, question, average=average).buckets
     return [getattr(bucket, measure) for measure in MEASURES]

@@ -24,7 +24,7 @@ from app.api.h2o.schemas import (
     OperationalSchema,
 )
 from app.api.http.access import needs
-from app.api.http.basis import exact_members, in_words, say_basis
+from app.api.http.basis import basis_text, exact_members, set_basis_headers
 from app.api.http.body import read_message
 from app.api.http.grpc_gateway import GRPC_GATEWAY
 from app.api.http.numbers import utc_time
@@ -44,7 +44,7 @@ from app.query.deployments import (
     total_basis,
     total_predictions,
 )
-from app.query.health import Spread, Volume, health_basis, load, spreads, tenths
+from app.query.health import BoxPlot, RequestBucket, box_plots, health_basis, request_volume, tenths
 from app.query.question import Basis, Question
 from app.query.subjects import AllDeployed
 from app.query.window import Window, ending
@@ -89,7 +89,7 @@ def _ordering(words: list[str]) -> tuple[str, bool]:
     return name, direction.upper() == "DESC"
 
 
-class PageArgs(Schema):
+class PaginationArgs(Schema):
     """Which page, in which order."""
 
     class Meta:  # noqa: D106 - marshmallow's way to say that unknown parameters are ignored
@@ -115,7 +115,7 @@ class RangeArgs(Schema):
     end = UtcInstant(data_key="endDateTime", metadata={"format": "date-time"})
 
 
-class DeploymentsArgs(PageArgs, RangeArgs):
+class DeploymentsArgs(PaginationArgs, RangeArgs):
     """A page; the range is that of totalPredictions, by default all time."""
 
     class Meta:  # noqa: D106 - as above
@@ -153,12 +153,12 @@ def get_deployments(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
             conn, workspace_id=workspace_id, order=order, size=_size(args), offset=args["offset"]
         )
         total = total_predictions(conn, question)
-        say_basis(total_basis(conn, question))
+        set_basis_headers(total_basis(conn, question))
     return {
-        "deployment": [_deployment(one) for one in page.deployments],
+        "deployment": [_deployment(item) for item in page.deployments],
         "total_deployments": page.total,
         "total_predictions": total,
-        "next_page_token": _token(page.following),
+        "next_page_token": _token(page.next_offset),
     }
 
 
@@ -168,46 +168,48 @@ def get_deployments(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
 def get_deployment(workspace_id: int, deployment_id: str) -> dict[str, Any]:
     """One deployment"""
     with database().reading() as conn:
-        found = deployment(conn, workspace_id=workspace_id, name=deployment_id)
-    return {"deployment": _deployment(found)}
+        selected = deployment(conn, workspace_id=workspace_id, name=deployment_id)
+    return {"deployment": _deployment(selected)}
 
 
 @blp.route("/v1/deployment/<path:deployment_id>/models")
 @needs(Role.READ)
-@blp.arguments(PageArgs, location="query")
+@blp.arguments(PaginationArgs, location="query")
 @blp.response(200, ModelsAnswerSchema)
 def get_models(args: dict[str, Any], workspace_id: int, deployment_id: str) -> dict[str, Any]:
     """The models of a deployment; the first is the one that its metrics are about"""
     with database().reading() as conn:
         models = deployment(conn, workspace_id=workspace_id, name=deployment_id).models
     if args["order"]:  # whatever is named: models have nothing else to be ordered by
-        models = sorted(models, key=lambda one: one.name, reverse=args["order"][0][1])
+        models = sorted(models, key=lambda model: model.name, reverse=args["order"][0][1])
     start, end = args["offset"], args["offset"] + _size(args)
     return {
-        "model": [_model(one) for one in models[start:end]],
+        "model": [_model(model) for model in models[start:end]],
         "next_page_token": _token(end if end < len(models) else None),
     }
 
 
-def _token(following: int | None) -> str:
-    return "" if following is None else str(following)
+def _token(offset: int | None) -> str:
+    return "" if offset is None else str(offset)
 
 
-def _deployment(one: Deployment) -> dict[str, Any]:
-    first = one.model
+def _deployment(deployment: Deployment) -> dict[str, Any]:
+    first = deployment.model
     return {
-        "id": one.name,
-        "name": one.name,
+        "id": deployment.name,
+        "name": deployment.name,
         "environment": first.namespace or None,
         "type": first.deployment_type or None,
         "problem_type": first.kind,
-        "models": [_model(model) for model in one.models[:MAX_PAGE_SIZE]],  # the rest has pages
-        "deployment_date": min(model.since for model in one.models),
+        "models": [
+            _model(model) for model in deployment.models[:MAX_PAGE_SIZE]
+        ],  # the rest has pages
+        "deployment_date": min(model.since for model in deployment.models),
     }
 
 
-def _model(one: DeployedModel) -> dict[str, Any]:
-    return {"name": one.name, "version": one.version or None}
+def _model(model: DeployedModel) -> dict[str, Any]:
+    return {"name": model.name, "version": model.version or None}
 
 
 # --- metrics ------------------------------------------------------------------------------
@@ -232,8 +234,8 @@ def get_health(
     with database().reading() as conn:
         question = _question(conn, workspace_id, deployment_id, window)
         volume, values, basis = (
-            load(conn, question),
-            _spreads(conn, question),
+            request_volume(conn, question),
+            _box_plots(conn, question),
             _basis(conn, question),
         )
     return exact_members(basis) | {
@@ -241,11 +243,12 @@ def get_health(
         "scoring_latency": volume.mean_latency_ms,
         "predictions": {
             "name": "Predictions Over Time",
-            "description": in_words(basis),
+            "description": basis_text(basis),
             "x_label": "Time",
             "y_label": "Predictions",
             "bin": [
-                {"x_min": one.start, "x_max": one.end, "y": one.answered} for one in volume.buckets
+                {"x_min": bucket.start, "x_max": bucket.end, "y": bucket.answered}
+                for bucket in volume.buckets
             ],
         },
         "prediction_values": None if values is None else _box_plot(values, basis),
@@ -270,7 +273,7 @@ def get_operational(
     window = _window(args.get("start"), args.get("end"))
     with database().reading() as conn:
         question = _question(conn, workspace_id, deployment_id, window)
-        volume, basis = load(conn, question), _basis(conn, question)
+        volume, basis = request_volume(conn, question), _basis(conn, question)
     return exact_members(basis) | {
         "average_latency": volume.mean_latency_ms,
         "latency": _graph("Scoring Latency", "ms", volume.buckets, LATENCY, basis),
@@ -294,11 +297,11 @@ def get_drift(
     _window(args.get("start"), args.get("end"))
     with database().reading() as conn:
         deployment(conn, workspace_id=workspace_id, name=deployment_id)
-    said = "Features are not recorded"
+    reason = "Features are not recorded"
     return {
-        "featureImportance": {"featureDrift": [], "description": said},
-        "featureSummary": {"feature": [], "description": said},
-        "featureFrequency": {"featureDensity": [], "description": said},
+        "featureImportance": {"featureDrift": [], "description": reason},
+        "featureSummary": {"feature": [], "description": reason},
+        "featureFrequency": {"featureDensity": [], "description": reason},
     }
 
 
@@ -317,50 +320,50 @@ def _question(
 def _basis(conn: Connection, question: Question[DeployedModel]) -> Basis:
     """What the answers rest on; headers say it too."""
     basis = health_basis(conn, question)
-    say_basis(basis)
+    set_basis_headers(basis)
     return basis
 
 
-def _spreads(conn: Connection, question: Question[DeployedModel]) -> list[Spread] | None:
+def _box_plots(conn: Connection, question: Question[DeployedModel]) -> list[BoxPlot] | None:
     """None of a model that predicts no values."""
-    return spreads(conn, question) if question.subject.kind is Kind.REGRESSION else None
+    return box_plots(conn, question) if question.subject.kind is Kind.REGRESSION else None
 
 
-Measure = Callable[[Volume], float | None]
-LATENCY: Measure = lambda one: one.mean_latency_ms  # noqa: E731 - three names beside each other
-SUCCESS: Measure = lambda one: one.answered  # noqa: E731
-FAILED: Measure = lambda one: one.failed  # noqa: E731
+Measure = Callable[[RequestBucket], float | None]
+LATENCY: Measure = lambda bucket: bucket.mean_latency_ms  # noqa: E731 - three names beside each other
+SUCCESS: Measure = lambda bucket: bucket.answered  # noqa: E731
+FAILED: Measure = lambda bucket: bucket.failed  # noqa: E731
 
 
 def _graph(
-    name: str, unit: str, buckets: Iterable[Volume], measure: Measure, basis: Basis
+    name: str, unit: str, buckets: Iterable[RequestBucket], measure: Measure, basis: Basis
 ) -> dict[str, Any]:
     """A line over time, with a point for each bucket of which the measure is known."""
-    points = [(utc_time(one.start), measure(one)) for one in buckets]
+    points = [(utc_time(bucket.start), measure(bucket)) for bucket in buckets]
     return {
         "name": name,
-        "description": in_words(basis),
+        "description": basis_text(basis),
         "x_label": "Time",
         "y_label": unit,
         "point": [{"x": x, "y": str(y)} for x, y in points if y is not None],
     }
 
 
-def _box_plot(values: Iterable[Spread], basis: Basis) -> dict[str, Any]:
+def _box_plot(values: Iterable[BoxPlot], basis: Basis) -> dict[str, Any]:
     """One box per bin that holds values: minimum, quartiles and maximum."""
     return {
         "name": "Prediction Values",
-        "description": in_words(basis),
+        "description": basis_text(basis),
         "x_label": "Time",
         "y_label": "Value",
-        "box": [_box(one) for one in values],
+        "box": [_box(box) for box in values],
     }
 
 
-def _box(one: Spread) -> dict[str, Any]:
-    x = utc_time(one.start)
-    levels = {f"y{n}": repr(y) for n, y in enumerate(one.quantiles)}
-    return {"x": x, "x_min": x, "x_max": utc_time(one.end)} | levels
+def _box(box: BoxPlot) -> dict[str, Any]:
+    x = utc_time(box.start)
+    levels = {f"y{n}": repr(y) for n, y in enumerate(box.quantiles)}
+    return {"x": x, "x_min": x, "x_max": utc_time(box.end)} | levels
 
 
 # --- export -------------------------------------------------------------------------------
@@ -392,7 +395,7 @@ def post_export(workspace_id: int) -> dict[str, Any]:
     with database().reading() as conn:
         question = _question(conn, workspace_id, body.deployment_id, window)
         rows, basis = export(conn, question), _basis(conn, question)
-    return {"result": {"data": _packed(_marked(rows, basis))}}
+    return {"result": {"data": _to_base64(_with_exactness(rows, basis))}}
 
 
 Table = list[tuple[Any, ...]]
@@ -405,7 +408,7 @@ def _line(name: str, measure: Measure) -> Export:
     """How a measure over time is exported; empty where it isn't known."""
 
     def export(conn: Connection, question: Question[DeployedModel]) -> Table:
-        buckets = load(conn, question).buckets
+        buckets = request_volume(conn, question).buckets
         rows = [(utc_time(v.start), utc_time(v.end), measure(v)) for v in buckets]
         return [("start", "end", name), *rows]
 
@@ -414,7 +417,7 @@ def _line(name: str, measure: Measure) -> Export:
 
 def _boxes(conn: Connection, question: Question[DeployedModel]) -> Table:
     names = ("start", "end", "minimum", "quartile1", "median", "quartile3", "maximum")
-    boxes = _spreads(conn, question) or []
+    boxes = _box_plots(conn, question) or []
     rows = [(utc_time(s.start), utc_time(s.end), *s.quantiles) for s in boxes]
     return [names, *rows]
 
@@ -435,7 +438,7 @@ def _instant(name: str, text: str | None) -> datetime | None:
         raise InvalidInput(f"{name} {error.messages[0]}") from None
 
 
-def _marked(rows: Table, basis: Basis) -> Table:
+def _with_exactness(rows: Table, basis: Basis) -> Table:
     """A table as it is, or with a column that says that it is not exact."""
     if basis.exact:
         return rows
@@ -443,5 +446,5 @@ def _marked(rows: Table, basis: Basis) -> Table:
     return [(*head, "exact"), *((*line, "false") for line in lines)]
 
 
-def _packed(rows: Table) -> str:
+def _to_base64(rows: Table) -> str:
     return base64.b64encode(to_csv(rows).encode()).decode()

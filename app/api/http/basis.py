@@ -49,7 +49,7 @@ class FreshnessSchema(Schema):
     )
 
 
-class RestsOnSchema(ExactSchema):
+class BasisSchema(ExactSchema):
     """And of what age it is."""
 
     freshness = fields.Nested(FreshnessSchema)
@@ -58,7 +58,7 @@ class RestsOnSchema(ExactSchema):
 def basis_members(basis: Basis) -> dict[str, Any]:
     """Members of an answer, as `RestsOnSchema` writes them."""
     return exact_members(basis) | {
-        "freshness": {"as_of": basis.moment.known_at, "clean_until": basis.clean_until}
+        "freshness": {"as_of": basis.moment.effective_as_of, "clean_until": basis.clean_until}
     }
 
 
@@ -69,30 +69,30 @@ def exact_members(basis: Basis) -> dict[str, Any]:
 
 def vendor_members(basis: Basis) -> dict[str, Any]:
     """Those of a form that is the vendor's to the letter where the answer is exact."""
-    say_basis(basis)
+    set_basis_headers(basis)
     return {} if basis.exact else exact_members(basis)
 
 
-def say_basis(basis: Basis) -> None:
+def set_basis_headers(basis: Basis) -> None:
     """Say it in headers of this request's answer."""
 
     @after_this_request
-    def say(response: Response) -> Response:
+    def set_headers(response: Response) -> Response:
         response.headers.update(basis_headers(basis))
         return response
 
 
 def basis_headers(basis: Basis) -> dict[str, str]:
     """What an answer rests on, for a form that has no member for it."""
-    return {EXACT: str(basis.exact).lower(), AS_OF: utc_time(basis.moment.known_at)}
+    return {EXACT: str(basis.exact).lower(), AS_OF: utc_time(basis.moment.effective_as_of)}
 
 
-def in_words(basis: Basis) -> str:
+def basis_text(basis: Basis) -> str:
     """What is not as it was asked for, for whoever reads it; empty where all is."""
     if basis.exact:
         return ""
     moved = [
-        f"{utc_time(one.asked)} to {utc_time(one.answered)} ({one.subject})"
-        for one in basis.snapped
+        f"{utc_time(edge.asked)} to {utc_time(edge.answered)} ({edge.subject})"
+        for edge in basis.snapped
     ]
     return f"Not exact, older rows are dropped; moved: {first_few(moved)}"

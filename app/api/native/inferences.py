@@ -9,11 +9,11 @@ from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
 from app.api.http.access import needs
-from app.api.http.basis import RestsOnSchema, basis_members
+from app.api.http.basis import BasisSchema, basis_members
 from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Instant, Text
 from app.api.native.numbers import QUANTILES, compared, numbers
-from app.api.native.pages import PageArgs, PageSchema, cursor_to
+from app.api.native.pages import PaginationArgs, PaginationSchema, cursor_for
 from app.auth.keys import Role
 from app.errors import InvalidInput
 from app.query.inferences import (
@@ -21,12 +21,12 @@ from app.query.inferences import (
     ModelStats,
     class_stats,
     model_stats,
-    previous,
+    preceding,
     stats_basis,
 )
 from app.query.measures import KNOWN_MODEL, MODEL, MODEL_CLASS, TOTALS
 from app.query.models import KnownModel, known_models, models_basis
-from app.query.pages import ModelPage, Place, busiest, by_name
+from app.query.pages import ModelPage, PagePosition, busiest, by_name
 from app.query.question import Counted, Question
 from app.query.subjects import ALL, Selection
 from app.query.window import Window, ending
@@ -53,7 +53,7 @@ class PeriodArgs(Schema):
     )
 
 
-class ModelsArgs(PeriodArgs, PageArgs):
+class ModelsArgs(PeriodArgs, PaginationArgs):
     """And which page of the models."""
 
 
@@ -113,12 +113,12 @@ class ModelStatsSchema(ModelNumbersSchema):
     total_classes = fields.Integer(data_key="totalClasses")
 
 
-class InferenceStatsSchema(RestsOnSchema, PageSchema):
+class InferenceStatsSchema(BasisSchema, PaginationSchema):
     """A window beside the one of equal length before it; the busiest model first."""
 
     start = UtcTime(data_key="startTime")
     end = UtcTime(data_key="endTime")
-    before = UtcTime(data_key="previousStartTime")
+    previous_start = UtcTime(data_key="previousStartTime")
     totals = fields.Nested(TotalsSchema)
     models = fields.List(fields.Nested(ModelStatsSchema))
 
@@ -139,7 +139,7 @@ class KnownModelSchema(Schema):
         include = numbers(KNOWN_MODEL)
 
 
-class KnownModelsSchema(RestsOnSchema, PageSchema):
+class KnownModelsSchema(BasisSchema, PaginationSchema):
     """The models of a workspace, by name."""
 
     start = UtcTime(data_key="startTime")
@@ -159,8 +159,8 @@ def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, An
     window = _window(args)
     question = Question(workspace_id, _selection(args), window)
     with database().reading() as conn:
-        totals, page = busiest(conn, question, size=args["size"], after=_place(args))
-        names = [one.name for one in page.names]
+        totals, page = busiest(conn, question, size=args["size"], after=_position(args))
+        names = [name.name for name in page.names]
         on_page = question.about(replace(question.subject, models=names))
         models = model_stats(conn, on_page, fractions=FRACTIONS)
         classes = class_stats(conn, on_page, fractions=FRACTIONS, per_model=MAX_CLASSES)
@@ -168,11 +168,11 @@ def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, An
     return basis_members(basis) | {
         "start": window.start,
         "end": window.end,
-        "before": previous(window).start,
+        "before": preceding(window).start,
         "totals": totals,
         "models": _models(page, models, classes),
         "total": page.total,
-        "following": cursor_to(page.following, window),
+        "following": cursor_for(page.following, window),
     }
 
 
@@ -185,15 +185,15 @@ def get_models(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     window = _window(args)
     question = Question(workspace_id, ALL, window)
     with database().reading() as conn:
-        page = by_name(conn, workspace_id=workspace_id, size=args["size"], after=_place(args))
+        page = by_name(conn, workspace_id=workspace_id, size=args["size"], after=_position(args))
         models = known_models(conn, question, frozenset(page.names))
         basis = models_basis(conn, question)
     return basis_members(basis) | {
         "start": window.start,
         "end": window.end,
-        "models": [_known(one) for one in models],
+        "models": [_known(model) for model in models],
         "total": page.total,
-        "following": cursor_to(page.following, window),
+        "following": cursor_for(page.following, window),
     }
 
 
@@ -204,15 +204,17 @@ def _window(args: dict[str, Any]) -> Window:
     return ending(args.get("end") or datetime.now(UTC), PERIOD, args.get("start"))
 
 
-def _place(args: dict[str, Any]) -> Place | None:
+def _position(args: dict[str, Any]) -> PagePosition | None:
     """Behind which model the page begins."""
     cursor = args.get("cursor")
-    return cursor.place if cursor else None
+    return cursor.position if cursor else None
 
 
-def _known(one: KnownModel) -> KnownModel:
+def _known(model: KnownModel) -> KnownModel:
     """Without most names of a model that has more of them than anybody reads."""
-    return replace(one, versions=one.versions[:MAX_NAMES], deployments=one.deployments[:MAX_NAMES])
+    return replace(
+        model, versions=model.versions[:MAX_NAMES], deployments=model.deployments[:MAX_NAMES]
+    )
 
 
 def _selection(args: dict[str, Any]) -> Selection:
@@ -225,27 +227,27 @@ def _models(
     page: ModelPage, models: Iterable[ModelStats], classes: Iterable[ClassStats]
 ) -> list[dict[str, Any]]:
     """Those of a page, in its order, each with its classes; others may have the same short name."""
-    found = {one.full_name: one for one in models}
-    own: dict[ModelName, list[ClassStats]] = {name: [] for name in page.names}
-    for one in classes:
-        own.get(one.full_name, []).append(one)
-    return [_model(found[name], own[name]) for name in page.names]
+    models_by_name = {model.full_name: model for model in models}
+    classes_by_name: dict[ModelName, list[ClassStats]] = {name: [] for name in page.names}
+    for stats in classes:
+        classes_by_name.get(stats.full_name, []).append(stats)
+    return [_model(models_by_name[name], classes_by_name[name]) for name in page.names]
 
 
-def _model(model: ModelStats, own: Sequence[ClassStats]) -> dict[str, Any]:
+def _model(model: ModelStats, classes: Sequence[ClassStats]) -> dict[str, Any]:
     return _members(model) | {
         "quantiles": _quantiles(model),
         "error_rate": model.error_rate,
-        "classes": [_class(one) for one in own],
-        "total_classes": own[0].model_classes if own else 0,
+        "classes": [_class(stats) for stats in classes],
+        "total_classes": classes[0].model_classes if classes else 0,
     }
 
 
-def _class(one: ClassStats) -> dict[str, Any]:
-    return _members(one) | {
-        "quantiles": _quantiles(one),
-        "deployment_types": _split(one.deployment_types),
-        "server_versions": _split(one.server_versions),
+def _class(stats: ClassStats) -> dict[str, Any]:
+    return _members(stats) | {
+        "quantiles": _quantiles(stats),
+        "deployment_types": _split(stats.deployment_types),
+        "server_versions": _split(stats.server_versions),
     }
 
 

@@ -10,7 +10,7 @@ from flask_smorest import Blueprint
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.api.http.access import needs
-from app.api.http.basis import RestsOnSchema, basis_members
+from app.api.http.basis import BasisSchema, basis_members
 from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Instant, NotADuration, StrictArgs, Text, parse_go_duration
 from app.api.http.query_limiter import add_buckets
@@ -21,7 +21,7 @@ from app.query.classification import Average, ClassificationBucket, classificati
 from app.query.measures import CLASS, CLASSIFICATION, REGRESSION, TRUTHS
 from app.query.question import Answer, Question
 from app.query.regression import RegressionBucket, regression
-from app.query.subjects import ModelPart
+from app.query.subjects import Scope
 from app.query.window import Calendar, Grid, Window, fixed_grid, zones
 from app.running import database
 from app.store.registry import ModelName
@@ -170,7 +170,7 @@ class PieceSchema(Schema):
     rows = fields.Integer()
 
 
-class AnswerSchema(RestsOnSchema):
+class AnswerSchema(BasisSchema):
     """Buckets, oldest first, and what they rest on."""
 
     pieces = fields.List(
@@ -229,15 +229,15 @@ def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     return _members(answer, asdict)
 
 
-def _question(args: dict[str, Any], workspace_id: int) -> Question[ModelPart]:
+def _question(args: dict[str, Any], workspace_id: int) -> Question[Scope]:
     """The parameters as a question.
 
     Raises:
         InvalidWindow, Busy: as `buckets_of`.
     """
     name = ModelName(args["namespace"], args["pipeline"], args["model"])
-    part = ModelPart(name, args.get("deployment"), args.get("version"))
-    return Question(workspace_id, part, *buckets_of(args), args.get("as_of"))
+    scope = Scope(name, args.get("deployment"), args.get("version"))
+    return Question(workspace_id, scope, *buckets_of(args), args.get("as_of"))
 
 
 def buckets_of(args: dict[str, Any]) -> tuple[Window, Grid]:

@@ -13,7 +13,7 @@ class ComparedSchema(Schema):
     """A number of the window and of the preceding one; null if it is undefined."""
 
     now = fields.Float(allow_none=True)
-    before = fields.Float(allow_none=True, data_key="previous")
+    previous = fields.Float(allow_none=True, data_key="previous")
     change = fields.Float(
         allow_none=True, metadata={"description": "(now - previous) / previous, a ratio"}
     )
@@ -23,7 +23,7 @@ class CountedSchema(Schema):
     """A count of the window and of the preceding one."""
 
     now = fields.Integer(allow_none=True)
-    before = fields.Integer(allow_none=True, data_key="previous")
+    previous = fields.Integer(allow_none=True, data_key="previous")
     change = fields.Float(allow_none=True)
 
 

@@ -9,7 +9,7 @@ import msgspec
 from marshmallow import Schema, ValidationError, fields, validate
 
 from app.ingest.fields import text_problem
-from app.query.pages import Place
+from app.query.pages import PagePosition
 from app.query.window import Window
 from app.store.registry import ModelName
 
@@ -28,9 +28,9 @@ class Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen
     name: str
 
     @property
-    def place(self) -> Place:
+    def position(self) -> PagePosition:
         """Behind which model."""
-        return Place(ModelName(self.namespace, self.pipeline, self.name), self.n)
+        return PagePosition(ModelName(self.namespace, self.pipeline, self.name), self.n)
 
 
 class CursorField(fields.Field[Cursor]):
@@ -48,7 +48,7 @@ class CursorField(fields.Field[Cursor]):
         return cursor
 
 
-class PageArgs(Schema):
+class PaginationArgs(Schema):
     """Which page of a list."""
 
     size = fields.Integer(
@@ -59,7 +59,7 @@ class PageArgs(Schema):
     )
 
 
-class PageSchema(Schema):
+class PaginationSchema(Schema):
     """A page of a list."""
 
     total = fields.Integer(metadata={"description": "Members of all pages"})
@@ -68,9 +68,9 @@ class PageSchema(Schema):
     )
 
 
-def cursor_to(place: Place | None, window: Window) -> str | None:
+def cursor_for(position: PagePosition | None, window: Window) -> str | None:
     """The cursor to what follows a place."""
-    if place is None:
+    if position is None:
         return None
-    cursor = Cursor(window.start, window.end, place.n, *place.name)
+    cursor = Cursor(window.start, window.end, position.n, *position.name)
     return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode()

@@ -39,7 +39,7 @@ blp = Blueprint("steps", __name__, url_prefix="/api/v1", description="What train
 # --- executions ---------------------------------------------------------------------------
 
 
-class PartArgs(StrictArgs):
+class ListArgs(StrictArgs):
     """Some of a list."""
 
     size = fields.Integer(
@@ -48,7 +48,7 @@ class PartArgs(StrictArgs):
     offset = fields.Integer(load_default=0, validate=validate.Range(0, MAX_OFFSET))
 
 
-class ExecutionsArgs(PartArgs):
+class ExecutionsArgs(ListArgs):
     """Executions of a pipeline or a deployment, or all."""
 
     pipeline = Text()
@@ -109,9 +109,9 @@ def put_execution(workspace_id: int, execution_id: str) -> Execution:
 
     It is made if it isn't known yet. What is absent stays as it was.
     """
-    told = read_message(ExecutionUpdate)
+    execution_update = read_message(ExecutionUpdate)
     check_name("an execution's id", execution_id)
-    update_execution(database(), workspace_id, execution_id, told)
+    update_execution(database(), workspace_id, execution_id, execution_update)
     with database().reading() as conn:
         return execution(conn, workspace_id=workspace_id, name=execution_id)
 
@@ -134,7 +134,7 @@ class StepWindowArgs(StepArgs, WindowArgs):
     execution = Text()
 
 
-class StepExecutionsArgs(StepArgs, PartArgs):
+class StepExecutionsArgs(StepArgs, ListArgs):
     """And which part of the executions, at what moment."""
 
     as_of = Instant(

@@ -24,18 +24,18 @@ from app.ingest.validation_errors import Rejection, rejection_of
 DEPLOYMENT_TYPE = "hosted"
 # An inference that found nothing comes without its time, and counts as this.
 NOTHING_TOOK = 0.0
-Part = TypeVar("Part")
-Built = TypeVar("Built", Prediction, Detection)
+Member = TypeVar("Member")
+Converted = TypeVar("Converted", Prediction, Detection)
 
 
-class Found(msgspec.Struct):
+class DetectedObject(msgspec.Struct):
     """One object that was found."""
 
     label: Label = msgspec.field(name="class")
     confidence: float | None = None
 
 
-class Scored(msgspec.Struct):
+class ClassScore(msgspec.Struct):
     """One class of a multi-label answer."""
 
     confidence: float | None = None
@@ -44,7 +44,7 @@ class Scored(msgspec.Struct):
 class ImageResponse(msgspec.Struct):
     """What was found on one image, and the seconds it took."""
 
-    predictions: list[Found] | dict[str, Scored] | None = None
+    predictions: list[DetectedObject] | dict[str, ClassScore] | None = None
     time: float | None = None
 
 
@@ -111,7 +111,7 @@ class InferenceReport(msgspec.Struct, dict=True):
             return self.api_key
         read = (result for result in self.results if isinstance(result, InferenceResult))
         results = (result.inference for result in read if result.inference)
-        keys = {one.request.api_key for one in results if one.request.api_key}
+        keys = {inference.request.api_key for inference in results if inference.request.api_key}
         if len(keys) > 1:
             raise InvalidInput(
                 "the inferences were made with several API keys, and the post has none"
@@ -122,64 +122,64 @@ class InferenceReport(msgspec.Struct, dict=True):
 # --- as predictions -------------------------------------------------------------------------
 
 
-class _Odd(Exception):
+class _InvalidResult(Exception):
     """A result can't be stored: which member it is, and why."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(field, reason)
-        self.complaint = Rejection(field, reason)
+        self.rejection = Rejection(field, reason)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedReport:
     """The predictions of a report, and what is wrong with results that are of none.
 
     `places` tells which results each prediction was made of.
     """
 
     predictions: Sequence[Prediction]
-    places: Sequence[Sequence[int]]
-    odd: Sequence[RowError]
+    indices: Sequence[Sequence[int]]
+    row_errors: Sequence[RowError]
 
-    def all_odd(self, of_predictions: Sequence[RowError]) -> list[RowError]:
+    def all_row_errors(self, of_predictions: Sequence[RowError]) -> list[RowError]:
         """Those, and every result of predictions that can't be stored, in their order."""
         more = [
-            odd_result(place, Rejection(error.field, error.reason))
+            invalid_result(index, Rejection(error.field, error.reason))
             for error in of_predictions
-            for place in self.places[error.index]
+            for index in self.indices[error.index]
         ]
-        return sorted([*self.odd, *more], key=lambda error: error.index)
+        return sorted([*self.row_errors, *more], key=lambda error: error.index)
 
 
-def odd_result(place: int, complaint: Rejection) -> RowError:
+def invalid_result(index: int, rejection: Rejection) -> RowError:
     """What is wrong with the result at a place of a report."""
-    path = f"inference_results[{place}].{complaint.field}".rstrip(".")
-    return RowError(place, path, complaint.reason)
+    path = f"inference_results[{index}].{rejection.field}".rstrip(".")
+    return RowError(index, path, rejection.reason)
 
 
-def predictions_of(report: InferenceReport) -> Reading:
+def predictions_of(report: InferenceReport) -> ParsedReport:
     """The predictions of a report, one per inference, of those results that can be read."""
-    odd: list[RowError] = []
-    found: list[tuple[list[int], dict[str, Any]]] = []
-    flat = _Flat(report)
-    for place, result in enumerate(report.results):
+    row_errors: list[RowError] = []
+    from_pingback: list[tuple[list[int], dict[str, Any]]] = []
+    flat_results = _FlatResults(report)
+    for index, result in enumerate(report.results):
         try:
             if isinstance(result, Rejection):
-                odd.append(odd_result(place, result))
+                row_errors.append(invalid_result(index, result))
             elif result.inference:
-                found.append(([place], _of_pingback(result.inference, result, report)))
+                from_pingback.append(([index], _of_pingback(result.inference, result, report)))
             else:
-                flat.add(place, result)
-        except _Odd as error:
-            odd.append(odd_result(place, error.complaint))
-    predictions, places = [], []
-    for own, members in [*found, *flat.inferences.values()]:
+                flat_results.add(index, result)
+        except _InvalidResult as error:
+            row_errors.append(invalid_result(index, error.rejection))
+    predictions, result_indices = [], []
+    for indices, members in [*from_pingback, *flat_results.inferences.values()]:
         try:
-            predictions.append(_built(members, Prediction))
-            places.append(own)
-        except _Odd as error:
-            odd += [odd_result(place, error.complaint) for place in own]
-    return Reading(predictions, places, odd)
+            predictions.append(_convert(members, Prediction))
+            result_indices.append(indices)
+        except _InvalidResult as error:
+            row_errors += [invalid_result(index, error.rejection) for index in indices]
+    return ParsedReport(predictions, result_indices, row_errors)
 
 
 def _of_pingback(
@@ -187,12 +187,12 @@ def _of_pingback(
 ) -> dict[str, Any]:
     responses = inference.response or []
     images = responses if isinstance(responses, list) else [responses]
-    detections = [found for image in images for found in _detections(image)]
+    detections = [detection for image in images for detection in _detections(image)]
     return {
         **_model(inference.request.model_id),
         **_sender(report, inference.inference_server_version),
         "requestId": inference.inference_id,
-        "time": _instant(_given("request_time", result.request_time)),
+        "time": _instant(_required("request_time", result.request_time)),
         "detections": detections,
         "latencySeconds": _seconds(images) if detections else NOTHING_TOOK,
     }
@@ -202,8 +202,8 @@ def _detections(image: ImageResponse) -> Iterator[dict[str, Any]]:
     if isinstance(image.predictions, dict):
         for label, scored in image.predictions.items():
             yield {"label": label, "confidence": scored.confidence}
-    for found in image.predictions if isinstance(image.predictions, list) else ():
-        yield {"label": found.label, "confidence": found.confidence}
+    for detected in image.predictions if isinstance(image.predictions, list) else ():
+        yield {"label": detected.label, "confidence": detected.confidence}
 
 
 def _seconds(images: list[ImageResponse]) -> float | None:
@@ -211,7 +211,7 @@ def _seconds(images: list[ImageResponse]) -> float | None:
     return max((image.time for image in images if image.time is not None), default=None)
 
 
-class _Flat:
+class _FlatResults:
     """Results of Workflows, gathered: those of one inference come one per class.
 
     `inferences` holds, by their ids, the places of the results and the members of the prediction.
@@ -221,25 +221,25 @@ class _Flat:
         self._report = report
         self.inferences: dict[tuple[str, str], tuple[list[int], dict[str, Any]]] = {}
 
-    def add(self, place: int, result: InferenceResult) -> None:
+    def add(self, index: int, result: InferenceResult) -> None:
         """Add a result to its inference.
 
         Raises:
             _Odd: it can't be stored.
         """
-        id_ = _given("inference_id", result.inference_id)
-        model_id = _given("model_id", result.model_id)
+        id_ = _required("inference_id", result.inference_id)
+        model_id = _required("model_id", result.model_id)
         members = {
-            "label": _given("class_name", result.class_name),
+            "label": _required("class_name", result.class_name),
             "confidence": result.confidence,
         }
-        found = _built(members, Detection)
-        if problem := text_problem(found.label):
-            raise _Odd("class_name", problem)
-        places, inference = self.inferences.setdefault(
+        detection = _convert(members, Detection)
+        if problem := text_problem(detection.label):
+            raise _InvalidResult("class_name", problem)
+        indices, inference = self.inferences.setdefault(
             (id_, model_id), ([], _of_block(self._report, id_, model_id))
         )
-        places.append(place)
+        indices.append(index)
         inference["detections"].append(members)
 
 
@@ -279,18 +279,18 @@ def _instant(seconds: float) -> datetime:
     try:
         return instant_of_epoch(seconds)
     except ValueError as error:
-        raise _Odd("request_time", str(error)) from None
+        raise _InvalidResult("request_time", str(error)) from None
 
 
-def _given(member: str, value: Part | None) -> Part:
+def _required(member: str, value: Member | None) -> Member:
     if value is None:
-        raise _Odd(member, "is required")
+        raise _InvalidResult(member, "is required")
     return value
 
 
-def _built(members: dict[str, Any], kind: type[Built]) -> Built:
+def _convert(members: dict[str, Any], kind: type[Converted]) -> Converted:
     """Through the native form, so that it is held to the native bounds."""
     try:
         return msgspec.convert(members, kind, dec_hook=read_field)
     except msgspec.ValidationError as error:
-        raise _Odd(*rejection_of(error)) from None
+        raise _InvalidResult(*rejection_of(error)) from None

@@ -102,7 +102,7 @@ use_error_form_where(QUESTION, ROBOFLOW, method="GET")
 
 
 @blp.before_app_request
-def tell_workspace() -> Response | None:
+def get_workspace() -> Response | None:
     """Answer `GET /?api_key=`, by which Roboflow's clients learn the name of their workspace.
 
     Without a key `/` is the page that people look at, so this is no view of its own.
@@ -140,7 +140,7 @@ def post_inference_stats() -> dict[str, Any]:
     The key may stand in the body. An inference is known by its id: reports may overlap. A result
     that can't be stored costs no other.
     """
-    return _store(*_opened(_read_report))
+    return _store(*_authorized(_read_report))
 
 
 @blp.route("/<string:workspace>/inference-stats", methods=["POST"])
@@ -148,12 +148,12 @@ def post_inference_stats() -> dict[str, Any]:
 @blp.response(200, StoredSchema)
 def post_workspace_inference_stats(workspace: str) -> dict[str, Any]:
     """Store what an inference server or a Workflow reports"""
-    report, workspace_id = _opened(_read_report)
+    report, workspace_id = _authorized(_read_report)
     require_workspace(workspace, workspace_id)
     return _store(report, workspace_id)
 
 
-def _opened(read: Callable[[bytes], Message]) -> tuple[Message, int]:
+def _authorized(read: Callable[[bytes], Message]) -> tuple[Message, int]:
     """The body, and the workspace that its key or that of the request opens.
 
     Nothing large is read for a stranger: without a key outside the body, one must stand in its
@@ -168,18 +168,18 @@ def _opened(read: Callable[[bytes], Message]) -> tuple[Message, int]:
         workspace_id = workspace_of_key(None, Role.INGEST)
         media_type(JSON)
         return read(read_body(settings().max_body_bytes)), workspace_id
-    known = None
+    key_in_head = None
     try:
         media_type(JSON)
         body = Incoming(settings().max_body_bytes)
         head = body.up_to(HEAD_BYTES + 1)
         if len(head) > HEAD_BYTES:
-            known = _key_within(head)
-            workspace_of_key(known, Role.INGEST)
+            key_in_head = _key_within(head)
+            workspace_of_key(key_in_head, Role.INGEST)
         message = read(body.whole())
         key = message.key()
     except (TruthlineError, HTTPException):
-        workspace_of_key(known, Role.INGEST)
+        workspace_of_key(key_in_head, Role.INGEST)
         raise
     return message, workspace_of_key(key, Role.INGEST)
 
@@ -204,19 +204,19 @@ def _store(report: InferenceReport, workspace_id: int) -> dict[str, Any]:
     Raises:
         InvalidRows: that is nothing.
     """
-    reading = predictions_of(report)
-    check_size(reading.predictions, settings().max_batch_rows)
-    verdict, odd_predictions = ingest_valid_rows(database(), workspace_id, reading.predictions)
-    odd = reading.all_odd(odd_predictions)
+    parsed = predictions_of(report)
+    check_size(parsed.predictions, settings().max_batch_rows)
+    verdict, invalid_predictions = ingest_valid_rows(database(), workspace_id, parsed.predictions)
+    row_errors = parsed.all_row_errors(invalid_predictions)
     count_rows("predictions", verdict)
-    report_rejected("predictions", odd, of=len(report.results))
-    if odd and not verdict.accepted + verdict.duplicates:
-        raise InvalidRows(odd[:MAX_ROW_ERRORS])
+    report_rejected("predictions", row_errors, of=len(report.results))
+    if row_errors and not verdict.accepted + verdict.duplicates:
+        raise InvalidRows(row_errors[:MAX_ROW_ERRORS])
     return {
         "status": "ok",
         "accepted": verdict.accepted,
         "duplicates": verdict.duplicates,
-        "refused": len(odd),
+        "refused": len(row_errors),
     }
 
 
@@ -251,7 +251,7 @@ class InferenceMetadata(msgspec.Struct, dict=True):
 
 def _read_metadata(body: bytes) -> InferenceMetadata:
     metadata, fields_ = as_long_message(
-        body, InferenceMetadata, "data", FieldOfInferences, lambda one: len(one.inference_ids)
+        body, InferenceMetadata, "data", FieldOfInferences, lambda field: len(field.inference_ids)
     )
     metadata.fields = fields_
     return metadata
@@ -273,33 +273,35 @@ def post_inference_metadata(workspace: str) -> dict[str, Any]:
     It may come before them. A later value of a field replaces the earlier one. A field that can't
     be stored costs no other.
     """
-    message, workspace_id = _opened(_read_metadata)
+    message, workspace_id = _authorized(_read_metadata)
     require_workspace(workspace, workspace_id)
-    values, odd = _values_of(message)
+    values, row_errors = _values_of(message)
     if len(values) > (limit := settings().max_batch_rows):
         raise TooLarge(f"a post may contain at most {limit} values")
-    report_rejected("metadata", odd, of=len(message.fields))
-    if odd and not values:
-        raise InvalidRows(odd[:MAX_ROW_ERRORS])
+    report_rejected("metadata", row_errors, of=len(message.fields))
+    if row_errors and not values:
+        raise InvalidRows(row_errors[:MAX_ROW_ERRORS])
     ingest_metadata(database(), workspace_id, values)
-    return {"status": "ok"} | ({"refused": len(odd)} if odd else {})
+    return {"status": "ok"} | ({"refused": len(row_errors)} if row_errors else {})
 
 
 def _values_of(message: InferenceMetadata) -> tuple[dict[tuple[str, str], str], list[RowError]]:
     """Values by field and inference, and what is wrong with fields that can't be stored."""
     values: dict[tuple[str, str], str] = {}
-    odd = []
-    for place, found in enumerate(message.fields):
-        one = found if isinstance(found, Rejection) else _unstorable(found) or found
-        if isinstance(one, Rejection):
-            odd.append(RowError(place, f"data[{place}].{one.field}".rstrip("."), one.reason))
+    row_errors = []
+    for index, item in enumerate(message.fields):
+        field = item if isinstance(item, Rejection) else _unstorable(item) or item
+        if isinstance(field, Rejection):
+            row_errors.append(
+                RowError(index, f"data[{index}].{field.field}".rstrip("."), field.reason)
+            )
         else:
-            values |= {(one.field_name, id_): one.field_value for id_ in one.inference_ids}
-    return values, odd
+            values |= {(field.field_name, id_): field.field_value for id_ in field.inference_ids}
+    return values, row_errors
 
 
-def _unstorable(one: FieldOfInferences) -> Rejection | None:
-    problem = text_problem(one.field_name, one.field_value, *one.inference_ids)
+def _unstorable(field: FieldOfInferences) -> Rejection | None:
+    problem = text_problem(field.field_name, field.field_value, *field.inference_ids)
     return Rejection("", problem) if problem else None
 
 
@@ -411,13 +413,13 @@ def _selection(args: dict[str, Any]) -> Selection:
 def _totals(totals: Totals) -> dict[str, Any]:
     return {
         "num_inferences": totals.inferences.now,
-        "prev_num_inferences": totals.inferences.before,
+        "prev_num_inferences": totals.inferences.previous,
         "num_errors": totals.errors.now,
-        "prev_num_errors": totals.errors.before,
+        "prev_num_errors": totals.errors.previous,
         "avg_confidence": totals.confidence.now,
-        "prev_avg_confidence": totals.confidence.before,
+        "prev_avg_confidence": totals.confidence.previous,
         "avg_response_time": totals.latency.now,
-        "prev_avg_response_time": totals.latency.before,
+        "prev_avg_response_time": totals.latency.previous,
     }
 
 
@@ -426,17 +428,17 @@ def _row(row: ClassStats) -> dict[str, Any]:
         "model_name": row.model,
         "predicted_class": row.label,
         "num_inferences": row.inferences.now,
-        "prev_num_inferences": row.inferences.before,
+        "prev_num_inferences": row.inferences.previous,
         "num_errors": None,
         "prev_num_errors": None,
         "avg_confidence": row.confidence.now,
-        "prev_avg_confidence": row.confidence.before,
+        "prev_avg_confidence": row.confidence.previous,
         "avg_response_time": row.latency.now,
-        "prev_avg_response_time": row.latency.before,
+        "prev_avg_response_time": row.latency.previous,
         "median_confidence": row.quantiles[0] if row.quantiles else None,
         "class_count": row.outputs.now,
         "deployment_types": row.deployment_types,
         "inference_server_versions": row.server_versions,
         "model_num_inferences": row.model_inferences.now,
-        "prev_model_num_inferences": row.model_inferences.before,
+        "prev_model_num_inferences": row.model_inferences.previous,
     }

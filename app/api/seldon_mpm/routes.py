@@ -35,7 +35,7 @@ from app.ingest.fields import MAX_BATCH_INDEX, Label, Name, RequiredName, Value
 from app.query.classification import ClassificationBucket, classification
 from app.query.question import Question
 from app.query.regression import regression
-from app.query.subjects import ModelPart
+from app.query.subjects import Scope
 from app.query.window import Grid, Window
 from app.running import database
 from app.store.registry import Kind, ModelName
@@ -154,11 +154,11 @@ def get_regression_metrics(args: dict[str, Any], workspace_id: int) -> dict[str,
     return {"metrics": answer.buckets} | vendor_members(answer.basis)
 
 
-def _question(args: dict[str, Any], workspace_id: int) -> Question[ModelPart]:
+def _question(args: dict[str, Any], workspace_id: int) -> Question[Scope]:
     window, grid = Window(args["start"], args["end"]), Grid(args.get("interval"))
     grid.check(window, MAX_BUCKETS)
-    part = ModelPart(ModelName(args["namespace"], args["pipeline"], args["model"]))
-    return Question(workspace_id, part, window, grid)
+    scope = Scope(ModelName(args["namespace"], args["pipeline"], args["model"]))
+    return Question(workspace_id, scope, window, grid)
 
 
 def _classification_element(bucket: ClassificationBucket) -> dict[str, Any]:
@@ -281,7 +281,7 @@ def get_subscriptions(args: dict[str, Any], workspace_id: int) -> Response:
     """
     size, namespace, pipeline = args.get("size"), args["namespace"], args["pipeline"]
     with database().reading() as conn:
-        found = subscriptions(
+        listed = subscriptions(
             conn,
             workspace_id,
             size=size or MAX_SUBSCRIPTIONS + 1,
@@ -294,18 +294,20 @@ def get_subscriptions(args: dict[str, Any], workspace_id: int) -> Response:
             if size
             else None
         )
-    if len(found) > MAX_SUBSCRIPTIONS or _categories(found) > MAX_LISTED_CATEGORIES:
+    if len(listed) > MAX_SUBSCRIPTIONS or _categories(listed) > MAX_LISTED_CATEGORIES:
         raise TooLarge(
             f"an answer may have at most {MAX_SUBSCRIPTIONS} subscriptions and"
             f" {MAX_LISTED_CATEGORIES} categories: give namespace and pipelineName, or limit and"
             " offset"
         )
-    answer: dict[str, Any] = {"subscriptions": [_subscription_element(one) for one in found]}
+    answer: dict[str, Any] = {
+        "subscriptions": [_subscription_element(subscription) for subscription in listed]
+    }
     return jsonify(answer if total is None else answer | {"total": total})
 
 
-def _categories(found: list[Subscription]) -> int:
-    return sum(len(one.categories) for one in found)
+def _categories(listed: list[Subscription]) -> int:
+    return sum(len(subscription.categories) for subscription in listed)
 
 
 @blp.route("/pipeline/model/unsubscribe", methods=["DELETE"])
@@ -338,15 +340,15 @@ def _declared_output(features: list[FeatureMetadata]) -> tuple[Kind, list[str]]:
     return Kind.CLASSIFICATION, categories
 
 
-def _subscription_element(one: Subscription) -> dict[str, Any]:
+def _subscription_element(subscription: Subscription) -> dict[str, Any]:
     return {
-        "subscriptionId": str(one.id),
-        "namespace": one.model.namespace,
-        "pipelineName": one.model.pipeline,
-        "modelName": one.model.name,
+        "subscriptionId": str(subscription.id),
+        "namespace": subscription.model.namespace,
+        "pipelineName": subscription.model.pipeline,
+        "modelName": subscription.model.name,
         "featuresMetadata": [
             {name: value for name, value in feature.items() if value is not None}
-            for feature in one.features
+            for feature in subscription.features
         ],
     }
 
