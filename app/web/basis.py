@@ -1,4 +1,4 @@
-"""What a panel's numbers rest on: asked for beside them, and said where it isn't what was asked."""
+"""The basis of a panel's numbers: queried with them, and shown if they are not exact."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -25,54 +25,55 @@ BOTH = (Counted.OUTCOME, Counted.PREDICTION)
 def panel_context(
     conn: Connection, registry: Registry, workspace_id: int, question: Question
 ) -> PanelContext:
-    """Settle the moment that all panels of a page can show, and find the model that it is about.
+    """Settle the moment that all panels of a page can show, and look up its model.
 
-    The first statement of a transaction.
+    It must be the first statement of a transaction.
 
     Raises:
-        InvalidWindow: the moment asked for is still to come, or the database lacks the zone.
+        InvalidWindow: the requested moment is in the future, or the database does not know the
+        zone.
     """
     query = look_up(conn, question.as_query(workspace_id), *Counted)
     return PanelContext(conn, registry, question, query)
 
 
 def of_model(context: PanelContext) -> Query[Subject]:
-    """The question about the part of a model that is looked at.
+    """The question about the selected scope of a model.
 
     Raises:
-        UnknownModel: the workspace has no such model, or nothing of that part.
+        UnknownModel: the workspace has no such model, or no predictions in this scope.
     """
     context.query.subject.require()
     return context.query
 
 
 def of_models(context: PanelContext) -> Query[Selection]:
-    """The question about the models of that name, whole."""
+    """The question about all models of that name, regardless of the scope."""
     return context.query.about(Selection(models=[context.question.model.name]))
 
 
 def of_window(*counted: Counted) -> BasisQuery:
-    """Of what is counted in the buckets of the window, of the part of a model."""
+    """The basis of these subjects in the buckets of the window, in the scope of the page."""
     return lambda context: basis_of(context.conn, of_model(context), *counted)
 
 
 def basis_within(context: PanelContext, window: Window, grid: Grid, *counted: Counted) -> Basis:
-    """The same in other buckets."""
+    """The basis of these subjects in other buckets."""
     return basis_of(context.conn, of_model(context).over(window, grid), *counted)
 
 
 def of_stats(*quantiles: Counted) -> BasisQuery:
-    """Of inference stats of the whole model as it is now, with quantiles of the window."""
+    """The basis of inference stats of the whole model as of now, with quantiles of the window."""
     return lambda context: stats_basis(context.conn, of_models(context), *quantiles)
 
 
 def of_totals(context: PanelContext) -> Basis:
-    """Of all models' inferences as they are now."""
+    """The basis of the inferences of all models as of now."""
     return stats_basis(context.conn, context.query.about(ALL))
 
 
 def of_all(*parts: BasisQuery) -> BasisQuery:
-    """Of a panel that shows several answers, of which the first is of the moment asked for."""
+    """The common basis of several answers, of which the first has the requested moment."""
 
     def shared_basis(context: PanelContext) -> Basis:
         bases = [part(context) for part in parts]
@@ -83,9 +84,9 @@ def of_all(*parts: BasisQuery) -> BasisQuery:
 
 
 def basis_text(question: Question, basis: Basis) -> str:
-    """What numbers rest on, as a sentence."""
+    """The basis of numbers, as a sentence."""
     until = question.local(basis.moment.effective_as_of)
-    text = f"{'As known at' if basis.moment.as_of else 'All that was stored by'} {moment(until)}"
+    text = f"{'As known at' if basis.moment.as_of else 'Everything stored by'} {moment(until)}"
     if basis.exact:
         return f"{text}, exact to the last row."
     edges = list(dict.fromkeys((edge.asked, edge.answered) for edge in basis.snapped))

@@ -1,4 +1,4 @@
-"""What training pipelines measured: scalars over executions, and lists as curves."""
+"""Step metrics of training pipelines: scalars over executions, and lists as curves."""
 
 import functools
 import json
@@ -22,20 +22,20 @@ from app.web.units import all_digits, format_number, moment
 
 UNIT = STEPS["last"].unit
 PAGE_SIZE = 25
-# More lines than colours can't be told apart.
+# More lines than colours can't be distinguished.
 CURVES = len(charts.COLOURS)
 NOTHING = (
-    "No execution has recorded anything yet. Give Craft AI's SDK this server as its environment, or"
-    " post to /api/v1/metrics/single-value and /list-values."
+    "No execution has recorded anything yet. Use this server as the environment of Craft AI's SDK,"
+    " or post to /api/v1/metrics/single-value and /list-values."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ShownExecutions:
-    """The executions of one page, the newest first, and what they recorded.
+    """The executions of one page, newest first, and what they recorded.
 
-    `scalars` holds values by execution and name; `behind` counts newer executions, on pages
-    before, `total` all.
+    `scalars` contains values by execution and name; `behind` counts newer executions, on previous
+    pages, `total` all.
     """
 
     executions: Sequence[Execution]
@@ -47,10 +47,10 @@ class ShownExecutions:
 
 
 def find(context: PanelContext) -> ShownExecutions:
-    """One page of executions, or the one that was chosen.
+    """One page of executions, or the selected one.
 
     Raises:
-        InvalidInput: no number of executions to leave out.
+        InvalidInput: the offset is not a number of executions.
         UnknownExecution: there is no such execution.
     """
     chosen, behind, total = _chosen_execution(context) or _latest_executions(context)
@@ -74,7 +74,7 @@ def _chosen_execution(context: PanelContext) -> tuple[list[Execution], int, int]
 
 
 def _latest_executions(context: PanelContext) -> tuple[list[Execution], int, int]:
-    """They are numbered from the oldest on, and people look at the newest."""
+    """Offsets count from the oldest execution, but the page starts with the newest."""
     members = context.question.members
     behind = _behind(members.get("offset", "0"))
     list_executions = functools.partial(
@@ -100,7 +100,7 @@ def _behind(text: str) -> int:
 
 
 def show_scalars(question: Question, shown: ShownExecutions) -> list[Node]:
-    """A row per execution, a column per scalar; a head draws its scalar over the executions."""
+    """A row per execution, a column per scalar; its header links to the chart of the scalar."""
     if not shown.executions:
         return [note(NOTHING)]
     names = shown.names
@@ -136,13 +136,13 @@ def _when(question: Question, instant: datetime) -> str:
 
 
 def _pager(question: Question, shown: ShownExecutions) -> Iterator[Markup]:
-    """Where somebody is among all executions, and the way to the others."""
+    """The position among all executions, and links to the others."""
     if question.members.get("execution"):
         everything = {**question.members, "execution": None}
         yield html.P(html.A("All executions", href="/executions" + query_string(everything)))
         return
     count = len(shown.executions)
-    words = f"{shown.behind + 1:,} to {shown.behind + count:,} of {shown.total:,}, the newest first"
+    words = f"{shown.behind + 1:,} to {shown.behind + count:,} of {shown.total:,}, newest first"
     links = [html.Span(words, className="quiet")]
     if shown.behind:
         links.append(_page_link(question, max(shown.behind - PAGE_SIZE, 0), "← newer"))
@@ -157,7 +157,7 @@ def _page_link(question: Question, behind: int, words: str) -> Markup:
 
 
 def scalar_rows(_: Question, shown: ShownExecutions) -> Rows:
-    """A line per execution; empty where it did not record a scalar."""
+    """A line per execution; a cell is empty if the execution did not record the scalar."""
     names = shown.names
     yield ["execution", "pipeline", "deployment", "createdAt", *names]
     for run in shown.executions:
@@ -175,7 +175,7 @@ def scalar_rows(_: Question, shown: ShownExecutions) -> Rows:
 
 
 def show_trend(question: Question, shown: ShownExecutions) -> list[Node] | None:
-    """One scalar, from the oldest execution to the newest; a single execution makes no line."""
+    """One scalar, from the oldest execution to the newest; None for a single execution."""
     if not shown.names or len(shown.executions) == 1:
         return None
     name = question.members.get("metric", "")
@@ -190,14 +190,14 @@ def show_trend(question: Question, shown: ShownExecutions) -> list[Node] | None:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Lists by name, each with the values of the executions that recorded it, the newest first."""
+    """Lists by name, each with the values per execution that recorded it, newest first."""
 
     by_name: dict[str, dict[str, list[float]]]
     left_out: int
 
 
 def find_curves(context: PanelContext) -> Curves:
-    """The lists of the executions that are shown, of as many as can be told apart."""
+    """The lists of the shown executions, as many as colours can distinguish."""
     shown = find(context)
     names = [execution.execution for execution in shown.executions]
     drawn = set(names[:CURVES])

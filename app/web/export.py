@@ -1,4 +1,4 @@
-"""What a panel shows, as CSV: the same question, the same numbers, all their digits."""
+"""A panel as CSV: the same question and the same numbers, with all digits."""
 
 from datetime import UTC, datetime
 
@@ -11,10 +11,10 @@ from app.web.question import Question
 
 
 def as_csv(database: Database, name: str, search: str, workspace_id: int) -> str:
-    """A panel's rows, the heads first; empty cells are not known. Each says what it rests on.
+    """A panel's rows, the header first; unknown values are empty. Each row contains its basis.
 
     Raises:
-        InvalidInput: no panel of that name has rows, or the query says what can't be answered.
+        InvalidInput: no panel of that name has rows, or the query is invalid.
         UnknownModel: the workspace has no such model.
     """
     panel = PANELS.get(name)

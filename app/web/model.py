@@ -1,4 +1,4 @@
-"""A model's page: how good it was, what it answered, how fast, and how its versions compare."""
+"""A model's page: quality, requests, latency, and a comparison of its versions."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from app.web.tables import compared, tile
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A model at a glance: both periods, the one before first, and what they rest on."""
+    """A model at a glance: the preceding period, the window, and their basis."""
 
     portrait: Portrait
     volume: RequestVolume
@@ -33,11 +33,11 @@ class Summary:
 
 
 def find_summary(context: PanelContext) -> Summary:
-    """Two periods side by side.
+    """The window compared with the preceding one.
 
     Raises:
         UnknownModel: the workspace has no such model.
-        InvalidWindow: there is no window of this length before it.
+        InvalidWindow: no window of this length precedes it.
     """
     both, halves = periods(context.question.window)
     return Summary(
@@ -49,7 +49,7 @@ def find_summary(context: PanelContext) -> Summary:
 
 
 def show_summary(question: Question, summary: Summary) -> list[Node]:
-    """The model's name, its parts to choose from, and its numbers."""
+    """The model's name, the scopes to choose from, and its numbers."""
     return [
         dash_html.Div(
             [
@@ -76,14 +76,14 @@ def _name(question: Question, portrait: Portrait) -> Markup:
 
 
 def _choices(question: Question, portrait: Portrait) -> Iterator[Component]:
-    """Which part of the model is looked at; nothing to choose of what has no name."""
+    """Inputs for the version and the deployment; none if the model has no named ones."""
     if portrait.versions:
         yield _choice(question, "version", portrait.versions)
     if portrait.deployments:
         yield _choice(question, "deployment", portrait.deployments)
 
 
-# More are found by typing.
+# Longer lists are searchable.
 MANY = 8
 
 

@@ -1,4 +1,4 @@
-"""The first page: every model of the workspace, now against the period before."""
+"""The first page: every model of the workspace, compared with the preceding period."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ from app.web.question import DAY, Question, automatic_interval, common, grid_of,
 from app.web.tables import change, compared, labelled, note, sparkline, table, tile
 from app.web.units import delta, format_number
 
-# As many points as a sparkline has room for. From some days on they are days, of which there are
-# cells.
+# As many points as a sparkline has room for. In windows of several days each point is a day, for
+# which cells exist.
 POINTS, BY_DAYS = 31, 4 * DAY
-# What is shorter than this share of its neighbour was clipped by the window.
+# A bucket shorter than this share of its neighbour was clipped by the window.
 WHOLE = 0.9
 NO_HEADLINE = Measure("headline", "", Unit.NUMBER, Better.NEITHER, "of a kind without metrics")
 NO_MODELS = (
@@ -37,7 +37,7 @@ NO_MODELS = (
     " Seldon's, H2O's or Roboflow's that your models already use."
 )
 
-TOTALS_ARE_OF_NOW = "Totals are as they are now; the models below are as of the moment asked for."
+TOTALS_ARE_OF_NOW = "Totals are as of now; the models below are as of the requested moment."
 
 
 def find_totals(context: PanelContext) -> Totals:
@@ -61,7 +61,7 @@ def find_models(context: PanelContext) -> list[ModelOverview]:
 
 
 def models_basis(context: PanelContext) -> Basis:
-    """What the models' numbers rest on."""
+    """The basis of the models' numbers."""
     return overview_basis(context.conn, _sparkline_query(context))
 
 
@@ -70,7 +70,7 @@ def _sparkline_query(context: PanelContext) -> Query[Selection]:
 
 
 def sparkline_grid(question: Question) -> Grid:
-    """The buckets of sparklines, on bounds of the clock: between them no rows are cut."""
+    """The buckets of sparklines, on full hours or days, so that no cells are cut."""
     interval = automatic_interval(question.window, POINTS)
     if question.window.length >= BY_DAYS and interval.endswith("h"):
         interval = "1d"
@@ -78,10 +78,10 @@ def sparkline_grid(question: Question) -> Grid:
 
 
 def unclipped(model: ModelOverview, end: datetime) -> Sequence[int]:
-    """Volumes without those of a first or last bucket that the window clips: it would look idle."""
+    """Inferences per bucket without a clipped first or last bucket, which would look idle."""
     edges = [*model.bucket_starts, end]
     lengths = [end - start for start, end in pairwise(edges)]
-    if len(lengths) < 3:  # noqa: PLR2004 - without a middle one there is nothing to compare with
+    if len(lengths) < 3:  # noqa: PLR2004 - without a middle bucket there is none to compare with
         return model.bucket_inferences
     first = lengths[0] < WHOLE * lengths[1]
     last = lengths[-1] < WHOLE * lengths[-2]
@@ -90,7 +90,7 @@ def unclipped(model: ModelOverview, end: datetime) -> Sequence[int]:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the overview: what it is headed, called in the URL, and sorted by."""
+    """A column of the overview: its title, its name in the URL, and its sort key."""
 
     title: str
     name: str
@@ -110,7 +110,7 @@ MOST_SHOWN = 500  # a browser takes seconds for more; the CSV has all
 
 
 def show_models(question: Question, models: Sequence[ModelOverview]) -> list[Node]:
-    """A row per model, in the order and of the names that the URL says."""
+    """A row per model, filtered and sorted as the URL says."""
     if not models:
         return [note(NO_MODELS)]
     sought = question.members.get("q", "")
@@ -145,7 +145,7 @@ def _has(model: ModelOverview, sought: str) -> bool:
 
 
 def sort_models(question: Question, models: Sequence[ModelOverview]) -> Sequence[ModelOverview]:
-    """Sorted by a column, what is not known last; the busiest first if the URL says nothing.
+    """Sorted by a column, unknown values last; by default the busiest model first.
 
     Raises:
         InvalidInput: there is no such column.
@@ -164,7 +164,7 @@ def sort_models(question: Question, models: Sequence[ModelOverview]) -> Sequence
 
 
 def _head(question: Question, column: Column) -> Markup:
-    """A head that sorts: downwards at first, for the largest is what people look for."""
+    """A header that sorts: numbers in descending order first."""
     sort = question.members.get("sort", "")
     down = sort == DESCENDING + column.name
     first = column.name if column.name == "name" else DESCENDING + column.name
@@ -210,7 +210,7 @@ def _drawn(
 
 
 def name_cell(question: Question, model: ModelOverview) -> Markup:
-    """A model's name, which leads to its page, what it does and what it belongs to."""
+    """A model's name as a link to its page, its kind, namespace and pipeline."""
     place = " / ".join(filter(None, (model.name.namespace, model.name.pipeline)))
     kind = model.kind or "kind not known yet"
     return html.Div(
@@ -228,7 +228,7 @@ def model_link(question: Question, name: ModelName) -> str:
 
 
 def model_rows(_: Question, models: Sequence[ModelOverview]) -> Rows:
-    """A line per model; `prev_` is the period before."""
+    """A line per model; `prev_` is the preceding period."""
     counted = [MODEL[name] for name in ("inferences", "errors", "error_rate", "latency")]
     measures = [*(measure.client_name for measure in counted), "truths", "headline"]
     pairs = [name for measure in measures for name in (measure, f"prev_{measure}")]

@@ -1,7 +1,7 @@
-"""The page as a Dash application: a shell, and panels that are asked for one by one.
+"""The page as a Dash application: a shell, and panels that are loaded individually.
 
-A view is its URL. One callback turns the controls into the URL's query and back; each panel is
-asked for anew whenever the query changes or the clock ticks.
+The URL determines what a page shows. One callback turns the controls into the URL's query and back;
+each panel is loaded again when the query changes or the timer ticks.
 """
 
 import logging
@@ -28,7 +28,7 @@ from app.web.session import WORKSPACE
 from app.web.tables import labelled
 
 PREFIX = "/web/"
-CRASHED = "Something went wrong on the server; its log tells what."
+CRASHED = "Something went wrong on the server; its log has the cause."
 _log = logging.getLogger(__name__)
 
 INDEX = """<!doctype html>
@@ -54,7 +54,7 @@ THEME: Any = {
 
 
 def build(database: Database, *, auth: bool) -> dash.Dash:
-    """Make the application, on a Flask of its own that the service's own hands requests to."""
+    """Create the Dash application, with its own Flask application that gets forwarded requests."""
     app = dash.Dash(
         "app.web",
         routes_pathname_prefix=PREFIX,
@@ -65,7 +65,7 @@ def build(database: Database, *, auth: bool) -> dash.Dash:
         suppress_callback_exceptions=True,
         add_log_handler=False,
     )
-    app.server.config["PROPAGATE_EXCEPTIONS"] = True  # the service's own errors leave by its door
+    app.server.config["PROPAGATE_EXCEPTIONS"] = True  # the service's own error handlers format them
     app.layout = _layout(auth=auth)
     _connect(app, database)
     return app
@@ -171,7 +171,7 @@ def _chosen(search: str, trigger: Any, value: Any) -> str | None:
 
 
 def _clicked(value: Any) -> str | None:
-    """What the point that was clicked stands for; None if it is nothing that a chart says."""
+    """The value of the clicked point; None if the click data is not that of a chart."""
     match value:
         case {"points": [{"customdata": str(text)}, *_]}:
             return text
@@ -179,7 +179,7 @@ def _clicked(value: Any) -> str | None:
 
 
 def _kept(search: str, trigger: Any) -> list[Any]:
-    """The URL's query, the controls' values, what is wrong with them, and how the clock ticks."""
+    """The URL's query, the controls' values, their error, and the state of the timer."""
     unchanged = [no_update] * (len(shell.CONTROLS) + 4)
     now = datetime.now(UTC)
     try:
@@ -201,7 +201,7 @@ def _kept(search: str, trigger: Any) -> list[Any]:
 
 
 def frame(page: Page) -> list[Component]:
-    """A page before its panels are there."""
+    """A page before its panels are loaded."""
     title = [html.H1(page.title)] if page.title else []
     return [*title, *(_frame(panel) for panel in page.panels)]
 
@@ -212,7 +212,7 @@ def _frame(panel: Panel[Any]) -> Component:
 
 
 def render_panel(database: Database, panel: Panel[Any], search: str) -> list[Component]:
-    """A panel's answer, or why there is none."""
+    """A panel's content, or why it can't be shown."""
     try:
         question = Question.read(search, datetime.now(UTC))
         with database.reading() as conn:
@@ -227,7 +227,7 @@ def render_panel(database: Database, panel: Panel[Any], search: str) -> list[Com
             )
     except TruthlineError as error:
         nodes = [_refusal(sentence(error))]
-    except Exception:  # noqa: BLE001 - whatever it is, it is logged, and the other panels stand
+    except Exception:  # noqa: BLE001 - any error is logged, and does not affect other panels
         _log.exception("panel %s failed", panel.name)
         nodes = [_refusal(CRASHED)]
     if nodes is None:
@@ -250,7 +250,7 @@ def _refusal(words: str) -> Markup:
 
 
 def sentence(error: TruthlineError) -> str:
-    """What an error says, as a sentence."""
+    """The text of an error, as a sentence."""
     text = str(error)
     return text[:1].upper() + text[1:].rstrip(".") + "."
 

@@ -1,4 +1,4 @@
-"""Panels: a part of a page that asks one question, shows its answer, and gives it as CSV."""
+"""Panels: parts of a page with one query, one view and one CSV export."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from app.store.registry import Registry
 from app.web.question import Question
 
 Result = TypeVar("Result")
-# Text that is drawn, or a component that can be used.
+# Static markup, or an interactive component.
 Node = Component | Markup
 Nodes = Node | Sequence[Node] | None
 Rows = Iterator[Sequence[Any]]
@@ -23,10 +23,10 @@ Rows = Iterator[Sequence[Any]]
 
 @dataclass(frozen=True, slots=True)
 class PanelContext:
-    """Who looks at what: one snapshot of the database, a URL, and what it asks.
+    """The input of a panel: a snapshot of the database, the URL's question, and the settled query.
 
-    `asked` is that of the URL with its model looked up, which may not be there, and of a moment
-    that can be answered for.
+    `query` is the question of the URL with its moment settled and its model looked up; the model
+    may not exist.
     """
 
     conn: Connection
@@ -36,16 +36,16 @@ class PanelContext:
 
     @property
     def workspace_id(self) -> int:
-        """Whose page it is."""
+        """The workspace of the page."""
         return self.query.workspace_id
 
 
 @dataclass(frozen=True, slots=True)
 class Panel(Generic[Result]):
-    """`find` asks the questions, `show` draws the answer, `rows` are its CSV, the heads first.
+    """`find` runs the queries, `show` renders the result, `rows` returns its CSV, the header first.
 
-    A panel that has nothing to say of this kind of model shows None, and isn't there. `rests_on`
-    asks what is left of what the answer needs; None where retention changes nothing.
+    `show` returns None if the panel does not apply to this kind of model; it is then omitted.
+    `basis` returns the basis of the result; it is None if retention does not affect the panel.
     """
 
     name: str

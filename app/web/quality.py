@@ -1,4 +1,4 @@
-"""How good a model was: metrics over time, and one bucket in full."""
+"""The quality of a model: metrics over time, and one bucket in detail."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ from app.web.units import count, format_number, moment
 Bucket = ClassificationBucket | RegressionBucket
 
 
-# How d3 writes the numbers of a chart, where not as FORM.
+# d3 formats of the numbers of a chart; the default is FORM.
 FORMS = {Unit.SHARE: ".1%"}
 FORM = ".4~g"
-NO_TRUTHS = "No truth is known of any prediction in this window."
-NO_METRICS = "Truths of this kind of model are not compared."
+NO_TRUTHS = "No truth is known for any prediction in this window."
+NO_METRICS = "There are no quality metrics for this kind of model."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def average(question: Question) -> Average:
     """How classes are averaged.
 
     Raises:
-        InvalidInput: in no way there is.
+        InvalidInput: the URL names an unknown average.
     """
     try:
         return Average(question.members.get("average", Average.MACRO))
@@ -63,10 +63,10 @@ def average(question: Question) -> Average:
 
 
 def kind_of(context: PanelContext) -> Kind | None:
-    """What the model does.
+    """The kind of the model.
 
     Raises:
-        UnknownModel: the workspace has no such model, or nothing of that part.
+        UnknownModel: the workspace has no such model, or no predictions in this scope.
     """
     return of_model(context).subject.kind
 
@@ -81,7 +81,7 @@ def find_over_time(context: PanelContext) -> Quality:
 
 
 def show_over_time(question: Question, quality: Quality) -> Node:
-    """Lines, one per metric; a bucket is chosen by a click."""
+    """Lines, one per metric; a click selects a bucket."""
     if quality.kind not in OF_KIND:
         return note(NO_METRICS)
     if not any(bucket.n for bucket in quality.buckets):
@@ -100,12 +100,12 @@ def show_over_time(question: Question, quality: Quality) -> Node:
 
 
 def form_of(kind: Kind | None) -> str:
-    """How d3 writes the headline metric of a kind."""
+    """The d3 format of the headline metric of a kind."""
     return FORMS.get(leading(kind)[0].unit, FORM)
 
 
 def _drawn(kind: Kind | None) -> list[Measure]:
-    """The leading metrics that have the scale of the headline."""
+    """The leading metrics with the same unit as the headline."""
     headline, *others = leading(kind)
     return [headline, *(measure for measure in others if measure.unit is headline.unit)]
 
@@ -137,7 +137,7 @@ class SelectedBucket:
 
 
 def find_bucket(context: PanelContext) -> SelectedBucket:
-    """The bucket that was clicked, else the whole window."""
+    """The clicked bucket, or the whole window."""
     question, kind = context.question, kind_of(context)
     if question.bucket is None:
         return SelectedBucket(
@@ -157,7 +157,7 @@ def find_bucket(context: PanelContext) -> SelectedBucket:
 
 
 def _near(question: Question, bucket: datetime) -> tuple[Window, Grid]:
-    """Some buckets on either side of one."""
+    """A window and grid with some buckets on either side of one."""
     margin = 2 * average_length(INTERVALS[question.interval])
     window = question.window
     near = Window(
@@ -167,7 +167,7 @@ def _near(question: Question, bucket: datetime) -> tuple[Window, Grid]:
 
 
 def bucket_basis(context: PanelContext) -> Basis:
-    """What the bucket rests on, or one beside it."""
+    """The basis of the bucket and its neighbours, or of the whole window."""
     question = context.question
     bucket = question.bucket
     inside = bucket is not None and question.window.start <= bucket < question.window.end
@@ -176,16 +176,16 @@ def bucket_basis(context: PanelContext) -> Basis:
 
 
 def show_bucket(question: Question, selected: SelectedBucket) -> list[Markup]:
-    """Its confusion matrix and classes, or its errors; and a way to its neighbours."""
+    """The confusion matrix and classes, or the errors; and links to the neighbours."""
     return [_navigation(question, selected), *_contents(selected)]
 
 
 def _navigation(question: Question, selected: SelectedBucket) -> Markup:
     if question.bucket is None or selected.bucket is None:
         first = question.window.start
-        words = "The whole window. Click a point of the chart above, or"
+        words = "The whole window. Click a point in the chart above, or"
         return html.P(
-            [f"{words} ", html.A("walk through its buckets", href=_at(question, first)), "."],
+            [f"{words} ", html.A("step through its buckets", href=_at(question, first)), "."],
             className="walk quiet",
         )
     edges = [moment(question.local(edge)) for edge in (selected.bucket.start, selected.bucket.end)]
@@ -214,7 +214,7 @@ def _contents(selected: SelectedBucket) -> Iterator[Markup]:
     if selected.kind not in OF_KIND:
         yield note(NO_METRICS)
     elif selected.bucket is None or not selected.bucket.n:
-        yield note("No truth is known of any prediction in it.")
+        yield note("No truth is known for any of its predictions.")
     else:
         yield html.Dl(_tiles(selected.kind, selected.bucket), className="tiles small")
         if isinstance(selected.bucket, ClassificationBucket):
@@ -229,7 +229,7 @@ def _tiles(kind: Kind | None, bucket: Bucket) -> Iterator[Markup]:
 
 
 def _matrix(bucket: ClassificationBucket) -> Markup:
-    """Counts, and the share of each row: what became of the truths of one class."""
+    """Counts, and the share within each row: how truths of one class were predicted."""
     categories = bucket.matrix.categories
     heads: list[Any] = [("truth ↓ predicted →", "corner"), *categories, ("truths", "number sum")]
     rows = [
@@ -274,7 +274,7 @@ def _classes(bucket: ClassificationBucket) -> Markup:
 
 
 def bucket_rows(_: Question, selected: SelectedBucket) -> Rows:
-    """The confusion matrix, a line per pair of classes; of a regressor its errors."""
+    """The confusion matrix, a line per pair of classes; for a regressor its errors."""
     bucket = selected.bucket
     if isinstance(bucket, ClassificationBucket):
         yield ["actual", "predicted", "count"]

@@ -1,4 +1,4 @@
-"""What stands around every page: its head, and the controls that make the URL."""
+"""The frame of every page: its header, and the controls that determine the URL."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -24,7 +24,7 @@ NOW = "now"
 
 
 def controls() -> Component:
-    """Everything that a view can be changed by."""
+    """All controls of a page."""
     return html.Div(
         [
             _select("range", "Time range", _range_choices(), w=170),
@@ -76,7 +76,7 @@ def _moment(name: str, label: str, **more: Any) -> Component:
 
 
 def state(question: Question) -> list[Any]:
-    """The values of the controls, of a question."""
+    """The values of the controls for a question."""
     local = [question.local(edge) for edge in (question.window.start, question.window.end)]
     return [
         question.range or CUSTOM,
@@ -118,23 +118,23 @@ def _fixed(question: Question) -> dict[str, str | None]:
 
 
 def _instant(question: Question, value: str | None) -> str | None:
-    """What a picker holds is the clock of the zone.
+    """The instant of a date picker, whose value is a local time.
 
     Raises:
-        InvalidInput: it is no time, or one that UTC's calendar doesn't have.
+        InvalidInput: it is not a time, or out of range in UTC.
     """
     if not value:
         return None
     try:
         return iso_utc(datetime.fromisoformat(value).replace(tzinfo=ZoneInfo(question.zone)))
     except (ValueError, OverflowError):
-        raise InvalidInput("this is no time that can be asked about") from None
+        raise InvalidInput("this is not a valid time") from None
 
 
 PAGES = (("/", "Models"), ("/executions", "Executions"), ("/status", "Status"))
 
 
-# Pages that are reached from another.
+# Pages that belong to another page in the navigation.
 BELOW = {"/model": "/"}
 
 

@@ -1,4 +1,4 @@
-"""How fresh the levels are: until when each holds every row that was received."""
+"""The freshness of levels: until when each contains every received row."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,7 +30,7 @@ HEADS = (
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the database is, and how fresh its levels are."""
+    """The state of the database, and the freshness of its levels."""
 
     server: ServerInfo
     schema: SchemaVersion
@@ -38,13 +38,13 @@ class State:
 
 
 def find(context: PanelContext) -> State:
-    """Ask the database about itself."""
+    """Query the state of the database."""
     fresh = freshness(context.conn, workspace_id=context.workspace_id)
     return State(server_info(context.conn), schema_version(context.conn), fresh)
 
 
 def show_state(_: Question, state: State) -> Markup:
-    """The server, the schema, and the truths that wait for a prediction."""
+    """The server, the schema, and the number of pending truths."""
     timescaledb = state.server.timescaledb
     schema = "up to date" if state.schema.usable else "behind: run truthline db upgrade"
     return html.Dl(
@@ -54,7 +54,7 @@ def show_state(_: Question, state: State) -> Markup:
                 "TimescaleDB", f"{timescaledb}, {state.server.edition}" if timescaledb else "none"
             ),
             tile("Schema", f"{state.schema.current}, {schema}"),
-            tile("Truths that wait for a prediction", f"{state.freshness.pending_feedback:,}"),
+            tile("Truths waiting for a prediction", f"{state.freshness.pending_feedback:,}"),
         ],
         className="tiles words",
     )
@@ -67,7 +67,7 @@ def show_levels(question: Question, state: State) -> list[Markup]:
         ("Counts", "text"),
         "Buckets of",
         ("Learned by", "text"),
-        ("Holds all that was received until", "text"),
+        ("Contains everything received until", "text"),
         "Behind now",
         ("Audited until", "text"),
         ("Faults", "text"),
@@ -87,7 +87,7 @@ def show_levels(question: Question, state: State) -> list[Markup]:
     ]
     return [
         table("Levels", heads, rows),
-        note("Answers are exact all the same: what was received later is counted from its rows."),
+        note("Answers are still exact: rows received later are counted individually."),
     ]
 
 
@@ -101,7 +101,7 @@ def _ago(now: datetime, then: datetime | None) -> str:
 
 
 def show_retention(question: Question, state: State) -> Markup:
-    """What was dropped."""
+    """Since when rows are kept."""
     if not state.freshness.retention:
         return note("Nothing was dropped: every row is kept.")
     rows = [

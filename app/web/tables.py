@@ -1,4 +1,4 @@
-"""Parts of pages: tables, numbers beside those before, sparklines. No questions are asked here."""
+"""Parts of pages: tables, numbers compared with previous ones, sparklines. No queries here."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,17 +11,17 @@ from app.web import markup as html
 from app.web.units import UNKNOWN, Delta, all_digits, delta, format_number
 
 Child = str | None
-# Of sparklines, in pixels; EDGE is left free above and below, for the line has a width.
+# Sizes of sparklines, in pixels; EDGE is free space above and below for the width of the line.
 WIDTH, HEIGHT, EDGE = 96, 24, 3
 TINY = 1e-12
 
 
-# What only repeats in a picture what is said beside it.
+# For graphics that only repeat the text next to them.
 UNHEARD: dict[str, Any] = {"aria-hidden": "true"}
 
 
 def labelled(words: str) -> dict[str, Any]:
-    """What a screen reader calls a part."""
+    """The label of a part for screen readers."""
     return {"aria-label": words}
 
 
@@ -32,7 +32,7 @@ def table(
     *,
     kind: str = "",
 ) -> Markup:
-    """A table whose first column names its rows; a head with a class is a pair."""
+    """A table whose first column names its rows; a header with a CSS class is a pair."""
     return html.Div(
         html.Table(
             [
@@ -73,7 +73,7 @@ def _cell(child: Child) -> Markup:
 
 
 def compared(numbers: Compared[Any], measure: Measure) -> Markup:
-    """A number, and how it differs from that of the period before."""
+    """A number, and its difference from the preceding period."""
     unit = measure.unit
     return html.Span(
         [
@@ -89,7 +89,7 @@ def compared(numbers: Compared[Any], measure: Measure) -> Markup:
 
 
 def change(difference: Delta | None) -> Markup:
-    """A difference in words and colour."""
+    """A difference as text and colour."""
     if difference is None:
         return html.Span("", className="change none")
     return html.Span(
@@ -100,7 +100,7 @@ def change(difference: Delta | None) -> Markup:
 
 
 def sparkline(values: Sequence[float | None], words: str, *, from_zero: bool = True) -> Markup:
-    """A line without axes; it breaks where nothing is known, and a lone point is a dot."""
+    """A line without axes, with gaps where values are missing; an isolated point is a dot."""
     known = [value for value in values if value is not None]
     if not known:
         return html.Span(UNKNOWN, className="spark none")
@@ -111,7 +111,7 @@ def sparkline(values: Sequence[float | None], words: str, *, from_zero: bool = T
 
 
 def _path(values: Sequence[float | None], low: float, high: float) -> str:
-    """The line as SVG writes it."""
+    """The line as an SVG path."""
     step = WIDTH / max(len(values) - 1, 1)
     path, pen = "", "M"
     for index, value in enumerate(values):
@@ -125,9 +125,9 @@ def _path(values: Sequence[float | None], low: float, high: float) -> str:
 
 
 def _between(value: float, low: float, high: float) -> float:
-    """How far up a value is from the lowest, 0, to the highest, 1.
+    """The position of a value between the lowest, 0, and the highest, 1.
 
-    In halves, for the difference of two doubles may be none.
+    Computed with halves, because the difference of two doubles may overflow.
     """
     span = high / 2 - low / 2
     return max((value / 2 - low / 2) / span, 0.0) if span else 0.0
@@ -139,5 +139,5 @@ def tile(title: str, value: Child, below: Child = None) -> Markup:
 
 
 def note(words: str) -> Markup:
-    """What a panel says where there is nothing to show."""
+    """A short text below a panel or instead of it."""
     return html.P(words, className="quiet")

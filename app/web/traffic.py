@@ -1,4 +1,4 @@
-"""What a model answered and how fast: volume, latency, and inference stats by class."""
+"""Requests to a model: volume, latency, and inference stats per class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ FRACTIONS = (0.05, 0.25, 0.5, 0.75, 0.95)
 LATENCY_FRACTIONS = (0.5, 0.9, 0.95, 0.99)
 NOT_KNOWN: Sequence[float | None] = [None] * max(len(FRACTIONS), len(LATENCY_FRACTIONS))
 ANSWERED, FAILED = REQUESTS["answered"], REQUESTS["failed"]
-NOTHING_ANSWERED = "The model has answered nothing in this window."
-WHOLE_MODEL = "Of the whole model, as it is now."
+NOTHING_ANSWERED = "The model has no requests in this window."
+WHOLE_MODEL = "For the whole model, as of now."
 
 
 # --- volume and mean latency over time ----------------------------------------------------
@@ -35,7 +35,7 @@ def find_volume(context: PanelContext) -> RequestVolume:
 
 
 def show_volume(question: Question, volume: RequestVolume) -> list[Node]:
-    """Bars: answered, and failed upon them."""
+    """Stacked bars of successful and failed requests."""
     if not volume.answered and not volume.failed:
         return [note(NOTHING_ANSWERED)]
     totals = [
@@ -100,7 +100,7 @@ def volume_rows(_: Question, volume: RequestVolume) -> Rows:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Means over time, and quantiles of the window; None where nothing was predicted."""
+    """Means over time, and stats of the window; None without predictions."""
 
     volume: RequestVolume
     stats: ModelStats | None
@@ -128,17 +128,17 @@ def latency_rows(_: Question, latency: Latency) -> Rows:
             yield [f"p{100 * fraction:.0f}", number, None]
 
 
-# --- by class -----------------------------------------------------------------------------
+# --- per class ----------------------------------------------------------------------------
 
 
 def find_stats(context: PanelContext) -> list[ClassStats]:
-    """Inferences, confidences and latencies by class; a regressor has none."""
+    """Inferences, confidences and latencies per class; empty for a regressor."""
     classes = class_stats(context.conn, of_models(context), fractions=FRACTIONS)
     return [stats for stats in classes if _is_of_model(context.question, stats)]
 
 
 def show_stats(_: Question, classes: Sequence[ClassStats]) -> list[Markup] | None:
-    """A row per class, each number beside that of the period before."""
+    """A row per class, each number compared with the preceding period."""
     if not classes:
         return None
     heads: list[Any] = [
@@ -172,7 +172,7 @@ def _quantile(stats: ClassStats, fraction: float) -> float | None:
 
 
 def stats_rows(_: Question, classes: Sequence[ClassStats]) -> Rows:
-    """A line per class, under the names of Roboflow's API."""
+    """A line per class, with the names of Roboflow's API."""
     pairs = (
         "num_inferences",
         "class_count",
@@ -207,7 +207,7 @@ def stats_rows(_: Question, classes: Sequence[ClassStats]) -> Rows:
 
 
 def show_confidence(_: Question, classes: Sequence[ClassStats]) -> Markup | None:
-    """Quantiles of confidence, with the range from the lowest to the highest drawn."""
+    """Quantiles of confidence as numbers and as a box plot."""
     with_quantiles = [stats for stats in classes if stats.quantiles]
     if not with_quantiles:
         return None
@@ -244,12 +244,12 @@ def confidence_rows(_: Question, classes: Sequence[ClassStats]) -> Rows:
 
 
 def find_values(context: PanelContext) -> list[BoxPlot]:
-    """What a regressor predicted: minimum, quartiles and maximum of each bucket."""
+    """Predicted values of a regressor: minimum, quartiles and maximum of each bucket."""
     return box_plots(context.conn, of_model(context))
 
 
 def show_values(question: Question, boxes: Sequence[BoxPlot]) -> Node | None:
-    """The median within the middle half and the extremes."""
+    """The median, the quartiles and the extremes over time."""
     if not boxes:
         return None
     return charts.box_plot(
@@ -261,7 +261,7 @@ def show_values(question: Question, boxes: Sequence[BoxPlot]) -> Node | None:
 
 
 def value_rows(_: Question, boxes: Sequence[BoxPlot]) -> Rows:
-    """A line per bucket that holds a value."""
+    """A line per bucket with values."""
     yield ["startTime", "endTime", "n", "min", "q1", "median", "q3", "max"]
     for box in boxes:
         yield [iso_utc(box.start), iso_utc(box.end), box.n, *box.quantiles]

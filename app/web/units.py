@@ -1,4 +1,4 @@
-"""Numbers as people read them, with their units; a dash where nothing is known."""
+"""Numbers formatted for people, with their units; a dash for unknown values."""
 
 import math
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ THOUSAND = 1_000
 _LETTERS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 # Whole counts up to here: 9,999, and then 10.0k.
 WHOLE = 10 * THOUSAND
-# Below, a share is told by two digits, for 0.0 % would be wrong.
+# Smaller shares have two significant digits, because 0.0 % would be wrong.
 SMALL_SHARE = 0.001
-# Plain numbers outside of these bounds have three digits and a power of ten.
+# Plain numbers outside this range have three digits and a power of ten.
 PLAIN = (1e-3, 1e6)
-# A number that grew by more is told as a multiple: per cent of thousands are read by nobody.
+# Larger growth is shown as a multiple instead of thousands of per cent.
 MANIFOLD = 10.0
-# From here on digits before the point are only counted.
+# Larger numbers have a power of ten instead of more digits.
 ENDLESS = 1e15
 
 
@@ -33,7 +33,7 @@ def format_number(number: float | None, unit: Unit) -> str:
 
 
 def all_digits(number: float | None, unit: Unit) -> str:
-    """All digits, for whoever points at a number that was shortened."""
+    """All digits, for the tooltip of a rounded number."""
     if number is None:
         return "not known"
     return f"{number:,}" if unit is Unit.COUNT else repr(number)
@@ -69,7 +69,7 @@ def _own(number: float) -> str:
 
 
 def _three_digits(number: float) -> str:
-    """Three digits, or all that stand before the point; at most three behind it."""
+    """Three significant digits, or all digits before the point; at most three after it."""
     if abs(number) >= ENDLESS:
         return f"{number:.3g}"
     exponent = math.floor(math.log10(abs(number))) if number else 2
@@ -90,7 +90,7 @@ _FORMATS = {
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """How a number differs from that of the period before. `tone` is better, worse or same."""
+    """The difference from the preceding period. `tone` is better, worse or same."""
 
     text: str
     tone: str
@@ -98,11 +98,11 @@ class Delta:
 
 
 def delta(compared: Compared[Any], unit: Unit, better: Better) -> Delta | None:
-    """The difference: of shares in points, of others in per cent; None where one is not known."""
+    """The difference: shares in points, others in per cent; None if either number is unknown."""
     if compared.now is None or compared.previous is None:
         return None
     text = _difference(compared, unit)
-    previous = f"{format_number(compared.previous, unit)} in the period before"
+    previous = f"{format_number(compared.previous, unit)} in the preceding period"
     if text is None:
         return None
     if not any(digit in text for digit in "123456789"):
@@ -131,12 +131,12 @@ def _signed(text: str) -> str:
 
 
 def moment(instant: datetime) -> str:
-    """An instant, to the second if it is not on a minute."""
+    """An instant, with seconds if it is not on a full minute."""
     return f"{instant:%Y-%m-%d %H:%M:%S}" if instant.second else f"{instant:%Y-%m-%d %H:%M}"
 
 
 def length(width: timedelta | Calendar | None) -> str:
-    """The width of a bucket in words."""
+    """The width of a bucket as text."""
     if isinstance(width, Calendar):
         return {(1, 0): "day", (7, 0): "week", (0, 1): "month"}[width.days, width.months]
     seconds = int((width or timedelta()).total_seconds())

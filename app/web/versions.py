@@ -22,14 +22,14 @@ NO_VERSION = "(no version)"
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """All versions of what is looked at, and what the model does."""
+    """All versions in the selected scope, and the kind of the model."""
 
     kind: Kind | None
     versions: Sequence[Version]
 
 
 def find(context: PanelContext) -> Versions:
-    """Ask for each version."""
+    """Query all versions."""
     query = of_model(context)
     return Versions(query.subject.kind, versions(context.conn, query, average(context.question)))
 
@@ -37,7 +37,7 @@ def find(context: PanelContext) -> Versions:
 def show(question: Question, result: Versions) -> list[Node]:
     """A row per version, and a line for each over time."""
     if not result.versions:
-        return [note("No version has answered anything yet.")]
+        return [note("No version has received requests yet.")]
     shown = [*REQUESTS.values(), TRUTHS["n"], *leading(result.kind)]
     heads: list[Any] = [("Version", ""), *(measure.label for measure in shown)]
     rows = [
@@ -79,7 +79,7 @@ def _numbers(version: Version) -> list[float | None]:
 
 
 def of_whole_window(context: PanelContext) -> Basis:
-    """What the numbers of the table rest on."""
+    """The basis of the numbers in the table."""
     return basis_within(context, context.question.window, Grid(), *BOTH)
 
 

@@ -69,7 +69,7 @@ def test_a_difference_has_a_sign_and_says_whether_it_is_good(now, before, unit, 
     found = delta(Compared(now, before), unit, good)
 
     assert (found.text, found.tone) == (text, tone)
-    assert "in the period before" in found.in_words
+    assert "in the preceding period" in found.in_words
     assert found.in_words.startswith(f"{tone}: ") == (tone != "same")
 
 
