@@ -31,7 +31,7 @@ from typing import Self
 
 
 class TruthlineError(Exception):
-    """An error that the caller is told about."""
+    """An error that is reported to the caller."""
 
     reason = ""  # only for the log
 

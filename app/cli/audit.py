@@ -26,7 +26,7 @@ def audit(
 ) -> None:
     """Recount the rows behind every cell of the levels, and recompute wrong cells.
 
-    Exit code 1 if a fault can't be repaired; rows are then read in place of its cells.
+    Exit code 1 if a fault can't be repaired; rows are then read instead of its cells.
     """
     with connected(settings, data) as database:
         audits = list(audit_levels(database, level, since, until))

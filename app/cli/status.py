@@ -18,7 +18,7 @@ from app.query.status import LevelStatus, Status, service_status
 @data_option
 @click.pass_obj
 def status(settings: Settings, data: Path | None) -> None:
-    """Show the database and its contents, level by level."""
+    """Show the database, its contents and its levels."""
     with connected(settings, data) as database, database.reading() as conn:
         status = service_status(conn)
     Console().print(_table(status), _levels(status))
@@ -67,7 +67,7 @@ def _levels(status: Status) -> Table:
 def level_row(level: LevelStatus) -> tuple[str, ...]:
     """Name, cells, clean until, lag, audited until and faults of a level, as cells of a table."""
     lag = duration(level.lag) if level.clean_until and level.lag is not None else ""
-    faults = faults_in_words(level.open_faults, level.healed_faults)
+    faults = faults_in_words(level.open_faults, level.repaired_faults)
     times = (_until(level.clean_until), lag, _until(level.audited_until))
     return level.name, f"{level.cells:,}", *times, faults
 

@@ -42,7 +42,7 @@ def append_values(
 ) -> None:
     """Append to a list of an execution: all values or none, next to each other.
 
-    Concurrent appends to a list happen one after the other. A retry, recognized by the key of
+    Concurrent appends to a list are serialized. A retry, recognized by the key of
     `batch`, changes nothing. An append without values does nothing and reserves no key.
 
     Raises:

@@ -15,7 +15,7 @@ class LevelStatus:
 
     `lag` is the time from `clean_until` to the newest row; rows received within it are read from
     finer levels or from the raw table. `open_faults` counts spans that an audit found wrong and
-    that are not repaired yet, `healed_faults` the repaired ones.
+    that are not repaired yet, `repaired_faults` the repaired ones.
     """
 
     name: str
@@ -24,7 +24,7 @@ class LevelStatus:
     lag: timedelta | None
     audited_until: datetime | None = None
     open_faults: int = 0
-    healed_faults: int = 0
+    repaired_faults: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def service_status(conn: Connection) -> Status:
 class FreshLevel:
     """A level of a subject, its widths, until when it is clean and was audited (None: never).
 
-    `open_faults` and `healed_faults` count spans that audits found wrong.
+    `open_faults` and `repaired_faults` count spans that audits found wrong.
     """
 
     name: str
@@ -66,7 +66,7 @@ class FreshLevel:
     clean_until: datetime | None
     audited_until: datetime | None
     open_faults: int
-    healed_faults: int
+    repaired_faults: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,9 @@ _FRESH = text("""
     SELECT l.name, l.subject, event_width,
            CASE WHEN learned_width < INTERVAL '1 day' THEN 'hour'
                 WHEN learned_width < INTERVAL '1 month' THEN 'day' ELSE 'month' END,
-           nullif(clean_until, '-infinity'), audit.audited_until, audit.open, audit.healed
-    FROM truthline_internal.levels() AS l JOIN truthline_internal.audits() AS audit USING (name)
+           nullif(clean_until, '-infinity'), audit.audited_until, audit.open, audit.repaired
+    FROM truthline_internal.levels() AS l
+    JOIN truthline_internal.audits() AS audit (name, audited_until, open, repaired) USING (name)
 """)
 _PENDING = text("""
     SELECT count(*) FROM pending_feedback JOIN model ON model.id = model_id
@@ -130,9 +131,10 @@ _COUNTS = text("""
 
 _LEVELS = text("""
     SELECT l.name, subject.source, nullif(clean_until, '-infinity'),
-           audit.audited_until, audit.open, audit.healed
+           audit.audited_until, audit.open, audit.repaired
     FROM truthline_internal.levels() AS l
     JOIN subject ON subject.name = l.subject
-    JOIN truthline_internal.audits() AS audit ON audit.name = l.name
+    JOIN truthline_internal.audits() AS audit (name, audited_until, open, repaired)
+        ON audit.name = l.name
 """)
 _RETENTION = text("SELECT relation, since FROM retention ORDER BY relation")

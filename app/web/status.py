@@ -81,7 +81,7 @@ def show_levels(question: Question, state: State) -> list[Markup]:
             _until(question, level.clean_until),
             _ago(state.freshness.asked_at, level.clean_until),
             _until(question, level.audited_until),
-            html.Td(faults_in_words(level.open_faults, level.healed_faults), className="text"),
+            html.Td(faults_in_words(level.open_faults, level.repaired_faults), className="text"),
         ]
         for level in state.freshness.levels
     ]
@@ -119,7 +119,7 @@ def level_rows(_: Question, state: State) -> Rows:
             iso_utc(moment) if moment else None
             for moment in (level.clean_until, level.audited_until)
         )
-        faults = (level.open_faults, level.healed_faults)
+        faults = (level.open_faults, level.repaired_faults)
         yield [
             level.name,
             level.subject,

@@ -123,8 +123,8 @@ STATED = {
         {10: "tenth of the range"}[health.PARTS],
     ],
     "docs/web.md": [
-        f"{refresh.LIFETIME // DAY} days old",
-        f"used for {sessions.SECONDS // 3600} hours",
+        f"after {refresh.LIFETIME // DAY} days",
+        f"after {sessions.SECONDS // 3600} hours without use",
         f"`{question.DEFAULT_RANGE}` (default)",
         *(f"`{shown}`" for shown in question.REFRESHES),
     ],

@@ -20,8 +20,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 def needs(role: Role) -> Callable[[View], View]:
     """Require a key with this role; the view is called with the key's `workspace_id`.
 
-    Put it directly below the route, above what reads parameters: a client without a key is told
-    that a key is missing, and nothing else.
+    Put it directly below the route, above what reads parameters: a client without a key learns
+    only that a key is missing.
     """
 
     def decorate(view: View) -> View:

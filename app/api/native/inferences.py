@@ -1,4 +1,4 @@
-"""Native: which models there are, and how their inferences compare with the period before."""
+"""Native: the models of a workspace, and inference stats compared with the preceding period."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -42,7 +42,7 @@ blp = Blueprint("inferences", __name__, url_prefix="/api/v1", description="What 
 
 
 class PeriodArgs(Schema):
-    """A window; the last 24 hours where it isn't given."""
+    """A window; by default the last 24 hours."""
 
     start = Instant(
         data_key="startTime",
@@ -54,11 +54,11 @@ class PeriodArgs(Schema):
 
 
 class ModelsArgs(PeriodArgs, PaginationArgs):
-    """And which page of the models."""
+    """A window, and a page of models."""
 
 
 class StatsArgs(ModelsArgs):
-    """And which inferences of it."""
+    """A window, a page, and a filter of inferences."""
 
     models = fields.List(
         Text(), data_key="model", metadata={"description": "Only these; repeat it for several"}
@@ -71,7 +71,7 @@ class StatsArgs(ModelsArgs):
 
 
 class TotalsSchema(Schema):
-    """Of all models; means are per output."""
+    """Inference stats of all models; means are per output."""
 
     class Meta:  # noqa: D106 - marshmallow's way to add fields that are computed
         include = compared(TOTALS)
@@ -87,7 +87,7 @@ class ClassSchema(Schema):
 
 
 class SeenClassSchema(ClassSchema):
-    """And where it was seen."""
+    """One class, with its deployment types and server versions."""
 
     deployment_types = fields.List(fields.String(), data_key="deploymentTypes")
     server_versions = fields.List(fields.String(), data_key="serverVersions")
@@ -114,7 +114,7 @@ class ModelStatsSchema(ModelNumbersSchema):
 
 
 class InferenceStatsSchema(BasisSchema, PaginationSchema):
-    """A window beside the one of equal length before it; the busiest model first."""
+    """A window compared with the preceding one of equal length; the busiest model first."""
 
     start = UtcTime(data_key="startTime")
     end = UtcTime(data_key="endTime")
@@ -152,7 +152,7 @@ class KnownModelsSchema(BasisSchema, PaginationSchema):
 @blp.arguments(StatsArgs, location="query")
 @blp.response(200, InferenceStatsSchema)
 def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
-    """Inferences of a window beside those of the window before it
+    """Inferences of a window compared with those of the preceding window
 
     Counts, errors, means and exact quantiles, per model and class.
     """
@@ -181,7 +181,7 @@ def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, An
 @blp.arguments(ModelsArgs, location="query")
 @blp.response(200, KnownModelsSchema)
 def get_models(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
-    """The models of the workspace, and how often they answered in a window"""
+    """The models of the workspace, and their inferences in a window"""
     window = _window(args)
     question = Question(workspace_id, ALL, window)
     with database().reading() as conn:
@@ -198,20 +198,20 @@ def get_models(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
 
 
 def _window(args: dict[str, Any]) -> Window:
-    """The window asked about; of a page that follows that of the first."""
+    """The requested window; for a following page that of the first page."""
     if cursor := args.get("cursor"):
         return Window(cursor.start, cursor.end)
     return ending(args.get("end") or datetime.now(UTC), PERIOD, args.get("start"))
 
 
 def _position(args: dict[str, Any]) -> PagePosition | None:
-    """Behind which model the page begins."""
+    """The model after which the page begins."""
     cursor = args.get("cursor")
     return cursor.position if cursor else None
 
 
 def _known(model: KnownModel) -> KnownModel:
-    """Without most names of a model that has more of them than anybody reads."""
+    """The model with at most MAX_NAMES versions and deployments."""
     return replace(
         model, versions=model.versions[:MAX_NAMES], deployments=model.deployments[:MAX_NAMES]
     )
@@ -226,7 +226,7 @@ def _selection(args: dict[str, Any]) -> Selection:
 def _models(
     page: ModelPage, models: Iterable[ModelStats], classes: Iterable[ClassStats]
 ) -> list[dict[str, Any]]:
-    """Those of a page, in its order, each with its classes; others may have the same short name."""
+    """The models of a page, each with its classes; other models may have the same short name."""
     models_by_name = {model.full_name: model for model in models}
     classes_by_name: dict[ModelName, list[ClassStats]] = {name: [] for name in page.names}
     for stats in classes:

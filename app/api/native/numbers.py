@@ -1,4 +1,4 @@
-"""Fields of schemas, made from the registry of measures."""
+"""Fields of schemas, generated from the registry of measures."""
 
 from typing import Any
 
@@ -28,19 +28,19 @@ class CountedSchema(Schema):
 
 
 class QuantilesSchema(Schema):
-    """Exact, interpolated between neighbours; of the window."""
+    """Exact quantiles of the window, interpolated between neighbours."""
 
     class Meta:  # noqa: D106 - marshmallow's way to add fields that are computed
         include = {name: fields.Float() for name in QUANTILES}  # noqa: RUF012 - read once
 
 
 def numbers(measures: Measures) -> dict[str, fields.Field[Any]]:
-    """A field for each measure that native endpoints have: an integer if it counts something."""
+    """A field for each measure of native endpoints: an integer if it is a count."""
     return {measure.name: _number(measure) for measure in shown_in(Surface.REST, measures)}
 
 
 def compared(measures: Measures) -> dict[str, fields.Field[Any]]:
-    """A field for each, with its value in both periods; quantiles are those of the later one."""
+    """A field for each measure, with its value in both periods; quantiles only of the window."""
     return {measure.name: _compared(measure) for measure in shown_in(Surface.REST, measures)}
 
 

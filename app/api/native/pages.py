@@ -1,4 +1,4 @@
-"""Pages of lists: how many members, and a cursor to those that follow."""
+"""Pagination of lists: the total, and a cursor to the next page."""
 
 import base64
 import binascii
@@ -18,7 +18,7 @@ UNREADABLE = (msgspec.MsgspecError, binascii.Error, ValueError)
 
 
 class Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
-    """Where the next page begins, and the window that all pages are about."""
+    """Where the next page begins, and the window of all pages."""
 
     start: datetime
     end: datetime
@@ -29,12 +29,12 @@ class Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen
 
     @property
     def position(self) -> PagePosition:
-        """Behind which model."""
+        """The model after which the next page begins."""
         return PagePosition(ModelName(self.namespace, self.pipeline, self.name), self.n)
 
 
 class CursorField(fields.Field[Cursor]):
-    """A cursor in a query: what an answer gave as `nextCursor`."""
+    """A cursor in a query: the `nextCursor` of a response."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Cursor:
         try:
@@ -55,7 +55,7 @@ class PaginationArgs(Schema):
         data_key="limit", load_default=MAX_PAGE_SIZE, validate=validate.Range(1, MAX_PAGE_SIZE)
     )
     cursor = CursorField(
-        metadata={"description": "nextCursor of the page before, whose window stays"}
+        metadata={"description": "nextCursor of the previous page, whose window is kept"}
     )
 
 
@@ -69,7 +69,7 @@ class PaginationSchema(Schema):
 
 
 def cursor_for(position: PagePosition | None, window: Window) -> str | None:
-    """The cursor to what follows a place."""
+    """The cursor to the page after a position."""
     if position is None:
         return None
     cursor = Cursor(window.start, window.end, position.n, *position.name)

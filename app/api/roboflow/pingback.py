@@ -1,9 +1,9 @@
-"""What Roboflow's `inference` server and its Workflows report, as predictions.
+"""Reports of Roboflow's `inference` server and Workflows, converted to predictions.
 
 Two shapes share one member, `inference_results`. The pingback has an `inference` in each result,
 with its request and one response per image; the block of Workflows has flat results, one per class
-and inference. Whatever else a sender adds is not looked at. Nobody sends a post twice, so each
-result is read by itself: an odd one costs no other.
+and inference. Other members are ignored. Senders do not retry a post, so each result
+is read individually: an invalid one does not affect the others.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,43 +20,43 @@ from app.ingest.inferences import Detection, Prediction
 from app.ingest.partial_batches import read_item
 from app.ingest.validation_errors import Rejection, rejection_of
 
-# What a server is unless it says something else.
+# The deployment type of a server that does not report one.
 DEPLOYMENT_TYPE = "hosted"
-# An inference that found nothing comes without its time, and counts as this.
+# An inference without detections is reported without its time, and counts as this.
 NOTHING_TOOK = 0.0
 Member = TypeVar("Member")
 Converted = TypeVar("Converted", Prediction, Detection)
 
 
 class DetectedObject(msgspec.Struct):
-    """One object that was found."""
+    """One detected object."""
 
     label: Label = msgspec.field(name="class")
     confidence: float | None = None
 
 
 class ClassScore(msgspec.Struct):
-    """One class of a multi-label answer."""
+    """One class of a multi-label response."""
 
     confidence: float | None = None
 
 
 class ImageResponse(msgspec.Struct):
-    """What was found on one image, and the seconds it took."""
+    """The detections on one image, and the seconds they took."""
 
     predictions: list[DetectedObject] | dict[str, ClassScore] | None = None
     time: float | None = None
 
 
 class InferenceRequest(msgspec.Struct):
-    """What was asked of which model."""
+    """The model of a request."""
 
     model_id: str
     api_key: str | None = None
 
 
 class Inference(msgspec.Struct):
-    """One inference; several images in one request are one."""
+    """One inference; several images in one request are one inference."""
 
     inference_id: str
     request: InferenceRequest
@@ -67,17 +67,17 @@ class Inference(msgspec.Struct):
 class InferenceResult(msgspec.Struct):
     """One result, in either shape."""
 
-    # the pingback's
+    # of the pingback
     inference: Inference | None = None
     request_time: float | None = None
-    # the Workflows block's
+    # of the Workflows block
     model_id: str | None = None
     class_name: Label | None = None
     confidence: float | None = None
     inference_id: str | None = None
 
     def size(self) -> int:
-        """How many objects or classes were found; an image without any counts as one."""
+        """The number of detected objects or classes; an image without any counts as one."""
         responses = (self.inference and self.inference.response) or []
         images = responses if isinstance(responses, list) else [responses]
         return sum(max(1, len(image.predictions or ())) for image in images)
@@ -88,7 +88,7 @@ UnreadResult = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_RESULT)]
 
 
 class InferenceReport(msgspec.Struct, dict=True):
-    """A post of either sender; in place of a result that can't be read stands why."""
+    """A post of either sender; a result that can't be read is replaced by a `Rejection`."""
 
     inference_results: list[UnreadResult]
     api_key: str | None = None
@@ -98,14 +98,14 @@ class InferenceReport(msgspec.Struct, dict=True):
 
     @cached_property
     def results(self) -> Sequence[InferenceResult | Rejection]:
-        """The results, each read by itself; whoever has read them already puts them here."""
+        """The results, each read individually; set it if they have already been read."""
         return [read_item(text, InferenceResult) for text in self.inference_results]
 
     def key(self) -> str | None:
-        """The API key in the body: that of the server, or the one its requests were made with.
+        """The API key in the body: that of the server, or the one that its requests used.
 
         Raises:
-            InvalidInput: the requests were made with several, and the server has none.
+            InvalidInput: the requests used several keys, and the server has none.
         """
         if self.api_key:
             return self.api_key
@@ -123,7 +123,7 @@ class InferenceReport(msgspec.Struct, dict=True):
 
 
 class _InvalidResult(Exception):
-    """A result can't be stored: which member it is, and why."""
+    """A result can't be stored: the member at fault, and why."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(field, reason)
@@ -132,9 +132,9 @@ class _InvalidResult(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ParsedReport:
-    """The predictions of a report, and what is wrong with results that are of none.
+    """The predictions of a report, and the errors of results that belong to none.
 
-    `places` tells which results each prediction was made of.
+    `indices` contains the indices of the results of each prediction.
     """
 
     predictions: Sequence[Prediction]
@@ -142,7 +142,7 @@ class ParsedReport:
     row_errors: Sequence[RowError]
 
     def all_row_errors(self, of_predictions: Sequence[RowError]) -> list[RowError]:
-        """Those, and every result of predictions that can't be stored, in their order."""
+        """These errors and those of all results of invalid predictions, in order."""
         more = [
             invalid_result(index, Rejection(error.field, error.reason))
             for error in of_predictions
@@ -152,13 +152,13 @@ class ParsedReport:
 
 
 def invalid_result(index: int, rejection: Rejection) -> RowError:
-    """What is wrong with the result at a place of a report."""
+    """The error of the result at an index of a report."""
     path = f"inference_results[{index}].{rejection.field}".rstrip(".")
     return RowError(index, path, rejection.reason)
 
 
 def predictions_of(report: InferenceReport) -> ParsedReport:
-    """The predictions of a report, one per inference, of those results that can be read."""
+    """The predictions of a report, one per inference, from the results that can be read."""
     row_errors: list[RowError] = []
     from_pingback: list[tuple[list[int], dict[str, Any]]] = []
     flat_results = _FlatResults(report)
@@ -207,14 +207,14 @@ def _detections(image: ImageResponse) -> Iterator[dict[str, Any]]:
 
 
 def _seconds(images: list[ImageResponse]) -> float | None:
-    """Images of one inference are answered together: it took as long as the slowest."""
+    """Images of one inference are processed together: it took as long as the slowest."""
     return max((image.time for image in images if image.time is not None), default=None)
 
 
 class _FlatResults:
-    """Results of Workflows, gathered: those of one inference come one per class.
+    """Results of Workflows, grouped by inference: each inference has one result per class.
 
-    `inferences` holds, by their ids, the places of the results and the members of the prediction.
+    `inferences` contains by id the indices of the results and the members of the prediction.
     """
 
     def __init__(self, report: InferenceReport) -> None:
@@ -244,7 +244,7 @@ class _FlatResults:
 
 
 def _of_block(report: InferenceReport, id_: str, model_id: str) -> dict[str, Any]:
-    """How long it took isn't told, and when only by a clock of an unknown zone: it is now."""
+    """The latency is not reported; without a time zone in the timestamp the time is now."""
     return {
         **_model(model_id),
         **_sender(report, None),
@@ -289,7 +289,7 @@ def _required(member: str, value: Member | None) -> Member:
 
 
 def _convert(members: dict[str, Any], kind: type[Converted]) -> Converted:
-    """Through the native form, so that it is held to the native bounds."""
+    """Convert to the native type, so that the native limits apply."""
     try:
         return msgspec.convert(members, kind, dec_hook=read_field)
     except msgspec.ValidationError as error:

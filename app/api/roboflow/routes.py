@@ -1,4 +1,4 @@
-"""Roboflow's inference stats: what its `inference` server reports, and one period beside another.
+"""Roboflow's inference stats: reports of its `inference` server, and comparison of two periods.
 
 Wire contract: the `inference` server's pingback and Workflows block, and the Model Monitoring API.
 """
@@ -46,14 +46,14 @@ from app.query.window import ending
 from app.running import database, settings
 
 blp = Blueprint("roboflow", __name__, description="Roboflow's inference stats")
-# The pingback's path and a workspace's; and the question which workspace a key is of.
+# The paths of the pingback and of a workspace; and the query for the workspace of a key.
 PATHS = r"(?:/[^/]+)?/inference-stats(?:/metadata)?/?(?:\?.*)?"
 QUESTION = r"/\?(?:.*&)?api_key=.*"
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 PERIOD = timedelta(hours=24)
-MAX_ROWS = 10_000  # of an answer, which has no pages
+MAX_ROWS = 10_000  # of an answer, which is not paginated
 Message = TypeVar("Message", InferenceReport, "InferenceMetadata")
-HEAD_BYTES = 64 * 1024  # of what anybody may send
+HEAD_BYTES = 64 * 1024  # of requests without authentication
 _API_KEY = re.compile(rb'"api_key"\s*:\s*"([!-~]+?)"')
 
 
@@ -63,7 +63,7 @@ WRONG_KEY = "This API key does not exist (or has been revoked)."
 
 
 def roboflow_error(problem: Problem) -> Response:
-    """`{error: {message, status, type}}`, with a hint where rows are at fault."""
+    """`{error: {message, status, type}}`, with a hint if rows are invalid."""
     stranger = problem.kind == "Unauthenticated"
     error: dict[str, Any] = {
         "message": WRONG_KEY if stranger else problem.detail or problem.title,
@@ -103,9 +103,9 @@ use_error_form_where(QUESTION, ROBOFLOW, method="GET")
 
 @blp.before_app_request
 def get_workspace() -> Response | None:
-    """Answer `GET /?api_key=`, by which Roboflow's clients learn the name of their workspace.
+    """Handle `GET /?api_key=`, with which Roboflow's clients look up the name of their workspace.
 
-    Without a key `/` is the page that people look at, so this is no view of its own.
+    Without a key `/` is the start page, so this is not a separate view.
     """
     if request.path != "/" or request.method != "GET" or "api_key" not in request.args:
         return None
@@ -121,13 +121,13 @@ describe(InferenceResult)
 
 
 class StoredSchema(Schema):
-    """What became of a report."""
+    """The result of a report."""
 
     status = fields.String()
     accepted = fields.Integer(metadata={"description": "Inferences stored by this call"})
-    duplicates = fields.Integer(metadata={"description": "Inferences that were stored already"})
+    duplicates = fields.Integer(metadata={"description": "Inferences that were stored before"})
     refused = fields.Integer(
-        metadata={"description": "Results that can't be stored; the log tells why"}
+        metadata={"description": "Results that can't be stored; the log has the reasons"}
     )
 
 
@@ -135,10 +135,10 @@ class StoredSchema(Schema):
 @takes_body(blp, InferenceReport)
 @blp.response(200, StoredSchema)
 def post_inference_stats() -> dict[str, Any]:
-    """Store what an inference server reports
+    """Store the report of an inference server
 
-    The key may stand in the body. An inference is known by its id: reports may overlap. A result
-    that can't be stored costs no other.
+    The key may be in the body. Inferences are identified by their id, so reports may overlap. A
+    result that can't be stored does not affect the others.
     """
     return _store(*_authorized(_read_report))
 
@@ -147,22 +147,22 @@ def post_inference_stats() -> dict[str, Any]:
 @takes_body(blp, InferenceReport)
 @blp.response(200, StoredSchema)
 def post_workspace_inference_stats(workspace: str) -> dict[str, Any]:
-    """Store what an inference server or a Workflow reports"""
+    """Store the report of an inference server or a Workflow"""
     report, workspace_id = _authorized(_read_report)
     require_workspace(workspace, workspace_id)
     return _store(report, workspace_id)
 
 
 def _authorized(read: Callable[[bytes], Message]) -> tuple[Message, int]:
-    """The body, and the workspace that its key or that of the request opens.
+    """The body, and the workspace of the key in the request or in the body.
 
-    Nothing large is read for a stranger: without a key outside the body, one must stand in its
-    first HEAD_BYTES, or be found in a body that is no longer.
+    Large bodies are read only with a valid key: without one outside the body, it must be in the
+    first HEAD_BYTES of the body, or the body must not be longer.
 
     Raises:
-        Unauthenticated: no valid key; also where the body can't be read, for a stranger is told
-            nothing else.
-        and what `read_message` raises.
+        Unauthenticated: no valid key; also if the body can't be read, because clients without a
+            key get no other error.
+        and the errors of `read_message`.
     """
     if presented_key() or not settings().auth:
         workspace_id = workspace_of_key(None, Role.INGEST)
@@ -185,7 +185,7 @@ def _authorized(read: Callable[[bytes], Message]) -> tuple[Message, int]:
 
 
 def _key_within(head: bytes) -> str | None:
-    """The first key in the beginning of a post: that of the server, or of a request."""
+    """The first key at the beginning of a post: that of the server, or of a request."""
     match = _API_KEY.search(head)
     return match[1].decode() if match else None
 
@@ -199,10 +199,10 @@ def _read_report(body: bytes) -> InferenceReport:
 
 
 def _store(report: InferenceReport, workspace_id: int) -> dict[str, Any]:
-    """Store what can be stored.
+    """Store the valid results.
 
     Raises:
-        InvalidRows: that is nothing.
+        InvalidRows: there are none.
     """
     parsed = predictions_of(report)
     check_size(parsed.predictions, settings().max_batch_rows)
@@ -221,7 +221,7 @@ def _store(report: InferenceReport, workspace_id: int) -> dict[str, Any]:
 
 
 class FieldOfInferences(msgspec.Struct):
-    """One field, and the inferences that have this value in it."""
+    """One field, its value, and the inferences with this value."""
 
     inference_ids: list[RequiredName]
     field_name: RequiredName
@@ -234,14 +234,14 @@ UnreadField = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_FIELD)]
 
 
 class InferenceMetadata(msgspec.Struct, dict=True):
-    """Fields of inferences; the key may stand here. In place of a field that can't be read: why."""
+    """Fields of inferences, and optionally the key. A `Rejection` replaces an unreadable field."""
 
     data: list[UnreadField]
     api_key: str | None = None
 
     @cached_property
     def fields(self) -> Sequence[FieldOfInferences | Rejection]:
-        """The fields, each read by itself; whoever has read them already puts them here."""
+        """The fields, each read individually; set it if they have already been read."""
         return [read_item(text, FieldOfInferences) for text in self.data]
 
     def key(self) -> str | None:
@@ -258,7 +258,7 @@ def _read_metadata(body: bytes) -> InferenceMetadata:
 
 
 class StatusSchema(Schema):
-    """That it is kept."""
+    """The result of storing metadata."""
 
     status = fields.String()
     refused = fields.Integer(metadata={"description": "Fields that can't be stored, if any"})
@@ -268,10 +268,10 @@ class StatusSchema(Schema):
 @takes_body(blp, InferenceMetadata)
 @blp.response(200, StatusSchema)
 def post_inference_metadata(workspace: str) -> dict[str, Any]:
-    """Keep metadata of inferences
+    """Store metadata of inferences
 
-    It may come before them. A later value of a field replaces the earlier one. A field that can't
-    be stored costs no other.
+    It may arrive before the inferences. A later value of a field replaces the earlier one. A field
+    that can't be stored does not affect the others.
     """
     message, workspace_id = _authorized(_read_metadata)
     require_workspace(workspace, workspace_id)
@@ -286,7 +286,7 @@ def post_inference_metadata(workspace: str) -> dict[str, Any]:
 
 
 def _values_of(message: InferenceMetadata) -> tuple[dict[tuple[str, str], str], list[RowError]]:
-    """Values by field and inference, and what is wrong with fields that can't be stored."""
+    """Values by field and inference, and the errors of fields that can't be stored."""
     values: dict[tuple[str, str], str] = {}
     row_errors = []
     for index, item in enumerate(message.fields):
@@ -309,7 +309,7 @@ def _unstorable(field: FieldOfInferences) -> Rejection | None:
 
 
 class Moment(fields.Field[datetime]):
-    """`YYYY-MM-DD HH:mm:ss` in UTC; None where it is empty."""
+    """`YYYY-MM-DD HH:mm:ss` in UTC; None if it is empty."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime | None:  # type: ignore[override] # empty is allowed
         if not value:
@@ -321,7 +321,7 @@ class Moment(fields.Field[datetime]):
 
 
 class StatsArgs(Schema):
-    """A period, and which inferences of it."""
+    """A period, and a filter of inferences."""
 
     start = Moment(
         data_key="startTime",
@@ -346,13 +346,13 @@ class StatsArgs(Schema):
 
 
 class RowSchema(Schema):
-    """A class of a model in both periods; null where a period lacks it."""
+    """A class of a model in both periods; null if a period does not have it."""
 
     model_name = fields.String()
     predicted_class = fields.String()
     num_inferences = fields.Integer(allow_none=True)
     prev_num_inferences = fields.Integer(allow_none=True)
-    num_errors = fields.Integer(allow_none=True, metadata={"description": "Never known of a class"})
+    num_errors = fields.Integer(allow_none=True, metadata={"description": "Not known per class"})
     prev_num_errors = fields.Integer(allow_none=True)
     avg_confidence = Number(allow_none=True)
     prev_avg_confidence = Number(allow_none=True)
@@ -367,9 +367,9 @@ class RowSchema(Schema):
 
 
 class StatsSchema(ExactSchema):
-    """Both periods in total, and class by class. `prev_` is the period of equal length before.
+    """Both periods in total, and per class. `prev_` is the preceding period of equal length.
 
-    What the answer rests on is there where it is not exact.
+    The basis of the answer is included if it is not exact.
     """
 
     num_inferences = fields.Integer()
@@ -388,7 +388,7 @@ class StatsSchema(ExactSchema):
 @blp.arguments(StatsArgs, location="query")
 @blp.response(200, StatsSchema)
 def get_inference_stats(args: dict[str, Any], workspace: str, workspace_id: int) -> dict[str, Any]:
-    """Inferences of a period beside those of the period before it"""
+    """Inferences of a period compared with those of the preceding period"""
     require_workspace(workspace, workspace_id)
     now = datetime.now(UTC)
     window = ending(args["end"] or now, PERIOD, args["start"] or now - PERIOD)
