@@ -35,8 +35,8 @@ def shared_basis(conn: Connection, *parts: tuple[Question[Known], Sequence[Count
 
     Each part is a question and what its numbers count.
 
-    If the question is not settled, the moment is the start of the transaction; its snapshot was
-    taken later.
+    If the question is not settled, the moment is the start of the transaction; its snapshot is
+    later.
 
     Cost: one statement; one cell is read per edge if rows were dropped.
     """

@@ -21,7 +21,7 @@ PORTION = 250_000  # values that an answer keeps in memory at a time: about 5 MB
 
 
 @dataclass(frozen=True, slots=True)
-class Which:
+class StepMetricFilter:
     """A filter by metric name, pipeline, deployment and execution; None matches any."""
 
     name: str | None = None
@@ -65,7 +65,7 @@ def step_metrics(
     *,
     workspace_id: int,
     is_list: bool,
-    which: Which,
+    which: StepMetricFilter,
     size: int,
     offset: int,
 ) -> StepMetricPage:
@@ -198,7 +198,9 @@ class Slice:
     total: int
 
 
-def over_time(conn: Connection, question: Question[Which], *, is_list: bool) -> list[StepBucket]:
+def over_time(
+    conn: Connection, question: Question[StepMetricFilter], *, is_list: bool
+) -> list[StepBucket]:
     """A metric in the buckets of a grid, by the time of recording.
 
     Cost: a look-up, and the recordings of the window.
@@ -219,7 +221,7 @@ def over_executions(
     *,
     workspace_id: int,
     is_list: bool,
-    which: Which,
+    which: StepMetricFilter,
     as_of: datetime | None = None,
     size: int = 100,
     offset: int = 0,
@@ -240,7 +242,13 @@ def over_executions(
 
 
 def values_of(
-    conn: Connection, *, workspace_id: int, is_list: bool, which: Which, size: int, offset: int
+    conn: Connection,
+    *,
+    workspace_id: int,
+    is_list: bool,
+    which: StepMetricFilter,
+    size: int,
+    offset: int,
 ) -> Slice:
     """Values of one metric of one execution, `size` of them from `offset` on, oldest first.
 
@@ -256,7 +264,7 @@ def values_of(
     return Slice([row.value for row in rows], [row.received_at for row in rows], first.n_values)
 
 
-def _metric(workspace_id: int, which: Which, *, is_list: bool) -> dict[str, Any]:
+def _metric(workspace_id: int, which: StepMetricFilter, *, is_list: bool) -> dict[str, Any]:
     return {"workspace": workspace_id, "is_list": is_list, **asdict(which)}
 
 

@@ -1,4 +1,4 @@
-"""The page that asks for a key. It needs no script."""
+"""The login page, which needs no script."""
 
 from html import escape
 from http import HTTPStatus

@@ -29,7 +29,14 @@ from app.ingest.batch import BatchKey
 from app.ingest.fields import RequiredName
 from app.ingest.steps import append_values, record_value
 from app.logs import request_id
-from app.query.steps import StepMetric, StepMetricPage, Which, list_values, portions, step_metrics
+from app.query.steps import (
+    StepMetric,
+    StepMetricFilter,
+    StepMetricPage,
+    list_values,
+    portions,
+    step_metrics,
+)
 from app.running import database, settings
 from app.store.database import Database, driver
 
@@ -284,7 +291,9 @@ def _page(args: dict[str, Any], workspace_id: int, *, is_list: bool) -> StepMetr
     Raises:
         InvalidInput: filters that don't go together.
     """
-    which = Which(*(args.get(name) for name in ("name", "pipeline", "deployment", "execution")))
+    which = StepMetricFilter(
+        *(args.get(name) for name in ("name", "pipeline", "deployment", "execution"))
+    )
     if len(which.conditions().keys() - {"name"}) > 1:
         raise InvalidInput("only one of pipeline_name, deployment_name and execution_id can be set")
     size, place = args["size"], args["page"] - 1

@@ -20,8 +20,8 @@ from app.query.question import Question
 from app.query.steps import (
     Slice,
     StepBucket,
+    StepMetricFilter,
     SummaryPage,
-    Which,
     over_executions,
     over_time,
     values_of,
@@ -251,8 +251,10 @@ def get_step_values(args: dict[str, Any], workspace_id: int) -> Slice:
         )
 
 
-def _which(args: dict[str, Any]) -> Which:
-    return Which(*(args.get(name) for name in ("name", "pipeline", "deployment", "execution")))
+def _which(args: dict[str, Any]) -> StepMetricFilter:
+    return StepMetricFilter(
+        *(args.get(name) for name in ("name", "pipeline", "deployment", "execution"))
+    )
 
 
 def _is_list(args: dict[str, Any]) -> bool:
