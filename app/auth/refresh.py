@@ -1,8 +1,8 @@
 """Refresh tokens: a key is exchanged for a chain of tokens, each of which is used once.
 
 The first exchange of a key starts a family; each further exchange returns the next token of it. If
-a token is used again, later than a retry would be, it has been copied, and the family is revoked.
-docs/decisions/0004-tokens.md explains why.
+a token is used again, later than a retry would be, someone has copied it, and the family is
+revoked. docs/decisions/0004-tokens.md explains why.
 """
 
 import logging

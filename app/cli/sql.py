@@ -40,8 +40,8 @@ def sql(
     """Open psql on the database, or run a statement with -c.
 
     Views and functions are those of docs/sql.md. All other options go to psql: -c, -f, -A, -t,
-    --csv and so on. --workspace narrows what views and functions show; to restrict an analyst to a
-    workspace, create a role with truthline.admit.
+    --csv and so on. --workspace narrows what views and functions show; to restrict a user to a
+    workspace, create a role for them with truthline.admit.
     """
     program = _psql()
     with locate_database(settings, data) as connection_settings:

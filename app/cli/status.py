@@ -18,7 +18,7 @@ from app.query.status import LevelStatus, Status, service_status
 @data_option
 @click.pass_obj
 def status(settings: Settings, data: Path | None) -> None:
-    """Show the database, its contents and its levels."""
+    """Show the database, its contents, and the state of each level."""
     with connected(settings, data) as database, database.reading() as conn:
         status = service_status(conn)
     Console().print(_table(status), _levels(status))

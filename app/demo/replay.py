@@ -92,7 +92,7 @@ class Stored:
 
 
 def replay(database: Database, workspace_id: int, events: Sequence[Event]) -> Iterator[Stored]:
-    """Store events in batches; events that another process has stored are ignored."""
+    """Store events batch by batch; those that another process has stored are ignored."""
     for first in range(0, len(events), BATCH_EVENTS):
         rows = [event.row for event in events[first : first + BATCH_EVENTS]]
         predictions = [row for row in rows if isinstance(row, Prediction)]

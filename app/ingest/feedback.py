@@ -233,7 +233,7 @@ def _staged_rows(truths: Iterable[Truth]) -> Iterator[tuple[object, ...]]:
 
 # One row with weight +1 for the new truth, and one with -1 for the pair that it replaces, if any.
 # Several series may have answered a request: its truth is joined with each of them, and counted
-# once. All this is one statement, and so one snapshot: with two, a prediction could be stored
+# once. All this is one statement with one snapshot: with two, a prediction could be stored
 # between them, and a truth would be neither joined nor pending.
 _STORE = text("""
     WITH known AS (

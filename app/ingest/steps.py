@@ -42,8 +42,8 @@ def append_values(
 ) -> None:
     """Append to a list of an execution: all values or none, next to each other.
 
-    Concurrent appends to a list are serialized. A retry, recognized by the key of
-    `batch`, changes nothing. An append without values does nothing and reserves no key.
+    Concurrent appends to a list happen one at a time. A retry, recognized by the key of `batch`,
+    changes nothing. An append without values does nothing and reserves no key.
 
     Raises:
         TooLarge: more values than a list may have.

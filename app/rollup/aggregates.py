@@ -3,8 +3,8 @@
 A writer reads how far an aggregate is refreshed before its rows become visible. If a refresh moves
 that threshold in between, it misses these rows, and TimescaleDB never learns of them. So a span is
 refreshed only after waiting for those who write after its end, as for a fold; and no policy of
-TimescaleDB, which would wait for no writer, refreshes our levels. The audit finds rows that are
-missed nevertheless, for example by a refresh that a user runs.
+TimescaleDB, which would wait for no writer, refreshes our levels. The audit finds what is missed
+all the same, for example by a refresh that another process runs.
 """
 
 import json

@@ -25,7 +25,7 @@ from app.config import Settings
 from app.errors import Unavailable
 from app.store.disconnects import WatchedConnection
 from app.store.executions import StepRegistry
-from app.store.metrics import MetricRegistry
+from app.store.metrics import EventMetricRegistry
 from app.store.outages import translating_outages
 from app.store.registry import Registry
 
@@ -53,7 +53,7 @@ class Database:
         self.engine = engine
         self.registry = Registry(engine)
         self.steps = StepRegistry(engine)
-        self.metrics = MetricRegistry(engine)
+        self.event_metrics = EventMetricRegistry(engine)
         self.default_workspace_id: int | None = None  # looked up on first use
 
     @classmethod

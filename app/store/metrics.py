@@ -1,4 +1,4 @@
-"""Names of metrics in which events are counted, and the small integers stored for them."""
+"""Names of event metrics, and the small integers that are stored for them."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from app.store.registry import Cache
 _ENDINGS = re.compile(r"(_total|_created|_bucket|_count|_sum|_info|_gsum|_gcount)+$")
 
 
-class MetricType(StrEnum):
+class EventMetricType(StrEnum):
     """What a number does: it is added, replaces the value, or is one of many durations."""
 
     COUNTER = "counter"
@@ -25,11 +25,11 @@ class MetricType(StrEnum):
     TIMER = "timer"
 
 
-class Metric(NamedTuple):
+class EventMetricName(NamedTuple):
     """Name, type and labels of what is counted; `labels` are sorted by name."""
 
     name: str
-    type: MetricType
+    type: EventMetricType
     labels: tuple[tuple[str, str], ...]
 
     @property
@@ -44,17 +44,21 @@ class Metric(NamedTuple):
         return UUID(bytes=hashlib.blake2b(text.encode(), digest_size=16).digest())
 
 
-class MetricRegistry:
+class EventMetricRegistry:
     """Ids of metrics, created on first use and cached. They are never deleted."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._ids: Cache[tuple[int, Metric], int] = Cache()
+        self._ids: Cache[tuple[int, EventMetricName], int] = Cache()
 
-    def register(self, workspace_id: int, metrics: Iterable[Metric]) -> dict[Metric, int]:
+    def register(
+        self, workspace_id: int, metrics: Iterable[EventMetricName]
+    ) -> dict[EventMetricName, int]:
         """Ids of metrics; those whose name already belongs to another type are omitted."""
 
-        def look_up(missing: list[tuple[int, Metric]]) -> dict[tuple[int, Metric], int]:
+        def look_up(
+            missing: list[tuple[int, EventMetricName]],
+        ) -> dict[tuple[int, EventMetricName], int]:
             metrics = sorted(metric for _, metric in missing)
             with translating_outages(), self._engine.begin() as conn:
                 created = _get_or_create(conn, workspace_id, metrics)
@@ -64,8 +68,8 @@ class MetricRegistry:
         return {metric: id_ for (_, metric), id_ in self._ids.resolve(keys, look_up).items()}
 
     def register_within(
-        self, conn: Connection, workspace_id: int, metrics: Iterable[Metric]
-    ) -> dict[Metric, int]:
+        self, conn: Connection, workspace_id: int, metrics: Iterable[EventMetricName]
+    ) -> dict[EventMetricName, int]:
         """Like `register`, in a transaction that holds locks; caches nothing.
 
         Call it last: other transactions may wait for these names until this one ends.
@@ -74,8 +78,8 @@ class MetricRegistry:
 
 
 def _get_or_create(
-    conn: Connection, workspace_id: int, metrics: Sequence[Metric]
-) -> dict[Metric, int]:
+    conn: Connection, workspace_id: int, metrics: Sequence[EventMetricName]
+) -> dict[EventMetricName, int]:
     columns = {
         "workspace_id": workspace_id,
         "keys": [metric.key for metric in metrics],

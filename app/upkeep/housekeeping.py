@@ -49,7 +49,7 @@ def _leading(database: Database) -> Iterator[bool]:
 
     The lock is on a table, because anybody may take an advisory lock. It ends with the transaction,
     so it works through connection poolers too. The transaction has neither a snapshot nor an id, so
-    it does not delay vacuum, however long the round takes.
+    it delays no vacuum, however long the round takes.
     """
     with database.writing() as conn:
         conn.execute(_NO_TIMEOUTS)

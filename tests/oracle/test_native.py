@@ -13,6 +13,8 @@ from sklearn.metrics import (
 )
 
 from app.query.classification import classification
+from app.query.measure import Surface, shown_in
+from app.query.measures import CLASSIFICATION
 from app.query.question import Question
 from app.query.regression import regression
 from app.query.subjects import Scope
@@ -28,7 +30,7 @@ from tests.oracle.plain import (
 )
 
 MICROSECOND_UNIT = 1_000_000
-SAME = ["n", "accuracy", "precision", "recall", "specificity", "f1"]
+METRICS = shown_in(Surface.REST, CLASSIFICATION)
 modest = st.floats(-1e3, 1e3).map(lambda number: round(number, 3))
 
 
@@ -74,8 +76,8 @@ def test_classes_over_http(database, workspace, client, case):
     with database.reading() as conn:
         question = question_of(workspace, name, case)
         expected = classification(conn, database.registry, question).buckets
-    assert [[b[m] for m in SAME] for b in found] == [
-        [getattr(b, m) for m in SAME] for b in expected
+    assert [[b["n"], *(b[m.wire_name] for m in METRICS)] for b in found] == [
+        [b.n, *(getattr(b, m.name) for m in METRICS)] for b in expected
     ]
     assert [b["classes"] for b in found] == [[asdict(c) for c in b.classes] for b in expected]
     assert [b["confusionMatrix"] for b in found] == [b.matrix.values for b in expected]

@@ -6,6 +6,8 @@ import pytest
 from psycopg.errors import AmbiguousAlias
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from app.query.measure import Surface, shown_in
+from app.query.measures import CLASSIFICATION
 from tests.sql.near import near
 
 ASKED = {
@@ -77,7 +79,8 @@ def series(superuser):
 @pytest.mark.parametrize("part", PARTS, ids=str)
 @pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
 def test_classification(ask, ask_by_id, series, window, demo, part, average):
-    columns = 'bucket_start, bucket_end, n, accuracy, "precision", recall, specificity, f1'
+    metrics = [f'"{one.column_name}"' for one in shown_in(Surface.SQL, CLASSIFICATION)]
+    columns = ", ".join(["bucket_start", "bucket_end", "n", *metrics])
     asked = window | ASKED | {"as_of": demo.end - timedelta(hours=1), "average": average}
     named = {"workspace": "default", "model": "digits"} | part
 

@@ -57,7 +57,7 @@ def test_versions_are_averaged_as_asked(database, workspace, average):
 
 def measures_of(database, workspace, name, version, average):
     with database.reading() as conn:
-        part, hour = Scope(name, version=version), Window(EARLIEST_START, EARLIEST_START + HOUR)
-        question = Asked(workspace.id, part, hour)
+        scope, hour = Scope(name, version=version), Window(EARLIEST_START, EARLIEST_START + HOUR)
+        question = Asked(workspace.id, scope, hour)
         [bucket] = classification(conn, database.registry, question, average=average).buckets
     return [getattr(bucket, measure) for measure in MEASURES]

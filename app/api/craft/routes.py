@@ -255,7 +255,7 @@ def get_list_values(args: dict[str, Any], workspace_id: int) -> Response:
     """The lists of metrics, in the order in which they were first recorded"""
     page = _page(args, workspace_id, is_list=True)
     rows = _list_rows(database(), page)
-    first = next(rows, [])  # an outage up to here is reported with its status
+    first = next(rows, [])  # an outage before the first portion becomes an error response
     if len(first) == len(page.metrics):
         return _answer(page, first)
     return Response(_in_pieces(chain([first], rows), page.total), mimetype="application/json")

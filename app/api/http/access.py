@@ -20,7 +20,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 def needs(role: Role) -> Callable[[View], View]:
     """Require a key with this role; the view is called with the key's `workspace_id`.
 
-    Put it directly below the route, above what reads parameters: a client without a key learns
+    Put it directly below the route, above what reads parameters: without a key, a client learns
     only that a key is missing.
     """
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from app.api.seldon_core.readings import PREFIX, Class, MetricKind
 from app.ingest.events.lookups import Lookup
 from app.ingest.events.metrics import Sample, sample
-from app.store.metrics import MetricType
+from app.store.metrics import EventMetricType
 
 Labels = Mapping[str, str]
 CLASS = "class"  # the label with the name of the class
@@ -45,4 +45,4 @@ def confusion_lookup(kind: MetricKind, actual: str, labels: Labels) -> Lookup:
 
 def _sample(count: str, labels: Labels, class_: str | None = None) -> Sample:
     of_class = {} if class_ is None else {CLASS: class_}
-    return sample(f"seldon_metric_{count}", MetricType.COUNTER, {**of_class, **labels}, 1)
+    return sample(f"seldon_metric_{count}", EventMetricType.COUNTER, {**of_class, **labels}, 1)

@@ -8,7 +8,7 @@ import msgspec
 
 from app.ingest.events.metrics import Sample, sample
 from app.ingest.fields import MAX_MAGNITUDE, MAX_NAME_LENGTH
-from app.store.metrics import MetricType
+from app.store.metrics import EventMetricType
 
 # Names of metrics and labels that Prometheus accepts.
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,199}")
@@ -49,12 +49,12 @@ def _custom_sample(metric: CustomMetric, labels: Mapping[str, str]) -> Sample | 
     match metric.type:
         case "COUNTER":
             return sample(
-                metric.key.removesuffix("_total"), MetricType.COUNTER, merged, metric.value
+                metric.key.removesuffix("_total"), EventMetricType.COUNTER, merged, metric.value
             )
         case "GAUGE":
-            return sample(metric.key, MetricType.GAUGE, merged, metric.value)
+            return sample(metric.key, EventMetricType.GAUGE, merged, metric.value)
         case "TIMER" if "le" not in metric.tags:
-            timer = sample(metric.key, MetricType.TIMER, merged, metric.value * MILLISECOND)
+            timer = sample(metric.key, EventMetricType.TIMER, merged, metric.value * MILLISECOND)
             # one named x_sum would collide with one named x
             return timer if timer.metric.stem == metric.key else None
     return None

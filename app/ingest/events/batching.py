@@ -1,9 +1,8 @@
 """Events of concurrent requests are stored together, in one transaction.
 
 A transaction costs the same for one event as for ten, and a broker sends one event per request. So
-a request that arrives while the events of another are being stored waits for that, and is then
-stored together with all that have arrived by then; none waits for later ones. A batch is stored
-by itself.
+a request that arrives while earlier events are being stored waits for that, and is then stored
+together with all that arrived since; none waits for later ones. A batch is stored by itself.
 """
 
 import threading

@@ -21,7 +21,7 @@ from app.ingest.keys import lock_requests, request_key
 from app.ingest.models import reject_kind_conflicts
 from app.ingest.predictions import PreparedRow, prepare_predictions, store_predictions
 from app.store.database import Database
-from app.store.metrics import Metric
+from app.store.metrics import EventMetricName
 
 Row = TypeVar("Row")
 
@@ -77,7 +77,7 @@ class _PreparedEvents:
     events: Mapping[UUID, Event]
     predictions: predictions.PreparedPredictions
     feedback: feedback.PreparedFeedback
-    metric_ids: Mapping[Metric, int]
+    metric_ids: Mapping[EventMetricName, int]
 
     @property
     def requests(self) -> Requests:
@@ -103,7 +103,7 @@ def _prepare(
         events,
         prepare_predictions(database, workspace_id, sent_predictions),
         prepare_feedback(database, workspace_id, sent_feedback),
-        database.metrics.register(workspace_id, metrics),
+        database.event_metrics.register(workspace_id, metrics),
     )
 
 
@@ -204,7 +204,7 @@ def _count_lookups(
     samples += pending_samples(conn, _predicted(prepared, new_events))
     if samples:
         metrics = {sample.metric for sample in samples}
-        ids = database.metrics.register_within(conn, prepared.workspace_id, metrics)
+        ids = database.event_metrics.register_within(conn, prepared.workspace_id, metrics)
         append(conn, [(ids[metric], value) for metric, value in samples if metric in ids])
 
 

@@ -5,19 +5,19 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from app.store.metrics import Metric, MetricType
+from app.store.metrics import EventMetricName, EventMetricType
 
 
 class Sample(NamedTuple):
     """A metric and a number for it, in seconds for a timer."""
 
-    metric: Metric
+    metric: EventMetricName
     value: float
 
 
-def sample(name: str, type_: MetricType, labels: Mapping[str, str], value: float) -> Sample:
+def sample(name: str, type_: EventMetricType, labels: Mapping[str, str], value: float) -> Sample:
     """A number for the metric with this name and these labels."""
-    return Sample(Metric(name, type_, tuple(sorted(labels.items()))), value)
+    return Sample(EventMetricName(name, type_, tuple(sorted(labels.items()))), value)
 
 
 def append(conn: Connection, samples: Sequence[tuple[int, float]]) -> None:
