@@ -41,7 +41,7 @@ def shared_basis(conn: Connection, *parts: tuple[Question[Known], Sequence[Count
     Cost: one statement; one cell is read per edge if rows were dropped.
     """
     question = parts[0][0]
-    every = [counted for _, counted in parts]
+    counted_by_part = [counted for _, counted in parts]
     questions = json.dumps(
         [_part(part, counted) for part, counted in parts if counted], default=_text
     )
@@ -51,7 +51,7 @@ def shared_basis(conn: Connection, *parts: tuple[Question[Known], Sequence[Count
     moment = question.moment or Moment(rows[0].began)
     basis_rows = sorted(
         (row for row in rows if row.subject is not None),
-        key=lambda row: (row.part, every[row.part].index(Counted(row.subject))),
+        key=lambda row: (row.part, counted_by_part[row.part].index(Counted(row.subject))),
     )
     cleans = [row.clean_until for row in basis_rows]
     clean = None if None in cleans else min(cleans, default=None)

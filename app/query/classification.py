@@ -211,7 +211,7 @@ def _classes(
     row: Row[Any], categories: Sequence[int], names: Mapping[int, str]
 ) -> list[ClassMetrics]:
     metrics = (row.classes, row.class_precision, row.class_recall, row.class_f1, row.support)
-    by_label = {label: rest for label, *rest in zip(*metrics, strict=True)}
+    by_label = {label: class_metrics for label, *class_metrics in zip(*metrics, strict=True)}
     return [
         ClassMetrics(names[label], *by_label[label]) for label in categories if label in by_label
     ]

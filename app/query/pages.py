@@ -62,7 +62,7 @@ def busiest(
 
 def _position_parameters(size: int, after: PagePosition | None) -> dict[str, Any]:
     after_name = after.name._asdict() if after else dict.fromkeys(ModelName._fields)
-    position = {f"after_{part}": text for part, text in after_name.items()}
+    position = {f"after_{member}": text for member, text in after_name.items()}
     return position | {"size": size + 1, "after_n": after.n if after else None}
 
 

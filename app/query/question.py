@@ -78,8 +78,8 @@ class Question(Generic[About_co]):
 
     def now(self) -> "Question[About_co]":
         """The same question as of now, regardless of the requested moment."""
-        taken = Moment(self.moment.snapshot_at) if self.moment else None
-        return replace(self, as_of=None, moment=taken)
+        moment = Moment(self.moment.snapshot_at) if self.moment else None
+        return replace(self, as_of=None, moment=moment)
 
 
 def parameters(question: Question[InSql]) -> dict[str, Any]:

@@ -72,11 +72,11 @@ def of_totals(context: PanelContext) -> Basis:
     return stats_basis(context.conn, context.query.about(ALL))
 
 
-def of_all(*parts: BasisQuery) -> BasisQuery:
+def of_all(*basis_queries: BasisQuery) -> BasisQuery:
     """The common basis of several answers, of which the first has the requested moment."""
 
     def shared_basis(context: PanelContext) -> Basis:
-        bases = [part(context) for part in parts]
+        bases = [basis_query(context) for basis_query in basis_queries]
         snapped = dict.fromkeys(edge for basis in bases for edge in basis.snapped)
         return Basis(bases[0].moment, list(snapped), None)
 

@@ -158,9 +158,9 @@ def sort_models(question: Question, models: Sequence[ModelOverview]) -> Sequence
     )
     if column is None:
         raise InvalidInput(f"sort must be one of {', '.join(column.name for column in COLUMNS)}")
-    known = [model for model in models if column.of(model) is not None]
-    unknown = [model for model in models if column.of(model) is None]
-    return sorted(known, key=column.of, reverse=sort.startswith(DESCENDING)) + unknown
+    with_value = [model for model in models if column.of(model) is not None]
+    without_value = [model for model in models if column.of(model) is None]
+    return sorted(with_value, key=column.of, reverse=sort.startswith(DESCENDING)) + without_value
 
 
 def _head(question: Question, column: Column) -> Markup:

@@ -191,13 +191,13 @@ def _kept(search: str, trigger: Any) -> list[Any]:
             if search == query_string(question.members):
                 return unchanged
             question = Question.read(search, now)
-            kept: Any = search or "?"
+            new_search: Any = search or "?"
         else:
-            kept = no_update
+            new_search = no_update
     except TruthlineError as error:
         return [*unchanged[:-3], sentence(error), True, no_update]
     seconds = REFRESHES.get(question.members.get("refresh", ""), 0)
-    return [kept, *shell.state(question), None, not seconds, 1000 * (seconds or 60)]
+    return [new_search, *shell.state(question), None, not seconds, 1000 * (seconds or 60)]
 
 
 def frame(page: Page) -> list[Component]:

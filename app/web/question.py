@@ -110,8 +110,8 @@ class Question:
     @property
     def range(self) -> str:
         """The name of a range that ends now; empty if start and end are given."""
-        given = "startTime" in self.members or "endTime" in self.members
-        return "" if given else self.members.get("range", DEFAULT_RANGE)
+        has_edges = "startTime" in self.members or "endTime" in self.members
+        return "" if has_edges else self.members.get("range", DEFAULT_RANGE)
 
 
 # The choice of all versions or deployments.
@@ -135,8 +135,8 @@ def common(members: Mapping[str, str]) -> dict[str, str]:
 
 def query_string(members: Mapping[str, str | None]) -> str:
     """Parameters as a URL's query; empty ones are omitted."""
-    given = {name: value for name, value in members.items() if value}
-    return "?" + urlencode(given, safe=":") if given else ""
+    non_empty = {name: value for name, value in members.items() if value}
+    return "?" + urlencode(non_empty, safe=":") if non_empty else ""
 
 
 def iso_utc(instant: datetime) -> str:

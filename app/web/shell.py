@@ -42,8 +42,8 @@ def controls() -> Component:
 
 
 def _range_choices() -> list[dict[str, str]]:
-    given = [{"value": name, "label": words} for name, (_, words) in RANGES.items()]
-    return [*given, {"value": CUSTOM, "label": "From … to …"}]
+    ranges = [{"value": name, "label": words} for name, (_, words) in RANGES.items()]
+    return [*ranges, {"value": CUSTOM, "label": "From … to …"}]
 
 
 def _interval_choices() -> list[dict[str, str]]:
@@ -97,10 +97,10 @@ def changed(question: Question, control: str, value: str | None) -> dict[str, st
     members: dict[str, str | None] = dict(question.members)
     members.pop("bucket", None)
     if control == "range":
-        both = {"startTime": None, "endTime": None, "range": value, "interval": None}
+        range_members = {"startTime": None, "endTime": None, "range": value, "interval": None}
         if value == CUSTOM:
-            both = _fixed(question) | {"range": None}
-        return members | both
+            range_members = _fixed(question) | {"range": None}
+        return members | range_members
     if control in ("start", "end"):
         chosen = {f"{control}Time": _instant(question, value), "range": None}
         return members | _fixed(question) | chosen

@@ -39,8 +39,8 @@ class State:
 
 def find(context: PanelContext) -> State:
     """Query the state of the database."""
-    fresh = freshness(context.conn, workspace_id=context.workspace_id)
-    return State(server_info(context.conn), schema_version(context.conn), fresh)
+    level_freshness = freshness(context.conn, workspace_id=context.workspace_id)
+    return State(server_info(context.conn), schema_version(context.conn), level_freshness)
 
 
 def show_state(_: Question, state: State) -> Markup:

@@ -38,12 +38,12 @@ def show(question: Question, result: Versions) -> list[Node]:
     """A row per version, and a line for each over time."""
     if not result.versions:
         return [note("No version has received requests yet.")]
-    shown = [*REQUESTS.values(), TRUTHS["n"], *leading(result.kind)]
-    heads: list[Any] = [("Version", ""), *(measure.label for measure in shown)]
+    measures = [*REQUESTS.values(), TRUTHS["n"], *leading(result.kind)]
+    heads: list[Any] = [("Version", ""), *(measure.label for measure in measures)]
     rows = [
         [
             version.name or NO_VERSION,
-            *(format_number(n, m.unit) for m, n in zip(shown, _numbers(version), strict=True)),
+            *(format_number(n, m.unit) for m, n in zip(measures, _numbers(version), strict=True)),
         ]
         for version in result.versions
     ]
@@ -51,16 +51,19 @@ def show(question: Question, result: Versions) -> list[Node]:
 
 
 def _lines(question: Question, result: Versions) -> list[Node]:
-    known = [version for version in result.versions if version.truths]
-    if not known:
+    with_truths = [version for version in result.versions if version.truths]
+    if not with_truths:
         return []
     title = leading(result.kind)[0].label
     return [
         charts.lines(
             f"{title} of each version over time",
             question,
-            known[0].starts,
-            {f"{title} of {version.name or NO_VERSION}": version.headlines for version in known},
+            with_truths[0].starts,
+            {
+                f"{title} of {version.name or NO_VERSION}": version.headlines
+                for version in with_truths
+            },
             form=form_of(result.kind),
         )
     ]
@@ -68,8 +71,8 @@ def _lines(question: Question, result: Versions) -> list[Node]:
 
 def rows(_: Question, result: Versions) -> Rows:
     """A line per version."""
-    shown = [*REQUESTS.values(), TRUTHS["n"], *leading(result.kind)]
-    yield ["version", *(measure.name for measure in shown)]
+    measures = [*REQUESTS.values(), TRUTHS["n"], *leading(result.kind)]
+    yield ["version", *(measure.name for measure in measures)]
     for version in result.versions:
         yield [version.name, *_numbers(version)]
 

@@ -431,9 +431,9 @@ def _require_known(workspace_id: int, name: ModelName) -> None:
 
 
 def _category(workspace_id: int, name: ModelName, index: int) -> str:
-    known = database().registry.known_models(workspace_id, [name])
+    models = database().registry.known_models(workspace_id, [name])
     with database().reading() as conn:
-        categories = declared_categories(conn, known[name].id) if known else None
+        categories = declared_categories(conn, models[name].id) if models else None
         if categories is None:
             raise UnknownSubscription(f"model {name} is not subscribed")
         if not categories:
