@@ -1,8 +1,8 @@
--- Drop the public functions and views, and the machinery under them, to be created again from sql/views/
--- in the same transaction.
+-- Drops the public functions and views and the machinery under them, to be recreated from sql/views/ in
+-- the same transaction.
 --
--- Why      schema truthline itself stays: usage granted on it stays too. Views go first, for they depend
---          on functions; and all names are read before anything goes.
+-- Why      schema truthline itself stays, and with it the USAGE granted on it. Views are dropped first,
+--          because they depend on functions; and all names are read before anything is dropped.
 DO $$
 DECLARE
     statements text[] := ARRAY(
@@ -18,7 +18,7 @@ BEGIN
         EXECUTE statement;
     END LOOP;
     DROP SCHEMA IF EXISTS truthline_internal CASCADE;
-    -- they are of no version now; migrations/rerunnable.py reads the comment
+    -- they have no version now; migrations/rerunnable.py reads the comment
     EXECUTE format('COMMENT ON SCHEMA truthline IS %L',
                    obj_description('truthline'::regnamespace, 'pg_namespace') || ' dropped');
 END

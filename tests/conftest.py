@@ -49,7 +49,7 @@ for profile in ("quick", THOROUGH):  # they differ in tests/effort.py
     hypothesis_settings.register_profile(
         profile,
         deadline=None,  # a database answers when it answers
-        derandomize="CI" in os.environ,  # a find belongs to whoever looks for it, not to any change
+        derandomize="CI" in os.environ,  # random examples must not fail an unrelated change
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     )
 hypothesis_settings.load_profile("quick")

@@ -90,7 +90,7 @@ def _diabetes(version: str, samples: Sequence[int], noise: Sequence[float]) -> l
     return [round(PROGRESS[sample] + chance.gauss(0, 20 * (1 + far)), 2) for sample, far in pairs]
 
 
-# In place of the demo's own models, which take seconds to be trained.
+# Replaces the demo's own models, which take seconds to train.
 CLASSES = list("0123456789")
 PROGRESS = [float(value) for value in range(40, 340, 5)]
 MODELS = [Trained(DIGITS, CLASSES, _digits), Trained(DIABETES, PROGRESS, _diabetes)]

@@ -52,7 +52,7 @@ class QueryRecorder:
 
     @contextmanager
     def watching(self, engine: Engine) -> Iterator[None]:
-        """Record what is sent on the engine's connections meanwhile."""
+        """Record the statements on the engine's connections in this context."""
         recording = self.cursor_class()
 
         def begin(connection: psycopg.Connection[Any], *_: Any) -> None:

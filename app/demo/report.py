@@ -1,4 +1,4 @@
-"""What the demo shows: the questions it asks, and their answers as tables."""
+"""The metrics that the demo shows, as tables."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -96,6 +96,7 @@ class ClassificationBucket:
     specificity: float | None
     f1: float | None
     harmonic_f1: float | None
+    matthews_correlation: float | None
     classes: list[ClassMetrics]
     matrix: ConfusionMatrix
 

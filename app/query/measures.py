@@ -76,6 +76,16 @@ CLASSIFICATION = _table(
         NO_TRUTH,
         left_out=SQL_ONLY,
     ),
+    Measure(
+        "matthews_correlation",
+        "Matthews correlation coefficient",
+        NUMBER,
+        UP,
+        "(c n − Σ p t) / √((n² − Σ p²) (n² − Σ t²)), where c predictions are correct and each class"
+        " is predicted p times and true t times; from −1 to 1, not averaged over the classes",
+        "if all predictions or all truths are one class, and without truths",
+        short="MCC",
+    ),
 )
 """Metrics of a classifier in a bucket."""
 

@@ -161,9 +161,9 @@ def driver(conn: Connection) -> psycopg.Connection:
 def prepared(
     conn: Connection, query: bytes, parameters: Mapping[str, object]
 ) -> psycopg.Cursor[TupleRow]:
-    """Execute a small statement that comes with almost every request, whose plan is kept.
+    """Execute a small statement of almost every request, whose plan is cached.
 
-    It goes past SQLAlchemy, inside the transaction that SQLAlchemy ends.
+    It bypasses SQLAlchemy, within the transaction that SQLAlchemy ends.
     """
     if not conn.in_transaction():
         conn.begin()

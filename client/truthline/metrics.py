@@ -95,6 +95,7 @@ class ClassificationBucket(Bucket):
     recall: float | None = None
     specificity: float | None = None
     f1: float | None = None
+    matthews_correlation: float | None = None
     classes: tuple[ClassMetrics, ...] = ABSENT
     categories: tuple[str, ...] = ABSENT
     confusion_matrix: tuple[tuple[int, ...], ...] = ABSENT

@@ -42,6 +42,7 @@ def classification() -> Dashboard:
             _classes(),
             _matrix(),
             _f1_of_classes(),
+            _correlation(),
             _versions(),
         ],
     )
@@ -121,6 +122,20 @@ def _f1_of_classes() -> Panel:
     FROM {buckets("class_metrics")}
     ORDER BY 1, 2
     """,
+    )
+
+
+def _correlation() -> Panel:
+    measure = CLASSIFICATION["matthews_correlation"]
+    return over_time(
+        measure.title,
+        f"""
+    SELECT bucket_start AS "time", {titled([measure])}
+    FROM {buckets("classification_metrics")}
+    ORDER BY 1
+    """,
+        about=measure.meaning,
+        within=(-1.0, 1.0),
     )
 
 

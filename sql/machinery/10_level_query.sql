@@ -1,10 +1,10 @@
--- level_query: the cells of a level out of its source, as the text of a query.
+-- level_query: text of the query that computes the cells of a level from its source.
 --
--- Params   `relation` is what to read, `learned` the expression of the learned span over {at}, and
+-- Params   `relation` is the table to read, `learned` the expression of the learned span over {at}, and
 --          `picked` the condition of the rows to count.
--- Caller   build_levels, keep_backdated, app/rollup/fold.py (also the previous release's)
--- Why      it reads `subject` and `level_column`, so a level that is folded, a continuous aggregate
---          and the rows that arrive late for either are counted by the same expressions.
+-- Caller   build_levels, keep_backdated, app/rollup/fold.py (of the previous release too)
+-- Why      it reads `subject` and `level_column`, so the same expressions count a folded level, a
+--          continuous aggregate, and the rows that arrive late for either.
 CREATE OR REPLACE FUNCTION truthline_data.level_query(
     level truthline_data.level, relation text, learned text, picked text DEFAULT 'true'
 ) RETURNS text LANGUAGE sql STABLE SET search_path = truthline_data, pg_catalog AS $function$

@@ -1,15 +1,15 @@
--- Rows that were received before what is folded already.
+-- Rows received before the instant up to which a level is folded.
 
--- keep_backdated: count them in every level that is past them.
+-- keep_backdated: adds them to every level that is folded past them.
 --
 -- Caller   a trigger on each raw table whose levels are folded, once per statement
--- Why      rows are stamped by the database, but plain SQL may say otherwise, and a server's clock
---          may be set back behind a folded bound: then even rows of now belong to a folded span.
---          They are one more group of cells at the end of the level. The share lock makes them meet
---          a fold before or after it, never within.
--- Cost     for rows of now one look at the bounds per statement. A fold ends ten minutes before its
---          own clock (app/rollup/fold.py), so rows younger than five minutes and past every bound
---          need no lock.
+-- Why      the database stamps rows, but plain SQL can state another `received_at`, and a server's
+--          clock can be set back before a folded bound: then even current rows belong to a folded
+--          span. They become one more group of cells at the end of the level. With the share lock
+--          they are inserted before or after a fold, never during one.
+-- Cost     for current rows, one check of the bounds per statement. A fold stops ten minutes before
+--          its own clock (app/rollup/fold.py), so rows that are younger than five minutes and past
+--          every bound need no lock.
 CREATE OR REPLACE FUNCTION truthline_data.keep_backdated() RETURNS trigger LANGUAGE plpgsql
 SET search_path = truthline_data, pg_catalog SET extra_float_digits = 1 AS $function$
 DECLARE
@@ -35,13 +35,13 @@ BEGIN
 END
 $function$;
 
--- watch_backdated: put that trigger on the raw tables whose levels are folded. TimescaleDB keeps an
--- account of its own.
+-- watch_backdated: creates that trigger on the raw tables whose levels are folded. TimescaleDB has its
+-- own account of changes.
 --
 -- Caller   build_levels
--- Why      a trigger that is there stays: to replace it would lock writers out until the upgrade
---          commits. It calls the newest function anyway; a migration that has to change the trigger
---          itself drops it.
+-- Why      an existing trigger stays: replacing it would block writers until the upgrade commits. It
+--          calls the newest function anyway; a migration that has to change the trigger itself drops
+--          it.
 CREATE OR REPLACE PROCEDURE truthline_data.watch_backdated() LANGUAGE plpgsql
 SET search_path = truthline_data, public AS $procedure$
 DECLARE

@@ -1,13 +1,13 @@
--- Levels, built as this edition keeps them: continuous aggregates on TimescaleDB Community, tables
--- elsewhere.
+-- Builds levels in the form that this edition keeps: continuous aggregates on TimescaleDB Community,
+-- tables elsewhere.
 
--- build_levels: build every level that is missing.
+-- build_levels: builds every level that is missing.
 --
--- Caller   each upgrade, once all migrations have run and the rest of sql/machinery/ is there
+-- Caller   each upgrade, after all migrations and the rest of sql/machinery/
 -- Why      a migration only describes levels, in `subject`, `level_column` and `level`, and drops
 --          those whose description it changes: so no migration depends on the machinery of its time.
---          A level that exists is not touched. Continuous aggregates are materialized_only: the
---          planner adds the newest rows itself.
+--          Existing levels are not touched. Continuous aggregates are materialized_only: the planner
+--          adds the newest rows itself.
 CREATE OR REPLACE PROCEDURE truthline_data.build_levels() LANGUAGE plpgsql
 SET search_path = truthline_data, public AS $procedure$
 DECLARE
@@ -33,7 +33,7 @@ BEGIN
 END
 $procedure$;
 
--- build_table: one level as a table, which app/rollup/fold.py appends to.
+-- build_table: builds a level as a table, which app/rollup/fold.py appends to.
 CREATE OR REPLACE PROCEDURE truthline_data.build_table(level truthline_data.level) LANGUAGE plpgsql
 SET search_path = truthline_data, public AS $procedure$
 BEGIN
@@ -43,12 +43,12 @@ BEGIN
 END
 $procedure$;
 
--- build_aggregate: one level as a continuous aggregate. It has no policy: app/rollup refreshes it
--- once those who write have ended, and never below what was dropped from its source, which would
--- erase it.
+-- build_aggregate: builds a level as a continuous aggregate. It has no policy: app/rollup refreshes it
+-- once concurrent writers have finished, and never below what was dropped from its source, because that
+-- would erase those cells.
 --
--- Why      chunks are larger the fewer cells there are in a span, so that an old day's question
---          opens few of them.
+-- Why      the fewer cells a span has, the longer its chunks, so that a query about an old day opens
+--          few of them.
 CREATE OR REPLACE PROCEDURE truthline_data.build_aggregate(level truthline_data.level)
 LANGUAGE plpgsql SET search_path = truthline_data, public AS $procedure$
 BEGIN
@@ -68,10 +68,10 @@ BEGIN
 END
 $procedure$;
 
--- drop_levels: drop every level; the upgrade rebuilds them from the raw rows that are there.
+-- drop_levels: drops every level; the upgrade rebuilds them from the raw rows that remain.
 --
 -- Caller   a migration that changes what levels count (migrations/sqlfile.py)
--- Why      levels hold nothing that the raw rows don't, unless those were dropped by retention.
+-- Why      levels can be recomputed from raw rows, except where retention has dropped those.
 CREATE OR REPLACE PROCEDURE truthline_data.drop_levels() LANGUAGE plpgsql
 SET search_path = truthline_data, public AS $procedure$
 DECLARE

@@ -1,8 +1,8 @@
--- own_requests: keep other owners of these requests out until the transaction ends.
+-- own_requests: locks requests until the transaction ends.
 --
 -- Caller   app/ingest/keys.py
--- Why      in order, so that two owners with common requests wait for each other one way only. The
---          row's deleter and inserter are one transaction, so the row is never visible.
+-- Why      in order, so that two transactions with common requests can't deadlock. A row is inserted
+--          and deleted by the same transaction, so it is never visible.
 CREATE OR REPLACE FUNCTION truthline_data.own_requests(model_ids integer[], keys uuid[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -1,25 +1,25 @@
--- Functions that cells are made of: numbers as exact decimals, bins, and the spans of both clocks.
+-- Functions that compute cells: numbers as exact decimals, bins, and the spans of both clocks.
 --
 -- Why      these are frozen, unlike the functions of sql/machinery/ and sql/views/. A continuous
---          aggregate keeps the definition it was created with, a folded level the cells that were
---          counted so far: with another function, a level would hold cells of two kinds. What has
---          to change becomes a new function, and a new level that is made of it.
+--          aggregate keeps the definition it was created with, and a folded level keeps the cells
+--          counted so far: with a changed function, a level would hold two kinds of cells. A change
+--          needs a new function, and a new level that uses it.
 SET LOCAL search_path = truthline_data, truthline, public;
 
--- exact: a number as the shortest decimal that is read as the same number. Below 1e-150 it is 0.
--- Why      it can be taken back exactly: sums of double precision keep the rounding of every mistake
---          that was corrected. A cast without the text would keep 15 digits, and a mean of two then
---          misses its last one.
+-- exact: a number as the shortest decimal that reads back as the same double. Below 1e-150 it is 0.
+-- Why      a decimal can be subtracted again exactly; a sum of double precision keeps the rounding
+--          error of every value that was corrected. A cast without text would keep 15 digits, and
+--          the mean of two numbers would then lose its last one.
 CREATE FUNCTION exact(number float8) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN abs(number) < 1e-150 THEN 0 ELSE number::text::numeric END
 $$;
 
--- every_digit: a double as the decimal that it is, with all its binary digits down to 2^-104. From
--- 2^53 on, and below 2^-52, it is the same as `exact`.
--- Why      R2 is made of what is left when the mean is taken away: with shortest decimals, truths
---          around a billion left it seven digits. What is added up for itself is taken as `exact`
---          has it, where 0.1 and 0.2 make 0.3.
+-- every_digit: the exact value of a double, with all its binary digits down to 2^-104. From 2^53 on,
+-- and below 2^-52, it is the same as `exact`.
+-- Why      R2 depends on what remains after the mean is subtracted: with shortest decimals, truths
+--          around a billion would leave it seven digits. Plain sums use `exact`, in which 0.1 and
+--          0.2 add up to 0.3.
 CREATE FUNCTION every_digit(number float8) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
@@ -40,7 +40,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT truthline_data.every_digit(number) * truthline_data.every_digit(number)
 $$;
 
--- error_of: predicted - actual, also where that is not a double. Below 1e-150 it counts as 0.
+-- error_of: predicted - actual, even where no double can hold it. Below 1e-150 it counts as 0.
 CREATE FUNCTION error_of(predicted float8, actual float8) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN (abs(predicted) > 8e307 OR abs(actual) > 8e307) AND sign(predicted) <> sign(actual)
@@ -62,10 +62,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                           ELSE truthline_data.exact(abs((predicted - actual) / actual)) END END
 $$;
 
--- magnitude_bin: which of 2 ^ bits equal parts of a power of two a number lies in, ascending.
--- Why      it is read off the double: sign, eleven bits of exponent, and the first of the mantissa.
---          A logarithm could differ in its last digit from one machine to another, and a table of
---          bounds would be rebuilt with each plan.
+-- magnitude_bin: which of 2 ^ bits equal parts of a power of two contains a number, ascending.
+-- Why      the bits of the double give it: sign, eleven bits of exponent, and the first of the
+--          mantissa. A logarithm could differ in its last digit between machines, and a table of
+--          bounds would be rebuilt for each plan.
 CREATE FUNCTION magnitude_bin(value float8, bits integer) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN value < 0 THEN -1 ELSE 1 END * (

@@ -1,21 +1,21 @@
--- Levels of predictions and outcomes along both clocks: described here once, built by build_levels
--- (sql/machinery/) when the migrations have run.
+-- Levels of predictions and outcomes along both clocks. They are only described here; build_levels
+-- (sql/machinery/) builds them once the migrations have run.
 --
--- A level counts the rows of a table beforehand, by (learned span, event bucket, series, key).
--- `learned` follows the clock that only moves forward, so a late or corrected truth is one more
--- cell at the end and what was counted never changes. Levels are named subject_event_learned:
--- outcome_5m_1d has buckets of five minutes, per day in which they were learned.
+-- A level counts the rows of a table in advance, by (learned span, event bucket, series, key).
+-- `learned` follows the time of receipt, which only grows: a late or corrected truth adds a cell at
+-- the end, and existing cells never change. Levels are named subject_event_learned: outcome_5m_1d
+-- has event buckets of five minutes and learned spans of a day.
 --
--- On TimescaleDB Community, levels are continuous aggregates; elsewhere they are tables of the same
--- shape, which app/rollup/fold.py appends to. Both are made of the same expressions, which stand in
--- `level_column`, and so are the raw parts of an answer.
+-- On TimescaleDB Community, levels are continuous aggregates; elsewhere they are tables with the same
+-- columns, which rollup appends to. Both are computed by the expressions in `level_column`, and so
+-- are the raw rows of an answer.
 SET LOCAL search_path = truthline_data, truthline, public;
 
--- subject: what is counted in levels.
+-- subject: what levels count.
 -- Grain   one row per subject. `source` is the raw table; rows that don't meet `condition` are not
 --         counted. `row_count` is the column of its cells that counts rows: the weights of a
---         corrected truth add up to 0, so `n` can't tell whether both of its rows are there.
--- Writer  migrations                   Reader  build_levels, app/rollup, the planner
+--         corrected truth add up to 0, so `n` can't show whether both of its rows are there.
+-- Writer  migrations                    Reader  build_levels, rollup, the planner
 CREATE TABLE subject (
     name      text PRIMARY KEY,
     source    text NOT NULL,
@@ -28,14 +28,14 @@ INSERT INTO subject (name, source, condition, row_count) VALUES
     ('score', 'prediction', 'NOT failed AND num_nonnulls(confidence, value) > 0', 'n'),
     ('latency', 'prediction', 'starts_request AND latency_seconds IS NOT NULL', 'n');
 
--- level_column: what the cells of a subject hold besides learned, bucket and series_id.
--- Grain   one row per column. `expression` is what one raw row has or adds: a column that is
---         `summed` holds the sum of it, one that is `collected` every value of the cell, in order;
---         the others are keys.
--- Units   `n` counts raw rows, a truth that was taken back as -1; confidence is a fraction of 1,
---         latency in seconds, error = predicted - actual. A failed request has no outputs: its
---         class, confidence, value and latency are not counted among theirs.
--- Writer  migrations                   Reader  build_levels, app/rollup, the planner
+-- level_column: columns of a subject's cells in addition to learned, bucket and series_id.
+-- Grain   one row per column. `expression` is the value of one raw row: a `summed` column holds the
+--         sum over the cell's rows, a `collected` one all of their values, in order; the others are
+--         keys.
+-- Units   `n` counts raw rows, and a withdrawn truth as -1; confidence is a fraction of 1, latency
+--         in seconds, error = predicted - actual. A failed request has no outputs: its class,
+--         confidence, value and latency are not counted as such.
+-- Writer  migrations                    Reader  build_levels, rollup, the planner
 CREATE TABLE level_column (
     subject    text    NOT NULL REFERENCES subject (name),
     place      integer NOT NULL,
@@ -94,20 +94,20 @@ INSERT INTO level_column (subject, place, name, type, summed, expression) VALUES
      'CASE WHEN NOT failed THEN truthline_data.exact(latency_seconds) END'),
     ('score', 3, 'n', 'bigint', true, '1'),
     ('latency', 2, 'n', 'bigint', true, '1');
--- Every number of a cell, in order: a quantile reads the cells of its bin, and not rows.
+-- Every number of a cell, in order: a quantile reads the cells of its bin instead of rows.
 INSERT INTO level_column (subject, place, name, type, collected, expression) VALUES
     ('score', 4, 'numbers', 'float8[]', true, 'coalesce(confidence, value)'),
     ('latency', 3, 'numbers', 'float8[]', true, 'latency_seconds');
 
--- level: which levels there are, and how far they are folded and audited.
--- Grain    one row per level, in the order in which they are brought up to date: each is made
---          from `source`, the raw table or a finer level. Arrays of hours don't add up to one of a
---          day, so all levels that collect numbers are made from rows.
--- Units    every row received before `learned_until` is in a level that is folded; every span before
+-- level: the levels, and how far they are folded and audited.
+-- Grain    one row per level, in the order in which they are refreshed: each is computed from
+--          `source`, the raw table or a finer level. Arrays of hours can't be summed to one of a
+--          day, so every level that collects numbers is computed from rows.
+-- Units    a folded level holds every row received before `learned_until`; every span before
 --          `audited_until` was audited at least once.
--- Writer   migrations; app/rollup/fold.py moves `learned_until` in the transaction that folds;
---          app/rollup/audit.py moves `audited_until`
--- Reader   truthline.levels, the planner, app/rollup
+-- Writer   migrations; rollup moves `learned_until` in the transaction that folds, and
+--          `audited_until` after each audit
+-- Reader   truthline.levels, the planner, rollup
 CREATE TABLE level (
     place         integer     PRIMARY KEY,
     name          text        NOT NULL UNIQUE,
@@ -119,8 +119,8 @@ CREATE TABLE level (
     learned_until timestamptz NOT NULL DEFAULT '-infinity',
     audited_until timestamptz NOT NULL DEFAULT '-infinity'
 );
--- Predictions are learned as they are made, so learned days would hold what learned hours do;
--- a minute's cells are as many as a minute's rows. docs/decisions/0003-levels.md has the measurements.
+-- Predictions are learned as they are made, so daily learned spans would save nothing over hourly
+-- ones, and cells of a minute would be as many as rows. docs/decisions/0003-levels.md has the figures.
 INSERT INTO level (place, name, subject, event_width, learned_width, source) VALUES
     (1, 'outcome_5m_1h', 'outcome', '5 minutes', '1 hour', 'outcome'),
     (2, 'outcome_1h_1h', 'outcome', '1 hour', '1 hour', 'outcome_5m_1h'),
@@ -137,12 +137,12 @@ INSERT INTO level (place, name, subject, event_width, learned_width, source) VAL
     (13, 'latency_1h_1h', 'latency', '1 hour', '1 hour', 'prediction'),
     (14, 'latency_1d_1d', 'latency', '1 day', '1 day', 'prediction');
 
--- audit_fault: spans whose cells did not hold the rows they were made from.
+-- audit_fault: spans whose cells did not match the rows that they count.
 --
 -- Grain    one row per (level, learned span) and discovery. While `healed_at` is NULL, no answer
 --          reads the level from that span on.
--- Units    `n_rows` is what the source held, `n_counted` what the cells had counted of it.
--- Writer   app/rollup/audit.py         Reader  truthline.levels, `truthline status`, /metrics
+-- Units    `n_rows` is the number of rows in the source, `n_counted` the number that the cells count.
+-- Writer   rollup                      Reader  truthline.levels, `truthline status`, /metrics
 CREATE TABLE audit_fault (
     level         text        NOT NULL REFERENCES level (name) ON UPDATE CASCADE ON DELETE CASCADE,
     learned_from  timestamptz NOT NULL,
@@ -155,15 +155,15 @@ CREATE TABLE audit_fault (
 CREATE UNIQUE INDEX audit_fault_open ON audit_fault (level, learned_from) WHERE healed_at IS NULL;
 
 -- retention: from when on each table still has its rows.
--- Grain    one row per raw table or level of which something was dropped.
--- Writer   app/rollup/retention.py, in the transaction that drops
+-- Grain    one row per raw table or level from which rows were dropped.
+-- Writer   rollup, in the transaction that drops
 -- Reader   the planner, truthline.levels
 CREATE TABLE retention (
     relation text        PRIMARY KEY,
     since    timestamptz NOT NULL
 );
 
--- upkeep_lock: always empty; the worker whose turn it is locks the table.
--- Why      an advisory lock may be taken by any role that can connect; a table, only by a role with
---          privileges on it.
+-- upkeep_lock: always empty; the worker that does the housekeeping locks the table.
+-- Why      any role that can connect can take an advisory lock; only a role with privileges on a
+--          table can lock that.
 CREATE TABLE upkeep_lock ();

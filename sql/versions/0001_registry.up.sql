@@ -2,14 +2,14 @@
 --
 -- truthline       what analysts, Grafana and the API read: functions and views (sql/views/)
 -- truthline_data  the tables behind them, and the functions that write them (sql/machinery/);
---                 not for use from outside the service
+--                 only for the service itself
 CREATE SCHEMA truthline;
 CREATE SCHEMA truthline_data;
 SET LOCAL search_path = truthline_data, truthline, public;
 
--- workspace: owner of everything.
+-- workspace: tenants; each owns its models, keys and data.
 -- Grain   one row per team.
--- Writer  app/auth/workspaces.py        Reader  every query, as its filter
+-- Writer  auth                          Reader  every query, as its filter
 CREATE TABLE workspace (
     id         integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name       text        NOT NULL UNIQUE,
@@ -17,11 +17,11 @@ CREATE TABLE workspace (
 );
 INSERT INTO workspace (name) VALUES ('default');
 
--- model: what feedback and metrics name.
+-- model: what feedback and metrics refer to.
 -- Grain   one row per (workspace, namespace, pipeline, model name).
--- Writer  app/store/registry.py         Reader  app/store/registry.py, sql/views
--- Why     `kind` is set by the first prediction or subscription, so that a value sent for a
---         classifier can be rejected. NULL: only feedback has arrived so far.
+-- Writer  store                         Reader  store, the views
+-- Why     the first prediction or subscription sets `kind`, so that a value sent for a classifier
+--         can be rejected. NULL: only feedback has arrived so far.
 CREATE TABLE model (
     id           integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     workspace_id integer     NOT NULL REFERENCES workspace (id),
@@ -33,9 +33,9 @@ CREATE TABLE model (
     UNIQUE (workspace_id, namespace, pipeline, name)
 );
 
--- series: what a raw row carries instead of eight texts.
+-- series: replaces eight texts in a raw row.
 -- Grain   one row per (model, deployment, version, deployment type, server version).
--- Writer  app/store/registry.py         Reader  app/store/registry.py, sql/views
+-- Writer  store                         Reader  store, the views
 CREATE TABLE series (
     id              integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     model_id        integer     NOT NULL REFERENCES model (id),
@@ -47,10 +47,10 @@ CREATE TABLE series (
     UNIQUE (model_id, deployment, version, deployment_type, server_version)
 );
 
--- label: class names to small integers.
--- Grain   one row per (workspace, class name): models that share a name share its id, so
---         cells of several models add up without looking up names.
--- Writer  app/store/registry.py         Reader  app/store/registry.py, sql/views
+-- label: small integers for class names.
+-- Grain   one row per (workspace, class name): models that share a class name share its id, so
+--         that cells of several models add up without looking up names.
+-- Writer  store                         Reader  store, the views
 CREATE TABLE label (
     id           integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     workspace_id integer NOT NULL REFERENCES workspace (id),
@@ -60,9 +60,9 @@ CREATE TABLE label (
 
 -- subscription: what a model declares about its output.
 -- Grain   at most one row per model.
--- Writer  app/store/subscriptions.py    Reader  app/store/subscriptions.py
--- Why     `categories` keeps label ids in the declared order: it is the order of every
---         confusion matrix, and a category index in feedback counts along it.
+-- Writer  store                         Reader  store
+-- Why     `categories` keeps label ids in the declared order: confusion matrices use this order, and
+--         a category index in feedback refers to it.
 CREATE TABLE subscription (
     id         bigint      PRIMARY KEY CHECK (id > 0),
     model_id   integer     NOT NULL UNIQUE REFERENCES model (id),

@@ -1,26 +1,26 @@
 -- The raw rows, append-only, and the tables that match them to each other at ingest.
 --
--- Raw rows have no foreign keys: their ids come from the registry, which never deletes. A key
+-- Raw rows have no foreign keys: their ids come from the registry, which never deletes. A foreign key
 -- would make each new chunk lock `series`, and triple the time of a COPY.
 --
 -- Two indexes each:
 -- btree (series_id, time)  the edges of a window: one series between two instants
--- brin (received_at)       the tail: rows lie in arrival order, so a few pages of index do
+-- brin (received_at)       the tail: rows are stored in order of arrival, so few index pages suffice
 SET LOCAL search_path = truthline_data, truthline, public;
 
--- prediction: what models answered.
+-- prediction: outputs of models.
 --
--- Grain    one row per output: a class, a value, or one detection. An inference that found
---          nothing is one row with label '' and confidence 0; a failed one is one row
---          without label and value.
--- Clocks   `time` is when it happened, as the client states it; `received_at` when it was
---          learned, by the database's clock. Partitioned by the second, so no row is ever late.
--- Writer   app/ingest/predictions.py; a latency that arrives later, app/ingest/events/pairs.py
--- Reader   sql/views
+-- Grain    one row per output: a class, a value, or one detection. An inference without any
+--          detection is one row with label '' and confidence 0; a failed one is one row without
+--          label and value.
+-- Clocks   `time` is when the prediction was made, as the client states it; `received_at` when it
+--          was stored, by the database's clock. Partitioned by the latter, so no row is ever late.
+-- Writer   ingest; a latency that arrives later, ingest of events
+-- Reader   the views
 -- Units    confidence is a fraction of 1, latency is in seconds.
--- Why      `starts_request` marks the first row of an inference, `starts_label` the first of
---          its label within it: inferences, inferences per label and outputs are then all
---          plain sums, which levels can keep.
+-- Why      `starts_request` marks the first row of an inference, `starts_label` the first of its
+--          label within it: so inferences, inferences per label and outputs are all plain sums,
+--          which levels can hold.
 CREATE TABLE prediction (
     received_at     timestamptz      NOT NULL DEFAULT clock_timestamp(),
     time            timestamptz      NOT NULL,
@@ -34,19 +34,19 @@ CREATE TABLE prediction (
     starts_label    boolean          NOT NULL,
     failed          boolean          NOT NULL,
     request_id      text,
-    -- ingest rejects what is a day ahead of its own clock, which may differ from the database's
+    -- ingest rejects times a day ahead of its own clock, which may differ from the database's
     CONSTRAINT prediction_time_ahead CHECK (time <= received_at + INTERVAL '25 hours')
 );
 CREATE INDEX prediction_series_time ON prediction (series_id, time);
 CREATE INDEX prediction_received_at ON prediction USING brin (received_at) WITH (pages_per_range = 32);
 
--- outcome: one prediction with its truth.
+-- outcome: predictions joined with their truths.
 --
--- Grain    one row per truth learned. A correction is two rows: the old pair with weight -1
---          and the new one with +1. Nothing is updated.
--- Clocks   `time` is when the prediction was made, `received_at` when its truth was learned.
--- Writer   app/ingest/feedback.py, app/ingest/predictions.py (truths that were waiting)
--- Reader   sql/views
+-- Grain    one row per received truth. A correction is two rows: the old pair with weight -1 and the
+--          new one with +1. No row is updated.
+-- Clocks   `time` is when the prediction was made, `received_at` when its truth was stored.
+-- Writer   ingest, of feedback and of predictions whose truth was pending
+-- Reader   the views
 -- Why      it repeats the prediction: a continuous aggregate reads one hypertable, so the
 --          join happens once, here.
 CREATE TABLE outcome (
@@ -70,16 +70,16 @@ CREATE TABLE outcome (
 CREATE INDEX outcome_series_time ON outcome (series_id, time);
 CREATE INDEX outcome_received_at ON outcome USING brin (received_at) WITH (pages_per_range = 32);
 
--- prediction_key: how a truth finds its prediction, and how a repeated request is recognised.
+-- prediction_key: finds the prediction of a truth, and recognises a repeated request.
 --
--- Grain    one row per (model, request id, batch index, series) that may still get a truth.
--- Writer   app/ingest
--- Reader   app/ingest
--- Why      a hypertable can't hold a unique index without its time column, and a lookup by
---          request id would visit every chunk. `key` is a 128-bit hash of the request id,
---          so rows stay narrow whatever ids clients choose. It holds the truth last learned:
---          a correction must know what it takes back. Keys are deleted by age, once their truths
---          are no longer expected; they lie in about that order.
+-- Grain    one row per (model, request id, batch index, series) that can still receive a truth.
+-- Writer   ingest
+-- Reader   ingest
+-- Why      a hypertable can't have a unique index without its time column, and a lookup by
+--          request id would visit every chunk. `key` is a 128-bit hash of the request id, so rows
+--          stay narrow whatever ids clients choose. It holds the latest truth: a correction must
+--          know what it withdraws. Keys are deleted by age, once no more truths are expected; they
+--          are stored in about that order.
 CREATE TABLE prediction_key (
     key             uuid             NOT NULL,
     time            timestamptz      NOT NULL,
@@ -96,8 +96,8 @@ CREATE INDEX prediction_key_time ON prediction_key USING brin (time) WITH (pages
 
 -- pending_feedback: truths that arrived before their prediction.
 --
--- Grain    one row per (model, request id, batch index); the latest truth stands.
--- Writer   app/ingest                   Reader  app/ingest, `truthline status`
+-- Grain    one row per (model, request id, batch index); the latest truth counts.
+-- Writer   ingest                       Reader  ingest, `truthline status`
 CREATE TABLE pending_feedback (
     key          uuid             NOT NULL,
     received_at  timestamptz      NOT NULL DEFAULT clock_timestamp(),
@@ -110,24 +110,24 @@ CREATE TABLE pending_feedback (
     CHECK ((actual_label IS NULL) <> (actual_value IS NULL))
 );
 
--- request_lock: which transaction is matching a request with its truth.
+-- request_lock: locks of transactions that match a request with its truth.
 --
--- Grain    none that is ever visible: a row is inserted and deleted in the transaction that owns
---          the request. Another transaction that inserts the same row waits until it ends.
--- Writer   own_requests (sql/machinery/) Reader  nobody
--- Why      an advisory lock may be taken by any role that can connect; a row, only by a role with
---          privileges on its table, and an analyst has none here. One lock per request: no two
---          requests share one, whatever their model and workspace, and the number of locks has no
---          limit. Unlogged, because nothing in it survives a transaction.
+-- Grain    no row is ever visible: a row is inserted and deleted in the transaction that holds the
+--          lock. Another transaction that inserts the same row waits until that one ends.
+-- Writer   own_requests (sql/machinery/)    Reader  none
+-- Why      any role that can connect can take an advisory lock; only a role with privileges on the
+--          table can lock a row, and analysts have none here. One lock per request: no two requests
+--          share one, whatever their model and workspace, and the number of locks is not limited.
+--          Unlogged, because no row outlives its transaction.
 CREATE UNLOGGED TABLE request_lock (
     model_id integer NOT NULL,
     key      uuid    NOT NULL,
     PRIMARY KEY (model_id, key)
 );
 
--- ingest_batch: batches already taken, by their Idempotency-Key.
--- Grain    one row per (workspace, endpoint, key), kept a few days.
--- Writer   app/ingest/batch.py          Reader  app/ingest/batch.py
+-- ingest_batch: accepted batches, by their Idempotency-Key.
+-- Grain    one row per (workspace, endpoint, key), kept for a few days.
+-- Writer   ingest                       Reader  ingest
 CREATE TABLE ingest_batch (
     workspace_id    integer     NOT NULL REFERENCES workspace (id),
     endpoint        text        NOT NULL,
@@ -139,11 +139,11 @@ CREATE TABLE ingest_batch (
 );
 CREATE INDEX ON ingest_batch (received_at);
 
--- inference_metadata: fields that a client gave its inferences.
--- Grain   one row per (workspace, field name, inference); the latest value stands.
--- Writer  app/ingest/metadata.py        Reader  truthline.inference_cells, as a filter
--- Why     it arrives after the prediction, or before: raw rows are never updated. It finds its
---         rows by their request id, which is the inference's own id.
+-- inference_metadata: fields that clients attach to inferences.
+-- Grain   one row per (workspace, field name, inference); the latest value counts.
+-- Writer  ingest                        Reader  the inference stats, as a filter
+-- Why     it can arrive before or after the prediction, and raw rows are never updated. It refers to
+--         rows by their request id, which is the id of the inference.
 CREATE TABLE inference_metadata (
     workspace_id integer     NOT NULL REFERENCES workspace (id),
     field_name   text        NOT NULL,

@@ -1,9 +1,10 @@
--- Doubles that no answer fails over: the least, the largest, and what lies between two of them.
+-- Arithmetic on doubles that raises no error at either end of their range.
 --
--- PostgreSQL raises an error where a product or a quotient of doubles vanishes, or a sum of two is
--- none. Numbers are added up and divided as decimals; what comes out is the nearest double.
+-- PostgreSQL raises an error where a product or quotient of doubles underflows, or a sum overflows.
+-- So numbers are summed and divided as decimals, and the result is the nearest double.
 
--- as_double: the nearest double there is: the largest for what is beyond it, and 0 below the least.
+-- as_double: the nearest double: the largest one for decimals above it, and 0 for those below the
+-- smallest.
 CREATE OR REPLACE FUNCTION truthline_internal.as_double(number numeric) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN abs(number) < 2.4703282292062328e-324 THEN 0
@@ -11,11 +12,11 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                 ELSE sign(number)::float8 * 1.7976931348623157e308::float8 END
 $$;
 COMMENT ON FUNCTION truthline_internal.as_double(numeric) IS
-    'The nearest double: the largest for what is beyond it, 0 for what is below the least.';
+    'The nearest double: the largest one for decimals above it, 0 for those below the smallest.';
 
--- mean: a sum over its count, to the last digit of a double; NULL where the count is 0.
--- Why      a division of decimals may keep 16 digits, and a double has 17: the remainder is divided
---          too. Nearly always a plain cast will do, and the whole is part of the caller's plan.
+-- mean: a sum divided by its count, to the last digit of a double; NULL where the count is 0.
+-- Why      a division of decimals may keep only 16 digits, and a double has 17: so the remainder is
+--          divided too. A plain cast nearly always suffices, and the function is inlined.
 CREATE OR REPLACE FUNCTION truthline_internal.mean(total numeric, n numeric)
 RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
@@ -25,9 +26,9 @@ RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         THEN (total / n + (total - total / n * n) / n)::float8
         ELSE truthline_internal.as_double(total / n + (total - total / n * n) / n) END
 $$;
-COMMENT ON FUNCTION truthline_internal.mean(numeric, numeric) IS 'A sum over its count; NULL without any.';
+COMMENT ON FUNCTION truthline_internal.mean(numeric, numeric) IS 'A sum divided by its count; NULL where that is 0.';
 
--- root_mean: the square root of that. Squares of large errors are no doubles; their roots are.
+-- root_mean: the square root of that mean. Squares of large errors exceed a double; their roots don't.
 CREATE OR REPLACE FUNCTION truthline_internal.root_mean(total numeric, n numeric)
 RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
@@ -38,10 +39,10 @@ RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ELSE truthline_internal.as_double(sqrt(total / n)) END
 $$;
 COMMENT ON FUNCTION truthline_internal.root_mean(numeric, numeric) IS
-    'The square root of a sum over its count; NULL without any.';
+    'The square root of a sum divided by its count; NULL where that is 0.';
 
--- interpolated: between two neighbours in order, as numpy and percentile_cont do it.
--- Why      doubles where their difference and its parts are doubles too, decimals elsewhere.
+-- interpolated: linear interpolation between two neighbours, as in numpy and percentile_cont.
+-- Why      in doubles where their difference and its parts are doubles too, in decimals elsewhere.
 CREATE OR REPLACE FUNCTION truthline_internal.interpolated(lower float8, upper float8, share float8)
 RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
@@ -55,4 +56,4 @@ RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
             + (upper::text::numeric - lower::text::numeric) * share::text::numeric) END
 $$;
 COMMENT ON FUNCTION truthline_internal.interpolated(float8, float8, float8) IS
-    'The number that lies a share of the way from one to the other.';
+    'Linear interpolation between two numbers, at a share of the way from the first to the second.';

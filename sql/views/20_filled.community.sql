@@ -1,24 +1,26 @@
--- filled_levels: how far each level is filled, where TimescaleDB keeps them, by its own account.
+-- filled_levels: how far each level is filled, where TimescaleDB keeps them, from its own catalog.
 --
 -- Grain    one row per level.
--- Units    every row received before `filled_until` is in the level; -infinity where none is.
--- Bound    the least of its source's threshold (changes before it are noted) and the earliest change
---          that a refresh has yet to work through: changes of its source, those that were handed
---          to it (what was never refreshed is one of them), and ranges being refreshed. Changes
---          before what retention kept are the dropping itself, and don't count. The aggregate's
---          own watermark ends at its last cell: a level that counts nothing would never be filled.
--- Exact    TimescaleDB writes a change in the transaction that writes the rows, and removes it in
+-- Units    a level holds every row received before `filled_until`; -infinity if it holds none.
+-- Bound    the least of its source's threshold (TimescaleDB records changes before it) and the earliest
+--          change that a refresh has yet to process: changes of its source, those already assigned to
+--          the level (ranges that were never refreshed are among them), and ranges being refreshed.
+--          Changes before what retention kept are the dropping itself, and don't count. The watermark
+--          of the aggregate is of no use: it ends at the last cell, so a level that counts nothing
+--          would never be filled.
+-- Exact    TimescaleDB records a change in the transaction that writes the rows, and removes it in
 --          the one that writes the cells, so that a snapshot holds both the bound and the cells, or
---          neither. The catalog is read as tables, for its own functions look at the newest state
---          and not at the snapshot. A change can be missing from this account where a refresh met a
---          commit: that is what levels are audited for (app/rollup/audit.py).
--- Version  this is what 2.29 keeps. With another version nothing counts as filled: answers then
+--          neither. The catalog is read as tables, because its own functions read the newest state
+--          instead of the snapshot. If a refresh runs during a commit, a change can be missing from
+--          this catalog: audits of levels find that (app/rollup/audit.py).
+-- Version  this is the catalog of 2.29. With another version no level counts as filled: answers then
+--          read raw rows, which is slower and still correct.
 --          read raw rows, slower and still right.
 CREATE OR REPLACE FUNCTION truthline_internal.filled_levels()
 RETURNS TABLE (name text, filled_until timestamptz) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH catalog AS (
         SELECT level.*, agg.mat_hypertable_id AS cells_id, agg.raw_hypertable_id AS source_id,
-               -- what is before the earliest instant there is can't have been received
+               -- nothing can have been received before the earliest instant
                coalesce(extract(epoch FROM kept.since) * 1000000, -210866803200000000) AS kept_since
         FROM truthline_data.level
         JOIN _timescaledb_catalog.continuous_agg AS agg
@@ -55,8 +57,8 @@ $$;
 COMMENT ON FUNCTION truthline_internal.filled_levels() IS
     'How far each level is filled, before any audit.';
 
--- written_tables: the tables that a writer of `source` locks: the raw hypertable, or the one that
--- holds a level's cells, and its chunks.
+-- written_tables: tables that a writer of `source` locks: the raw hypertable, or the one that holds a
+-- level's cells, and its chunks.
 CREATE OR REPLACE FUNCTION truthline_internal.written_tables(source text) RETURNS SETOF oid
 LANGUAGE sql STABLE AS $$
     WITH root AS (
@@ -72,4 +74,4 @@ LANGUAGE sql STABLE AS $$
     SELECT inhrelid FROM pg_inherits JOIN root ON inhparent = id
 $$;
 COMMENT ON FUNCTION truthline_internal.written_tables(text) IS
-    'The tables that a writer of a raw table or level locks.';
+    'Tables that a writer of a raw table or level locks.';

@@ -1,8 +1,8 @@
 -- filled_levels: how far each level is filled, where app/rollup/fold.py fills them.
 --
 -- Grain    one row per level.
--- Units    every row received before `filled_until` is in the level; -infinity where none is.
--- Exact    the bound moves in the transaction that folds, so that a snapshot holds both the bound
+-- Units    a level holds every row received before `filled_until`; -infinity if it holds none.
+-- Exact    the transaction that folds also moves the bound, so that a snapshot holds both the bound
 --          and the cells, or neither.
 CREATE OR REPLACE FUNCTION truthline_internal.filled_levels()
 RETURNS TABLE (name text, filled_until timestamptz) LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -11,8 +11,8 @@ $$;
 COMMENT ON FUNCTION truthline_internal.filled_levels() IS
     'How far each level is filled, before any audit.';
 
--- written_tables: the tables that a writer of `source` locks: the raw table or level and, where it
--- is a hypertable, its chunks.
+-- written_tables: tables that a writer of `source` locks: the raw table or level and, if it is a
+-- hypertable, its chunks.
 CREATE OR REPLACE FUNCTION truthline_internal.written_tables(source text) RETURNS SETOF oid
 LANGUAGE sql STABLE AS $$
     WITH root AS (SELECT to_regclass(format('truthline_data.%I', source))::oid AS id)
@@ -21,4 +21,4 @@ LANGUAGE sql STABLE AS $$
     SELECT inhrelid FROM pg_inherits JOIN root ON inhparent = id
 $$;
 COMMENT ON FUNCTION truthline_internal.written_tables(text) IS
-    'The tables that a writer of a raw table or level locks.';
+    'Tables that a writer of a raw table or level locks.';

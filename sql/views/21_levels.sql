@@ -1,10 +1,10 @@
--- levels: how far each level may be trusted.
+-- levels: up to when each level can be used.
 --
 -- Grain    one row per level.
--- Units    every row received before `clean_until` is in the level; -infinity where none is.
--- Bound    the least of how far it is filled, how far it was audited, and the earliest span that an
---          audit found wrong and that isn't healed; and no further than the level it is made from.
--- Why      plpgsql keeps the plan: planning would take longer than the question, with every answer.
+-- Units    a level holds every row received before `clean_until`; -infinity if it holds none.
+-- Bound    the least of how far it is filled, how far it was audited, and the earliest faulty span that
+--          isn't repaired; and no further than the level that it is computed from.
+-- Why      plpgsql caches the plan: planning in every answer would take longer than the query.
 CREATE OR REPLACE FUNCTION truthline_internal.levels()
 RETURNS TABLE (name text, subject text, event_width interval, learned_width interval,
                clean_until timestamptz)
@@ -31,12 +31,12 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.levels() IS
-    'The levels, and until when each holds every row that was received.';
+    'The levels, and the instant until which each holds every row received.';
 
--- clean_until: how far one level may be trusted.
+-- clean_until: up to when one level can be used.
 CREATE OR REPLACE FUNCTION truthline_internal.clean_until(level text) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT l.clean_until FROM truthline_internal.levels() AS l WHERE l.name = clean_until.level
 $$;
 COMMENT ON FUNCTION truthline_internal.clean_until(text) IS
-    'The instant before which every row received is in the level; -infinity where none is.';
+    'The instant until which a level holds every row received; -infinity if it holds none.';

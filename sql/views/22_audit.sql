@@ -1,11 +1,11 @@
--- The audit of levels: do the cells of a span hold every row they were made from?
+-- The audit of levels: do the cells of a span count every row of their source?
 --
--- An audit asks one additive question, cheap beside filling the level again: per learned span and
--- series, how many rows has the source, and how many have the cells counted? Both are taken in one
--- snapshot. A lost row makes the cells' number smaller, a doubled one larger.
+-- An audit runs one additive query, which is cheap compared with filling the level again: per learned
+-- span and series, how many rows does the source have, and how many do the cells count? Both numbers
+-- come from one snapshot. A lost row makes the cells' number smaller, a doubled one larger.
 
 -- audit_goal: how far a level can be audited now: as far as it is filled, and no further than the
--- level it is made from is clean.
+-- level that it is computed from is clean.
 CREATE OR REPLACE FUNCTION truthline_internal.audit_goal(level_name text) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$
     SELECT least(filled.filled_until, truthline_data.learned_start(
@@ -16,12 +16,11 @@ $$;
 COMMENT ON FUNCTION truthline_internal.audit_goal(text) IS
     'How far a level can be audited now.';
 
--- audit: the spans of a level, of those in [since, until), whose cells don't hold what their source
--- does.
+-- audit: spans of a level, among those in [since, until), whose cells don't match their source.
 --
--- Grain    one row per learned span that is wrong; none where all is right.
--- Units    `n_rows` is the number of rows in the source, `n_counted` that in the cells: both of the
---          series that differ.
+-- Grain    one row per faulty learned span; none if all cells match.
+-- Units    `n_rows` is the number of rows in the source, `n_counted` the number that the cells count,
+--          both of the series that differ.
 -- Cost     the rows or cells of the source in those spans, read once and grouped by series.
 CREATE OR REPLACE FUNCTION truthline_internal.audit(
     level_name text, since timestamptz DEFAULT '-infinity', until timestamptz DEFAULT 'infinity'
@@ -61,13 +60,13 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.audit(text, timestamptz, timestamptz) IS
-    'Spans of a level whose cells do not hold the rows they were made from.';
+    'Spans of a level whose cells do not match the rows that they count.';
 
--- audits: what audits of each level have found so far.
+-- audits: results of the audits of each level so far.
 --
 -- Grain    one row per level.
--- Units    every span before `audited_until` was audited at least once, NULL where none was; `open`
---          counts the spans that are wrong now, `healed` those that were once.
+-- Units    every span before `audited_until` was audited at least once, NULL if none was; `open`
+--          counts the spans that are faulty now, the last column those that were repaired.
 CREATE OR REPLACE FUNCTION truthline_internal.audits()
 RETURNS TABLE (name text, audited_until timestamptz, open bigint, healed bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -78,4 +77,4 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     GROUP BY level.place, level.name, level.audited_until ORDER BY level.place
 $$;
 COMMENT ON FUNCTION truthline_internal.audits() IS
-    'Until when each level was audited, and how many spans of it were found wrong.';
+    'Until when each level was audited, and how many of its spans were faulty.';

@@ -1,30 +1,31 @@
--- The planner decides which cells and which rows an answer is added up from.
+-- The planner decides which cells and rows an answer is summed from.
 --
--- An answer counts rows per bucket of the event clock, out of these pieces:
+-- An answer counts rows per bucket of the event clock, from these pieces:
 --
--- whole   With each edge of a bucket moved to the nearest bound of a wide event bucket, what lies
---         between two edges is whole cells of a level.
--- cuts    What lies between the moved edge and the edge itself: added to the bucket on one side and
---         taken from the other. It is counted in narrower cells by the same rule, and at last in rows,
---         at most half of the narrowest cell on either side. Cuts are `ends` where only the ends of the
+-- whole   Each edge of a bucket is moved to the nearest bound of a wide event bucket: between two moved
+--         edges there are only whole cells of a level.
+-- cuts    The span between the moved edge and the edge itself is added to the bucket on one side and
+--         subtracted from the other. Narrower cells count it by the same rule, and finally rows, at
+--         most half of the narrowest cell on either side. Cuts are `ends` if only the ends of the
 --         window are cut, and each counts in one bucket; otherwise they have two `sides`.
--- tail    Rows received since the levels are clean, each in the bucket of its own time.
+-- tail    Rows received since the instant up to which levels are clean, each in the bucket of its time.
 --
--- Cells and cuts count only what was received before one common instant, the tail only what was
--- received from there on. Along the learned clock cells come from the widest spans first: months,
--- then days, then hours up to that instant. `as_of` is the same with every bound held back to it.
--- No row is dated more than 25 hours after it was received (outcome_time_ahead), so whatever was
--- received two days before the window is skipped.
+-- Cells and cuts count only what was received before one common instant, and the tail only what was
+-- received from then on. Along the learned clock, cells come from the widest spans first: months, then
+-- days, then hours up to that instant. With `as_of`, no bound is later than that moment.
+-- No row is dated more than 25 hours after it was received (outcome_time_ahead), so rows received more
+-- than two days before the window are skipped.
 --
--- Nothing here is text of a query: 31_write.sql writes one for each piece.
+-- Nothing here is query text: 31_write.sql writes it for each piece.
 
 -- piece: a part of an answer, read from one level or raw table.
 --
 -- Units    `kind` is whole, ends, sides or tail. `source` is read over [learned_from, learned_until) of
 --          the learned clock. `narrow` is the width of its cells, NULL for rows; `wide` that of the
---          cells that were cut, NULL where none were. Of the event clock it counts the spans
---          [starts, ends), whole and tail one, cuts one each. Of ends, the span counts `signs` times in
---          bucket `places`; of sides `signs` times in bucket `places`, and is taken from the next.
+--          cells that were cut, NULL if none were. On the event clock it counts the spans
+--          [starts, ends): one for whole and tail, one per cut otherwise. For ends, a span counts
+--          `signs` times in bucket `places`; for sides, `signs` times in bucket `places`, and is
+--          subtracted from the next.
 CREATE TYPE truthline_internal.piece AS (
     kind text, source text, learned_from timestamptz, learned_until timestamptz,
     wide interval, narrow interval,
@@ -33,15 +34,15 @@ CREATE TYPE truthline_internal.piece AS (
 COMMENT ON TYPE truthline_internal.piece IS
     'A part of an answer: which cells or rows of a level or raw table count, and in which buckets.';
 
--- source: a level that counts the cells of a width, over a span of the learned clock.
+-- source: a level whose cells of some width are read, over a span of the learned clock.
 CREATE TYPE truthline_internal.source AS (
     width interval, level text, learned_width interval, learned_from timestamptz,
     learned_until timestamptz
 );
 COMMENT ON TYPE truthline_internal.source IS
-    'A level that counts the cells of an event width, over a span of the learned clock.';
+    'A level whose cells of an event width are read, over a span of the learned clock.';
 
--- rounded: edges moved to the nearest bound of an event bucket; as they are where width is NULL.
+-- rounded: edges moved to the nearest bound of an event bucket; unchanged if width is NULL.
 CREATE OR REPLACE FUNCTION truthline_internal.rounded(edges timestamptz[], width interval)
 RETURNS timestamptz[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN width IS NULL THEN edges ELSE ARRAY(
@@ -52,8 +53,8 @@ $$;
 COMMENT ON FUNCTION truthline_internal.rounded(timestamptz[], interval) IS
     'Edges moved to the nearest bound of an event bucket.';
 
--- cuts: what the edges of buckets cut off cells of width `wide`, in cells of width `narrow`, or in
--- rows where that is NULL: add `sign` times [cut_start, cut_end) to bucket `place`, and take it
+-- cuts: spans that the edges of buckets cut off cells of width `wide`, as cells of width `narrow`, or
+-- as rows if that is NULL: add [cut_start, cut_end) `sign` times to bucket `place`, and subtract it
 -- from the next.
 CREATE OR REPLACE FUNCTION truthline_internal.cuts(edges timestamptz[], wide interval, narrow interval)
 RETURNS TABLE (place integer, sign integer, cut_start timestamptz, cut_end timestamptz)
@@ -65,15 +66,15 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 30 AS $$
     WHERE have <> goal
 $$;
 COMMENT ON FUNCTION truthline_internal.cuts(timestamptz[], interval, interval) IS
-    'What the edges of buckets cut off wide cells, to be counted in narrow ones.';
+    'Spans that the edges of buckets cut off wide cells, to be counted in narrow ones.';
 
--- sources: which levels count the cells of each event width, along the learned clock.
+-- sources: which levels provide the cells of each event width, along the learned clock.
 --
--- Grain    one row per (event width, level), of widths up to `longest`. The spans of a width
+-- Grain    one row per (event width, level), for widths up to `longest`. The spans of a width
 --          follow each other up to the common instant, until which all of them are clean.
--- Why      a width need not have a level of each learned span: the next narrower one serves, for
---          its cells are parts of the wider ones. A wider span is never cleaner than those it
---          was made from, so the spans of a width don't overlap.
+-- Why      a width need not have a level of each learned span: the next narrower one serves, because
+--          its cells are parts of the wider ones. A wider span is never cleaner than those it was
+--          computed from, so the spans of a width don't overlap.
 CREATE OR REPLACE FUNCTION truthline_internal.sources(
     subject_name text, longest interval, as_of timestamptz DEFAULT 'infinity'
 ) RETURNS SETOF truthline_internal.source LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -102,10 +103,10 @@ CREATE OR REPLACE FUNCTION truthline_internal.sources(
     FROM span
 $$;
 COMMENT ON FUNCTION truthline_internal.sources(text, interval, timestamptz) IS
-    'Which levels count the cells of each event width, and over which span of the learned clock.';
+    'Which levels provide the cells of each event width, and over which span of the learned clock.';
 
--- widest: the longest bucket, the widest that cells may be. Where raw rows are dropped, buckets
--- are no shorter than a cell.
+-- widest: the widest cells to use: those of the longest bucket. Where raw rows are dropped, buckets are
+-- no shorter than a cell.
 CREATE OR REPLACE FUNCTION truthline_internal.widest(subject truthline_data.subject, edges timestamptz[])
 RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT greatest(
@@ -118,13 +119,13 @@ RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
          WHERE kept.relation = subject.source AND edges[1] < kept.since + INTERVAL '25 hours'))
 $$;
 COMMENT ON FUNCTION truthline_internal.widest(truthline_data.subject, timestamptz[]) IS
-    'The widest event bucket that an answer may be made of.';
+    'The widest event bucket whose cells an answer may use.';
 
--- cut: what edges cut off, of all places or of `chosen` ones, as the columns of a piece.
+-- cut: what edges cut off, at all places or at `chosen` ones, as the columns of a piece.
 --
--- Grain    one row, none where nothing is cut.
--- Why      buckets of whole cells are cut at the ends of their window alone. Each of these counts in one
---          bucket: the first takes what its edge adds to the bucket before it.
+-- Grain    one row, or none if nothing is cut.
+-- Why      buckets of whole cells are cut only at the ends of their window. Each of these cuts counts in
+--          one bucket: the first takes what its edge adds to the bucket before it.
 CREATE OR REPLACE FUNCTION truthline_internal.cut(
     edges timestamptz[], wide interval, narrow interval, chosen integer[] DEFAULT NULL
 ) RETURNS TABLE (kind text, places integer[], signs integer[], starts timestamptz[], ends timestamptz[])
@@ -152,7 +153,7 @@ COMMENT ON FUNCTION truthline_internal.cut(timestamptz[], interval, interval, in
 
 -- plan: the pieces of an answer.
 --
--- Grain    one row per piece that may hold anything, cells of the widest first.
+-- Grain    one row per piece that may contain anything, widest cells first.
 CREATE OR REPLACE FUNCTION truthline_internal.plan(
     subject_name text, series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS SETOF truthline_internal.piece LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10 AS $function$
@@ -160,7 +161,7 @@ DECLARE
     subject truthline_data.subject;
     first timestamptz := edges[1];
     last timestamptz := edges[array_upper(edges, 1)];
-    -- 25 hours, and half a day that the first edge may be moved back
+    -- 25 hours, and half a day by which the first edge may be moved back
     earliest timestamptz := first - INTERVAL '2 days';
     bound timestamptz := '-infinity';
     source truthline_internal.source;
@@ -212,12 +213,13 @@ $function$;
 COMMENT ON FUNCTION truthline_internal.plan(text, integer[], timestamptz[], timestamptz) IS
     'The pieces of an answer: cells of levels, cuts and the newest rows.';
 
--- cut_rows: when the rows were learned that edges cut off cells of the narrowest width.
+-- cut_rows: when the rows were received that edges cut off cells of the narrowest width.
 --
--- Grain    one row per edge that cuts off a cell with rows; where more than a few do, one for all.
--- Why      without it, the rows before an edge would be looked for in every chunk since then. The
---          cells know when they were learned, and with that as literal bounds other chunks aren't
---          even planned for.
+-- Grain    one row per edge that cuts off a cell with rows; one for all edges if there are more than a
+--          few.
+-- Why      without it, every chunk since then would be searched for the rows before an edge. The cells
+--          have the learned spans of their rows, and with these as literal bounds other chunks aren't
+--          even planned.
 CREATE OR REPLACE FUNCTION truthline_internal.cut_rows(
     series integer[], edges timestamptz[], narrowest truthline_internal.source[]
 ) RETURNS TABLE (places integer[], learned_from timestamptz, learned_until timestamptz)
@@ -239,4 +241,4 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.cut_rows(integer[], timestamptz[], truthline_internal.source[]) IS
-    'When the rows were learned that edges of buckets cut off the narrowest cells.';
+    'When the rows were received that edges of buckets cut off the narrowest cells.';

@@ -1,22 +1,22 @@
--- The text of queries that read the pieces of a plan, with one writer for each kind of them.
+-- Text of queries that read the pieces of a plan, with one writer per kind of piece.
 --
--- Pieces are text for the database: in a query made of them the bounds are literals, and chunks are
--- excluded when it is planned. $1 stands for the series, $2 for the edges.
+-- The database gets the pieces as text, so that their bounds are literals and chunks are excluded when
+-- the query is planned. $1 stands for the series, $2 for the edges.
 
--- wanted: what is asked of the cells and rows of a subject, as text.
+-- wanted: what a query reads from the cells and rows of a subject, as text.
 --
--- Units    `of_cell` and `of_row` are lists of the columns, had of a cell and of a raw row; `signed` has the
---          numbers times a `sign`, `added` their sums, and `keys` are the columns that these go by, NULL
---          without any. Rows count that meet `condition`, and of cells and rows those that are `picked`
---          by one on columns. `collected` says whether numbers are kept one by one.
+-- Units    `of_cell` and `of_row` list the columns as expressions of a cell and of a raw row; `signed` has
+--          the numbers times a `sign`, `added` their sums, and `keys` the columns to group by, NULL if
+--          there are none. Rows count that meet `condition`, and of both cells and rows those that meet
+--          `picked`, a condition on columns. `collected` states whether single numbers are collected.
 CREATE TYPE truthline_internal.wanted AS (
     subject text, of_cell text, of_row text, signed text, added text, keys text, collected boolean,
     condition text, picked text
 );
-COMMENT ON TYPE truthline_internal.wanted IS 'What is asked of the cells and rows of a subject, as text.';
+COMMENT ON TYPE truthline_internal.wanted IS 'What a query reads from the cells and rows of a subject, as text.';
 
--- wanted_of: some columns of a subject. Every cell and every raw row has its series, which is a key to
--- whoever asks for it; and of outcomes can be counted how many were right, without their classes.
+-- wanted_of: some columns of a subject. Every cell and raw row has its series, which is a key if
+-- requested; and for outcomes, the number of correct ones can be counted without their classes.
 CREATE OR REPLACE FUNCTION truthline_internal.wanted_of(
     subject_name text, columns text[], picked text DEFAULT 'true'
 ) RETURNS truthline_internal.wanted LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
@@ -53,17 +53,17 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.wanted_of(text, text[], text) IS
-    'What is asked of the cells and rows of a subject, as text.';
+    'What a query reads from the cells and rows of a subject, as text.';
 
--- event_clock: what tells when a cell or a row of a piece was about: its bucket, or its time.
+-- event_clock: the column with the event time of a piece's cells or rows: their bucket or their time.
 CREATE OR REPLACE FUNCTION truthline_internal.event_clock(piece truthline_internal.piece) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN piece.narrow IS NULL THEN 'time' ELSE 'bucket' END
 $$;
 COMMENT ON FUNCTION truthline_internal.event_clock(truthline_internal.piece) IS
-    'The column that tells when a cell or a row of a piece was about.';
+    'The column with the event time of the cells or rows of a piece.';
 
--- within: the text of a condition that an instant lies in one of some spans.
+-- within: text of a condition that an instant is in one of some spans.
 CREATE OR REPLACE FUNCTION truthline_internal.within(at text, starts timestamptz[], ends timestamptz[])
 RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
 DECLARE
@@ -77,9 +77,9 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.within(text, timestamptz[], timestamptz[]) IS
-    'The text of a condition that an instant lies in one of some spans.';
+    'The text of a condition that an instant is in one of some spans.';
 
--- by_cut: the text of a number that goes with one cut or the other; the first one ends at `first_end`.
+-- by_cut: text of a number that depends on which of two cuts applies; the first ends at `first_end`.
 CREATE OR REPLACE FUNCTION truthline_internal.by_cut(first_end timestamptz, numbers integer[])
 RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT format(CASE WHEN cardinality(numbers) = 1 THEN '%2$s'
@@ -87,10 +87,10 @@ RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
                   first_end, numbers[1], numbers[2])
 $$;
 COMMENT ON FUNCTION truthline_internal.by_cut(timestamptz, integer[]) IS
-    'The text of a number that goes with one cut of two.';
+    'The text of a number that depends on which of two cuts applies.';
 
--- read_query: the text of a query of the cells or rows of a piece that meet a condition on the event
--- clock. `first` is the column before those that are wanted.
+-- read_query: text of a query of the cells or rows of a piece that meet a condition on the event clock.
+-- `first` is the column before the requested ones.
 CREATE OR REPLACE FUNCTION truthline_internal.read_query(
     piece truthline_internal.piece, wanted truthline_internal.wanted, first text, condition text
 ) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -108,7 +108,7 @@ $$;
 COMMENT ON FUNCTION truthline_internal.read_query(truthline_internal.piece, truthline_internal.wanted, text, text) IS
     'The text of a query of the cells or rows of a piece.';
 
--- whole_query: the text of a query of whole cells, each in the bucket that it lies in.
+-- whole_query: text of a query of whole cells, each in the bucket that contains it.
 CREATE OR REPLACE FUNCTION truthline_internal.whole_query(
     piece truthline_internal.piece, wanted truthline_internal.wanted
 ) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -120,7 +120,7 @@ $$;
 COMMENT ON FUNCTION truthline_internal.whole_query(truthline_internal.piece, truthline_internal.wanted) IS
     'The text of a query of whole cells.';
 
--- tail_query: the text of a query of the newest rows, each in the bucket of its own time.
+-- tail_query: text of a query of the newest rows, each in the bucket of its time.
 CREATE OR REPLACE FUNCTION truthline_internal.tail_query(
     piece truthline_internal.piece, wanted truthline_internal.wanted
 ) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -130,7 +130,7 @@ $$;
 COMMENT ON FUNCTION truthline_internal.tail_query(truthline_internal.piece, truthline_internal.wanted) IS
     'The text of a query of the newest rows.';
 
--- ends_read: the text of a query of the cells or rows that the ends of a window cut off.
+-- ends_read: text of a query of the cells or rows that the ends of a window cut off.
 CREATE OR REPLACE FUNCTION truthline_internal.ends_read(
     piece truthline_internal.piece, wanted truthline_internal.wanted
 ) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -141,8 +141,8 @@ $$;
 COMMENT ON FUNCTION truthline_internal.ends_read(truthline_internal.piece, truthline_internal.wanted) IS
     'The text of a query of the cells or rows that the ends of a window cut off.';
 
--- ends_query: the text of a query that adds them to the first bucket, and to the last.
--- Why      with bounds that are literals the query is planned in half the time.
+-- ends_query: text of a query that adds them to the first bucket and to the last.
+-- Why      with literal bounds the query is planned in half the time.
 CREATE OR REPLACE FUNCTION truthline_internal.ends_query(
     piece truthline_internal.piece, wanted truthline_internal.wanted
 ) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -155,11 +155,11 @@ $$;
 COMMENT ON FUNCTION truthline_internal.ends_query(truthline_internal.piece, truthline_internal.wanted) IS
     'The text of a query that counts what the ends of a window cut off.';
 
--- sides_read: the text of a query of the cells or rows that edges cut off, cut by cut.
--- Why      OFFSET 0 keeps the database from joining the other way round: cut by cut, by index. And
---          it makes plain columns of a cut's bounds, which the columnstore compares with the least
---          and greatest time of each batch; with expressions it would unpack them all. Only rows are
---          ever read for some of the cuts.
+-- sides_read: text of a query of the cells or rows that edges cut off, per cut.
+-- Why      OFFSET 0 forces the join order: cuts outside, rows found by index. And it makes plain columns
+--          of a cut's bounds, which the columnstore compares with the minimum and maximum time of each
+--          batch; with expressions it would decompress all of them. Only rows are ever read for some
+--          of the cuts.
 CREATE OR REPLACE FUNCTION truthline_internal.sides_read(
     piece truthline_internal.piece, wanted truthline_internal.wanted
 ) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -176,9 +176,9 @@ $$;
 COMMENT ON FUNCTION truthline_internal.sides_read(truthline_internal.piece, truthline_internal.wanted) IS
     'The text of a query of the cells or rows that the edges of buckets cut off.';
 
--- sides_query: the text of a query that adds them to the bucket on one side of their edge and takes
--- them from the other.
--- Why      sums are added up before they are given to both sides; numbers can't be.
+-- sides_query: text of a query that adds them to the bucket on one side of their edge and subtracts them
+-- from the other.
+-- Why      sums are computed before they go to both sides; collected numbers can't be.
 CREATE OR REPLACE FUNCTION truthline_internal.sides_query(
     piece truthline_internal.piece, wanted truthline_internal.wanted
 ) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -195,8 +195,8 @@ $$;
 COMMENT ON FUNCTION truthline_internal.sides_query(truthline_internal.piece, truthline_internal.wanted) IS
     'The text of a query that counts cuts on both sides of their edges.';
 
--- piece_query: the text of a query of one piece: the place of a bucket, and the columns wanted. Where a
--- column is collected, `n` of a cell is less than 0 if its numbers are taken away.
+-- piece_query: text of a query of one piece: the place of a bucket, and the requested columns. If a
+-- column is collected, a cell whose numbers are subtracted has a negative `n`.
 CREATE OR REPLACE FUNCTION truthline_internal.piece_query(
     piece truthline_internal.piece, wanted truthline_internal.wanted
 ) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -208,8 +208,7 @@ $$;
 COMMENT ON FUNCTION truthline_internal.piece_query(truthline_internal.piece, truthline_internal.wanted) IS
     'The text of a query of one piece.';
 
--- cells_query: the text of a query of all pieces, added up per bucket and key. `n` must be among the
--- columns.
+-- cells_query: text of a query of all pieces, summed per bucket and key. `n` must be among the columns.
 CREATE OR REPLACE FUNCTION truthline_internal.cells_query(
     subject_name text, columns text[], series integer[], edges timestamptz[], as_of timestamptz
 ) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
@@ -224,10 +223,10 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.cells_query(text, text[], integer[], timestamptz[], timestamptz) IS
-    'The query whose answer are the cells of a subject, per bucket between edges.';
+    'The text of a query that returns the cells of a subject, per bucket between edges.';
 
--- n_read: how many cells or rows are read for a piece, those of a cut once though they count on either
--- side.
+-- n_read: how many cells or rows are read for a piece; those of a cut once, though they count on both
+-- sides.
 CREATE OR REPLACE FUNCTION truthline_internal.n_read(
     piece truthline_internal.piece, subject_name text, series integer[], edges timestamptz[]
 ) RETURNS bigint LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
@@ -247,10 +246,10 @@ $function$;
 COMMENT ON FUNCTION truthline_internal.n_read(truthline_internal.piece, text, integer[], timestamptz[]) IS
     'How many cells or rows are read for a piece.';
 
--- cells_learned: when the rows of some cells were learned, as the cells of `levels` know it.
+-- cells_learned: when the rows of some cells were received, from the cells of `levels`.
 --
--- Grain    one row per place whose cell has any rows, the earliest first. `buckets` are the cells,
---          beside the `places` they are asked for.
+-- Grain    one row per place whose cell has any rows, the earliest first. `buckets` are the cells, and
+--          `places` the places they belong to.
 CREATE OR REPLACE FUNCTION truthline_internal.cells_learned(
     levels truthline_internal.source[], series integer[], places integer[], buckets timestamptz[]
 ) RETURNS TABLE (place integer, learned_from timestamptz, learned_until timestamptz)
@@ -270,4 +269,4 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.cells_learned(truthline_internal.source[], integer[], integer[], timestamptz[]) IS
-    'When the rows of some cells were learned.';
+    'When the rows of some cells were received.';

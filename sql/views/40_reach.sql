@@ -1,11 +1,11 @@
--- reach: which of a question can still be answered exactly, after something was dropped.
+-- reach: the part of a query that can still be answered exactly after rows or cells were dropped.
 --
--- Grain    one row: the edges and the moment that will be answered for. They are those asked for
---          unless rows are missing that only a narrower cell, or only raw rows, could tell apart.
+-- Grain    one row: the edges and the moment that the answer covers. They are the requested ones,
+--          unless rows are missing that only a narrower cell, or only raw rows, could divide.
 -- Snapping an edge within a cell is moved to the cell's nearer bound if the cell has rows that
---          were received before what is kept of the narrower table. `as_of` is held back to the
---          last hour, or day, whose bound is kept.
--- Cost     nothing while nothing was dropped; otherwise a look at one cell per edge.
+--          were received before the narrower table's remaining rows. `as_of` becomes the last hour, or
+--          day, whose bound remains.
+-- Cost     nothing until something is dropped; then a lookup of one cell per edge.
 CREATE OR REPLACE FUNCTION truthline_internal.reach(
     subject_name text, series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (reached_edges timestamptz[], reached_as_of timestamptz)
@@ -29,14 +29,14 @@ BEGIN
                           ' UNION ALL ')
         INTO cells FROM unnest(levels) AS name;
         reached_edges := truthline_internal.moved(series, reached_edges, width, missing_before, cells);
-        -- wider cells are looked at next, for what was dropped from these
+        -- wider cells are next: some of these may have been dropped too
         missing_before := (SELECT since FROM truthline_data.retention WHERE relation = levels[1]);
     END LOOP;
     RETURN NEXT;
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.reach(text, integer[], timestamptz[], timestamptz) IS
-    'The edges and the moment that can be answered for, given what was dropped.';
+    'The edges and the moment that an answer can cover, given what was dropped.';
 
 -- moved: edges within cells of `width` that have rows received before `missing_before`, moved to
 -- the nearer bound of the cell. `cells` is the query of a cell's rows: $1 the series, $2 the cell.
@@ -61,8 +61,8 @@ $function$;
 COMMENT ON FUNCTION truthline_internal.moved(integer[], timestamptz[], interval, timestamptz, text) IS
     'Edges within cells that can no longer be divided, moved to the nearer bound of the cell.';
 
--- reach_as_of: the latest moment up to `as_of` whose answer can still be given: the rows since the
--- last learned hour must be there, and the hours since the last learned day.
+-- reach_as_of: the latest moment up to `as_of` that can still be answered for: the rows since the last
+-- learned hour must remain, and the hours since the last learned day.
 CREATE OR REPLACE FUNCTION truthline_internal.reach_as_of(subject_name text, as_of timestamptz)
 RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT CASE
@@ -85,12 +85,12 @@ RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
     ) AS by_row (moment)
 $$;
 COMMENT ON FUNCTION truthline_internal.reach_as_of(text, timestamptz) IS
-    'The latest moment whose answer can still be given, given what was dropped.';
+    'The latest moment that can still be answered for, given what was dropped.';
 
 -- shared_reach_as_of: the latest moment that all of some subjects can be answered for.
 --
--- Why      an answer made of several subjects is of one moment, and each of them may be held back to
---          another. A bound of one's hours or days is one of the others' too.
+-- Why      an answer about several subjects is of one moment, and the latest moment can differ between
+--          them. A bound of hours or days of one is a bound of the others too.
 CREATE OR REPLACE FUNCTION truthline_internal.shared_reach_as_of(subjects text[], as_of timestamptz)
 RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT min(truthline_internal.reach_as_of(name, as_of)) FROM unnest(subjects) AS subject (name)
@@ -98,12 +98,12 @@ $$;
 COMMENT ON FUNCTION truthline_internal.shared_reach_as_of(text[], timestamptz) IS
     'The latest moment that all of some subjects can be answered for, given what was dropped.';
 
--- basis: what an answer rests on, subject by subject.
+-- basis: the basis of an answer, per subject.
 --
 -- Grain    one row per subject.
--- Units    `exact` says whether the question can be answered as it was asked. `asked` are the edges
---          that were moved, `answered` where to; `known_at` is the moment answered for (NULL: now),
---          and rows received since `clean_until` are read one by one (NULL: all of them).
+-- Units    `exact` states whether the query can be answered as requested. `asked` are the edges that
+--          were moved, `answered` where to; `known_at` is the moment answered for (NULL: now), and
+--          rows received since `clean_until` are read one by one (NULL: all of them).
 CREATE OR REPLACE FUNCTION truthline_internal.basis(
     subjects text[], series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
@@ -127,13 +127,13 @@ CREATE OR REPLACE FUNCTION truthline_internal.basis(
     ORDER BY s.place
 $$;
 COMMENT ON FUNCTION truthline_internal.basis(text[], integer[], timestamptz[], timestamptz) IS
-    'What an answer rests on: exact or not, which edges were moved, and as of when.';
+    'The basis of an answer: whether it is exact, which edges were moved, and as of when.';
 
 -- lacks_rows: whether rows of predictions may be missing between two instants.
 --
--- Why      what is asked of rows themselves can't be answered from cells.
--- Cost     nothing while nothing was dropped, or long before; otherwise a look for one cell. Cells of
---          the hours at both ends count whole: a row may be found missing that lies next to an end.
+-- Why      queries of the rows themselves can't be answered from cells.
+-- Cost     nothing until something is dropped, or long before; otherwise a lookup of one cell. Cells of
+--          the hours at both ends count whole, so a row next to an end may be reported as missing.
 CREATE OR REPLACE FUNCTION truthline_internal.lacks_rows(
     series integer[], start_time timestamptz, end_time timestamptz
 ) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -152,7 +152,7 @@ $$;
 COMMENT ON FUNCTION truthline_internal.lacks_rows(integer[], timestamptz, timestamptz) IS
     'Whether rows of predictions may have been dropped between two instants.';
 
--- require_rows: refuse what can't be answered, for its rows may have been dropped.
+-- require_rows: raises an error if rows may have been dropped.
 -- Errors   no_data_found: they may.
 CREATE OR REPLACE FUNCTION truthline_internal.require_rows(
     series integer[], start_time timestamptz, end_time timestamptz
@@ -168,10 +168,10 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.require_rows(integer[], timestamptz, timestamptz) IS
-    'Refuses where rows of predictions may have been dropped between two instants.';
+    'Raises an error if rows of predictions may have been dropped between two instants.';
 
 -- seen: when a series made its first and its last prediction.
--- Units    to the hour, and at its beginning, where the row itself was dropped; NULL without any.
+-- Units    to the hour, as its start, if the row itself was dropped; NULL if there are none.
 CREATE OR REPLACE FUNCTION truthline_internal.seen(
     series integer, OUT first timestamptz, OUT last timestamptz
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -182,7 +182,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.seen(
     LEFT JOIN LATERAL (
         SELECT (SELECT bucket FROM truthline_data.prediction_1h_1h
                 WHERE series_id = seen.series AND learned < kept.since ORDER BY bucket LIMIT 1),
-               -- a row that is still there and later than any that was dropped ends the search
+               -- an existing row that is later than every dropped one makes this lookup unnecessary
                (SELECT bucket FROM truthline_data.prediction_1h_1h
                 WHERE series_id = seen.series AND learned < kept.since
                   AND coalesce(row.last < kept.since + INTERVAL '25 hours', true)

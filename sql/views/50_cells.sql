@@ -1,18 +1,18 @@
--- Cells: what every metric is made of. Nothing else reads raw rows for a metric.
+-- Cells: the only input of metrics. Nothing else reads raw rows for a metric.
 --
 -- Grain    one row per (bucket, key) that counts anything; `place` is the bucket's number from
---          truthline_internal.buckets. Everything adds up: cells of two windows side by side sum to
+--          truthline_internal.buckets. All columns are additive: cells of two adjacent windows sum to
 --          those of their union.
 -- Exact    the functions are STABLE: bounds, cells and rows are read in the caller's one snapshot.
---          `as_of` asks for what was known at that moment.
+--          With `as_of`, they return what was known at that moment.
 -- Cost     cells of levels, the rows on either side of an edge up to the nearest cell's bound, and
---          the rows received since the levels are clean.
+--          the rows received since the instant up to which levels are clean.
 
--- cells: those of any subject, with the columns of a type: `place` first, then those of the subject that
--- are wanted, in its order. `columns` is a NULL of that type.
--- Why      compiling takes longer than any of these queries, and the database, which can't know how
---          little lies within a cut, would often choose to. Numbers of raw rows are read with as
---          many digits as those in the levels were, whatever the session says.
+-- cells: cells of any subject, with the columns of a type: `place` first, then the requested columns of
+-- the subject, in its order. `columns` is a NULL of that type.
+-- Why      JIT is off: compiling takes longer than any of these queries, and the optimizer, which can't
+--          estimate how few rows are within a cut, would often choose to. Numbers of raw rows are read
+--          with as many digits as those in the levels, whatever the session's setting.
 CREATE OR REPLACE FUNCTION truthline_internal.cells(
     columns anyelement, subject_name text, series integer[], edges timestamptz[],
     as_of timestamptz DEFAULT 'infinity'
@@ -34,7 +34,7 @@ $function$;
 COMMENT ON FUNCTION truthline_internal.cells(anyelement, text, integer[], timestamptz[], timestamptz) IS
     'Additive cells of a subject, per bucket between edges, with the columns of a type.';
 
--- outcome_cells: predictions beside their truths; `n` counts truths. Of regression, one per bucket.
+-- outcome_cells: predictions with their truths; `n` counts truths. For regression, one per bucket.
 CREATE TYPE truthline_internal.outcome_cell AS (
     place integer, predicted_label integer, actual_label integer, n bigint
 );
@@ -47,7 +47,7 @@ $$;
 COMMENT ON FUNCTION truthline_internal.outcome_cells(integer[], timestamptz[], timestamptz) IS
     'Additive cells of predictions with truth: counts per (bucket, predicted, actual).';
 
--- error_cells: how far values were from their truths.
+-- error_cells: sums of the errors of values.
 --
 -- Grain    one row per bucket.
 -- Units    `n` counts truths; error is predicted minus actual, in the model's own unit;
@@ -66,7 +66,7 @@ $$;
 COMMENT ON FUNCTION truthline_internal.error_cells(integer[], timestamptz[], timestamptz) IS
     'Additive cells of regression: counts and sums of errors per bucket.';
 
--- prediction_cells: what was predicted, per class.
+-- prediction_cells: predictions per class.
 --
 -- Units    `n` counts outputs, n_requests inferences, n_failed those that failed,
 --          n_label_requests inferences with that class among their outputs. Confidences are
@@ -97,7 +97,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.score_cells(
         NULL::truthline_internal.score_cell, 'score', series, edges, as_of)
 $$;
 COMMENT ON FUNCTION truthline_internal.score_cells(integer[], timestamptz[], timestamptz) IS
-    'Outputs per (bucket, class, bin of confidence or value), where quantiles are looked for.';
+    'Outputs per (bucket, class, bin of confidence or value), to find quantiles.';
 
 -- latency_cells: requests per bin of latency.
 CREATE TYPE truthline_internal.latency_cell AS (place integer, bin integer, n bigint);
@@ -108,13 +108,13 @@ CREATE OR REPLACE FUNCTION truthline_internal.latency_cells(
         NULL::truthline_internal.latency_cell, 'latency', series, edges, as_of)
 $$;
 COMMENT ON FUNCTION truthline_internal.latency_cells(integer[], timestamptz[], timestamptz) IS
-    'Requests per (bucket, bin of latency), where quantiles are looked for.';
+    'Requests per (bucket, bin of latency), to find quantiles.';
 
--- explain: what an answer is added up from.
+-- explain: the pieces that an answer is summed from.
 --
--- Grain    one row per piece: a level or raw table, the span of the learned clock it is read
---          over (NULL: without end), and how many of its cells or rows.
--- Cost     as the answer itself.
+-- Grain    one row per piece: a level or raw table, the span of the learned clock that is read
+--          (NULL: without end), and how many of its cells or rows.
+-- Cost     that of the answer itself.
 CREATE OR REPLACE FUNCTION truthline_internal.explain(
     subject_name text, series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (source text, learned_from timestamptz, learned_until timestamptz, n bigint)
@@ -130,7 +130,7 @@ BEGIN
         source := piece.source;
         learned_from := piece.learned_from;
         learned_until := nullif(piece.learned_until, 'infinity');
-        -- nothing was learned by then that could be about the window
+        -- nothing received by then could belong to the window
         CONTINUE WHEN learned_from >= learned_until;
         n := truthline_internal.n_read(piece, subject_name, series, reach.reached_edges);
         RETURN NEXT;
@@ -138,4 +138,4 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.explain(text, integer[], timestamptz[], timestamptz) IS
-    'What an answer is added up from: levels and raw tables, and how many cells or rows of each.';
+    'What an answer is summed from: levels and raw tables, and how many cells or rows of each.';

@@ -1,20 +1,23 @@
--- classification_metrics: accuracy and averages over classes, bucket by bucket.
+-- classification_metrics: accuracy and averages over classes, per bucket.
 --
--- Grain    one row per bucket of the window, oldest first, empty ones too.
--- Units    every metric is a fraction of 1; NULL where the bucket holds no truth.
---          `predicted`, `actual` and `counts` are the bucket's cells, side by side; `classes`,
---          `class_precision`, `class_recall`, `class_f1` and `support` one element per class that
---          occurs in the bucket, NULL where a class's denominator is zero.
--- Formula  of one class against all others: precision = TP/(TP+FP), recall = TP/(TP+FN),
---          specificity = TN/(TN+FP), f1 = 2 TP/(2 TP+FP+FN). `average` says how they are averaged:
+-- Grain    one row per bucket of the window, oldest first, including empty ones.
+-- Units    every metric is a fraction of 1; NULL if the bucket has no truth.
+--          `predicted`, `actual` and `counts` are parallel arrays of the bucket's cells; `classes`,
+--          `class_precision`, `class_recall`, `class_f1` and `support` have one element per class that
+--          occurs in the bucket, NULL if a class's denominator is zero.
+-- Formula  for one class against all others: precision = TP/(TP+FP), recall = TP/(TP+FN),
+--          specificity = TN/(TN+FP), f1 = 2 TP/(2 TP+FP+FN). `average` states how they are averaged:
 --          macro     mean over the classes whose denominator is not zero
---          weighted  the same, each class as often as it is the truth (its support); where it is
---                    none of them, the macro mean, as scikit-learn has it
---          micro     of the sums of TP, FP, FN and TN over the classes
---          accuracy = correct / all. harmonic_f1 = harmonic mean of the averaged precision and
+--          weighted  the same, weighted by how often a class is the truth (its support); if none of
+--                    those classes ever is, the macro mean, as in scikit-learn
+--          micro     from the sums of TP, FP, FN and TN over the classes
+--          accuracy = correct / all. matthews_correlation = (correct n - sum p t) /
+--          sqrt((n^2 - sum p^2) (n^2 - sum t^2)), where p and t count how often each class is
+--          predicted and true; NULL if all predictions, or all truths, are one class.
+--          harmonic_f1 = harmonic mean of the averaged precision and
 --          recall, 0 if both are 0: what Seldon's metrics server calls f1.
--- Classes  those declared and those that occur in the window. A class absent from a bucket is
---          a true negative of every row of it, so its specificity there is 1 and counts.
+-- Classes  those declared and those that occur in the window. If a class doesn't occur in a bucket,
+--          every row there is a true negative of it, so its specificity is 1 and counts.
 -- Cost     outcome_cells, and then only cells.
 CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
     series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity',
@@ -22,7 +25,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, n bigint,
     accuracy float8, "precision" float8, recall float8, specificity float8, f1 float8,
-    harmonic_f1 float8, predicted integer[], actual integer[], counts bigint[],
+    harmonic_f1 float8, matthews_correlation float8, predicted integer[], actual integer[], counts bigint[],
     classes integer[], class_precision float8[], class_recall float8[], class_f1 float8[],
     support bigint[]
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -64,12 +67,13 @@ CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
                1 - (class.predicted - true_positive) / nullif(total.n - class.actual, 0)
                    AS specificity,
                2 * true_positive / nullif(class.predicted + class.actual, 0) AS f1,
-               CASE WHEN average = 'weighted' THEN class.actual ELSE 1 END AS weight
+               CASE WHEN average = 'weighted' THEN class.actual ELSE 1 END AS weight,
+               class.predicted
         FROM class JOIN total USING (place)
     ),
     mean AS (
         SELECT place,
-               -- where no class with a precision ever occurs, all of them are wrong
+               -- if no class that has a precision ever occurs, all predictions are wrong
                coalesce(sum(weight * "precision")
                             / nullif(sum(weight) FILTER (WHERE "precision" IS NOT NULL), 0),
                         avg("precision")) AS "precision",
@@ -77,10 +81,14 @@ CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
                sum(weight * f1) / nullif(sum(weight) FILTER (WHERE f1 IS NOT NULL), 0) AS f1,
                coalesce(CASE WHEN average = 'weighted' THEN sum(weight * specificity)
                             / nullif(sum(weight) FILTER (WHERE specificity IS NOT NULL), 0) END,
-                        -- with the classes that this bucket lacks: all of it is not them
+                        -- with the classes that this bucket lacks: their specificity is 1
                         (coalesce(sum(specificity), 0) + known.classes - count(*))
                             / nullif(count(specificity) + known.classes - count(*), 0)
                ) AS specificity,
+               -- whole numbers, exact as decimals
+               sum(actual::numeric * predicted::numeric) AS sum_both,
+               sum(actual::numeric ^ 2) AS sum_actual_squared,
+               sum(predicted::numeric ^ 2) AS sum_predicted_squared,
                array_agg(class ORDER BY class) AS classes,
                array_agg("precision" ORDER BY class) AS class_precision,
                array_agg(recall ORDER BY class) AS class_recall,
@@ -96,7 +104,11 @@ CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
                CASE average WHEN 'micro' THEN micro.hit ELSE mean.recall END AS recall,
                CASE average WHEN 'micro' THEN micro.hit ELSE mean.f1 END AS f1,
                CASE average WHEN 'micro' THEN micro.specificity ELSE mean.specificity END
-                   AS specificity
+                   AS specificity,
+               (total.correct::numeric * total.n - mean.sum_both)::float8 / nullif(sqrt(
+                   (total.n::numeric ^ 2 - mean.sum_predicted_squared)::float8
+                   * (total.n::numeric ^ 2 - mean.sum_actual_squared)::float8), 0)
+                   AS matthews_correlation
         FROM total JOIN mean USING (place) CROSS JOIN known
         -- each row is a miss of one class and a false alarm of another, or a hit
         CROSS JOIN LATERAL (
@@ -108,6 +120,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.classification_metrics(
            a."precision", a.recall, a.specificity, a.f1,
            CASE WHEN a."precision" + a.recall = 0 THEN 0
                 ELSE 2 * a."precision" * a.recall / (a."precision" + a.recall) END,
+           a.matthews_correlation,
            coalesce(a.predicted, '{}'), coalesce(a.actual, '{}'), coalesce(a.counts, '{}'),
            coalesce(a.classes, '{}'), coalesce(a.class_precision, '{}'),
            coalesce(a.class_recall, '{}'), coalesce(a.class_f1, '{}'), coalesce(a.support, '{}')

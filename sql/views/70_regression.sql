@@ -1,10 +1,10 @@
--- regression_metrics: how far predictions were from the truth, bucket by bucket.
+-- regression_metrics: how far predictions were from their truths, per bucket.
 --
--- Grain    one row per bucket of the window, oldest first, empty ones too.
+-- Grain    one row per bucket of the window, oldest first, including empty ones.
 -- Units    error = predicted - actual. mean_error (the bias), mean absolute and root mean squared
 --          error in the model's own unit, mean squared error in its square, the others fractions
---          of 1; NULL where the bucket holds no truth.
---          What no double can hold is the nearest one that there is.
+--          of 1; NULL if the bucket has no truth.
+--          A result outside the range of a double becomes the nearest double.
 -- Formula  r2 = 1 - sum error^2 / sum (actual - mean actual)^2, NULL where all truths are equal;
 --          mean_absolute_percentage_error = mean of |error / actual| over truths other than 0.
 -- Cost     error_cells, one per bucket.
@@ -26,7 +26,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.regression_metrics(
     FROM truthline_internal.buckets_of(edges) AS grid
     LEFT JOIN truthline_internal.error_cells(series, edges, as_of) AS cell USING (place)
     CROSS JOIN LATERAL (
-        -- n times the sum of squares around the mean: a whole comparison without division
+        -- n times the sum of squares around the mean, an exact number, because nothing is divided
         SELECT cell.n * cell.sum_squared_actual - cell.sum_actual * cell.sum_actual
     ) AS truths (spread)
     ORDER BY grid.place

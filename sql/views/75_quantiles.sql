@@ -1,12 +1,12 @@
 -- Exact quantiles of confidences, values and latencies.
 --
--- Cells count numbers per bin and keep them in order. The counts say in which bin a rank lies; of that
--- bin's numbers those near the rank are found by binary search, and they alone are sorted.
+-- Cells count numbers per bin and hold them in order. The counts give the bin that contains a rank;
+-- binary search then finds the numbers of that bin near the rank, and only those are sorted.
 
--- numbered_cells: the text of a query for the cells of a measure with their numbers.
+-- numbered_cells: text of a query for the cells of a measure with their numbers.
 --
--- Grain    one row per cell, or per raw row; where `n` is less than 0 its numbers are taken away.
--- Units    $1 stands for the series, $2 for the edges. No class is -1.
+-- Grain    one row per cell, or per raw row; if `n` is negative, its numbers are subtracted.
+-- Units    $1 stands for the series, $2 for the edges. -1 means no class.
 CREATE OR REPLACE FUNCTION truthline_internal.numbered_cells(
     measure text, series integer[], edges timestamptz[], as_of timestamptz
 ) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -25,17 +25,17 @@ $$;
 COMMENT ON FUNCTION truthline_internal.numbered_cells(text, integer[], timestamptz[], timestamptz) IS
     'The text of a query for cells of bins with their numbers.';
 
--- quantiles_query: the text of a query that reads quantiles off such cells. $3 are the fractions.
+-- quantiles_query: text of a query that computes quantiles from such cells. $3 are the fractions.
 --
--- Cost     the cells once. How many numbers of a cell are below a pivot is a binary search. The longest
---          cell of a bin tells between which of its own numbers a rank lies, and how many of the
---          bin's are below those, where between them: of the few that are left in the end, all are
---          sorted. Where a guess misleads, a bound before it stands, or none.
--- Doubles  guesses stay between numbers that are there, and are not made where these are so small that
---          their parts vanish: PostgreSQL would refuse to go on.
--- Why      what edges cut off is taken away number by number. Numbers are joined with an empty array
---          to be unpacked once. There is one key to join by: of several the database would expect
---          one row. Counts are doubles, which are added up faster, and exactly.
+-- Cost     the cells once. A binary search counts the numbers of a cell below a pivot. The longest cell
+--          of a bin gives two of its own numbers that enclose a rank, and counting the bin's numbers
+--          below those narrows it down; the few numbers that remain are all sorted. Where a guess
+--          misleads, an earlier bound is used, or none.
+-- Doubles  guesses lie between existing numbers, and none is made where these are so small that their
+--          parts would underflow: PostgreSQL would raise an error.
+-- Why      numbers that edges cut off are subtracted one by one. Arrays of numbers are concatenated with
+--          an empty one so that they are decompressed once. There is one join key: for several, the
+--          optimizer would estimate one row. Counts are doubles, which are summed faster, and exactly.
 CREATE OR REPLACE FUNCTION truthline_internal.quantiles_query(cells text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT format($query$
@@ -161,12 +161,12 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     $query$, cells)
 $$;
 COMMENT ON FUNCTION truthline_internal.quantiles_query(text) IS
-    'The text of a query that reads quantiles off cells of bins.';
+    'The text of a query that computes quantiles from cells of bins.';
 
--- quantiles_of: what that query reads off cells.
--- Why      of how many cells, bins and ranks there are the database knows nothing: it would go through
---          all of them for each of the others, or sort all cells with their numbers. A hash of the
---          few suits both few and many. Compiling takes longer than the query.
+-- quantiles_of: runs that query on cells.
+-- Why      the optimizer has no estimate of the numbers of cells, bins and ranks: it would use nested
+--          loops over all of them, or sort all cells with their numbers. A hash of the smaller side
+--          suits both few and many. JIT compilation takes longer than the query.
 CREATE OR REPLACE FUNCTION truthline_internal.quantiles_of(
     cells text, series integer[], edges timestamptz[], fractions float8[]
 ) RETURNS TABLE (place integer, model_id integer, label_id integer, n bigint, quantiles float8[])
@@ -177,15 +177,15 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.quantiles_of(text, integer[], timestamptz[], float8[]) IS
-    'Quantiles of the cells that a query yields.';
+    'Quantiles of the cells that a query returns.';
 
 -- quantiles: interpolated quantiles per bucket.
 --
--- Grain    one row per (bucket, model, class) that has any number; `place` is the bucket's number
---          from truthline_internal.buckets_of. Values and latencies have no class; a latency is a request's.
+-- Grain    one row per (bucket, model, class) that has any number; `place` is the bucket's number from
+--          truthline_internal.buckets_of. Values and latencies have no class; latencies are per request.
 -- Units    `measure` is 'confidence' (a fraction of 1), 'value' (the model's own unit) or 'latency'
---          (seconds). Quantiles stand in the order of `fractions`, interpolated between the two
---          numbers beside them as percentile_cont does.
+--          (seconds). Quantiles are in the order of `fractions`, interpolated between the two nearest
+--          numbers as in percentile_cont.
 -- Cost     the cells of the window, and the numbers of one or two bins per quantile.
 CREATE OR REPLACE FUNCTION truthline_internal.quantiles(
     measure text, series integer[], edges timestamptz[], as_of timestamptz, fractions float8[]

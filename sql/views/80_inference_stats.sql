@@ -1,9 +1,9 @@
--- Inferences of a window beside those of the window of equal length just before it.
+-- Inferences of a window, compared with those of the window of equal length just before it.
 --
--- Counts and sums come from the cells of the planner, both periods at once. With a field and its value
--- only inferences that have it in their metadata count; no level knows of metadata, so that question
--- is answered from the rows, and refused once they are dropped. What a failed inference came with is
--- no output, there as in the levels.
+-- The planner's cells give counts and sums of both periods at once. With a field and its value, only
+-- inferences with that value in their metadata count; levels don't include metadata, so such a query
+-- reads the rows, and raises an error once they are dropped. As in the levels, the label, confidence
+-- and value of a failed inference don't count as output.
 
 -- workspace_series: the series of a workspace, of all models or of those named.
 CREATE OR REPLACE FUNCTION truthline_internal.workspace_series(
@@ -18,7 +18,7 @@ $$;
 COMMENT ON FUNCTION truthline_internal.workspace_series(integer, text[]) IS
     'The series of a workspace, of all its models or of those named.';
 
--- inference_cells: what was predicted in both periods.
+-- inference_cells: predictions of both periods.
 --
 -- Grain    one row per (period, series, class); failed inferences, and values, have no class.
 -- Units    as those of prediction_cells. `place` is 2 in [start_time, end_time), and 1 before.
@@ -63,7 +63,7 @@ $function$;
 COMMENT ON FUNCTION truthline_internal.inference_cells(integer, timestamptz, timestamptz, text[], text, text) IS
     'Additive cells of a window and of the one before it, per series and class.';
 
--- tagged_rows: the predictions of a window that have a value in a field of their metadata.
+-- tagged_rows: predictions of a window that have a value in a field of their metadata.
 -- Cost     reads the rows of the window.
 CREATE OR REPLACE FUNCTION truthline_internal.tagged_rows(
     workspace integer, series integer[], start_time timestamptz, end_time timestamptz,
@@ -78,9 +78,9 @@ CREATE OR REPLACE FUNCTION truthline_internal.tagged_rows(
           WHERE workspace_id = workspace AND field_name = field AND field_value = field_text)
 $$;
 COMMENT ON FUNCTION truthline_internal.tagged_rows(integer, integer[], timestamptz, timestamptz, text, text) IS
-    'The predictions of a window that have a value in a field of their metadata.';
+    'Predictions of a window that have a value in a field of their metadata.';
 
--- inference_quantiles: quantiles of the confidences per class, or of the latencies.
+-- inference_quantiles: quantiles of confidences per class, or of latencies.
 --
 -- Grain    one row per model and class that has any; latencies have no class and count per request.
 -- Units    `measure` is 'confidence' or 'latency' (seconds); otherwise those of quantiles.
@@ -126,14 +126,15 @@ $function$;
 COMMENT ON FUNCTION truthline_internal.inference_quantiles(text, integer, timestamptz, timestamptz, float8[], text[], text, text) IS
     'Exact interpolated quantiles of confidences per class, or of latencies per model.';
 
--- inference_stats: both periods, class by class.
+-- inference_stats: both periods, per class.
 --
--- Grain    one row per (model, class) seen in either period; what the other lacks is NULL. Models by
---          their inferences in both periods, the busiest first; within one, classes likewise.
+-- Grain    one row per (model, class) seen in either period; columns of a period without it are NULL.
+--          Models are ordered by their inferences in both periods, the busiest first; classes of a
+--          model likewise.
 -- Units    n_inferences counts inferences with the class among their outputs, n_outputs those
 --          outputs, n_model_inferences inferences of the model. Means and quantiles are per output:
 --          confidence a fraction of 1, latency in seconds. Names of deployment types and server
---          versions are of the window itself where it has the class, otherwise of the one before.
+--          versions are those of the window if it has the class, otherwise of the previous one.
 CREATE OR REPLACE FUNCTION truthline_internal.inference_stats(
     workspace integer, start_time timestamptz, end_time timestamptz,
     model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
@@ -192,13 +193,13 @@ CREATE OR REPLACE FUNCTION truthline_internal.inference_stats(
              label.name COLLATE "C"
 $$;
 COMMENT ON FUNCTION truthline_internal.inference_stats(integer, timestamptz, timestamptz, text[], text, text, float8[]) IS
-    'Inferences, confidences and latencies per model and class, beside those of the window before.';
+    'Inferences, confidences and latencies per model and class, compared with the preceding window.';
 
 -- inference_totals: the same over all models.
 --
 -- Grain    one row.
--- Units    n_errors counts failed inferences, which are not among n_inferences; means are per
---          output, NULL without any.
+-- Units    n_errors counts failed inferences, which are not among n_inferences; means are per output,
+--          NULL if there are none.
 CREATE OR REPLACE FUNCTION truthline_internal.inference_totals(
     workspace integer, start_time timestamptz, end_time timestamptz,
     model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL
@@ -222,12 +223,12 @@ CREATE OR REPLACE FUNCTION truthline_internal.inference_totals(
         workspace, start_time, end_time, model_names, field, field_text)
 $$;
 COMMENT ON FUNCTION truthline_internal.inference_totals(integer, timestamptz, timestamptz, text[], text, text) IS
-    'Inferences, confidences and latencies of a workspace, beside those of the window before.';
+    'Inferences, confidences and latencies of a workspace, compared with the preceding window.';
 
--- model_stats: the same by model.
+-- model_stats: the same per model.
 --
 -- Grain    one row per model seen in either period, in the order of inference_stats.
--- Units    latency in seconds, per inference that was answered or failed and says how long it took.
+-- Units    latency in seconds, per inference, successful or failed, with a reported latency.
 CREATE OR REPLACE FUNCTION truthline_internal.model_stats(
     workspace integer, start_time timestamptz, end_time timestamptz,
     model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
@@ -257,14 +258,15 @@ CREATE OR REPLACE FUNCTION truthline_internal.model_stats(
              model.namespace COLLATE "C", model.pipeline COLLATE "C"
 $$;
 COMMENT ON FUNCTION truthline_internal.model_stats(integer, timestamptz, timestamptz, text[], text, text, float8[]) IS
-    'Inferences, errors and latencies per model, beside those of the window before.';
+    'Inferences, errors and latencies per model, compared with the preceding window.';
 
--- models: what there is in a workspace.
+-- models: the models of a workspace.
 --
--- Grain    one row per model, by name, of all or of those named; also those without a prediction.
+-- Grain    one row per model, all of them or those named, ordered by name; including models without a
+--          prediction.
 -- Units    first_seen and last_seen are as in seen. Counts are of
---          [start_time, end_time): answered inferences, and failed ones.
--- Cost     the cells of the window, and two look-ups per series.
+--          [start_time, end_time): successful inferences, and failed ones.
+-- Cost     the cells of the window, and two lookups per series.
 CREATE TYPE truthline_internal.model_cell AS (
     place integer, series_id integer, n_requests bigint, n_failed bigint, n bigint
 );
@@ -306,4 +308,4 @@ CREATE OR REPLACE FUNCTION truthline_internal.models(
     ORDER BY model.name COLLATE "C", model.namespace COLLATE "C", model.pipeline COLLATE "C"
 $$;
 COMMENT ON FUNCTION truthline_internal.models(integer, timestamptz, timestamptz, text[]) IS
-    'The models of a workspace, when they were seen, and how often in a window.';
+    'The models of a workspace, when they were first and last seen, and their inferences in a window.';

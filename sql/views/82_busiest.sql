@@ -1,10 +1,10 @@
--- Which models an answer about many of them is about: some of a workspace's, in a lasting order.
+-- Which models an answer about many of them includes, in a stable order.
 
--- busiest_models: the models seen in a window or in the one of equal length before it.
+-- busiest_models: models seen in a window or in the preceding one of equal length.
 --
 -- Grain    one row per model, in the order of model_stats: the busiest of both periods first.
--- Units    n counts inferences answered in both periods.
--- Cost     the cells of both periods, added up per model.
+-- Units    n counts successful inferences of both periods.
+-- Cost     the cells of both periods, summed per model.
 CREATE OR REPLACE FUNCTION truthline_internal.busiest_models(
     workspace integer, start_time timestamptz, end_time timestamptz,
     model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL
@@ -23,4 +23,4 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
              model.pipeline COLLATE "C"
 $$;
 COMMENT ON FUNCTION truthline_internal.busiest_models(integer, timestamptz, timestamptz, text[], text, text) IS
-    'The models seen in a window or in the one before it, the busiest first.';
+    'The models seen in a window or in the preceding one, the busiest first.';

@@ -1,6 +1,6 @@
--- Health of a deployed model: how much it answered, how fast, and which values.
+-- Health of a deployed model: how many requests it answers, how fast, and with which values.
 
--- mean_milliseconds: a mean latency, from a sum in seconds; NULL where nothing was measured.
+-- mean_milliseconds: a mean latency, from a sum in seconds; NULL if no latency was reported.
 CREATE OR REPLACE FUNCTION truthline_internal.mean_milliseconds(sum_seconds numeric, n bigint)
 RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT truthline_internal.mean(1000 * sum_seconds, n)
@@ -8,13 +8,12 @@ $$;
 COMMENT ON FUNCTION truthline_internal.mean_milliseconds(numeric, bigint) IS
     'Mean latency in milliseconds, from a sum of seconds.';
 
--- prediction_volume: requests and how long they took, bucket by bucket.
+-- prediction_volume: requests and their latencies, per bucket.
 --
--- Grain    one row per bucket of the window, oldest first, empty ones too.
--- Units    `n` counts requests that were answered, n_failed those that were not. Latencies are
---          those of requests, failed ones too, as far as they were reported: n_latency of them,
---          sum_latency seconds in all.
--- Cost     cells of predictions, one per bucket: classes are added up before they leave the planner.
+-- Grain    one row per bucket of the window, oldest first, including empty ones.
+-- Units    `n` counts successful requests, n_failed failed ones. Latencies are per request, including
+--          failed ones, where reported: n_latency counts them, sum_latency is their sum in seconds.
+-- Cost     cells of predictions, one per bucket: the planner sums over classes.
 CREATE TYPE truthline_internal.volume_cell AS (
     place integer, n_requests bigint, n_failed bigint, n bigint, n_latency bigint,
     sum_latency numeric
@@ -34,11 +33,11 @@ CREATE OR REPLACE FUNCTION truthline_internal.prediction_volume(
     ORDER BY grid.place
 $$;
 COMMENT ON FUNCTION truthline_internal.prediction_volume(integer[], timestamptz[], timestamptz) IS
-    'Requests answered and failed, and their latencies, per bucket.';
+    'Successful and failed requests, and their latencies, per bucket.';
 
--- value_quantiles: exact quantiles of the values that a model predicted, bucket by bucket.
+-- value_quantiles: exact quantiles of the values that a model predicted, per bucket.
 --
--- Grain    one row per bucket that holds a value, oldest first.
+-- Grain    one row per bucket that has a value, oldest first.
 -- Units    quantiles in the model's own unit, as those of truthline_internal.quantiles.
 CREATE OR REPLACE FUNCTION truthline_internal.value_quantiles(
     series integer[], edges timestamptz[], as_of timestamptz, fractions float8[]

@@ -1,14 +1,13 @@
--- What events have added up to: counters, gauges and timers, as Prometheus reads them.
+-- Totals of events: counters, gauges and timers, as Prometheus reads them.
 
 -- event_metrics: the metrics of a workspace.
 --
--- Grain    one row per metric; per bound of its bins for a timer, the last of them infinity.
--- Units    `value` is what a counter came to, what a gauge was set to last, or the seconds of a
---          timer in all. `n` counts the numbers that went in; for a timer, those up to `bound`,
---          in seconds.
--- Exact    totals and what no total holds yet are read in the caller's one snapshot, and added up
---          in decimals: a counter never falls.
--- Cost     the totals of the workspace, and what events added since the last fold.
+-- Grain    one row per metric; for a timer, one per bound of its bins, the last of which is infinity.
+-- Units    `value` is the total of a counter, the latest value of a gauge, or the sum of a timer in
+--          seconds. `n` counts the numbers received; for a timer, those up to `bound`, in seconds.
+-- Exact    totals and the numbers that no total includes yet are read in the caller's one snapshot, and
+--          summed as decimals: a counter never decreases.
+-- Cost     the totals of the workspace, and the numbers added since the last fold.
 CREATE OR REPLACE FUNCTION truthline_internal.event_metrics(workspace integer)
 RETURNS TABLE (name text, type text, labels jsonb, bound float8, n bigint, value float8)
 LANGUAGE sql STABLE PARALLEL SAFE SET extra_float_digits = 1 AS $$
@@ -45,4 +44,4 @@ LANGUAGE sql STABLE PARALLEL SAFE SET extra_float_digits = 1 AS $$
     ORDER BY 1, 3, 4
 $$;
 COMMENT ON FUNCTION truthline_internal.event_metrics(integer) IS
-    'Counters, gauges and timers of a workspace, as events added them up.';
+    'Counters, gauges and timers of a workspace, as accumulated from events.';

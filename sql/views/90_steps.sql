@@ -1,10 +1,10 @@
--- What training pipelines measured: as it stands, value by value, over time and over executions.
+-- Metrics of training pipelines: current state, every value, over time and per execution.
 
--- step_metrics: metrics of executions as they stand.
+-- step_metrics: current state of the metrics of executions.
 --
--- Grain    one row per (execution, name, scalar or list), in the order of `id` as first recorded.
--- Units    n_values counts what was recorded, `value` is the last of it.
--- Cost     an index for each of workspace, name and execution; a filter goes in.
+-- Grain    one row per (execution, name, scalar or list), in the order of `id`: that of first recording.
+-- Units    n_values counts recorded values, `value` is the latest.
+-- Cost     there is an index for each of workspace, name and execution; filters are pushed down.
 CREATE OR REPLACE FUNCTION truthline_internal.step_metrics(workspace integer)
 RETURNS TABLE (
     id bigint, execution text, pipeline text, deployment text, name text, is_list boolean,
@@ -13,18 +13,18 @@ RETURNS TABLE (
     SELECT metric.id, execution.name, execution.pipeline, execution.deployment, step_name.name,
            metric.is_list, metric.n_values, metric.value, metric.created_at, metric.received_at
     FROM truthline_data.step_metric AS metric
-    -- outer joins, for those that a question does without are then left out of its plan
+    -- outer joins, so that a query's plan omits those that it does not need
     LEFT JOIN truthline_data.execution ON execution.id = metric.execution_id
     LEFT JOIN truthline_data.step_name ON step_name.id = metric.name_id
     WHERE metric.workspace_id = workspace
 $$;
 COMMENT ON FUNCTION truthline_internal.step_metrics(integer) IS
-    'Metrics of executions as they stand: the last value, and how many were recorded.';
+    'Metrics of executions: the latest value, and the number of recorded values.';
 
--- step_values: every value that was recorded.
+-- step_values: every recorded value.
 --
--- Grain    one row per value; `place` counts those of a metric, from 1.
--- Cost     an index on metric and clock: filter by name or execution, and by recorded_at.
+-- Grain    one row per value; `place` numbers those of a metric, from 1.
+-- Cost     there is an index on metric and clock: filter by name or execution, and by recorded_at.
 CREATE OR REPLACE FUNCTION truthline_internal.step_values(workspace integer)
 RETURNS TABLE (
     id bigint, execution text, pipeline text, deployment text, name text, is_list boolean,
@@ -39,10 +39,10 @@ $$;
 COMMENT ON FUNCTION truthline_internal.step_values(integer) IS
     'Every value that executions recorded, numbered from 1 within its metric.';
 
--- step_mean: the mean of n doubles, also where their sum is none.
+-- step_mean: the mean of n doubles, even if their sum overflows.
 --
 -- Why      a diverging loss comes near the largest double: such values are summed as decimals. And
---          PostgreSQL refuses quotients that vanish. A mean is not beyond what it is of.
+--          PostgreSQL raises an error where a quotient underflows. A mean is between minimum and maximum.
 CREATE OR REPLACE FUNCTION truthline_internal.step_mean(
     sum_usual float8, sum_huge numeric, n bigint, minimum float8, maximum float8
 ) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -55,9 +55,9 @@ CREATE OR REPLACE FUNCTION truthline_internal.step_mean(
     WHERE n > 0
 $$;
 COMMENT ON FUNCTION truthline_internal.step_mean(float8, numeric, bigint, float8, float8) IS
-    'Mean of doubles from two sums: of the usual ones, and of those beyond 1e290 as decimals.';
+    'Mean of doubles from two sums: of ordinary values, and of those beyond 1e290 as decimals.';
 
--- step_sums: what a recording adds to a summary.
+-- step_sums: what a recording contributes to a summary.
 CREATE OR REPLACE FUNCTION truthline_internal.step_sums(recorded float8[])
 RETURNS TABLE (
     n bigint, sum_usual float8, sum_huge numeric, minimum float8, maximum float8
@@ -69,11 +69,11 @@ $$;
 COMMENT ON FUNCTION truthline_internal.step_sums(float8[]) IS
     'Number, sums, minimum and maximum of the values of one recording.';
 
--- step_metric_over_time: one metric, bucket by bucket.
+-- step_metric_over_time: one metric, per bucket.
 --
--- Grain    one row per bucket of the window, oldest first, empty ones too.
--- Units    values count in the bucket in which they were recorded; `last` is the one recorded last.
---          Those of all executions, or of a pipeline, a deployment or one execution.
+-- Grain    one row per bucket of the window, oldest first, including empty ones.
+-- Units    values count in the bucket in which they were recorded; `last` is the latest of them.
+--          Values of all executions, or of a pipeline, a deployment or one execution.
 -- Cost     the recordings of the window.
 CREATE OR REPLACE FUNCTION truthline_internal.step_metric_over_time(
     workspace integer, metric_name text, lists boolean, start_time timestamptz,
@@ -111,12 +111,12 @@ $$;
 COMMENT ON FUNCTION truthline_internal.step_metric_over_time(integer, text, boolean, timestamptz, timestamptz, interval, timestamptz, text, text, text, text) IS
     'Count, mean, minimum, maximum and last value of one step metric per bucket.';
 
--- step_metric_by_execution: one metric, execution by execution.
+-- step_metric_by_execution: one metric, per execution.
 --
--- Grain    one row per execution that recorded it before `as_of`, in the order of `id`, as first
---          recorded.
+-- Grain    one row per execution that recorded it before `as_of`, in the order of `id`: that of first
+--          recording.
 -- Units    `last` and the summary are of the values recorded before `as_of`.
--- Cost     the recordings of the executions that are looked at: a limit goes in.
+-- Cost     the recordings of the returned executions: a limit is pushed down.
 CREATE OR REPLACE FUNCTION truthline_internal.step_metric_by_execution(
     workspace integer, metric_name text, lists boolean, as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (

@@ -1,26 +1,26 @@
--- Who sees which workspace, and what is meant by the name of a model.
+-- Which workspaces a caller can see, and which ids the names of a model stand for.
 --
--- Views and functions by name run with the rights of their owner, so that an analyst's role needs
--- none on the tables. Each of them asks visible_workspaces who is asking. Views are security
--- barriers, and for an analyst they are made of functions that answer that question first
--- (93_own.sql). Functions pin their search path: nothing of the asker's is found in place of what
+-- Views and functions by name run with the privileges of their owner, so that an analyst's role needs
+-- none on the tables. Each of them calls visible_workspaces to restrict its rows. Views are security
+-- barriers, and for an analyst they consist of functions that apply this restriction first
+-- (93_own.sql). Functions pin their search path, so that no object of the caller's can replace what
 -- they call.
 -- Why      row-level security would exclude continuous aggregates and the columnstore.
 
--- caller: the role that asks, within functions that run with the rights of their owner too.
--- Why      current_user is the owner there. SET ROLE demands membership in the role it names.
+-- caller: the calling role, even within functions that run with the privileges of their owner.
+-- Why      current_user is the owner there. SET ROLE requires membership in the role that it names.
 CREATE OR REPLACE FUNCTION truthline_internal.caller() RETURNS name
 LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE current_setting('role') WHEN 'none' THEN session_user
                 ELSE current_setting('role')::name END
 $$;
 COMMENT ON FUNCTION truthline_internal.caller() IS
-    'The role that asks, within functions that run with the rights of their owner too.';
+    'The calling role, even within functions that run with the privileges of their owner.';
 
--- visible_workspaces: ids of the workspaces that the caller sees.
+-- visible_workspaces: ids of the workspaces that the caller can see.
 --
--- All       of them, if the caller may read the tables anyway.
--- Admitted  otherwise that of the caller's own role, and of those it inherits from.
+-- All       of them, if the caller can read the tables anyway.
+-- Admitted  otherwise that of the caller's own role, and those of the roles that it inherits from.
 -- Narrowed  to one, if the setting truthline.workspace names it.
 CREATE OR REPLACE FUNCTION truthline.visible_workspaces() RETURNS integer[]
 LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
@@ -35,9 +35,9 @@ SET search_path = pg_catalog, pg_temp AS $$
       AND w.name = coalesce(nullif(current_setting('truthline.workspace', true), ''), w.name)
 $$;
 COMMENT ON FUNCTION truthline.visible_workspaces() IS
-    'The ids of the workspaces that the caller sees.';
+    'The ids of the workspaces that the caller can see.';
 
--- own_workspaces: the workspaces that the caller sees.
+-- own_workspaces: the workspaces that the caller can see.
 CREATE OR REPLACE FUNCTION truthline_internal.own_workspaces()
 RETURNS TABLE (id integer, workspace text, created_at timestamptz)
 LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER ROWS 10
@@ -46,12 +46,12 @@ SET search_path = pg_catalog, pg_temp AS $$
     WHERE w.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 $$;
 COMMENT ON FUNCTION truthline_internal.own_workspaces() IS
-    'The workspaces that the caller sees.';
+    'The workspaces that the caller can see.';
 
--- workspace_id: the id of a workspace that the caller sees.
--- Errors   undefined_object: there is none of that name, or it is somebody else's.
--- Why      the name is looked for among those alone: counters of tables, which anybody may read,
---          would tell whether an index found it.
+-- workspace_id: the id of a workspace that the caller can see.
+-- Errors   undefined_object: no workspace has that name, or the caller can't see it.
+-- Why      only visible workspaces are searched: anyone may read the counters of tables, which would
+--          reveal whether an index lookup succeeded.
 CREATE OR REPLACE FUNCTION truthline.workspace_id(workspace text) RETURNS integer
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $function$
@@ -67,9 +67,9 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION truthline.workspace_id(text) IS
-    'The id of a workspace that the caller sees.';
+    'The id of a workspace that the caller can see.';
 
--- model_id: the id of a model by name; namespace and pipeline only where the name is not enough.
+-- model_id: the id of a model by name; namespace and pipeline are only needed for an ambiguous name.
 -- Errors   undefined_object: the workspace has none of that name; ambiguous_alias: it has several.
 CREATE OR REPLACE FUNCTION truthline.model_id(
     workspace text, model text, namespace text DEFAULT NULL, pipeline text DEFAULT NULL
@@ -96,10 +96,10 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION truthline.model_id(text, text, text, text) IS
-    'The id of a model of a workspace that the caller sees.';
+    'The id of a model of a workspace that the caller can see.';
 
 -- series_of: the series of a model, or of a version or a deployment of it.
--- Errors   as of model_id. A version that isn't there has no series, and metrics without truths.
+-- Errors   those of model_id. An unknown version has no series, so its metrics count no truths.
 CREATE OR REPLACE FUNCTION truthline.series_of(
     workspace text, model text, version text DEFAULT NULL, deployment text DEFAULT NULL,
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL
@@ -113,10 +113,10 @@ $$;
 COMMENT ON FUNCTION truthline.series_of(text, text, text, text, text, text) IS
     'The series of a model, of one of its versions or of one of its deployments.';
 
--- grant_reading: open views and functions by name to a role.
--- Why      functions that run with the rights of their owner are those that ask who is asking. Views call
---          some of them with the rights of whoever reads the view. Those are in truthline_internal, of
---          which the role has no USAGE: no statement of its own can name them.
+-- grant_reading: grant a role access to views and functions by name.
+-- Why      every function that runs with the privileges of its owner restricts its rows to the caller's.
+--          Views call some of them with the privileges of the role that reads the view. Those are in
+--          truthline_internal, on which the role has no USAGE: no statement of its own can name them.
 CREATE OR REPLACE PROCEDURE truthline.grant_reading(role_name name)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $procedure$
 DECLARE
@@ -139,11 +139,11 @@ BEGIN
 END
 $procedure$;
 COMMENT ON PROCEDURE truthline.grant_reading(name) IS
-    'Open views and functions by name to a role.';
+    'Grant a role access to views and functions by name.';
 
--- admit: let a role see one workspace through views and functions, and nothing else.
--- Errors   undefined_object: no such role or workspace; invalid_grant_operation: the role may read
---          the tables, and with them every workspace.
+-- admit: grant a role access to one workspace, through views and functions only.
+-- Errors   undefined_object: no such role or workspace; invalid_grant_operation: the role can read the
+--          tables, and with them every workspace.
 CREATE OR REPLACE PROCEDURE truthline.admit(role_name name, workspace text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $procedure$
 BEGIN
@@ -159,9 +159,9 @@ BEGIN
 END
 $procedure$;
 COMMENT ON PROCEDURE truthline.admit(name, text) IS
-    'Let a database role see one workspace through views and functions by name.';
+    'Grant a database role access to one workspace, through views and functions by name.';
 
--- dismiss: let a role see nothing any more.
+-- dismiss: revoke a role's access.
 CREATE OR REPLACE PROCEDURE truthline.dismiss(role_name name)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $procedure$
 BEGIN
@@ -173,4 +173,4 @@ BEGIN
 END
 $procedure$;
 COMMENT ON PROCEDURE truthline.dismiss(name) IS
-    'Let a database role see nothing of the workspaces any more.';
+    'Revoke a database role''s access to its workspace.';

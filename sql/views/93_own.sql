@@ -1,25 +1,25 @@
--- What the caller sees, fetched before any of its conditions is looked at.
+-- The rows a caller can see, selected before any condition of the caller's is evaluated.
 --
--- The views are made of these functions for whoever may not read the tables. A function is a fence: a
--- plan shows how many rows came out of it, and no condition of the asker's is evaluated, estimated or
--- counted on rows that it left out. A barrier alone is not enough: operators that are leakproof pass
--- it, and EXPLAIN says how many rows of others they removed.
--- Why      ids may be anybody's guess, so each function by id leaves out what isn't the caller's.
+-- The views consist of these functions for a role that can't read the tables. A function is a fence: a
+-- plan shows how many rows it returned, and no condition of the caller's is evaluated, estimated or
+-- counted on rows that it excluded. A barrier alone is not enough: leakproof operators are pushed
+-- through it, and EXPLAIN shows how many rows of others they removed.
+-- Why      a caller can guess ids, so each function by id excludes those that the caller can't see.
 
--- reads_tables: whether the caller may read the tables anyway.
--- Why      it is called immutable, though a role's rights may change, so that the planner leaves out
---          the half of a view that is not the caller's: an analyst's plan holds no table, and that of
---          others no fence. Both halves show the same rows: a plan that is kept while rights change
---          stays right.
+-- reads_tables: whether the caller can read the tables anyway.
+-- Why      it is declared immutable, though a role's privileges can change, so that the planner removes
+--          the half of a view that does not apply: an analyst's plan has no table, and that of other
+--          roles no fence. Both halves return the same rows, so a plan that is cached while privileges
+--          change stays correct.
 CREATE OR REPLACE FUNCTION truthline_internal.reads_tables() RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT has_table_privilege(truthline_internal.caller(), 'truthline_data.prediction', 'SELECT')
 $$;
 COMMENT ON FUNCTION truthline_internal.reads_tables() IS
-    'Whether the caller may read the tables of all workspaces.';
+    'Whether the caller can read the tables of all workspaces.';
 
--- own_models: models of the workspaces that the caller sees.
+-- own_models: models of the workspaces that the caller can see.
 CREATE OR REPLACE FUNCTION truthline_internal.own_models()
 RETURNS TABLE (
     id integer, workspace text, namespace text, pipeline text, model text, kind text,
@@ -32,7 +32,7 @@ SET search_path = pg_catalog, pg_temp AS $$
     WHERE m.workspace_id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 $$;
 COMMENT ON FUNCTION truthline_internal.own_models() IS
-    'Models of the workspaces that the caller sees.';
+    'Models of the workspaces that the caller can see.';
 
 -- own_series: versions and deployments of those models.
 CREATE OR REPLACE FUNCTION truthline_internal.own_series()
@@ -47,9 +47,9 @@ SET search_path = pg_catalog, pg_temp AS $$
     JOIN truthline_data.series AS s ON s.model_id = m.id
 $$;
 COMMENT ON FUNCTION truthline_internal.own_series() IS
-    'Versions and deployments of models that the caller sees.';
+    'Versions and deployments of models that the caller can see.';
 
--- own_among: those of some series that the caller sees; within functions that run as the owner.
+-- own_among: those of some series that the caller can see; for functions that run as the owner.
 CREATE OR REPLACE FUNCTION truthline_internal.own_among(series integer[]) RETURNS integer[]
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp AS $$
@@ -60,14 +60,14 @@ SET search_path = pg_catalog, pg_temp AS $$
       AND m.workspace_id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 $$;
 COMMENT ON FUNCTION truthline_internal.own_among(integer[]) IS
-    'Those of some series that the caller sees.';
+    'Those of some series that the caller can see.';
 
--- own_predictions: rows of those of some series that the caller sees.
+-- own_predictions: rows of those of some series that the caller can see.
 --
 -- Window   `time` within [start_time, end_time), received within [received_from, received_until).
--- Cost     an index finds a series' span of time, in chunks of the span of learning: a row is never
---          dated more than 25 hours after it was received, so either span bounds the other.
--- Why      plpgsql plans with the bounds that are given; SQL functions do only from PostgreSQL 18 on.
+-- Cost     an index finds a series' range of time, in the chunks of the range of receipt: a row is never
+--          dated more than 25 hours after it was received, so either range limits the other.
+-- Why      plpgsql plans with the actual bounds; SQL functions do so only from PostgreSQL 18 on.
 CREATE OR REPLACE FUNCTION truthline_internal.own_predictions(
     series integer[], start_time timestamptz DEFAULT '-infinity',
     end_time timestamptz DEFAULT 'infinity', received_from timestamptz DEFAULT '-infinity',
@@ -94,9 +94,9 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.own_predictions(integer[], timestamptz, timestamptz, timestamptz, timestamptz) IS
-    'Rows of predictions of some series, as far as the caller sees them.';
+    'Rows of predictions of some series, if the caller can see them.';
 
--- own_outcomes: the same of outcomes.
+-- own_outcomes: the same for outcomes.
 CREATE OR REPLACE FUNCTION truthline_internal.own_outcomes(
     series integer[], start_time timestamptz DEFAULT '-infinity',
     end_time timestamptz DEFAULT 'infinity', received_from timestamptz DEFAULT '-infinity',
@@ -124,9 +124,9 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.own_outcomes(integer[], timestamptz, timestamptz, timestamptz, timestamptz) IS
-    'Rows of outcomes of some series, as far as the caller sees them.';
+    'Rows of outcomes of some series, if the caller can see them.';
 
--- own_step_metrics: metrics of executions of the workspaces that the caller sees.
+-- own_step_metrics: metrics of executions of the workspaces that the caller can see.
 CREATE OR REPLACE FUNCTION truthline_internal.own_step_metrics()
 RETURNS TABLE (
     id bigint, workspace text, execution text, pipeline text, deployment text, name text,
@@ -140,9 +140,9 @@ SET search_path = pg_catalog, pg_temp AS $$
     WHERE w.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 $$;
 COMMENT ON FUNCTION truthline_internal.own_step_metrics() IS
-    'Metrics of executions of the workspaces that the caller sees.';
+    'Metrics of executions of the workspaces that the caller can see.';
 
--- own_step_values: the values of one of them.
+-- own_step_values: the values of one such metric.
 CREATE OR REPLACE FUNCTION truthline_internal.own_step_values(metric bigint)
 RETURNS TABLE (place bigint, value float8, recorded_at timestamptz)
 LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER ROWS 100
@@ -155,4 +155,4 @@ SET search_path = pg_catalog, pg_temp AS $$
       AND m.workspace_id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 $$;
 COMMENT ON FUNCTION truthline_internal.own_step_values(bigint) IS
-    'Values of a metric of an execution, if the caller sees it.';
+    'Values of a metric of an execution, if the caller can see it.';

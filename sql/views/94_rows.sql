@@ -1,14 +1,14 @@
--- Registries and raw rows with names in place of ids, and nothing but the caller's workspaces.
+-- Registries and raw rows with names instead of ids, restricted to the caller's workspaces.
 --
--- Cost     a condition on received_at leaves out chunks, one on time finds its rows by an index within
---          each chunk. No row is dated more than 25 hours after it was received, so whoever asks for a
---          span of time can say both: time >= t AND received_at >= t - INTERVAL '25 hours'.
+-- Cost     a condition on received_at excludes chunks; one on time finds its rows by an index within
+--          each chunk. No row is dated more than 25 hours after it was received, so a query of a range
+--          of time can state both: time >= t AND received_at >= t - INTERVAL '25 hours'.
 --          A condition on an analyst's workspace, model, version, deployment, execution or metric
---          limits what is read, one on time doesn't: predictions() and outcomes() take spans.
--- Halves   one for whoever may read the tables, with their conditions within the scans, and one that
---          fences what an analyst doesn't see (93_own.sql). The planner leaves the other one out.
--- Why      conditions on times and names are let through the barrier, for their operators are
---          leakproof. Labels are outer joins: what isn't asked for is left out of the plan.
+--          limits what is read, one on time doesn't: predictions() and outcomes() take ranges.
+-- Halves   one for roles that can read the tables, with their conditions within the scans, and one that
+--          fences rows that an analyst can't see (93_own.sql). The planner removes the other half.
+-- Why      conditions on times and names pass the barrier, because their operators are leakproof.
+--          Labels are outer joins: the plan omits those that a query doesn't need.
 
 CREATE OR REPLACE VIEW truthline.workspaces WITH (security_barrier) AS
 SELECT name AS workspace, created_at FROM truthline_data.workspace
@@ -18,9 +18,9 @@ UNION ALL
 SELECT workspace, created_at FROM truthline_internal.own_workspaces()
 WHERE NOT truthline_internal.reads_tables();
 COMMENT ON VIEW truthline.workspaces IS
-    'Workspaces that the caller sees.';
+    'Workspaces that the caller can see.';
 COMMENT ON COLUMN truthline.workspaces.workspace IS 'Name of the workspace.';
-COMMENT ON COLUMN truthline.workspaces.created_at IS 'When it was made.';
+COMMENT ON COLUMN truthline.workspaces.created_at IS 'When the workspace was created.';
 
 CREATE OR REPLACE VIEW truthline.models WITH (security_barrier) AS
 SELECT workspace.name AS workspace, model.namespace, model.pipeline, model.name AS model, model.kind,
@@ -35,12 +35,12 @@ WHERE NOT truthline_internal.reads_tables();
 COMMENT ON VIEW truthline.models IS
     'Models: one row per model.';
 COMMENT ON COLUMN truthline.models.workspace IS 'Name of the workspace.';
-COMMENT ON COLUMN truthline.models.namespace IS 'Namespace of the model, empty if none was told.';
-COMMENT ON COLUMN truthline.models.pipeline IS 'Pipeline of the model, empty if none was told.';
+COMMENT ON COLUMN truthline.models.namespace IS 'Namespace of the model, empty if none was given.';
+COMMENT ON COLUMN truthline.models.pipeline IS 'Pipeline of the model, empty if none was given.';
 COMMENT ON COLUMN truthline.models.model IS 'Name of the model.';
 COMMENT ON COLUMN truthline.models.kind IS
-    'classification, regression or detection; NULL while nothing but feedback came.';
-COMMENT ON COLUMN truthline.models.created_at IS 'When it was first heard of.';
+    'classification, regression or detection; NULL until the model has a prediction or a subscription.';
+COMMENT ON COLUMN truthline.models.created_at IS 'When the model was first seen.';
 
 CREATE OR REPLACE VIEW truthline.series WITH (security_barrier) AS
 SELECT workspace.name AS workspace, model.namespace, model.pipeline, model.name AS model,
@@ -57,18 +57,18 @@ SELECT workspace, namespace, pipeline, model, version, deployment, deployment_ty
 FROM truthline_internal.own_series()
 WHERE NOT truthline_internal.reads_tables();
 COMMENT ON VIEW truthline.series IS
-    'Versions and deployments of models: one row per combination that predicted.';
+    'Versions and deployments of models: one row per combination with a prediction.';
 COMMENT ON COLUMN truthline.series.workspace IS 'Name of the workspace.';
-COMMENT ON COLUMN truthline.series.namespace IS 'Namespace of the model, empty if none was told.';
-COMMENT ON COLUMN truthline.series.pipeline IS 'Pipeline of the model, empty if none was told.';
+COMMENT ON COLUMN truthline.series.namespace IS 'Namespace of the model, empty if none was given.';
+COMMENT ON COLUMN truthline.series.pipeline IS 'Pipeline of the model, empty if none was given.';
 COMMENT ON COLUMN truthline.series.model IS 'Name of the model.';
-COMMENT ON COLUMN truthline.series.version IS 'Version of the model, empty if none was told.';
-COMMENT ON COLUMN truthline.series.deployment IS 'Deployment that answered, empty if none was told.';
-COMMENT ON COLUMN truthline.series.deployment_type IS 'Kind of deployment, empty if none was told.';
+COMMENT ON COLUMN truthline.series.version IS 'Version of the model, empty if none was given.';
+COMMENT ON COLUMN truthline.series.deployment IS 'Deployment that served it, empty if none was given.';
+COMMENT ON COLUMN truthline.series.deployment_type IS 'Type of the deployment, empty if none was given.';
 COMMENT ON COLUMN truthline.series.server_version IS
-    'Version of the server that answered, empty if none was told.';
-COMMENT ON COLUMN truthline.series.kind IS 'As of models.';
-COMMENT ON COLUMN truthline.series.created_at IS 'When it was first heard of.';
+    'Version of the server that ran the model, empty if none was given.';
+COMMENT ON COLUMN truthline.series.kind IS 'Kind of the model, as in truthline.models.';
+COMMENT ON COLUMN truthline.series.created_at IS 'When the combination was first seen.';
 
 CREATE OR REPLACE VIEW truthline.predictions WITH (security_barrier) AS
 SELECT row.time, row.received_at,
@@ -92,37 +92,37 @@ FROM truthline_internal.own_series() AS s
 CROSS JOIN LATERAL truthline_internal.own_predictions(ARRAY[s.id]) AS row
 WHERE NOT truthline_internal.reads_tables();
 COMMENT ON VIEW truthline.predictions IS
-    'What models answered: one row per output.';
-COMMENT ON COLUMN truthline.predictions.time IS 'When it happened, by the client''s word.';
+    'Outputs of models: one row per output.';
+COMMENT ON COLUMN truthline.predictions.time IS 'When the prediction was made, as the client stated it.';
 COMMENT ON COLUMN truthline.predictions.received_at IS
-    'When the database learned it; rows are kept in this order.';
+    'When the row was stored, by the database''s clock; rows are stored in this order.';
 COMMENT ON COLUMN truthline.predictions.workspace IS 'Name of the workspace.';
-COMMENT ON COLUMN truthline.predictions.namespace IS 'Namespace of the model, empty if none was told.';
-COMMENT ON COLUMN truthline.predictions.pipeline IS 'Pipeline of the model, empty if none was told.';
+COMMENT ON COLUMN truthline.predictions.namespace IS 'Namespace of the model, empty if none was given.';
+COMMENT ON COLUMN truthline.predictions.pipeline IS 'Pipeline of the model, empty if none was given.';
 COMMENT ON COLUMN truthline.predictions.model IS 'Name of the model.';
-COMMENT ON COLUMN truthline.predictions.version IS 'Version of the model, empty if none was told.';
+COMMENT ON COLUMN truthline.predictions.version IS 'Version of the model, empty if none was given.';
 COMMENT ON COLUMN truthline.predictions.deployment IS
-    'Deployment that answered, empty if none was told.';
+    'Deployment that served the request, empty if none was given.';
 COMMENT ON COLUMN truthline.predictions.deployment_type IS
-    'Kind of deployment, empty if none was told.';
+    'Type of the deployment, empty if none was given.';
 COMMENT ON COLUMN truthline.predictions.server_version IS
-    'Version of the server that answered, empty if none was told.';
+    'Version of the server that ran the model, empty if none was given.';
 COMMENT ON COLUMN truthline.predictions.request_id IS
-    'The client''s name for the request, NULL if it gave none.';
-COMMENT ON COLUMN truthline.predictions.batch_index IS 'Place of the row within its request, from 0.';
+    'Id of the request, chosen by the client; NULL if it gave none.';
+COMMENT ON COLUMN truthline.predictions.batch_index IS 'Position of the row within its request, from 0.';
 COMMENT ON COLUMN truthline.predictions.label IS
-    'Predicted class; empty where a detection found nothing, NULL for a value or a failure.';
+    'Predicted class; empty if there was no detection, NULL for a value or a failed request.';
 COMMENT ON COLUMN truthline.predictions.confidence IS
-    'How sure the model was, a fraction of 1; NULL if it did not say.';
+    'Confidence of the prediction, a fraction of 1; NULL if none was given.';
 COMMENT ON COLUMN truthline.predictions.value IS
     'Predicted value in the model''s own unit; NULL for a class.';
 COMMENT ON COLUMN truthline.predictions.latency_seconds IS
-    'How long the request took, in seconds; NULL if not told.';
-COMMENT ON COLUMN truthline.predictions.failed IS 'The request was not answered.';
+    'Duration of the request in seconds; NULL if none was given.';
+COMMENT ON COLUMN truthline.predictions.failed IS 'Whether the request failed.';
 COMMENT ON COLUMN truthline.predictions.starts_request IS
-    'Marks one row of each request: the sum counts requests.';
+    'Marks one row of each request: the number of such rows is the number of requests.';
 COMMENT ON COLUMN truthline.predictions.starts_label IS
-    'Marks one row of each class of a request: the sum counts requests with the class.';
+    'Marks one row per request and class: the number of such rows is the number of requests with the class.';
 
 CREATE OR REPLACE VIEW truthline.outcomes WITH (security_barrier) AS
 SELECT row.time, row.received_at,
@@ -146,21 +146,21 @@ FROM truthline_internal.own_series() AS s
 CROSS JOIN LATERAL truthline_internal.own_outcomes(ARRAY[s.id]) AS row
 WHERE NOT truthline_internal.reads_tables();
 COMMENT ON VIEW truthline.outcomes IS
-    'Predictions beside their truths: one row per truth learned, two per correction.';
-COMMENT ON COLUMN truthline.outcomes.time IS 'When the prediction was made, by the client''s word.';
+    'Predictions with their truths: one row per received truth, two per correction.';
+COMMENT ON COLUMN truthline.outcomes.time IS 'When the prediction was made, as the client stated it.';
 COMMENT ON COLUMN truthline.outcomes.received_at IS
-    'When the database learned the truth; rows are kept in this order.';
+    'When the truth was stored, by the database''s clock; rows are stored in this order.';
 COMMENT ON COLUMN truthline.outcomes.workspace IS 'Name of the workspace.';
-COMMENT ON COLUMN truthline.outcomes.namespace IS 'Namespace of the model, empty if none was told.';
-COMMENT ON COLUMN truthline.outcomes.pipeline IS 'Pipeline of the model, empty if none was told.';
+COMMENT ON COLUMN truthline.outcomes.namespace IS 'Namespace of the model, empty if none was given.';
+COMMENT ON COLUMN truthline.outcomes.pipeline IS 'Pipeline of the model, empty if none was given.';
 COMMENT ON COLUMN truthline.outcomes.model IS 'Name of the model.';
-COMMENT ON COLUMN truthline.outcomes.version IS 'Version of the model, empty if none was told.';
-COMMENT ON COLUMN truthline.outcomes.deployment IS 'Deployment that answered, empty if none was told.';
-COMMENT ON COLUMN truthline.outcomes.deployment_type IS 'Kind of deployment, empty if none was told.';
+COMMENT ON COLUMN truthline.outcomes.version IS 'Version of the model, empty if none was given.';
+COMMENT ON COLUMN truthline.outcomes.deployment IS 'Deployment that served the request, empty if none was given.';
+COMMENT ON COLUMN truthline.outcomes.deployment_type IS 'Type of the deployment, empty if none was given.';
 COMMENT ON COLUMN truthline.outcomes.server_version IS
-    'Version of the server that answered, empty if none was told.';
-COMMENT ON COLUMN truthline.outcomes.request_id IS 'The client''s name for the request.';
-COMMENT ON COLUMN truthline.outcomes.batch_index IS 'Place of the row within its request, from 0.';
+    'Version of the server that ran the model, empty if none was given.';
+COMMENT ON COLUMN truthline.outcomes.request_id IS 'Id of the request, chosen by the client.';
+COMMENT ON COLUMN truthline.outcomes.batch_index IS 'Position of the row within its request, from 0.';
 COMMENT ON COLUMN truthline.outcomes.predicted_label IS 'Predicted class; NULL for a value.';
 COMMENT ON COLUMN truthline.outcomes.actual_label IS 'True class; NULL for a value.';
 COMMENT ON COLUMN truthline.outcomes.predicted_value IS
@@ -168,7 +168,7 @@ COMMENT ON COLUMN truthline.outcomes.predicted_value IS
 COMMENT ON COLUMN truthline.outcomes.actual_value IS
     'True value in the model''s own unit; NULL for a class.';
 COMMENT ON COLUMN truthline.outcomes.weight IS
-    '1, or -1 where a correction takes a truth back: sum it instead of counting rows.';
+    '1, or -1 for a truth that a correction withdraws: sum it instead of counting rows.';
 
 CREATE OR REPLACE VIEW truthline.step_metrics WITH (security_barrier) AS
 SELECT workspace.name AS workspace, execution.name AS execution, execution.pipeline,
@@ -186,17 +186,17 @@ SELECT workspace, execution, pipeline, deployment, name, is_list, n_values, valu
 FROM truthline_internal.own_step_metrics()
 WHERE NOT truthline_internal.reads_tables();
 COMMENT ON VIEW truthline.step_metrics IS
-    'Metrics of executions as they stand: one row per execution, name, and scalar or list.';
+    'Metrics of executions: one row per execution, name, and scalar or list.';
 COMMENT ON COLUMN truthline.step_metrics.workspace IS 'Name of the workspace.';
 COMMENT ON COLUMN truthline.step_metrics.execution IS 'Name of the execution.';
 COMMENT ON COLUMN truthline.step_metrics.pipeline IS
-    'Pipeline that was executed, empty if none was told.';
+    'Pipeline that was executed, empty if none was given.';
 COMMENT ON COLUMN truthline.step_metrics.deployment IS
-    'Deployment that executed it, empty if none was told.';
+    'Deployment that the execution belongs to, empty if none was given.';
 COMMENT ON COLUMN truthline.step_metrics.name IS 'Name of the metric.';
-COMMENT ON COLUMN truthline.step_metrics.is_list IS 'A list of values, not a scalar.';
-COMMENT ON COLUMN truthline.step_metrics.n_values IS 'How many values were recorded.';
-COMMENT ON COLUMN truthline.step_metrics.value IS 'The last of them.';
+COMMENT ON COLUMN truthline.step_metrics.is_list IS 'Whether the metric is a list of values instead of a scalar.';
+COMMENT ON COLUMN truthline.step_metrics.n_values IS 'Number of recorded values.';
+COMMENT ON COLUMN truthline.step_metrics.value IS 'The latest recorded value.';
 COMMENT ON COLUMN truthline.step_metrics.created_at IS 'When the first value was recorded.';
 COMMENT ON COLUMN truthline.step_metrics.recorded_at IS 'When the last value was recorded.';
 
@@ -223,11 +223,11 @@ COMMENT ON VIEW truthline.step_values IS
 COMMENT ON COLUMN truthline.step_values.workspace IS 'Name of the workspace.';
 COMMENT ON COLUMN truthline.step_values.execution IS 'Name of the execution.';
 COMMENT ON COLUMN truthline.step_values.pipeline IS
-    'Pipeline that was executed, empty if none was told.';
+    'Pipeline that was executed, empty if none was given.';
 COMMENT ON COLUMN truthline.step_values.deployment IS
-    'Deployment that executed it, empty if none was told.';
+    'Deployment that the execution belongs to, empty if none was given.';
 COMMENT ON COLUMN truthline.step_values.name IS 'Name of the metric.';
-COMMENT ON COLUMN truthline.step_values.is_list IS 'A list of values, not a scalar.';
-COMMENT ON COLUMN truthline.step_values.place IS 'Place of the value within its metric, from 1.';
+COMMENT ON COLUMN truthline.step_values.is_list IS 'Whether the metric is a list of values instead of a scalar.';
+COMMENT ON COLUMN truthline.step_values.place IS 'Position of the value within its metric, from 1.';
 COMMENT ON COLUMN truthline.step_values.value IS 'The value.';
-COMMENT ON COLUMN truthline.step_values.recorded_at IS 'When it was recorded.';
+COMMENT ON COLUMN truthline.step_values.recorded_at IS 'When the value was recorded.';

@@ -1,6 +1,6 @@
--- The models of a workspace at a glance: a window beside the one of equal length before it.
+-- The models of a workspace at a glance: a window compared with the preceding one of equal length.
 
--- headline: the one number that tells how good a model is.
+-- headline: the one metric that summarises how good a model is.
 --
 -- Units    accuracy for classification, a fraction of 1; root mean squared error for regression, in
 --          the model's own unit; NULL without truths, and for other kinds.
@@ -16,15 +16,15 @@ COMMENT ON FUNCTION truthline_internal.headline(text, bigint, bigint, numeric) I
 
 -- overview: all models of a workspace.
 --
--- Grain    one row per model, also those without a prediction: the busiest of both periods first.
--- Units    `prev_` is the window of equal length that ends at start_time. n_inferences were
---          answered, n_errors failed; latency in seconds per inference, as in model_stats; n_truths
---          counts predictions whose truth is known. `volumes` and `headlines` are inferences and
---          headline of each bucket of the window, which begin at `starts`: 0 and NULL where there is
---          none.
--- Cost     cells of predictions and outcomes, added up per series and bucket of both periods, in one
---          statement however many models there are. Edges that lie within cells cost most: buckets
---          on a grid of hours or days have two of them.
+-- Grain    one row per model, including models without a prediction: the busiest of both periods first.
+-- Units    `prev_` is the window of equal length that ends at start_time. n_inferences counts
+--          successful inferences, n_errors failed ones; latency in seconds per inference, as in
+--          model_stats; n_truths counts predictions with a known truth. `volumes` and `headlines` are
+--          inferences and headline of each bucket of the window, which begin at `starts`: 0 and NULL
+--          if a bucket has none.
+-- Cost     cells of predictions and outcomes, summed per series and bucket of both periods, in one
+--          statement for any number of models. Edges within cells are the largest part: buckets on a
+--          grid of hours or days have two of them.
 CREATE TYPE truthline_internal.load_cell AS (
     place integer, series_id integer, n_requests bigint, n_failed bigint, n bigint,
     n_latency bigint, sum_latency numeric
@@ -102,4 +102,4 @@ CREATE OR REPLACE FUNCTION truthline_internal.overview(
              model.pipeline COLLATE "C"
 $$;
 COMMENT ON FUNCTION truthline_internal.overview(integer, timestamptz, timestamptz, interval, timestamptz, text, timestamptz) IS
-    'All models of a workspace: volume, errors, latency and headline metric beside the period before.';
+    'All models of a workspace: volume, errors, latency and headline metric, compared with the preceding period.';

@@ -1,15 +1,15 @@
--- Metrics by name: what analysts and dashboards call.
+-- Metrics by name: the functions that analysts and dashboards call.
 --
--- Each is one of the functions above, asked for the series or the workspace that names stand for: its
--- header says grain, units and formula. Labels are names here. A model is named as it is in its
--- workspace; version, deployment, namespace and pipeline are any while NULL.
--- Access   they run with the rights of their owner, and name the workspace through workspace_id or
---          series_of, which refuse what the caller doesn't see.
+-- Each calls one of the functions by id, with the series or the workspace that the names stand for: see
+-- its header for grain, units and formula. Labels are names here. A model has its name within its
+-- workspace; version, deployment, namespace and pipeline are not restricted if they are NULL.
+-- Access   they run with the privileges of their owner, and name the workspace through workspace_id or
+--          series_of, which raise an error if the caller can't see it.
 
--- asked: what names and a window stand for: series, and the edges of buckets.
--- Errors   as of series_of.
--- Why      the functions by name take a window's parts, and those by id the edges: this is the one place
---          where the former become the latter.
+-- asked: the series and the edges of buckets that names and a window stand for.
+-- Errors   those of series_of.
+-- Why      functions by name take the parts of a window, those by id the edges: this is the one place
+--          that converts the former to the latter.
 CREATE OR REPLACE FUNCTION truthline_internal.asked(
     workspace text, model text, version text, deployment text, namespace text, pipeline text,
     start_time timestamptz, end_time timestamptz, width interval, origin timestamptz, zone text,
@@ -21,8 +21,8 @@ $$;
 COMMENT ON FUNCTION truthline_internal.asked(text, text, text, text, text, text, timestamptz, timestamptz, interval, timestamptz, text) IS
     'The series and the edges of buckets that names and a window stand for.';
 
--- declared_classes: the classes that the subscription of a model declares, for a class that is declared
--- counts where it doesn't occur.
+-- declared_classes: the classes that the subscription of a model declares, because a declared class
+-- counts even where it doesn't occur.
 CREATE OR REPLACE FUNCTION truthline_internal.declared_classes(model integer) RETURNS integer[]
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT coalesce((SELECT s.categories FROM truthline_data.subscription AS s
@@ -31,7 +31,7 @@ $$;
 COMMENT ON FUNCTION truthline_internal.declared_classes(integer) IS
     'The classes that the subscription of a model declares.';
 
--- classification_metrics: accuracy and averages over classes, bucket by bucket.
+-- classification_metrics: accuracy and averages over classes, per bucket.
 CREATE OR REPLACE FUNCTION truthline.classification_metrics(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
@@ -39,11 +39,12 @@ CREATE OR REPLACE FUNCTION truthline.classification_metrics(
     zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', average text DEFAULT 'macro'
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, n bigint, accuracy float8,
-    "precision" float8, recall float8, specificity float8, f1 float8, harmonic_f1 float8
+    "precision" float8, recall float8, specificity float8, f1 float8, harmonic_f1 float8,
+    matthews_correlation float8
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT m.bucket_start, m.bucket_end, m.n, m.accuracy, m."precision", m.recall, m.specificity,
-           m.f1, m.harmonic_f1
+           m.f1, m.harmonic_f1, m.matthews_correlation
     FROM truthline_internal.asked(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
         zone) AS asked
@@ -56,11 +57,11 @@ $$;
 COMMENT ON FUNCTION truthline.classification_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text) IS
     'Accuracy, precision, recall, specificity and F1 of a model per bucket.';
 
--- class_metrics: one class against all others, bucket by bucket.
+-- class_metrics: one class against all others, per bucket.
 --
--- Grain    one row per (bucket, class that occurs in it), in the order of buckets and labels; none
---          for a bucket without truths, in which no class occurs.
--- Units    fractions of 1, NULL where a denominator is zero; `support` counts truths of the class.
+-- Grain    one row per (bucket, class that occurs in it), ordered by bucket and label; none for a
+--          bucket without truths, in which no class occurs.
+-- Units    fractions of 1, NULL if a denominator is zero; `support` counts truths of the class.
 CREATE OR REPLACE FUNCTION truthline.class_metrics(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
@@ -83,12 +84,12 @@ SET search_path = pg_catalog, pg_temp AS $$
     ORDER BY m.bucket_start, label.name COLLATE "C"
 $$;
 COMMENT ON FUNCTION truthline.class_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
-    'Precision, recall and F1 of each class of a model per bucket; no row where no truth is known.';
+    'Precision, recall and F1 of each class of a model per bucket; no row for a bucket without truths.';
 
--- confusion_matrix: how often each class was predicted for each truth, bucket by bucket.
+-- confusion_matrix: how often each class was predicted for each truth, per bucket.
 --
--- Grain    one row per (bucket, actual, predicted) that counts anything; so none for a bucket without
---          truths, whose matrix has no cells. classification_metrics has a row for it, with `n` 0.
+-- Grain    one row per (bucket, actual, predicted) with a count; so none for a bucket without truths,
+--          whose matrix has no cells. classification_metrics has a row for it, with `n` 0.
 CREATE OR REPLACE FUNCTION truthline.confusion_matrix(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
@@ -109,9 +110,9 @@ SET search_path = pg_catalog, pg_temp AS $$
     ORDER BY m.bucket_start, actual.name COLLATE "C", predicted.name COLLATE "C"
 $$;
 COMMENT ON FUNCTION truthline.confusion_matrix(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
-    'Counts of truths per bucket, actual and predicted class; no row where no truth is known.';
+    'Counts of truths per bucket, actual and predicted class; no row for a bucket without truths.';
 
--- regression_metrics: how far predictions were from the truth, bucket by bucket.
+-- regression_metrics: how far predictions were from their truths, per bucket.
 CREATE OR REPLACE FUNCTION truthline.regression_metrics(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
@@ -133,10 +134,10 @@ $$;
 COMMENT ON FUNCTION truthline.regression_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
     'Mean absolute, mean squared, root mean squared and mean error, R2 and MAPE of a model per bucket.';
 
--- prediction_volume: requests and how long they took, bucket by bucket.
+-- prediction_volume: requests and their latencies, per bucket.
 --
--- Units    `n` counts requests that were answered, n_failed those that were not; mean_latency in
---          seconds, of those that say how long they took.
+-- Units    `n` counts successful requests, n_failed failed ones; mean_latency in seconds, over requests
+--          with a reported latency.
 CREATE OR REPLACE FUNCTION truthline.prediction_volume(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
@@ -156,13 +157,13 @@ SET search_path = pg_catalog, pg_temp AS $$
     ORDER BY v.bucket_start
 $$;
 COMMENT ON FUNCTION truthline.prediction_volume(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
-    'Requests of a model answered and failed, and their mean latency, per bucket.';
+    'Successful and failed requests of a model, and their mean latency, per bucket.';
 
--- quantiles: exact, interpolated quantiles, bucket by bucket.
+-- quantiles: exact, interpolated quantiles, per bucket.
 --
 -- Grain    one row per (bucket, class) that has any number; values and latencies have no class.
 -- Units    `measure` is 'confidence' (a fraction of 1), 'value' (the model's own unit) or 'latency'
---          (seconds, per request); quantiles stand in the order of `fractions`.
+--          (seconds, per request); quantiles are in the order of `fractions`.
 CREATE OR REPLACE FUNCTION truthline.quantiles(
     workspace text, model text, measure text, fractions float8[], start_time timestamptz,
     end_time timestamptz, width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
@@ -185,7 +186,7 @@ $$;
 COMMENT ON FUNCTION truthline.quantiles(text, text, text, float8[], timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
     'Exact quantiles of confidences per class, of values or of latencies of a model, per bucket.';
 
--- inference_stats: both periods, class by class.
+-- inference_stats: both periods, per class.
 CREATE OR REPLACE FUNCTION truthline.inference_stats(
     workspace text, start_time timestamptz, end_time timestamptz,
     models text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
@@ -203,7 +204,7 @@ SET search_path = pg_catalog, pg_temp AS $$
         fractions)
 $$;
 COMMENT ON FUNCTION truthline.inference_stats(text, timestamptz, timestamptz, text[], text, text, float8[]) IS
-    'Inferences, confidences and latencies per model and class, beside those of the window before.';
+    'Inferences, confidences and latencies per model and class, compared with the preceding window.';
 
 -- inference_totals: the same over all models.
 CREATE OR REPLACE FUNCTION truthline.inference_totals(
@@ -218,9 +219,9 @@ SET search_path = pg_catalog, pg_temp AS $$
         truthline.workspace_id(workspace), start_time, end_time, models, field, field_text)
 $$;
 COMMENT ON FUNCTION truthline.inference_totals(text, timestamptz, timestamptz, text[], text, text) IS
-    'Inferences, confidences and latencies of a workspace, beside those of the window before.';
+    'Inferences, confidences and latencies of a workspace, compared with the preceding window.';
 
--- model_stats: the same by model.
+-- model_stats: the same per model.
 CREATE OR REPLACE FUNCTION truthline.model_stats(
     workspace text, start_time timestamptz, end_time timestamptz,
     models text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
@@ -235,9 +236,9 @@ SET search_path = pg_catalog, pg_temp AS $$
         fractions)
 $$;
 COMMENT ON FUNCTION truthline.model_stats(text, timestamptz, timestamptz, text[], text, text, float8[]) IS
-    'Inferences, errors and latencies per model, beside those of the window before.';
+    'Inferences, errors and latencies per model, compared with the preceding window.';
 
--- models: what there is in a workspace.
+-- models: the models of a workspace.
 CREATE OR REPLACE FUNCTION truthline.models(
     workspace text, start_time timestamptz, end_time timestamptz
 ) RETURNS TABLE (
@@ -248,9 +249,9 @@ SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM truthline_internal.models(truthline.workspace_id(workspace), start_time, end_time)
 $$;
 COMMENT ON FUNCTION truthline.models(text, timestamptz, timestamptz) IS
-    'The models of a workspace, when they were seen, and how often in a window.';
+    'The models of a workspace, when they were first and last seen, and their inferences in a window.';
 
--- step_metric_over_time: one metric of executions, bucket by bucket.
+-- step_metric_over_time: one metric of executions, per bucket.
 CREATE OR REPLACE FUNCTION truthline.step_metric_over_time(
     workspace text, name text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, lists boolean DEFAULT false, pipeline text DEFAULT NULL,
@@ -268,7 +269,7 @@ $$;
 COMMENT ON FUNCTION truthline.step_metric_over_time(text, text, timestamptz, timestamptz, interval, boolean, text, text, text, timestamptz, text) IS
     'Count, mean, minimum, maximum and last value of one step metric per bucket.';
 
--- step_metric_by_execution: one metric, execution by execution, in the order of first recording.
+-- step_metric_by_execution: one metric, per execution, in the order of first recording.
 CREATE OR REPLACE FUNCTION truthline.step_metric_by_execution(
     workspace text, name text, lists boolean DEFAULT false, as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
@@ -285,8 +286,8 @@ $$;
 COMMENT ON FUNCTION truthline.step_metric_by_execution(text, text, boolean, timestamptz) IS
     'Count, mean, minimum, maximum and last value of one step metric per execution.';
 
--- series_in: the series of a workspace; what is NULL may be any.
--- Errors   as of workspace_id, and of model_id where a model is named.
+-- series_in: the series of a workspace; a NULL does not restrict.
+-- Errors   those of workspace_id, and of model_id if a model is named.
 CREATE OR REPLACE FUNCTION truthline_internal.series_in(
     workspace text, model text, version text, deployment text, namespace text, pipeline text
 ) RETURNS integer[] LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
@@ -311,10 +312,10 @@ $function$;
 COMMENT ON FUNCTION truthline_internal.series_in(text, text, text, text, text, text) IS
     'The series of a workspace, of a model, of a version or of a deployment.';
 
--- predictions: rows of a workspace, or of a model, within spans of both clocks.
+-- predictions: rows of a workspace, or of a model, within ranges of both clocks.
 --
--- Grain    as of the view of that name; a column is what it is there.
--- Cost     as own_predictions: the spans limit what is read.
+-- Grain    that of the view of the same name, and so are the columns.
+-- Cost     that of own_predictions: the ranges limit what is read.
 CREATE OR REPLACE FUNCTION truthline.predictions(
     workspace text, start_time timestamptz, end_time timestamptz, model text DEFAULT NULL,
     version text DEFAULT NULL, deployment text DEFAULT NULL, namespace text DEFAULT NULL,
@@ -332,9 +333,9 @@ ROWS 10000 SET search_path = pg_catalog, pg_temp AS $$
     JOIN truthline_internal.own_series() AS s ON s.id = row.series_id
 $$;
 COMMENT ON FUNCTION truthline.predictions(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz, timestamptz) IS
-    'What models of a workspace answered within spans of both clocks: one row per output.';
+    'Outputs of models of a workspace within ranges of both clocks: one row per output.';
 
--- outcomes: the same of predictions beside their truths.
+-- outcomes: the same for predictions with their truths.
 CREATE OR REPLACE FUNCTION truthline.outcomes(
     workspace text, start_time timestamptz, end_time timestamptz, model text DEFAULT NULL,
     version text DEFAULT NULL, deployment text DEFAULT NULL, namespace text DEFAULT NULL,
@@ -351,4 +352,4 @@ ROWS 10000 SET search_path = pg_catalog, pg_temp AS $$
     JOIN truthline_internal.own_series() AS s ON s.id = row.series_id
 $$;
 COMMENT ON FUNCTION truthline.outcomes(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz, timestamptz) IS
-    'Predictions of a workspace beside their truths within spans of both clocks.';
+    'Predictions of a workspace with their truths, within ranges of both clocks.';

@@ -1,11 +1,11 @@
--- What a metric by name rests on: the functions of 96_named.sql have no room to say it.
+-- The basis of metrics by name: the functions of 96_named.sql have no columns for it.
 
--- basis: what is left of what a model's metrics need, or those of all models where `model` is NULL.
+-- basis: how much remains of the data for a model's metrics, or for all models' if `model` is NULL.
 --
 -- Grain    one row per subject: `outcome` for metrics with truths, `prediction` for volumes, means and
 --          inference stats, `score` for quantiles of confidence and value, `latency` for those of
 --          latency.
--- Units    as those of basis by id.
+-- Units    those of basis by id.
 CREATE OR REPLACE FUNCTION truthline.basis(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
@@ -24,4 +24,4 @@ SET search_path = pg_catalog, pg_temp AS $$
         truthline_internal.edges(start_time, end_time, width, origin, zone), as_of)
 $$;
 COMMENT ON FUNCTION truthline.basis(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
-    'What the metrics of a model rest on: exact or not, which edges were moved, and as of when.';
+    'The basis of a model''s metrics: whether they are exact, which edges were moved, and as of when.';

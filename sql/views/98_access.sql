@@ -1,7 +1,7 @@
--- Who may call what, anew each time that functions and views are made anew.
+-- Privileges on functions and views, granted again each time these are recreated.
 --
--- Why      by default everybody may call a new function. Whoever reads all workspaces gets his rights
---          from outside (deploy/postgres/grants.sql); analysts are known here.
+-- Why      by default PUBLIC may execute a new function. Roles that read all workspaces get their
+--          privileges from deploy/postgres/grants.sql; analysts are listed in the database.
 REVOKE ALL ON ALL ROUTINES IN SCHEMA truthline, truthline_internal FROM PUBLIC;
 DO $$
 DECLARE

@@ -133,7 +133,7 @@ def buckets(answer: TestResponse) -> list[dict[str, Any]]:
 
 
 def matrices(client: FlaskClient, **parameters: Any) -> list[list[int]]:
-    """Flattened confusion matrices, bucket by bucket."""
+    """Flattened confusion matrices, one per bucket."""
     return [b["confusionMatrix"]["values"] for b in buckets(metrics(client, **parameters))]
 
 

@@ -1,6 +1,6 @@
-"""Every route there is: who is let in, who isn't, and that no refusal tells what exists.
+"""Every route: which callers it accepts and rejects, and that no rejection reveals what exists.
 
-A new route is walked too. One that reads needs a row in QUESTIONS, one that asks for no key a row
+A new route is tested too. One that reads needs a row in QUESTIONS, one that requires no key a row
 in OPEN.
 """
 
@@ -36,7 +36,7 @@ from tests.api.h2o_given import DAY, H2O, given_deployed
 from tests.api.issuers import hmac_signed
 
 TOKENS = "/auth/realms/<string:realm>"
-# Routes that ask for no key: what they show belongs to nobody, or they take a secret of their own.
+# Routes that require no key: they show nothing private, or take a secret of their own.
 OPEN = {
     "/docs/",
     "/docs/start.js",
@@ -52,9 +52,9 @@ OPEN = {
     f"{TOKENS}/protocol/openid-connect/revoke",
     f"{TOKENS}/.well-known/openid-configuration",
 }
-# What asks for a key at a path that is open to other methods.
+# Routes that require a key at a path whose other methods are public.
 CLOSED = {("POST", "/")}
-# What a session opens, which a key begins: tests/web knows who may look at them.
+# Pages need a session, which starts with a key: tests/web has their access rules.
 PAGES = {
     "/",
     "/model",
@@ -199,7 +199,7 @@ def test_without_a_key_no_route_opens(app):
 
 @pytest.fixture
 def wrong_credentials(app, database, workspace):
-    """Credentials that open nothing, by what is wrong with them."""
+    """Credentials that grant no access, by what is wrong with them."""
     key = workspace.admin_key
     with database.writing() as conn:
         revoked = create_key(conn, workspace.id, Role.ADMIN, name="revoked")
@@ -232,7 +232,7 @@ def test_with_a_wrong_credential_no_route_opens(app, wrong_credentials):
             assert not [answer for answer in answers.values() if credential in answer.text]
 
 
-def test_a_wrong_key_is_told_the_same_whatever_is_wrong(app, wrong_credentials):
+def test_a_wrong_key_gets_the_same_response_whatever_is_wrong(app, wrong_credentials):
     """Or one could find out which keys there were."""
     kinds = [wrong_credentials[kind] for kind in ("invented", "revoked", "expired", "longer")]
     for method, path in guarded(app):
@@ -264,7 +264,7 @@ def test_a_read_key_reads_and_an_ingest_key_writes_and_neither_does_both(app, wo
 
 
 def test_whatever_reads_is_walked(app):
-    """By its method: what a GET answers belongs to somebody."""
+    """By its method: the response to a GET belongs to a workspace."""
     read = {rule for method, rule in routes(app) if rule not in OPEN | PAGES and method == "GET"}
     assert set(map(path_of, read)) == set(map(path_of, QUESTIONS))
 
@@ -297,7 +297,7 @@ def ask_all(client, workspace):
     return got | {path: client.post(path, json=body) for path, body in ORDERS.items()}
 
 
-def test_a_neighbour_is_told_what_a_stranger_is_told(app, client, neighbour, database, workspace):
+def test_a_neighbour_gets_the_response_of_a_stranger(app, client, neighbour, database, workspace):
     """A stranger has a workspace where nothing ever was: what is elsewhere changes no word."""
     given_something(client)
     with database.writing() as conn:
@@ -369,7 +369,7 @@ def test_a_crash_while_a_key_is_looked_up_does_not_log_it(app, workspace, monkey
     assert workspace.read_key not in caplog.text + answer.text
 
 
-def test_an_access_token_says_nothing_but_which_key(app, workspace):
+def test_an_access_token_only_names_its_key(app, workspace):
     made = app.test_client().post(
         "/api/v1/auth/refresh", json={"refresh_token": workspace.admin_key}
     )

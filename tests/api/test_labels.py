@@ -39,7 +39,7 @@ def as_json(member, *texts):
 
 @pytest.mark.parametrize("texts", [ONE, NOUGHT])
 def test_equal_numbers_are_one_label_of_predictions_and_truths(client, texts):
-    told = [*texts[1:], texts[0]]  # each beside another one's spelling
+    told = [*texts[1:], texts[0]]  # each with the spelling of the next
     assert verdict(send(client, as_json("predictions", *texts))) == (len(texts), 0, 0)
     assert verdict(send(client, as_json("feedback", *told), to="feedback")) == (len(texts), 0, 0)
 
@@ -111,7 +111,7 @@ def test_seldon_cores(client, told, apart):
 
 
 @pytest.mark.parametrize("told", [1, 1.0, True])
-def test_numbers_beside_texts(client, told):
+def test_numbers_among_texts(client, told):
     send_event(client, feedback([["a"], ["1"]], [["a"], [told]]))
 
     query = client.get("/api/v1/metrics/classification", query_string=NATIVE)

@@ -113,7 +113,7 @@ def test_a_page_that_is_none_is_refused(client, path, wrong, named):
     assert [one["field"] for one in answer.json["errors"]] == [named]
 
 
-def test_a_model_of_very_many_classes_tells_how_many(client, monkeypatch):
+def test_a_model_of_very_many_classes_reports_their_number(client, monkeypatch):
     monkeypatch.setattr(inferences, "MAX_CLASSES", 3)
     rows = [prediction(label=f"c{number}") for number in range(5)] + [prediction(label="c4")]
     verdict(predict(client, *rows))
@@ -155,9 +155,7 @@ def test_a_subscription_has_a_bound_of_categories(client, stored):
 @pytest.mark.parametrize(
     ("bound", "value"), [("MAX_SUBSCRIPTIONS", 3), ("MAX_LISTED_CATEGORIES", 7)]
 )
-def test_a_long_list_of_subscriptions_is_refused_or_asked_for_in_parts(
-    client, monkeypatch, bound, value
-):
+def test_a_long_list_of_subscriptions_is_rejected_or_paginated(client, monkeypatch, bound, value):
     monkeypatch.setattr(seldon, bound, value)
     path = f"{SELDON}/pipeline/subscriptions"
     assert [subscribe(client, number).status_code for number in range(4)] == [200] * 4

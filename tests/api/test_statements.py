@@ -33,7 +33,7 @@ from tests.api.given import (
     truth,
     unsubscribe,
 )
-from tests.api.h2o_given import H2O
+from tests.api.h2o_given import DAY, H2O, given_deployed
 from tests.api.roboflow_given import inference, post
 from tests.api.test_every_route import (
     NAMED,
@@ -51,6 +51,7 @@ EXPORT = "/model-monitoring/ai.h2o.mlops.monitoring.api.ModelMonitoringService/E
 LAYOUT, DEPENDENCIES = "/web/_dash-layout", "/web/_dash-dependencies"
 # A file that is not there.
 ABSENT = {("GET", "/web/_dash-component-suites/<string:package>/<path:file>")}
+STEP_PARAMETERS = {"name", "startTime", "endTime", "interval", "timeZone"}
 # Calls before the one that is counted: plans are kept, and names are remembered.
 WARM = 2
 BUDGETS = {
@@ -168,7 +169,7 @@ class Visitor:
         return self.workspace.admin_key
 
     def subscribed_anew(self):
-        """The id of a subscription that is there, in place of an earlier one."""
+        """The id of an existing subscription, which replaces an earlier one."""
         for one in self.client.get(f"{SELDON}/pipeline/subscriptions").json["subscriptions"]:
             unsubscribe(self.client, one["subscriptionId"])
         return subscribed(self.client, categorical("a", "b"))
@@ -279,7 +280,7 @@ REQUESTS = {
 
 @pytest.fixture
 def visitor(app, client, workspace):
-    """Somebody with a key and a session, in a workspace where something is stored."""
+    """A user with a key and a session, in a workspace with data."""
     given_something(client)
     page = app.test_client()
     assert page.post("/login", data={"key": workspace.admin_key}).status_code == 303
@@ -315,6 +316,29 @@ def test_no_request_sends_more_than_its_budget(app, visitor, query_recorder):
 
     over = {route: sent[route] for route in sent if len(sent[route]) > BUDGETS.get(route, 0)}
     assert over == {}
+
+
+EXPLAINED = MODEL | NATIVE_DAY | {"interval": "1d", "timeZone": "Asia/Tokyo", "explain": "true"}
+
+
+@pytest.mark.parametrize(
+    ("path", "question"),
+    [
+        ("/api/v1/metrics/classification", EXPLAINED | {"asOf": "2025-03-01T00:00:00Z"}),
+        ("/api/v1/metrics/steps", EXPLAINED | {"name": NAMED}),
+        (f"{H2O}/{NAMED}-values/metrics/x/health", DAY),
+    ],
+)
+def test_the_costliest_question_takes_five(visitor, query_recorder, path, question):
+    """A calendar, a moment, the pieces; of a regressor the distribution of its values."""
+    given_deployed(visitor.client, {"value": 1.5}, deployment=f"{NAMED}-values", model="price")
+    members = {n: v for n, v in question.items() if "steps" not in path or n in STEP_PARAMETERS}
+    for _ in range(WARM + 1):
+        query_recorder.clear()
+        answer = visitor.client.get(path, query_string=members)
+        assert answer.status_code == 200, answer.text
+
+    assert len(query_recorder.statements) <= 5
 
 
 def test_every_panel_has_a_budget_and_no_other():

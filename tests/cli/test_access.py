@@ -42,7 +42,7 @@ def test_a_workspace_is_made_once_and_listed(truthline):
     assert truthline("workspaces", "create", "shop").stdout.startswith(
         "Created the workspace shop."
     )
-    assert "there already" in truthline("workspaces", "create", "shop").stdout
+    assert "already exists" in truthline("workspaces", "create", "shop").stdout
 
     listed = truthline("workspaces", "list")
     assert [row[:3] for row in rows(listed)] == [["default", "0", "0"], ["shop", "0", "0"]]

@@ -109,7 +109,7 @@ def play(curl, base):
     return json.loads(answer.stdout)
 
 
-def test_a_key_made_beside_a_running_server_opens_it(data):
+def test_a_key_made_while_a_server_runs_is_valid_there(data):
     with served(data) as base:
         url = f"{base}/metrics-server/api/v1/pipeline/subscriptions"
         made = run("keys", "create", "--workspace", "team", "--role", "read", "--data", data)
@@ -150,7 +150,7 @@ def test_no_auth_is_refused_off_loopback(command, data, host):
     assert "loopback" in refused.stderr
 
 
-def test_a_busy_port_is_said_plainly(data):
+def test_a_busy_port_is_reported_plainly(data):
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         refused = run("serve", "--no-auth", "--port", port, "--data", data)
@@ -160,7 +160,7 @@ def test_a_busy_port_is_said_plainly(data):
     assert "--port" in refused.stderr
 
 
-def test_status_says_what_there_is(data):
+def test_status_lists_what_exists(data):
     told = run("status", "--data", data)
 
     assert told.returncode == 0
@@ -182,7 +182,7 @@ def test_db_status_of_a_database_without_schema_ends_with_1(empty_database_url):
     assert "the newest" in after.stdout
 
 
-def test_a_database_that_is_away_is_said_plainly():
+def test_an_unreachable_database_is_reported_plainly():
     url = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
     told = run("status", TRUTHLINE_DATABASE_URL=url)
 

@@ -1,4 +1,4 @@
-"""The service beside a database that hangs, and clients that leave before they are answered."""
+"""The service while its database hangs, and clients that disconnect before the response."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a running server, which is restarted meanwhile, and counts as we do.
+"""A real Prometheus scrapes a running server, which restarts in between, and counts as we do.
 
 TRUTHLINE_TEST_PROMETHEUS_SECONDS says for how long; a few seconds unless it is set.
 """

@@ -1,4 +1,4 @@
-"""The embedded server ends while it is used: whoever holds it starts it again."""
+"""The embedded server stops while it is in use: a process that uses it restarts it."""
 
 import os
 import signal
@@ -77,7 +77,7 @@ def test_it_is_tried_again_until_it_can_be_started(tmp_path):
         assert send(base, "before").json()["duplicates"] == 1
 
 
-def test_a_worker_starts_it_again_and_says_so(tmp_path):
+def test_a_worker_restarts_it_and_logs_that(tmp_path):
     data = tmp_path / "data"
     command = [*TRUTHLINE, "worker", "--data", str(data)]
     with (tmp_path / "log").open("w+") as log:

@@ -138,7 +138,7 @@ def test_who_does_not_take_answers_keeps_nobody_waiting(patient):
             assert answer.status_code == 200
 
 
-def test_a_client_that_is_late_is_told_so(hurried):
+def test_a_late_client_gets_a_timeout(hurried):
     late = {name: sent for name, sent in SLOW.items() if sent}
     with ExitStack() as stack:
         socks = [stack.enter_context(connected(hurried, sent)) for sent in late.values()]
@@ -217,7 +217,7 @@ def test_what_comes_in_pieces_is_taken_whole(patient):
         assert (number, status, json.loads(answer)["accepted"]) == (number, 200, 1)
 
 
-def test_who_asks_first_is_told_to_continue(patient):
+def test_a_client_that_expects_100_is_told_to_continue(patient):
     sent = body("expected")
     head = with_length(sent).replace(b"Content-Type", b"Expect: 100-continue\r\nContent-Type")
     with connected(patient, head) as sock:

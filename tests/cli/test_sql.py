@@ -86,7 +86,7 @@ def test_the_embedded_psql_serves_where_the_system_has_none(answered, url, tmp_p
     assert answered("-c", "SELECT 1", url=url, path=str(tmp_path)) == ["1"]
 
 
-def test_without_any_psql_it_says_what_to_do(url, monkeypatch):
+def test_without_psql_it_explains_what_to_do(url, monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("TRUTHLINE_DATABASE_URL", url)
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)

@@ -1,4 +1,4 @@
-"""Any number of processes keep house by turns; what one of them holds ends with it."""
+"""A lock lets one process at a time do the housekeeping; it is released when the process ends."""
 
 import pytest
 

@@ -13,7 +13,7 @@ from tests.cli.test_commands import served
 
 
 def worker_of(base):
-    """Process id of a worker: a child of the process that was told to serve at this port."""
+    """Process id of a worker: a child of the process that serves at this port."""
     port = base.rsplit(":", 1)[1]
     (master,) = (
         process

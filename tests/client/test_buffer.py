@@ -1,4 +1,4 @@
-"""The buffer beside a plain list: order, bounds, and counts that add up."""
+"""The buffer compared with a plain list: order, bounds, and counts that add up."""
 
 from dataclasses import astuple
 

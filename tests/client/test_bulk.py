@@ -63,7 +63,7 @@ def test_a_table_sent_again_changes_nothing(truthline):
     assert truthline.send_predictions(ROWS, model="pets") == Verdict(duplicates=3)
 
 
-def test_a_lost_answer_is_asked_for_again(url, workspace, database):
+def test_a_lost_answer_is_retried(url, workspace, database):
     network = Unreliable([Fate.ANSWER_LOST, Fate.BUSY])
     with Client(url, workspace.admin_key, transport=network, backoff=SOON) as client:
         verdict = client.send_predictions([{"model": "pets", "label": "cat"}] * 10)

@@ -53,7 +53,7 @@ def compared(url, database):
     return list(run(code, {}))
 
 
-def test_the_page_says_what_comes_out(compared):
+def test_the_page_shows_the_actual_output(compared):
     assert len(compared) > 15
     for expression, value, said in compared:
         assert value.replace("np.int64(1)", "1") == said, expression
@@ -99,7 +99,7 @@ def test_the_page_has_each_picture_and_no_other():
     assert set(re.findall(r"\(pictures/([\w-]+\.png)\)", PAGE)) == drawn
 
 
-def test_the_page_tells_of_each_method():
+def test_the_page_describes_each_method():
     methods = [name for name, _ in inspect.getmembers(truthline.Client, inspect.isfunction)]
 
     assert [n for n in methods if not n.startswith("_") and f"{n}(" not in PAGE] == []

@@ -111,7 +111,7 @@ def test_names_are_no_markup():
     assert escape("$\\alpha$ %{y}") == "&#36;\\alpha&#36; %&#123;y}"  # neither TeX nor a template
 
 
-def test_many_classes_are_told_by_hovering():
+def test_many_classes_are_identified_by_hovering():
     names = tuple(f"class {number}" for number in range(40))
     values = tuple(tuple(int(row == column) for column in range(40)) for row in range(40))
     figure = ConfusionMatrix(Subject("m"), "UTC", DAY, DAY + HOUR, names, values).plot()
@@ -121,7 +121,7 @@ def test_many_classes_are_told_by_hovering():
     assert "class 7" in figure.data[0].hovertext[7][7]
 
 
-def test_periods_beside_each_other(scenes):
+def test_periods_next_to_each_other(scenes):
     stats = scenes.inference_stats(**TODAY)
     figure = stats.plot()
 

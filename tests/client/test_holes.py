@@ -130,7 +130,7 @@ def test_rows_of_several_kinds_of_models(truthline):
         truthline.send_predictions(table)
 
 
-def test_what_is_said_beside_the_table_fills_no_hole(truthline):
+def test_text_next_to_the_table_fills_no_hole(truthline):
     table = pd.DataFrame({"label": ["cat", "cat"], "version": ["v1", None]})
 
     with pytest.raises(Unloggable, match="row 1: version is missing"):

@@ -160,7 +160,7 @@ def test_many_bad_rows_are_all_found(truthline, database, workspace):
         ({"scores": 3}, "no attribute"),
     ],
 )
-def test_what_can_not_be_written_down_is_counted_and_said_once(truthline, caplog, bad, said):
+def test_unserialisable_values_are_counted_and_logged_once(truthline, caplog, bad, said):
     for _ in range(3):
         truthline.log_prediction("pets", **bad)
     id_ = truthline.log_prediction("pets", label="cat")
@@ -186,7 +186,7 @@ def test_a_wrong_key_costs_nothing_while_it_is_wrong(url, workspace, database, c
 # --- the server is away -----------------------------------------------------------------------
 
 
-def test_the_oldest_are_dropped_counted_and_said_once(caplog):
+def test_the_oldest_are_dropped_counted_and_logged_once(caplog):
     client = away(max_rows=100, batch_rows=10)
     for _ in range(5_000):
         client.log_prediction("pets", label="cat")
@@ -244,7 +244,7 @@ def test_closing_takes_no_longer_than_it_may():
     assert client.stats().total == Counts(logged=1, dropped=1)
 
 
-def test_whoever_waits_is_told_of_the_end():
+def test_waiting_callers_learn_of_the_end():
     client = away()
     client.log_prediction("pets", label="cat")
     with ThreadPoolExecutor() as threads:
@@ -262,7 +262,7 @@ def test_after_the_end_rows_are_dropped(truthline):
     assert truthline.stats().total == Counts(logged=1, dropped=1)
 
 
-def test_the_log_says_when_the_server_is_back(url, workspace, caplog):
+def test_the_log_reports_when_the_server_is_back(url, workspace, caplog):
     caplog.set_level(logging.INFO, "truthline")
     network = Unreliable([Fate.NOT_SENT] * 3)
     with Client(url, workspace.admin_key, transport=network, backoff=SOON) as client:

@@ -25,7 +25,7 @@ def executed(url, workspace, monkeypatch, tmp_path):
 
 
 def shown(cell):
-    """The data that a cell shows as its value; nothing may come beside it."""
+    """The data that a cell shows as its value; it may have no other output."""
     (output,) = cell.outputs
     return output["data"]
 
@@ -35,7 +35,7 @@ def cell_with(cells, text):
     return found
 
 
-def test_it_runs_and_shows_what_it_says(executed, database, workspace):
+def test_it_runs_and_shows_what_it_describes(executed, database, workspace):
     metrics = shown(cell_with(executed, "matrix.plot()"))[FIGURE]
     assert metrics["data"][0]["type"] == "heatmap"
     assert "<td>9</td>" in shown(cell_with(executed, "matrix = "))[TABLE]

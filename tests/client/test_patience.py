@@ -98,7 +98,7 @@ class Outage(Unreliable):
         super().__init__(Fate.ARRIVES if self.over else Fate.NOT_SENT for _ in itertools.count())
 
 
-def test_the_log_tells_of_each_outage_once_and_what_it_cost(url, workspace, database, caplog):
+def test_the_log_reports_each_outage_once_and_its_losses(url, workspace, database, caplog):
     caplog.set_level(logging.INFO, "truthline")
     limits, network = Limits(max_rows=10, batch_rows=5, linger=0), Outage()
     with Client(url, workspace.admin_key, transport=network, backoff=SOON, limits=limits) as client:

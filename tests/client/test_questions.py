@@ -1,4 +1,4 @@
-"""Questions and their answers, beside what the server says itself."""
+"""Query results, compared with the server's own responses."""
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
@@ -58,7 +58,7 @@ def test_the_example_of_seldons_page(scenes):
         answer.confusion_matrix(12)
 
 
-def test_classification_says_all_that_the_server_says(scenes):
+def test_classification_has_all_that_the_server_returns(scenes):
     asked = {"average": "weighted", "align": "epoch", "time_zone": "Europe/Paris"}
     answer = scenes.classification_metrics(**RETURNS, **TODAY, interval=6 * HOUR, **asked)
     said = native(
@@ -180,7 +180,7 @@ def test_health(scenes):
 
 
 class Saying(httpx.HTTPTransport):
-    """A server that says something else of what its answers rest on; nothing, as older ones do."""
+    """A server that reports another basis of its answers, or none, as older servers do."""
 
     def __init__(self, **members):
         super().__init__()
@@ -198,7 +198,7 @@ def asked_of(client):
     return [client.inference_stats(), client.models(), client.health("d")]
 
 
-def test_answers_about_predictions_say_what_they_rest_on(url, workspace):
+def test_answers_about_predictions_state_their_basis(url, workspace):
     key = workspace.admin_key
     with Client(url, key) as client:
         client.send_predictions([{"label": "a"}], model="m", deployment="d")
@@ -217,7 +217,7 @@ def test_answers_about_predictions_say_what_they_rest_on(url, workspace):
         assert client.models().freshness == Freshness(datetime(2026, 3, 2, tzinfo=UTC), None)
 
 
-def test_an_older_server_does_not_say_what_they_rest_on(url, workspace):
+def test_an_older_server_does_not_state_their_basis(url, workspace):
     with Client(url, workspace.admin_key, transport=Saying()) as client:
         client.send_predictions([{"label": "a"}], model="m", deployment="d")
         for answer in asked_of(client):
@@ -245,7 +245,7 @@ def test_refusals_have_types_and_say_why(truthline, url, workspace):
 
 
 @pytest.mark.parametrize("fate", [Fate.BUSY, Fate.BROKEN, Fate.NOT_SENT, Fate.ANSWER_LOST])
-def test_questions_are_asked_again(url, workspace, fate):
+def test_queries_are_retried(url, workspace, fate):
     network = Unreliable([fate] * 3)
     with Client(url, workspace.admin_key, transport=network, backoff=SOON) as client:
         assert client.models().models == ()

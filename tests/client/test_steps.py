@@ -1,4 +1,4 @@
-"""Step metrics, beside Craft's own SDK on the same server."""
+"""Step metrics, compared with Craft's own SDK on the same server."""
 
 import threading
 import warnings
@@ -64,7 +64,7 @@ def test_outside_of_an_execution_nothing_is_sent(truthline):
         ({"TRUTHLINE_EXECUTION_ID": "ours", "CRAFT_AI_EXECUTION_ID": "craft"}, "ours"),
     ],
 )
-def test_the_environment_says_which_execution(truthline, monkeypatch, variables, execution):
+def test_the_environment_names_the_execution(truthline, monkeypatch, variables, execution):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     truthline.record_metric_value("loss", 1)
@@ -164,7 +164,7 @@ def test_what_crafts_sdk_records_is_read(truthline, sdk, monkeypatch):
     assert truthline.get_list_metrics()[0]["values"] == [0.5, 0.25]
 
 
-def test_an_execution_tells_its_pipeline_and_deployment(truthline):
+def test_an_execution_reports_its_pipeline_and_deployment(truthline):
     with truthline.execution("run/1", pipeline="train", deployment="nightly") as execution:
         truthline.record_metric_value("loss", 1)
     with truthline.execution("run/2", pipeline="train"):

@@ -30,7 +30,7 @@ def invoke(*arguments: str, url: str = "") -> Result:
 
 
 def run_once(url: str) -> Output:
-    """Run `truthline demo --once` to its end."""
+    """Run `truthline demo --once` until it exits."""
     result = invoke("--once", "--use-database", url=url)
     assert result.exit_code == 0
     return Output(result.output)

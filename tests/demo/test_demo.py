@@ -130,7 +130,7 @@ def test_the_curl_answers_what_was_printed(first_run):
     assert accuracies == first_run.output.column(ACCURACY, 3)
 
 
-def test_it_says_what_it_stored_and_that_some_truths_were_corrected(first_run):
+def test_it_reports_what_it_stored_and_that_some_truths_were_corrected(first_run):
     rows = first_run.rows
 
     assert "Stored 8,000 predictions and 7," in first_run.output.text
@@ -174,7 +174,7 @@ def test_an_interrupted_run_is_completed(fresh_database_url, monkeypatch, models
     assert count_rows(fresh_database_url) == after
 
 
-def test_without_scikit_learn_it_says_where_it_can_be_run(monkeypatch):
+def test_without_scikit_learn_it_explains_where_it_can_run(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     monkeypatch.delitem(sys.modules, "app.demo.models")
 

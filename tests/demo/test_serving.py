@@ -39,7 +39,7 @@ def environment(tmp_path):
     return {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "COLUMNS": "100"}
 
 
-def test_it_serves_what_it_printed_and_then_says_how_to_serve_it_again(tmp_path, environment):
+def test_it_serves_what_it_printed_and_then_explains_how_to_serve_it_again(tmp_path, environment):
     data, port = tmp_path / "data of mine", free_port()
     command = [TRUTHLINE, "demo", "--data", data, "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as served:

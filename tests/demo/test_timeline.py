@@ -27,7 +27,7 @@ def requests(events):
 
 @pytest.fixture(scope="module")
 def truths(events):
-    """What was said of each request, in order: when, and what."""
+    """The truths of each request, in order: when, and what."""
     said = defaultdict(list)
     for event in events:
         if isinstance(event.row, Feedback):

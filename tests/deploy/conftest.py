@@ -37,7 +37,7 @@ class Deployed:
         return make_conninfo(**self._parts() | given)
 
     def environment(self, service: str) -> dict[str, str]:
-        """What the service is given, with this database in place of `db`."""
+        """The service's environment, with this database instead of `db`."""
         owned = self.url.set(drivername="postgresql", username="truthline_owner", password=None)
         parts = self._parts()
         here = {

@@ -108,7 +108,7 @@ def test_the_worker_works_and_stops_when_asked(deployed) -> None:
         assert stop(worker) in ENDED_WHEN_ASKED
 
 
-def test_the_databases_health_check_tells_a_server_from_none(deployed, tmp_path) -> None:
+def test_the_databases_health_check_detects_a_missing_server(deployed, tmp_path) -> None:
     kind, program, *arguments = services()["db"]["healthcheck"]["test"]
     assert (kind, program) == ("CMD", "pg_isready")
     environment = deployed.environment("grants")

@@ -134,7 +134,7 @@ def test_the_reader_may_not_write(reader: psycopg.Connection, statement: str) ->
         reader.execute(statement)
 
 
-def test_the_reader_reads_only_unless_it_says_otherwise(reader: psycopg.Connection) -> None:
+def test_the_reader_is_read_only_by_default(reader: psycopg.Connection) -> None:
     assert reader.execute("SHOW transaction_read_only").fetchone() == ("on",)
 
 

@@ -32,7 +32,7 @@ from app.web import routes as web
 
 ROOT = Path(__file__).parents[2]
 NGINX = (ROOT / "deploy/nginx/nginx.conf").read_text()
-# How long an upgrade waits for another one, in minutes, and for a lock on a table, in seconds.
+# How long an upgrade waits for a concurrent one, in minutes, and for a table lock, in seconds.
 WAITS = {
     unit: number
     for number, unit in re.findall(
@@ -57,7 +57,7 @@ def table(name, heading):
 
 
 def nginx(directive):
-    """What nginx is told, as in `10s`."""
+    """The value of an nginx directive, as in `10s`."""
     return re.search(rf"\b{directive} ([^;]+);", NGINX)[1]
 
 

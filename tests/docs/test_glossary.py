@@ -28,7 +28,7 @@ def names(column: int) -> set[str]:
 
 
 def exists(name: str, text: str) -> bool:
-    """Whether a name occurs, with anything in place of its ellipsis."""
+    """Whether a name occurs, with any text for its ellipsis."""
     pattern = re.escape(name).replace("…", r"\w+")
     return re.search(rf"(?<!\w){pattern}(?!\w)", text) is not None
 

@@ -10,7 +10,7 @@ REQUESTS = re.findall(r"```http\n(\w+) (\S+)\n(.*?)```", SECTION, re.DOTALL)
 [ANSWER] = re.findall(r"```json\n(.*?)```", SECTION, re.DOTALL)
 
 
-def test_the_worked_example_is_answered_as_it_says(client):
+def test_the_worked_example_gives_its_stated_results(client):
     *told, (method, url, _) = REQUESTS
     for post, path, body in told:
         answer = client.open(path, method=post, json=json.loads(body))

@@ -13,10 +13,10 @@ FOLDERS = ("app", "bench", "client", "deploy", "docs", "grafana", "migrations", 
 PATH = re.compile(rf"(?<![\w./:{{-])(?:{'|'.join(FOLDERS)}|\.ci)/[\w.*{{}}/-]*")
 # A file named without its folder; `name.sql` stands for any.
 BARE = re.compile(r"(?<![\w./*{}-])(?!NNNN|name\.)\w[\w.-]*\.(?:py|sql)\b(?![\w/(])")
-# Not one file: patterns, and names that somebody has yet to choose.
+# Not one file: patterns, and names that the reader chooses.
 PLACEHOLDER = re.compile(r"[*{}]|NNNN")
 COMMENT = {".sql": r"--.*", ".yml": r"#.*", ".yaml": r"#.*", ".toml": r"#.*", ".conf": r"#.*"}
-# Made by whoever has a certificate.
+# Created by the operator, who has a certificate.
 NOT_OURS = re.compile(r"deploy/nginx/tls/")
 
 

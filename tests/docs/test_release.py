@@ -75,7 +75,7 @@ def test_no_one_uploads_the_server():
     assert "Private :: Do Not Upload" not in PROJECTS["truthline"]["classifiers"]
 
 
-def test_nothing_tells_to_install_the_server_with_pip():
+def test_no_document_installs_the_server_with_pip():
     files = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *(ROOT / "app").rglob("*.py")]
 
     assert not [

@@ -26,7 +26,7 @@ def writer(ingest, database, workspace, batches):
 
 
 def pairs(numbers, versions=("",)):
-    """What must stand in the end: each prediction beside its truth, once."""
+    """What must be stored in the end: each prediction with its truth, once."""
     return {(f"r{n}", version, "yes", "yes"): 1 for n in numbers for version in versions}
 
 

@@ -1,8 +1,8 @@
 """What the answers must be, in plain Python, and the cases that the properties are tried on.
 
-A case is a set of requests with their truths, told in a few rounds. In each round predictions
+A case is a set of requests with their truths, sent in a few rounds. In each round predictions
 and truths arrive as one batch each, in an order of its own. A request may be answered by two
-versions of the model; its truth then stands beside both answers.
+versions of the model; its truth is then stored with both predictions.
 """
 
 import itertools
@@ -51,7 +51,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one version of the model predicted, when, and in which round it is told."""
+    """What one version of the model predicted, when, and in which round it is sent."""
 
     version: str
     time: datetime
@@ -167,7 +167,7 @@ def questions(draw: st.DrawFn) -> Question:
 
 
 def times(question: Question) -> st.SearchStrategy[datetime]:
-    """Instants on, just beside and between the edges of a question's buckets, some outside."""
+    """Instants on, next to and between the edges of a query's buckets, some outside."""
     window = question.window
     around = question.window.length // 10 + MICROSECOND
     beside = st.tuples(st.sampled_from(question.edges()), st.sampled_from([-1, 0, 1]))
@@ -205,7 +205,7 @@ def cases(
     declared: Sequence[str] = (),
     max_requests: int = 25,
 ) -> Case:
-    """A question and requests around it, in the order in which they are told."""
+    """A query and requests around it, in the order in which they are sent."""
     question = draw(questions())
     some = draw(st.lists(requests(question, predicted, actual), min_size=1, max_size=max_requests))
     numbered = tuple(replace(request, id=f"r{i}") for i, request in enumerate(some))

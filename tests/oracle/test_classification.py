@@ -9,6 +9,7 @@ from hypothesis import given
 from sklearn.metrics import (
     accuracy_score,
     f1_score,
+    matthews_corrcoef,
     multilabel_confusion_matrix,
     precision_score,
     recall_score,
@@ -42,7 +43,7 @@ CLOSE = 1e-12
 
 
 def mean_of_defined(numbers):
-    """NaN are left out; None if nothing is left."""
+    """Without NaN; None if no value remains."""
     defined = [number for number in numbers if not math.isnan(number)]
     return sum(defined) / len(defined) if defined else None
 
@@ -71,6 +72,13 @@ def sklearn_harmonic_f1(*pairs):
     return harmonic_mean(macro(precision_score)(*pairs), macro(recall_score)(*pairs))
 
 
+def sklearn_matthews(actual, predicted, _):
+    """None where scikit-learn says 0 for want of a second class."""
+    if 1 in (len(set(actual)), len(set(predicted))):
+        return None
+    return matthews_corrcoef(actual, predicted)
+
+
 # Each metric of the registry, from what is true, what was predicted, and the classes.
 ORACLES = {
     "accuracy": lambda actual, predicted, _: accuracy_score(actual, predicted),
@@ -79,6 +87,7 @@ ORACLES = {
     "specificity": sklearn_specificity,
     "f1": macro(f1_score),
     "harmonic_f1": sklearn_harmonic_f1,
+    "matthews_correlation": sklearn_matthews,
 }
 
 
@@ -97,7 +106,7 @@ def answer(database, workspace, name, question, average):
 
 
 def named(database, workspace, case):
-    """Name of a model that a case is told of."""
+    """Name of a model that stores a case."""
     name = new_name()
     declare(database, workspace.id, name, case.declared)
     tell(database, workspace.id, name, case)
@@ -111,7 +120,7 @@ def metrics_of(bucket):
 @examples(120, thorough=400)
 @given(case=classification_cases())
 def test_every_bucket_equals_sklearn_and_plain_counts(database, workspace, case):
-    """In each average. A case is told once, for no row depends on what is asked."""
+    """In each average. A case is stored once, because no row depends on the query."""
     name = named(database, workspace, case)
     buckets = {
         average: answer(database, workspace, name, case.question, average) for average in Average

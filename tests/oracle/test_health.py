@@ -63,7 +63,7 @@ def plain_bins(window):
 
 @st.composite
 def cases(draw):
-    """A window, and rows on, just beside and between the edges of its bins, some outside."""
+    """A window, and rows on, next to and between the edges of its bins, some outside."""
     window = draw(windows())
     edges = [start for start, _ in plain_bins(window)] + [window.end]
     beside = st.tuples(st.sampled_from(edges), st.sampled_from([-1, 0, 1]))

@@ -208,7 +208,7 @@ def matrix_cells(matrix):
     )
 
 
-def test_any_sequence_of_batches_leaves_what_the_model_says(database, workspace):
+def test_any_sequence_of_batches_leaves_the_state_of_the_model(database, workspace):
     run_state_machine_as_test(
         lambda: Ingest(database, workspace.id),
         settings=examples(60, thorough=200, stateful_step_count=15),

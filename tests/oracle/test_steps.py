@@ -90,7 +90,7 @@ class Steps(RuleBasedStateMachine):
 
     @rule(execution=executions, name=names, crowd=st.lists(batches, min_size=2, max_size=5))
     def append_at_once(self, execution, name, crowd):
-        """Which of them fit is for the race to settle: what is told must be what is stored."""
+        """The race decides which of them fit: what is reported as stored must be stored."""
         kept = self.recorded.setdefault((True, execution, name), [])
         told = at_once(*(partial(self._tried, execution, name, batch) for batch in crowd))
         new = self._batches((True, execution, name))[len(kept) :]

@@ -1,4 +1,4 @@
-"""A level that lost rows is found by the audit, not answered from, and healed."""
+"""The audit finds a level that lost rows; it is not used for answers, and is repaired."""
 
 import contextlib
 import random
@@ -140,7 +140,7 @@ SPAN = MONDAY + 30 * HOUR  # of the second day
         ("outcome_1d_1d", "DELETE FROM {cells} WHERE learned = :span", MONDAY + DAY),
     ],
 )  # fmt: skip
-def test_damage_is_found_not_answered_from_and_healed(filled, level, change, span):
+def test_damage_is_found_excluded_from_answers_and_repaired(filled, level, change, span):
     database, series = filled
     damage(database, level, change, span=span)
 
@@ -180,7 +180,7 @@ def test_rows_that_cancel_each_other_are_missed_too(own):
 
 
 def test_nothing_is_clean_before_it_is_audited(own):
-    """Filled behind the audit's back, as a policy of somebody else's would."""
+    """Filled without the audit, as a foreign policy would."""
     series = new_series(own)[0]
     store(own, series, [MONDAY + n * HOUR for n in range(30)])
     fill_unaudited(own)
@@ -218,7 +218,7 @@ def test_retention_drops_nothing_that_is_miscounted(own, monkeypatch):
     assert all(dropped.get(name, span) <= span for name in ("outcome", *HOURS_OF_DAYS))
     monkeypatch.undo()
 
-    for _ in range(3):  # what one round heals, the next need not stop at
+    for _ in range(3):  # a span that one round repairs does not stop the next
         refresh(own)
         drop_expired(own, KEEP, now)
     with own.reading() as conn:
@@ -270,7 +270,7 @@ class Writers:
 def slow_commits(tmp_path):
     """A database on a server of its own, on which writers may delay their commits."""
     slow = dict.fromkeys(("fsync", "synchronous_commit"), "on")
-    slow |= {"commit_siblings": "0"}  # a delay is taken whoever else is there
+    slow |= {"commit_siblings": "0"}  # commits are delayed even without other writers
     settings = server_settings() | slow
     with running(Cluster(directory=tmp_path, binaries=binaries(), settings=settings)) as url:
         upgrade(url)
@@ -280,12 +280,12 @@ def slow_commits(tmp_path):
 
 
 @pytest.mark.skipif(edition() != "community", reason="TimescaleDB's own refreshes are raced with")
-@pytest.mark.parametrize("others", [False, True], ids=["ours", "and somebody else's"])
+@pytest.mark.parametrize("others", [False, True], ids=["ours", "and a foreign policy's"])
 def test_refreshes_that_meet_commits(slow_commits, others):
     """Transactions held open across an hour's end, while that hour is refreshed and audited.
 
     The commit delay keeps a writer between its look at the threshold and its rows being seen. With
-    `others`, a refresh that waits for nobody, as a policy of TimescaleDB does, runs beside ours: it
+    `others`, a refresh that waits for no writer, as of a policy of TimescaleDB, runs with ours: it
     loses rows, and no answer may.
     """
     lost = race(slow_commits, others=others)
@@ -320,7 +320,7 @@ def race(database, *, others):
     assert not any(audited.unrepaired for audited in audit_levels(database))
     assert wrong_answers(database, series) == []
     sys.stdout.write(
-        f"{compared} hours, {3 * compared} answers right, {lost} spans lost and healed\n"
+        f"{compared} hours, {3 * compared} answers right, {lost} spans lost and repaired\n"
     )
     return lost
 
@@ -336,7 +336,7 @@ def bring_up(database, level, until):
 
 
 def refresh_carelessly(writers):
-    """As a policy does: up to now, whoever writes."""
+    """As a policy does: up to now, without waiting for writers."""
     careless = text("CALL refresh_continuous_aggregate('outcome_5m_1h', NULL, :until)")
     with writers.database.outside_transactions() as conn:
         while not writers.stop.is_set():

@@ -51,7 +51,7 @@ def test_rows_behind_a_folded_bound_are_counted(own):
 
 
 @pytest.mark.skipif(edition() == "community", reason="TimescaleDB keeps the levels there")
-def test_a_fold_stops_where_the_clock_goes_back_meanwhile(own, monkeypatch):
+def test_a_fold_stops_where_the_clock_goes_back_concurrently(own, monkeypatch):
     """The clock is set back between a fold's look at it and its lock."""
     series = new_series(own)[0]
     with own.writing() as conn:

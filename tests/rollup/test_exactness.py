@@ -120,7 +120,7 @@ class Old:
 
 
 def made_requests(now):
-    """Eleven days of them; some are learned late, a few before they are said to have happened."""
+    """Eleven days of them; some are learned late, a few before their event time."""
     dice = random.Random(14)
     for number in range(5000):
         received = now - dice.random() * 11 * DAY
@@ -155,7 +155,7 @@ def old(empty_database_url, template):
     keep(database, requests, truths)
     ingest_metadata(database, 1, {("camera", one.id): "north" for one in requests[::4]})
     refresh(database)
-    for _ in range(2):  # in the first round TimescaleDB's policies are told
+    for _ in range(2):  # the first round configures TimescaleDB's policies
         drop_expired(database, Settings(**KEEP), now)
     yield Old(database, requests, truths, now)
     database.dispose()
@@ -201,7 +201,7 @@ def read(text_):
 
 
 def reached(edges, snapped, subject):
-    """Edges where an answer says that they are, of what is made of a subject."""
+    """Edges as an answer about a subject reports them."""
     moved = {
         read(one["asked"]): read(one["answered"]) for one in snapped if one["subject"] == subject
     }
@@ -318,7 +318,7 @@ def test_models(old, window):
 
 @examples(12, thorough=30)
 @given(windows)
-def test_roboflow_says_where_it_is_not_exact(old, window):
+def test_roboflow_reports_where_it_is_not_exact(old, window):
     start, end = (one.replace(microsecond=0) for one in window_of(old, window))
     before = start - (end - start)
     answer = old.get(
@@ -340,7 +340,7 @@ def test_roboflow_says_where_it_is_not_exact(old, window):
 
 @examples(12, thorough=30)
 @given(windows)
-def test_h2o_says_where_it_is_not_exact(old, window):
+def test_h2o_reports_where_it_is_not_exact(old, window):
     start, end = window_of(old, window)
     asked = {"startDateTime": said(start), "endDateTime": said(end)}
     path = f"/model-monitoring/v1/deployment/{PRICE}/metrics/-"
@@ -376,7 +376,7 @@ def test_h2o_says_where_it_is_not_exact(old, window):
 
 @examples(10, thorough=20)
 @given(windows)
-def test_seldon_says_where_it_is_not_exact(old, window):
+def test_seldon_reports_where_it_is_not_exact(old, window):
     start, end = window_of(old, window)
     name = {"namespace": "", "pipelineName": "", "modelName": PETS}
     answer = old.get(
@@ -395,7 +395,7 @@ def test_seldon_says_where_it_is_not_exact(old, window):
 
 @examples(10, thorough=20)
 @given(windows, st.one_of(st.none(), backs))
-def test_a_table_says_in_each_row_whether_it_is_exact(old, window, ago):
+def test_each_row_of_a_table_states_whether_it_is_exact(old, window, ago):
     start, end = window_of(old, window)
     asked = {"startTime": said(start), "endTime": said(end), "model": PETS, "interval": "1w"}
     asked |= {} if ago is None else {"asOf": said(old.hour - ago)}
@@ -413,7 +413,7 @@ def test_a_table_says_in_each_row_whether_it_is_exact(old, window, ago):
 @pytest.mark.parametrize(
     "panel", ["quality", "volume", "latency", "stats", "confidence", "versions"]
 )
-def test_every_table_of_what_is_gone_says_so(old, panel):
+def test_every_table_about_dropped_rows_reports_that(old, panel):
     day = old.hour - 9 * DAY + 22 * MINUTE + 3 * timedelta(seconds=1)
     asked = {"startTime": said(day), "endTime": said(day + DAY), "model": PETS, "interval": "6h"}
     rows = list(csv.DictReader(io.StringIO(old.get(f"/export/{panel}.csv", **asked).text)))
@@ -427,7 +427,7 @@ SHOWN = [panel for panel in PANELS.values() if panel.basis or panel.name == "sum
 
 
 @pytest.mark.parametrize("panel", SHOWN, ids=lambda panel: panel.name)
-def test_a_panel_of_what_is_gone_says_so(old, panel):
+def test_a_panel_about_dropped_rows_reports_that(old, panel):
     """A day that begins and ends within cells, and the last two hours."""
     model = PRICE if panel.name == "values" else PETS
     day = old.hour - 9 * DAY + 22 * MINUTE + 3 * timedelta(seconds=1)
@@ -455,7 +455,7 @@ VOLUME = text("""
 
 @examples(12, thorough=30)
 @given(windows, st.one_of(st.none(), backs))
-def test_functions_by_name_have_another_that_says_it(old, window, ago):
+def test_a_function_reports_the_basis_of_functions_by_name(old, window, ago):
     start, end = window_of(old, window)
     as_of = "infinity" if ago is None else old.hour - ago
     asked = {"model": PETS, "start": start, "end": end, "as_of": as_of}

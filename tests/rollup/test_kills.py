@@ -1,4 +1,4 @@
-"""Whoever is killed in the middle of a fold or refresh, no cell is lost or doubled."""
+"""If a process is killed during a fold or refresh, no cell is lost or doubled."""
 
 import os
 import random
@@ -140,7 +140,7 @@ def wait_until_it_answers(database):
             with database.reading() as conn:
                 conn.execute(text("SELECT 1"))
                 return
-        except Unavailable:  # recovery is under way
+        except Unavailable:  # recovery is in progress
             assert time.monotonic() < deadline
             database.dispose()
             time.sleep(0.1)

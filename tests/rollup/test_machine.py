@@ -31,7 +31,7 @@ BACKDATED = text("""
     FROM generate_series(1, :n), (VALUES (1), (1), (-1)) AS w (weight)
 """)
 
-# Around the bounds of every event width, close enough together for rows to lie beside edges.
+# Around the bounds of every event width, close enough together for rows to lie next to edges.
 edges = st.builds(
     lambda hours, minutes, microseconds: (
         NOON + hours * HOUR + minutes * MINUTE + microseconds * MICROSECOND
@@ -223,7 +223,7 @@ class Story(RuleBasedStateMachine):
                 assert asked(conn, "outcome", series, question) == answer
 
 
-def test_the_planner_says_what_the_rows_say(brisk):
+def test_the_planner_agrees_with_the_rows(brisk):
     run_state_machine_as_test(
         lambda: Story(brisk, 1), settings=examples(40, thorough=120, stateful_step_count=25)
     )

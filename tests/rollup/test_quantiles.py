@@ -134,7 +134,7 @@ def test_equal_numpys(brisk, digits):
 
 @pytest.mark.parametrize("high_first", [True, False])
 def test_a_longest_cell_that_is_unlike_the_others_misleads_nobody(brisk, high_first):
-    """Each of two days has its own end of the bin, and only one of them is looked at for pivots."""
+    """Each of two days has its own end of the bin, and only one of them gives pivots."""
     rng = np.random.default_rng(7)
     series = new_series(brisk)
     low, high = 128.0 + rng.random(900), 131.0 + rng.random(900)

@@ -1,4 +1,4 @@
-"""Readers beside slow writers and folds or refreshes see every row once.
+"""Readers see every row once during slow writes and folds or refreshes.
 
 TRUTHLINE_TEST_RACE_SECONDS says for how long; the suite's own few seconds find what is wrong at
 once.
@@ -75,7 +75,7 @@ def a_question(now, series):
     return {"series": series, "start": start, "end": end, "width": random.choice(WIDTHS)}
 
 
-def test_readers_beside_slow_writers_and_refreshes_see_every_row_once(brisk):
+def test_readers_see_every_row_once_during_slow_writes_and_refreshes(brisk):
     series = new_series(brisk)[0]
     wrong, compared = [], []
 
@@ -153,7 +153,7 @@ class TestFolds:
         with brisk.reading() as conn:
             assert conn.execute(FOLDED).scalar_one() == conn.execute(ALL).scalar_one()
 
-    def test_backdated_rows_beside_folds_are_counted_once(self, brisk):
+    def test_backdated_rows_during_folds_are_counted_once(self, brisk):
         """Stamped by the client for spans that are folded, or just being folded."""
         series = new_series(brisk)[0]
         late = text("""

@@ -1,4 +1,4 @@
-"""What is dropped is counted; what can't be told any more is said, and nothing else changes."""
+"""Dropped rows still count; an answer reports what it can't give exactly any more."""
 
 import random
 import time
@@ -146,7 +146,7 @@ moments = st.one_of(st.just(None), st.none(), backs)
     st.sampled_from([None, datetime(1970, 1, 1, tzinfo=UTC)]),
     moments,
 )
-def test_an_answer_is_that_of_the_question_it_says(old, back, length, width, origin, ago):
+def test_an_answer_matches_the_question_that_it_states(old, back, length, width, origin, ago):
     """With its edges and its moment where `reach` puts them, it equals the rows that were there."""
     database, series, before, now = old
     hour = now.replace(minute=0, second=0, microsecond=0)
@@ -300,7 +300,7 @@ def test_chunks_that_hold_nothing_any_more_go_too(recorded):
         assert conn.execute(chunks).scalar_one() == before - 1
 
 
-def test_a_dropped_execution_may_begin_anew(recorded):
+def test_a_dropped_execution_can_start_again(recorded):
     do_round(recorded, IDLE_10)
     assert left(recorded) == KEPT
     append_values(recorded, 1, execution="old", name="a", values=[7.0])
@@ -352,7 +352,7 @@ def test_an_execution_that_is_recording_stays_whole(recorded, name, also):
     assert left(recorded) == KEPT + OLD + also
 
 
-def test_a_recording_that_comes_while_its_execution_is_dropped_begins_anew(recorded):
+def test_a_recording_during_the_drop_of_its_execution_starts_it_again(recorded):
     with ThreadPoolExecutor(1) as pool:
         with recorded.writing() as conn:
             for statement in (_LOCK_EXECUTIONS, _LOCK_METRICS, _DROP_METRICS):

@@ -1,4 +1,4 @@
-"""Analysts: database roles that see one workspace. And whoever looks at dashboards."""
+"""Analysts, database roles that see one workspace, and the role of dashboards."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ def connect(demo: Demo) -> Connect:
 
 @pytest.fixture(scope="session")
 def superuser(connect: Connect) -> Iterator[psycopg.Connection]:
-    """Whoever runs the server."""
+    """The role that runs the server."""
     with connect() as connection:
         yield connection
 

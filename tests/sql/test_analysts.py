@@ -1,7 +1,7 @@
 """An analyst's role sees one workspace, whatever it tries.
 
-The neighbour's texts all begin with SECRET, and its numbers are SECRET_NUMBER: what an analyst can
-read, is told in an error or a notice, or is shown in a plan may contain neither.
+The neighbour's texts all begin with SECRET, and its numbers are SECRET_NUMBER: no row, error,
+notice or plan that an analyst can see may contain either.
 """
 
 import json
@@ -104,7 +104,7 @@ def test_every_view_is_a_barrier(superuser):
     assert open_.fetchall() == []
 
 
-def test_nothing_that_can_be_read_tells_of_the_neighbour(analyst, superuser):
+def test_nothing_readable_reveals_the_neighbour(analyst, superuser):
     """All relations of all schemas: statistics, chunks, catalogs of the extension, everything."""
     told, refused = [], set()
     for schema, name in superuser.execute(RELATIONS).fetchall():
@@ -309,7 +309,7 @@ def test_a_leaking_predicate_sees_no_other_value(analyst, column):
         "1 / (confidence - 0.42) IS NOT NULL",
     ],
 )
-def test_an_error_tells_of_no_other_row(analyst, superuser, predicate):
+def test_an_error_reveals_no_other_row(analyst, superuser, predicate):
     """The predicate fails on the neighbour's rows alone, so it must not fail."""
     query = f"SELECT count(*) FROM truthline.predictions WHERE {predicate}"
 
@@ -320,7 +320,7 @@ def test_an_error_tells_of_no_other_row(analyst, superuser, predicate):
 
 @pytest.mark.parametrize("options", ["", "(ANALYZE, VERBOSE, SETTINGS)", "(FORMAT json, VERBOSE)"])
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_plan_tells_nothing(analyst, view, options):
+def test_a_plan_reveals_nothing(analyst, view, options):
     shown = analyst.execute(f"EXPLAIN {options} SELECT * FROM truthline.{view}").fetchall()
     assert shown
     assert not tells_secrets(shown)
@@ -380,7 +380,7 @@ def test_no_condition_reaches_rows_of_others(analyst, superuser, only):
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_an_analysts_plan_holds_no_table(analyst, view):
-    """Also where nothing is executed: estimates are made of statistics of all rows."""
+    """Even without execution: estimates are based on statistics of all rows."""
     for options in ("(FORMAT json)", "(ANALYZE, VERBOSE, FORMAT json)"):
         (plan,) = analyst.execute(f"EXPLAIN {options} SELECT * FROM truthline.{view}").fetchone()
         written = json.dumps(plan)
@@ -390,7 +390,7 @@ def test_an_analysts_plan_holds_no_table(analyst, view):
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_both_halves_of_a_view_show_the_same(analyst, connect, view):
-    """The one that whoever reads the tables is given, and the fenced one."""
+    """The half for roles that can read the tables, and the fenced one."""
     rows = f"SELECT t::text FROM truthline.{view} AS t"
     with connect(options="-c truthline.workspace=default") as narrowed:
         assert sorted(analyst.execute(rows)) == sorted(narrowed.execute(rows)) != []
@@ -572,7 +572,7 @@ def test_there_must_be_such_a_role_and_workspace(superuser, analyst_role):
 
 
 def test_access_outlives_an_upgrade(demo, superuser, analyst):
-    """Functions and views are made anew, and opened again."""
+    """Functions and views are recreated, and access is granted again."""
     from migrations.rerunnable import refresh  # noqa: PLC0415 - as an upgrade does
 
     superuser.execute("COMMENT ON SCHEMA truthline IS NULL")

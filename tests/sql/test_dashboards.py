@@ -60,7 +60,7 @@ def _without_targets(board):
     return board | {"panels": panels}
 
 
-def test_everything_can_be_told_apart():
+def test_everything_is_distinguishable():
     assert len({board["uid"] for board in BOARDS.values()}) == len(BOARDS) == 6
     for board in BOARDS.values():
         ids = [panel["id"] for panel in board["panels"]]

@@ -1,7 +1,7 @@
-"""Each panel of the dashboards shows what the API answers about the same range.
+"""Each panel of the dashboards shows what the API returns for the same range.
 
-Where the API has no buckets it is asked bucket by bucket. The dashboard of operations tells of the
-server itself, of which the API says nothing.
+Where the API has no buckets, each bucket is one request. The dashboard of operations describes the
+server itself, which the API does not.
 """
 
 from datetime import datetime, timedelta
@@ -262,7 +262,7 @@ def test_a_version_of_regression_is_the_apis(ask, answer, version):
 
 
 def test_predicted_values_are_numpys(ask, reader, period):
-    """Of the rows that the view has: the API tells of values by deployment alone."""
+    """Of the view's rows: the API has values per deployment only."""
     rows = reader.execute(
         """
         SELECT extract(epoch FROM greatest(%(start)s, date_bin('30 minutes', time, '2000-01-03Z')))

@@ -144,7 +144,7 @@ CASES = {
         edges=["5 10:00", "5 10:03"],
         pieces=[tail("outcome", "3 10:00", "5 10:00", "5 10:03")],
     ),
-    "levels that learned nothing since are left out": Case(
+    "levels that learned nothing since are skipped": Case(
         clean=CLEAN | {"1 day": "1", "1 hour": "1"},
         edges=["5", "6"],
         pieces=[
@@ -278,7 +278,7 @@ CASES = {
             tail("outcome", "10 13:00", "5 10:02", "5 10:58", until="10 13:10"),
         ],
     ),
-    "rows of an edge inside, beside those of an end": Case(
+    "rows of an edge inside, and those of an end": Case(
         clean=ONLY_HOURS,
         edges=["5 10:02", "5 10:33", "5 11:00"],
         learned=[(0, "5 10:00", "5 11:00"), (1, "5 11:00", "5 12:00")],
@@ -338,7 +338,7 @@ CASES = {
             tail("prediction", "10 14:00", "5 10:20", "5 12:00"),
         ],
     ),
-    "where rows are dropped, a short bucket is made of the narrowest cells": Case(
+    "where rows are dropped, a short bucket uses the narrowest cells": Case(
         clean=ONLY_HOURS,
         dropped_before="8",
         edges=["5 10:00", "5 10:03"],

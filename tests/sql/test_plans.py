@@ -1,4 +1,4 @@
-"""Views of rows stay quick for whoever reads the tables: barriers keep no condition from chunks.
+"""Views of rows stay fast for roles that read the tables: conditions still exclude chunks.
 
 An analyst's plans show functions alone; those that take spans read no more than that.
 """
@@ -12,7 +12,7 @@ ASKED = "workspace = 'default' AND model = 'digits'"
 
 @pytest.fixture
 def plan(superuser):
-    """The plan of a query, as whoever reads the tables is shown it."""
+    """The plan of a query for a role that can read the tables."""
 
     def plan(query):
         return "\n".join(
@@ -52,7 +52,7 @@ def test_a_series_and_a_span_of_time_are_found_by_index(plan):
     assert "Seq Scan on prediction" not in shown
 
 
-def test_what_is_not_asked_for_is_not_joined(plan):
+def test_tables_that_a_query_does_not_need_are_not_joined(plan):
     shown = plan(f"SELECT count(*) FROM truthline.outcomes WHERE {ASKED}")
     assert "label" not in shown
 

@@ -17,7 +17,7 @@ def test_all_are_found():
     "query", [query for _, query in RECIPES], ids=[name for name, _ in RECIPES]
 )
 def test_a_recipe_answers(analyst, query):
-    """As an analyst's role, for whoever reads that page is one."""
+    """As an analyst's role, because analysts read that page."""
     rows = analyst.execute(query).fetchall()
 
     assert rows

@@ -116,16 +116,14 @@ def _begin_and_raise(database, pids):
         raise KeyError
 
 
-def test_a_plan_of_a_schema_that_was_fails_once_and_is_made_anew(
-    database_of_its_own, fresh_database_url
-):
+def test_a_plan_of_an_old_schema_fails_once_and_is_remade(database_of_its_own, fresh_database_url):
     database, engine = database_of_its_own, create_engine(fresh_database_url)
     with database.writing() as conn:
         conn.exec_driver_sql("CREATE TABLE public.of_a_kind (id integer)")
         conn.exec_driver_sql("INSERT INTO public.of_a_kind VALUES (1)")
     with database.glancing() as conn:
         pid = _glance(conn)
-    with engine.begin() as conn:  # as an upgrade does, beside this process
+    with engine.begin() as conn:  # as an upgrade does, from a second process
         conn.exec_driver_sql("ALTER TABLE public.of_a_kind ALTER id TYPE bigint")
     engine.dispose()
     with (

@@ -80,7 +80,7 @@ def stopped(pid):
 
 @pytest.fixture
 def hurried(shared_settings):
-    """A database whose statements have half a second, and five more until it is given up."""
+    """A database whose statements have half a second, and five more until it times out."""
     settings = Settings(database_url=shared_settings.database_url, statement_timeout_ms=500)
     database = Database.from_settings(settings)
     yield database

@@ -231,7 +231,7 @@ def test_a_function_that_returns_something_else_is_replaced(fresh_database_url, 
     assert query(ALL_FUNCTIONS) == before
 
 
-def test_every_public_view_and_column_says_what_it_is(query):
+def test_every_public_view_and_column_is_documented(query):
     silent = text("""
         SELECT c.relname, a.attname FROM pg_class AS c
         LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
@@ -241,7 +241,7 @@ def test_every_public_view_and_column_says_what_it_is(query):
     assert query(silent) == []
 
 
-def test_every_public_function_says_what_it_is(query):
+def test_every_public_function_is_documented(query):
     functions = query(ALL_FUNCTIONS)
 
     assert len(functions) >= 5

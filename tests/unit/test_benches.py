@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 BENCHES = Path(__file__).parents[2] / "bench"
-# Runs in an environment of its own, beside MLflow.
+# Runs in an environment of its own, together with MLflow.
 ELSEWHERE = {"__init__", "mlflow_peer"}
 
 

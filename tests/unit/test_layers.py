@@ -24,7 +24,7 @@ def test_imports_keep_to_the_rooms(capsys, monkeypatch):
     assert status == EXIT_STATUS_SUCCESS, capsys.readouterr().out
 
 
-def test_the_architecture_tells_of_every_room():
+def test_the_architecture_describes_every_room():
     folders = {path.parent.name for path in APP.glob("*/**/__init__.py")} - {"api"}
 
     rooms = re.findall(r"^\| `(?:api/)?(\w+)/`", ARCHITECTURE, re.MULTILINE)

@@ -43,12 +43,12 @@ LAUNCH = [
     "--disable-gpu",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-PATIENCE_MS = 60_000  # another suite may run beside
+PATIENCE_MS = 60_000  # another suite may be running
 
 
 @dataclass(frozen=True)
 class Demo:
-    """The demo's database, the six hours that it tells of, and a key that reads it."""
+    """The demo's database, the six hours that it covers, and a key that reads it."""
 
     settings: Settings
     database: Database
@@ -99,7 +99,7 @@ def guarded_url(demo: Demo) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("NO CHROMIUM ON THIS MACHINE: the pages were not looked at")
+        pytest.skip("NO CHROMIUM ON THIS MACHINE: the pages are not tested")
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=LAUNCH)
@@ -139,7 +139,7 @@ class Visit:
 
 @pytest.fixture(scope="session")
 def profile(browser: Browser) -> Callable[[Scheme, int], BrowserContext]:
-    """A profile of the browser that tests share: its cache saves each from loading it all anew."""
+    """A profile of the browser that tests share: its cache saves them from loading assets again."""
 
     @functools.cache
     def make(scheme: Scheme, width: int) -> BrowserContext:

@@ -1,4 +1,4 @@
-"""Take the pictures of docs/web.md anew, of the demo on an embedded server:
+"""Retake the pictures of docs/web.md, of the demo on an embedded server:
 
 python -m tests.web.pictures [name ...]
 """

@@ -57,7 +57,7 @@ def downloaded(visit, name):
 
 
 def choose(page, label, option):
-    """Pick an option as somebody with a keyboard would."""
+    """Pick an option as a user with a keyboard would."""
     page.get_by_role("textbox", name=label).click()
     page.get_by_role("option", name=option, exact=True).click()
 
@@ -117,7 +117,7 @@ def test_a_regressors_page_has_its_values_and_no_classes(visit, open_url, window
     assert f"{whole['rootMeanSquaredError']:.1f}" in said
 
 
-def test_the_status_tells_of_each_level(visit, open_url, demo):
+def test_the_status_lists_each_level(visit, open_url, demo):
     page = visit(open_url).open("/status")
     with demo.database.reading() as conn:
         levels = conn.execute(text("SELECT name FROM truthline_internal.levels()")).scalars().all()
@@ -229,14 +229,14 @@ def test_a_link_shows_what_was_known_at_a_moment(visit, open_url, demo, window):
     assert "As known at" in panel(page, "summary").inner_text()
 
 
-def test_what_cannot_be_answered_is_said_in_words(visit, open_url):
+def test_an_unanswerable_question_is_explained(visit, open_url):
     page = visit(open_url).open(link("/", {"range": "2d"}))
 
     assert "The range must be one of" in page.locator("#refused").inner_text()
     assert "The range must be one of" in panel(page, "models").inner_text()
 
 
-def test_an_unknown_model_is_said_in_words(visit, open_url):
+def test_an_unknown_model_is_explained(visit, open_url):
     page = visit(open_url).open(link("/model", DIGITS | {"model": "nobody's"}))
 
     assert "No predictions or subscription of model" in panel(page, "summary").inner_text()
@@ -268,7 +268,7 @@ def _of_models(answer):
 # --- CSV ------------------------------------------------------------------------------------
 
 
-def test_the_csv_is_what_the_api_says(visit, open_url, window):
+def test_the_csv_equals_the_api(visit, open_url, window):
     visit = visit(open_url)
     visit.open(link("/model", DIGITS, window, {"interval": "30m"}))
     rows = downloaded(visit, "quality")
@@ -334,7 +334,7 @@ def test_logging_out_leads_to_the_door(visit, guarded_url, demo):
     page.goto(guarded_url)
     page.get_by_label("API key").fill(demo.key)
     page.get_by_role("button", name="Log in").click()
-    looking.settled()  # what is asked for after logging out is refused
+    looking.settled()  # requests after logging out are refused
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_label("API key")).to_be_visible()
     page.goto(f"{guarded_url}/status")

@@ -78,7 +78,7 @@ def test_a_time_without_an_offset_is_by_the_clock_of_the_zone():
         ({"startTime": MONTH["endTime"], "endTime": MONTH["startTime"]}, "must be after its start"),
     ],
 )
-def test_what_is_wrong_is_said(members, said):
+def test_an_invalid_question_is_reported(members, said):
     with pytest.raises((InvalidInput, InvalidWindow), match=said):
         read(members)
 

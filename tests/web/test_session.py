@@ -73,7 +73,7 @@ def test_a_stranger_is_led_to_the_door_and_back(stranger, workspace, path):
 @pytest.mark.parametrize(
     "path", ["/web/_dash-layout", "/web/_dash-dependencies", ASKED, "/export/quality.csv"]
 )
-def test_without_a_session_nothing_is_told(stranger, workspace, path):
+def test_without_a_session_nothing_is_shown(stranger, workspace, path):
     assert stranger.get(path).status_code == 401
     # a key opens the API; pages want a session, so that no link carries a key
     assert keyed_client(stranger.application, workspace.read_key).get(path).status_code == 401
@@ -83,7 +83,7 @@ def test_without_a_session_nothing_is_told(stranger, workspace, path):
 @pytest.mark.parametrize(
     ("role", "said"), [(Role.INGEST, "needs a key with the role read"), (None, "does not exist")]
 )
-def test_a_key_that_may_not_read_is_told_so(stranger, workspace, role, said):
+def test_a_key_that_may_not_read_is_rejected(stranger, workspace, role, said):
     answer = log_in(stranger, workspace.ingest_key if role else "tl_invented")
 
     assert answer.status_code == 401
@@ -108,7 +108,7 @@ def test_nobody_is_led_elsewhere(stranger, workspace, target):
     assert log_in(stranger, workspace.read_key, target).location == "/"
 
 
-def test_what_a_link_says_is_no_markup(stranger):
+def test_text_of_a_link_is_escaped(stranger):
     door = stranger.get("/login", query_string={"next": '/"><script>alert(1)</script>'})
 
     assert "<script>" not in door.text

@@ -41,7 +41,7 @@ from tests.doubles import LARGEST, LEAST, nasty
         (1e250, Unit.SHARE, "1e+250×"),
     ],
 )
-def test_a_number_is_said_in_its_unit(number, unit, expected):
+def test_a_number_is_formatted_in_its_unit(number, unit, expected):
     assert format_number(number, unit) == expected
 
 
@@ -65,7 +65,7 @@ def test_three_digits_are_right(number):
         (100, 100, Unit.COUNT, Better.UP, "±0", "same"),
     ],
 )
-def test_a_difference_has_a_sign_and_says_whether_it_is_good(now, before, unit, good, text, tone):
+def test_a_difference_has_a_sign_and_shows_whether_it_is_good(now, before, unit, good, text, tone):
     found = delta(Compared(now, before), unit, good)
 
     assert (found.text, found.tone) == (text, tone)
@@ -79,7 +79,7 @@ def test_without_a_number_to_differ_from_there_is_no_difference(now, before):
 
 
 @given(nasty(), st.sampled_from(Unit))
-def test_any_double_is_said(number, unit):
+def test_any_double_is_formatted(number, unit):
     assert not re.search("inf|nan", format_number(number, unit))
 
 

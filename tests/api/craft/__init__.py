@@ -1,0 +1,1 @@
+"""Craft AI's metrics API."""

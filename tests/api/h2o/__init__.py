@@ -1,0 +1,1 @@
+"""H2O's monitoring API."""

@@ -1,0 +1,1 @@
+"""Health, service metrics, request ids and logs."""

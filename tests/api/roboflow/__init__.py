@@ -1,0 +1,1 @@
+"""Roboflow's monitoring API."""

@@ -1,0 +1,1 @@
+"""Seldon Core's events and metrics server."""
