@@ -168,7 +168,7 @@ def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, An
     return basis_members(basis) | {
         "start": window.start,
         "end": window.end,
-        "before": preceding(window).start,
+        "previous_start": preceding(window).start,
         "totals": totals,
         "models": _models(page, models, classes),
         "total": page.total,
