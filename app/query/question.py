@@ -39,7 +39,7 @@ class Moment:
 
     `snapshot_at` is the database's clock when the snapshot was taken: everything stored by then is
     included. `as_of` is None if no moment was requested; otherwise it is the moment that the answer
-    reflects, and `moved_back` if that is earlier than requested.
+    reflects, and `moved_back` says whether that is earlier than requested.
     """
 
     snapshot_at: datetime
