@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 
-def faults_in_words(open_faults: int, healed_faults: int) -> str:
+def faults_in_words(open_faults: int, repaired_faults: int) -> str:
     """How many spans an audit found wrong, as a cell of a table; empty where none."""
     words = [
         f"{number:,} {state}"
-        for number, state in ((open_faults, "open"), (healed_faults, "repaired"))
+        for number, state in ((open_faults, "open"), (repaired_faults, "repaired"))
         if number
     ]
     return ", ".join(words)

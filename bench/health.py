@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, text
 
 from app.query.deployments import DeployedModel, deployment
-from app.query.health import Load, Spread, load, spreads, tenths
+from app.query.health import BoxPlot, RequestVolume, box_plots, request_volume, tenths
 from app.query.question import Question, parameters
 from app.query.window import Window
 from app.rollup.refresh import refresh
@@ -115,16 +115,16 @@ def report(conn: Connection) -> None:
         question = Question(1, model, WINDOW, grid)
         raw = parameters(question)
 
-        def counted(question: Question[DeployedModel] = question) -> Load:
-            return load(conn, question)
+        def counted(question: Question[DeployedModel] = question) -> RequestVolume:
+            return request_volume(conn, question)
 
         def counted_raw(raw: dict[str, object] = raw) -> object:
             return conn.execute(RAW_LOAD, raw).all()
 
         compared(f"30 days of a {kind}: requests", counted, counted_raw)
 
-    def boxes() -> list[Spread]:
-        return spreads(conn, question)
+    def boxes() -> list[BoxPlot]:
+        return box_plots(conn, question)
 
     def boxes_raw() -> object:
         return conn.execute(RAW_SPREADS, raw).all()
@@ -140,11 +140,11 @@ def report(conn: Connection) -> None:
 
 def same(conn: Connection, question: Question[DeployedModel], raw: dict[str, object]) -> None:
     """Both ways have the same counts and boxes, or none is worth measuring."""
-    found = load(conn, question)
+    found = request_volume(conn, question)
     counts = [(one.start, one.answered, one.failed) for one in found.buckets]
     if counts != [tuple(row[:3]) for row in conn.execute(RAW_LOAD, raw)]:
         raise AssertionError("counts differ")
-    boxes = spreads(conn, question)
+    boxes = box_plots(conn, question)
     for box, row in zip(boxes, conn.execute(RAW_SPREADS, raw), strict=True):
         if any(abs(a - b) > CLOSE for a, b in zip(box.quantiles, row[1], strict=True)):
             raise AssertionError("boxes differ")

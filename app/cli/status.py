@@ -67,7 +67,7 @@ def _levels(status: Status) -> Table:
 def level_row(level: LevelStatus) -> tuple[str, ...]:
     """Name, cells, clean until, lag, audited until and faults of a level, as cells of a table."""
     lag = duration(level.lag) if level.clean_until and level.lag is not None else ""
-    faults = faults_in_words(level.open_faults, level.healed_faults)
+    faults = faults_in_words(level.open_faults, level.repaired_faults)
     times = (_until(level.clean_until), lag, _until(level.audited_until))
     return level.name, f"{level.cells:,}", *times, faults
 

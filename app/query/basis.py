@@ -1,4 +1,4 @@
-"""What an answer rests on: as of when, exact or not, how many predictions, and what was read."""
+"""The basis of an answer: as of when, whether exact, how many predictions, and what was read."""
 
 import json
 from collections.abc import Sequence
@@ -19,44 +19,48 @@ from app.query.question import (
     Snapped,
     parameters,
 )
-from app.query.window import EDGES, bounds
+from app.query.window import EDGES, window_parameters
 
 OF_TRUTHS = (Counted.OUTCOME,)
 OF_TRUTHS_AND_PREDICTIONS = (Counted.OUTCOME, Counted.PREDICTION)
 
 
 def basis_of(conn: Connection, question: Question[Known], *counted: Counted) -> Basis:
-    """What the answer to a question rests on, in which `counted` are counted."""
+    """The basis of the answer to a question whose numbers count these subjects."""
     return shared_basis(conn, (question, counted))
 
 
 def shared_basis(conn: Connection, *parts: tuple[Question[Known], Sequence[Counted]]) -> Basis:
-    """What an answer to several questions about one subject rests on: of each, what it counts.
+    """The common basis of the answers to several questions about one subject.
 
-    Of a question that is not settled the moment is the beginning of the transaction, whose
-    snapshot was taken later.
+    Each part is a question and what its numbers count.
 
-    Cost: one statement; a look at one cell per edge where something was dropped.
+    If the question is not settled, the moment is the start of the transaction; its snapshot is
+    later.
+
+    Cost: one statement; one cell is read per edge if rows were dropped.
     """
     question = parts[0][0]
-    every = [counted for _, counted in parts]
-    asked = json.dumps([_part(one, counted) for one, counted in parts if counted], default=_text)
+    counted_by_part = [counted for _, counted in parts]
+    questions = json.dumps(
+        [_part(part, counted) for part, counted in parts if counted], default=_text
+    )
     rows = conn.execute(
-        _basis(question.subject.SERIES), parameters(question) | {"parts": asked}
+        _basis(question.subject.SERIES), parameters(question) | {"parts": questions}
     ).all()
     moment = question.moment or Moment(rows[0].began)
-    found = sorted(
+    basis_rows = sorted(
         (row for row in rows if row.subject is not None),
-        key=lambda row: (row.part, every[row.part].index(Counted(row.subject))),
+        key=lambda row: (row.part, counted_by_part[row.part].index(Counted(row.subject))),
     )
-    cleans = [row.clean_until for row in found]
+    cleans = [row.clean_until for row in basis_rows]
     clean = None if None in cleans else min(cleans, default=None)
-    return Basis(moment, [edge for row in found for edge in _snapped(row)], clean)
+    return Basis(moment, [edge for row in basis_rows for edge in _snapped(row)], clean)
 
 
 def _part(question: Question[Known], counted: Sequence[Counted]) -> dict[str, Any]:
-    asked = bounds(question.window, question.grid, question.as_of)
-    return asked | {"subjects": [one.value for one in counted]}
+    window = window_parameters(question.window, question.grid, question.as_of)
+    return window | {"subjects": [subject.value for subject in counted]}
 
 
 def _text(instant: datetime) -> str:
@@ -71,14 +75,14 @@ def _snapped(row: Row[Any]) -> Sequence[Snapped]:
 
 
 def pieces_of(conn: Connection, question: Question[Known]) -> list[Piece]:
-    """What an answer about truths is added up from. Cost: as the answer itself."""
+    """The pieces that an answer about truths is summed from. Cost: the same as the answer."""
     return [Piece(*row) for row in conn.execute(_EXPLAIN, parameters(question))]
 
 
 def covered(metrics: str) -> TextClause:
-    """The statement of metrics with truths, and beside each bucket the predictions in it.
+    """The statement for metrics with truths that adds the number of predictions to each bucket.
 
-    `metrics` is the call of a function whose rows are buckets, with `n` truths each.
+    `metrics` calls a function that returns a row per bucket, with `n` truths each.
     """
     return text(f"""
         SELECT metrics.*, volume.n AS predictions,
@@ -91,13 +95,13 @@ def covered(metrics: str) -> TextClause:
 
 
 def coverage_of(rows: Sequence[Row[Any]]) -> list[Coverage]:
-    """The predictions beside the buckets of such a statement."""
+    """The coverage of each bucket, from the rows of such a statement."""
     return [Coverage(row.predictions, row.labelled_share) for row in rows]
 
 
 @cache
 def _basis(series: str) -> TextClause:
-    """The statement about a subject whose series are this SQL; one row at least."""
+    """The statement for a subject whose series ids `series` selects; returns at least one row."""
     return text(f"""
         SELECT now() AS began, own.part, own.subject, own.asked, own.answered, own.clean_until
         FROM (SELECT) AS always
@@ -118,7 +122,8 @@ def _basis(series: str) -> TextClause:
     """)
 
 
-# Python's calendar begins with the year 1; what is skipped lies a month before the window.
+# Python's calendar begins with the year 1; what is cut off is at least a month older than the
+# window.
 _EXPLAIN = text(f"""
     SELECT source, greatest(learned_from, TIMESTAMPTZ '0001-01-01 00:00:00+00'),
            learned_until, n

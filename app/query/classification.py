@@ -1,6 +1,6 @@
-"""How good were the classes? Accuracy, averages and confusion matrices, bucket by bucket.
+"""Metrics of classifiers: accuracy, averages and confusion matrices, per bucket.
 
-The definitions stand in `sql/views/60_classification.sql`; here they are asked for and named.
+`sql/views/60_classification.sql` defines the metrics; this module queries and names them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +30,7 @@ from app.store.registry import Kind, Registry
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """One class against all others."""
+    """One class versus all others."""
 
     true_positive: int
     false_positive: int
@@ -40,13 +40,13 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class ConfusionMatrix:
-    """`values[actual][predicted]` counts truths; both run along `categories`. Empty without any."""
+    """`values[actual][predicted]` counts truths, ordered by `categories`. Empty without truths."""
 
     categories: list[str]
     values: list[list[int]]
 
     def counts(self) -> list[Counts]:
-        """Each category against all others, in order."""
+        """Each category versus all others, in order."""
         total = sum(map(sum, self.values))
         predicted = [sum(column) for column in zip(*self.values, strict=True)]
         return [
@@ -70,7 +70,7 @@ class Average(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClassMetrics:
-    """One class against all others; None where a denominator is zero. `support` counts truths."""
+    """One class versus all others; None if a denominator is zero. `support` counts truths."""
 
     label: str
     precision: float | None
@@ -81,10 +81,10 @@ class ClassMetrics:
 
 @dataclass(frozen=True, slots=True)
 class ClassificationBucket:
-    """Metrics are fractions of 1, None where `n` is 0; `n` counts truths.
+    """Metrics are fractions of 1, and None if `n` is 0; `n` counts truths.
 
     `harmonic_f1` is the harmonic mean of the averaged precision and recall, `f1` the average of
-    the classes' own. `classes` holds those that occur in the bucket, in the matrix's order.
+    the F1 of the classes. `classes` contains those that occur in the bucket, in the matrix's order.
     """
 
     start: datetime
@@ -110,15 +110,15 @@ def classification(
     with_predictions: bool = False,
     explained: bool = False,
 ) -> Answer[ClassificationBucket]:
-    """Metrics of one model in the buckets of a grid, as they are now or were known at a moment.
+    """Metrics of one model in the buckets of a grid, as of now or as of an earlier moment.
 
-    Shape: as of `classification_buckets`; `with_predictions` each has its coverage, and the basis
-           is of both. `explained` says what was read.
+    Shape: that of `classification_buckets`; `with_predictions` adds the coverage of each bucket,
+           which the basis then includes. `explained` adds the pieces that were read.
     Cost:  three statements, a fourth for `explained`; one of them over the cells of the window.
 
     Raises:
-        InvalidWindow, UnknownModel, WrongKind: as `settle`.
-        TooLarge: as `classification_buckets`.
+        InvalidWindow, UnknownModel, WrongKind: as in `settle`.
+        TooLarge: as in `classification_buckets`.
     """
     counted = OF_TRUTHS_AND_PREDICTIONS if with_predictions else OF_TRUTHS
     settled = settle(conn, question, *counted, kind=Kind.CLASSIFICATION)
@@ -137,15 +137,15 @@ def classification_buckets(
     question: Question[Subject],
     average: Average = Average.MACRO,
 ) -> list[ClassificationBucket]:
-    """Metrics of a classifier that was looked up.
+    """Metrics of a classifier whose series are known.
 
-    Shape: one bucket per width, oldest first, clipped to the window; one in all without width.
-           A matrix has the categories that are declared, then those that only occur, by name.
-    Cost:  one statement over the cells of the window; names of labels are remembered.
+    Shape: one bucket per width, oldest first, clipped to the window; a single one without width.
+           A matrix has the declared categories first, then the undeclared ones by name.
+    Cost:  one statement over the cells of the window; names of labels are cached.
 
     Raises:
-        UnknownModel, WrongKind: as `Subject.require`.
-        TooLarge: the matrices have more than MAX_MATRIX_CELLS cells in all.
+        UnknownModel, WrongKind: as in `Subject.require`.
+        TooLarge: the matrices have more than MAX_MATRIX_CELLS cells in total.
     """
     question.subject.require(Kind.CLASSIFICATION)
     return _buckets(conn, registry, question, _rows(conn, question, average, _METRICS))
@@ -168,7 +168,7 @@ def _buckets(
     return [_bucket(row, categories, names) for row in rows]
 
 
-# Two hundred matrices of a hundred classes; a label for each customer is no class.
+# Two hundred matrices of a hundred classes. A label per customer is not a class.
 MAX_MATRIX_CELLS = 2_000_000
 
 
@@ -212,7 +212,7 @@ def _classes(
     row: Row[Any], categories: Sequence[int], names: Mapping[int, str]
 ) -> list[ClassMetrics]:
     metrics = (row.classes, row.class_precision, row.class_recall, row.class_f1, row.support)
-    by_label = {label: rest for label, *rest in zip(*metrics, strict=True)}
+    by_label = {label: class_metrics for label, *class_metrics in zip(*metrics, strict=True)}
     return [
         ClassMetrics(names[label], *by_label[label]) for label in categories if label in by_label
     ]
@@ -221,8 +221,8 @@ def _classes(
 def _matrix(row: Row[Any], categories: Sequence[int], names: Mapping[int, str]) -> ConfusionMatrix:
     if not row.n:
         return ConfusionMatrix([], [])
-    place = {label: index for index, label in enumerate(categories)}
+    index_of = {label: index for index, label in enumerate(categories)}
     values = [[0] * len(categories) for _ in categories]
     for predicted, actual, count in zip(row.predicted, row.actual, row.counts, strict=True):
-        values[place[actual]][place[predicted]] = count
+        values[index_of[actual]][index_of[predicted]] = count
     return ConfusionMatrix([names[label] for label in categories], values)

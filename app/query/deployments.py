@@ -1,6 +1,6 @@
-"""Which deployments are there, and what do they serve?
+"""Deployments and the models that they serve.
 
-A deployment is a deployment name within a workspace. Predictions that name none belong to none.
+A deployment is a deployment name within a workspace. Predictions without that name belong to none.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,8 +22,8 @@ from app.store.registry import Kind
 class DeployedModel(OfSeries):
     """A model in a deployment. `series` are those of all its versions there.
 
-    `version` and `deployment_type` are those seen last, `since` is when the model was seen first
-    in the deployment. `namespace`, `version` and `deployment_type` are empty where not said.
+    `version` and `deployment_type` are the most recent ones, `since` is when the model first
+    appeared in the deployment. `namespace`, `version` and `deployment_type` are empty if unknown.
     """
 
     name: str
@@ -37,19 +37,19 @@ class DeployedModel(OfSeries):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A deployment and its models, the one seen first in front; there is at least one."""
+    """A deployment and its models, at least one, in the order in which they first appeared."""
 
     name: str
     models: list[DeployedModel]
 
     @property
     def model(self) -> DeployedModel:
-        """The one that metrics of the deployment are about."""
+        """The model whose metrics are those of the deployment."""
         return self.models[0]
 
 
 class Order(StrEnum):
-    """What deployments can be listed by: their own name, their first model's, its namespace."""
+    """Sort keys of deployments: their name, the name of their first model, its namespace."""
 
     NAME = "name"
     MODEL = "model"
@@ -64,12 +64,12 @@ KEYS: dict[Order, Callable[[Deployment], str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Some of the deployments. `total` counts all, `following` tells where the next page begins."""
+class DeploymentPage:
+    """Some of the deployments. `total` counts all; the next page begins at `next_offset`."""
 
     deployments: list[Deployment]
     total: int
-    following: int | None
+    next_offset: int | None
 
 
 def deployments(
@@ -79,17 +79,17 @@ def deployments(
     order: Sequence[tuple[Order, bool]] = (),
     size: int = 100,
     offset: int = 0,
-) -> Page:
-    """The deployments of a workspace from `offset` on, in the order of pairs (what, descending).
+) -> DeploymentPage:
+    """The deployments of a workspace from `offset` on, sorted by pairs (key, descending).
 
-    What the order leaves open is settled by name. Cost: one look at the workspace's series.
+    Ties are broken by name. Cost: the workspace's series are read once.
     """
-    found = _find(conn, workspace_id)
-    found.sort(key=lambda one: one.name)
-    for what, descending in reversed(order):
-        found.sort(key=KEYS[what], reverse=descending)
+    selected = _find(conn, workspace_id)
+    selected.sort(key=lambda item: item.name)
+    for key, descending in reversed(order):
+        selected.sort(key=KEYS[key], reverse=descending)
     end = offset + size
-    return Page(found[offset:end], len(found), end if end < len(found) else None)
+    return DeploymentPage(selected[offset:end], len(selected), end if end < len(selected) else None)
 
 
 def deployment(conn: Connection, *, workspace_id: int, name: str) -> Deployment:
@@ -98,35 +98,35 @@ def deployment(conn: Connection, *, workspace_id: int, name: str) -> Deployment:
     Raises:
         UnknownDeployment: the workspace has no predictions of that deployment.
     """
-    found = _find(conn, workspace_id, name)
-    if not found:
+    matches = _find(conn, workspace_id, name)
+    if not matches:
         raise UnknownDeployment(f"no predictions of deployment {name}")
-    return found[0]
+    return matches[0]
 
 
 def total_predictions(conn: Connection, question: Question[AllDeployed]) -> int:
-    """Requests that all deployments of a workspace answered in a window, whatever their model.
+    """The number of successful requests to all deployments of a workspace in a window.
 
-    Cost: one statement over cells, however many deployments there are.
+    Cost: one statement over cells, regardless of the number of deployments.
     """
     count: int = conn.execute(_TOTAL, parameters(question)).scalar_one()
     return count
 
 
 def total_basis(conn: Connection, question: Question[AllDeployed]) -> Basis:
-    """What that number rests on. Cost: one statement."""
+    """The basis of that number. Cost: one statement."""
     return basis_of(conn, question, Counted.PREDICTION)
 
 
 def _find(conn: Connection, workspace_id: int, name: str | None = None) -> list[Deployment]:
-    found: dict[str, list[DeployedModel]] = {}
+    models_by_deployment: dict[str, list[DeployedModel]] = {}
     for row in conn.execute(_DEPLOYED, {"workspace_id": workspace_id, "name": name}):
         kind = None if row.kind is None else Kind(row.kind)
         model = DeployedModel(
             row.name, row.namespace, kind, row.version, row.deployment_type, row.since, row.series
         )
-        found.setdefault(row.deployment, []).append(model)
-    return [Deployment(*item) for item in found.items()]
+        models_by_deployment.setdefault(row.deployment, []).append(model)
+    return [Deployment(*item) for item in models_by_deployment.items()]
 
 
 _DEPLOYED = text("""

@@ -1,6 +1,6 @@
-"""What have events added up to? The counters, gauges and timers of a workspace.
+"""Event metrics: the counters, gauges and timers of a workspace.
 
-The definition stands in `sql/views/90_events.sql`; here it is asked for and named.
+`sql/views/90_events.sql` defines them; this module queries and names them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,10 +11,11 @@ from sqlalchemy import Connection, text
 
 @dataclass(frozen=True, slots=True)
 class EventMetric:
-    """A metric as it stands.
+    """The current value of a metric.
 
-    `value` is a counter's total, a gauge's last number, or a timer's seconds in all. `bins` is a
-    timer's alone: (upper bound in seconds, how many numbers up to it), the last bound infinity.
+    `value` is the total of a counter, the last value of a gauge, or the total seconds of a timer.
+    Only timers have `bins`: (upper limit in seconds, how many values up to it); the last limit is
+    infinity.
     """
 
     name: str
@@ -25,17 +26,19 @@ class EventMetric:
 
 
 def event_metrics(conn: Connection, *, workspace_id: int) -> list[EventMetric]:
-    """All metrics of a workspace, in order of name and labels.
+    """All event metrics of a workspace, sorted by name and labels.
 
-    Cost: the workspace's totals, and what events added since the last fold.
+    Cost: the totals of the workspace, and the events since the last fold.
     """
-    found: dict[tuple[str, tuple[tuple[str, str], ...]], EventMetric] = {}
+    metrics_by_key: dict[tuple[str, tuple[tuple[str, str], ...]], EventMetric] = {}
     for row in conn.execute(_METRICS, {"workspace_id": workspace_id}):
         key = (row.name, tuple(row.labels.items()))
-        metric = found.setdefault(key, EventMetric(row.name, row.type, row.labels, row.value, []))
+        metric = metrics_by_key.setdefault(
+            key, EventMetric(row.name, row.type, row.labels, row.value, [])
+        )
         if row.bound is not None:
             metric.bins.append((row.bound, row.n))  # type: ignore[attr-defined] # ours, a list
-    return list(found.values())
+    return list(metrics_by_key.values())
 
 
 _METRICS = text("SELECT * FROM truthline_internal.event_metrics(:workspace_id)")

@@ -1,4 +1,4 @@
-"""Which executions are there? What is told of them; their metrics are in `steps.py`."""
+"""Executions and their attributes; their metrics are in `steps.py`."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from app.errors import UnknownExecution
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """A run of a pipeline. Names are empty, and times None, where not told."""
+    """A run of a pipeline. Unknown names are empty, unknown times None."""
 
     execution: str
     pipeline: str
@@ -22,7 +22,7 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionPage:
-    """Some of the executions in the order in which they were first seen. `total` counts all."""
+    """Some of the executions, in the order of their first appearance. `total` counts all."""
 
     executions: list[Execution]
     total: int
@@ -39,12 +39,12 @@ def executions(
 ) -> ExecutionPage:
     """The executions of a workspace, or of a pipeline or deployment, from `offset` on.
 
-    Cost: an index; all that match are counted.
+    Cost: two statements through an index; all matching executions are counted.
     """
-    asked = {"workspace_id": workspace_id, "pipeline": pipeline, "deployment": deployment}
-    rows = conn.execute(_PAGE, asked | {"size": size, "offset": offset})
-    found = [Execution(*row) for row in rows]
-    return ExecutionPage(found, conn.execute(_COUNT, asked).scalar_one())
+    conditions = {"workspace_id": workspace_id, "pipeline": pipeline, "deployment": deployment}
+    rows = conn.execute(_PAGE, conditions | {"size": size, "offset": offset})
+    selected = [Execution(*row) for row in rows]
+    return ExecutionPage(selected, conn.execute(_COUNT, conditions).scalar_one())
 
 
 def execution(conn: Connection, *, workspace_id: int, name: str) -> Execution:

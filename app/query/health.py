@@ -1,6 +1,6 @@
-"""How does a deployed model fare? Requests, failures, latencies and values, over time.
+"""Health of a deployed model: requests, errors, latencies and values over time.
 
-The definitions stand in `sql/views/85_health.sql`; here they are asked for and named.
+`sql/views/85_health.sql` defines the numbers; this module queries and names them.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ PARTS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
-    """Requests of a bucket: answered, failed, and the mean latency in ms (None: none reported)."""
+class RequestBucket:
+    """Requests of a bucket: successful, failed, and the mean latency in ms (None: not reported)."""
 
     start: datetime
     end: datetime
@@ -30,17 +30,17 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """The buckets of a window, and its totals."""
+class RequestVolume:
+    """Requests in the buckets of a window, and in total."""
 
-    buckets: list[Volume]
+    buckets: list[RequestBucket]
     answered: int
     failed: int
     mean_latency_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class BoxPlot:
     """Values of a bucket in the model's own unit: minimum, quartiles and maximum."""
 
     start: datetime
@@ -50,37 +50,37 @@ class Spread:
 
 
 def tenths(window: Window) -> Grid:
-    """A tenth of the window as width, on a grid that never moves: 10 buckets, or 11 with cuts."""
+    """A fixed grid of a tenth of the window: 10 buckets, or 11 if two are clipped."""
     return Grid(max(window.length / PARTS, MICROSECOND), EPOCH)
 
 
-def load(conn: Connection, question: Question[HasSeries]) -> Load:
-    """Requests of some series in the buckets of a grid, oldest first, empty ones too.
+def request_volume(conn: Connection, question: Question[HasSeries]) -> RequestVolume:
+    """Requests in the buckets of a grid, oldest first; empty buckets are included.
 
     Cost: one statement over the cells of the window.
     """
-    rows = conn.execute(_LOAD, parameters(question)).all()
-    volumes = [Volume(*row[:5]) for row in rows]
+    rows = conn.execute(_VOLUME, parameters(question)).all()
+    buckets = [RequestBucket(*row[:5]) for row in rows]
     answered, failed = (sum(column) for column in zip(*(row[2:4] for row in rows), strict=True))
-    return Load(volumes, answered, failed, rows[0].mean_of_all)
+    return RequestVolume(buckets, answered, failed, rows[0].mean_of_all)
 
 
-def spreads(conn: Connection, question: Question[HasSeries]) -> list[Spread]:
-    """Minimum, quartiles and maximum of predicted values, for each bucket that holds any.
+def box_plots(conn: Connection, question: Question[HasSeries]) -> list[BoxPlot]:
+    """Minimum, quartiles and maximum of predicted values, for each bucket with any.
 
-    Cost: one statement over cells, and the numbers of the bins that hold a quantile.
+    Cost: one statement over cells, and the rows of the bins that contain a quantile.
     """
-    rows = conn.execute(_SPREADS, parameters(question))
-    return [Spread(row[0], row[1], row[2], tuple(row[3])) for row in rows]
+    rows = conn.execute(_BOX_PLOTS, parameters(question))
+    return [BoxPlot(row[0], row[1], row[2], tuple(row[3])) for row in rows]
 
 
 def health_basis(conn: Connection, question: Question[HasSeries]) -> Basis:
-    """What the load of a model rests on, and its spreads if it predicts values."""
-    spread = [Counted.SCORE] if question.subject.kind is Kind.REGRESSION else []
-    return basis_of(conn, question, Counted.PREDICTION, *spread)
+    """The basis of the request volume of a model, and of its box plots if it predicts values."""
+    scores = [Counted.SCORE] if question.subject.kind is Kind.REGRESSION else []
+    return basis_of(conn, question, Counted.PREDICTION, *scores)
 
 
-_LOAD = text(f"""
+_VOLUME = text(f"""
     SELECT bucket_start, bucket_end, n, n_failed,
            truthline_internal.mean_milliseconds(sum_latency, n_latency),
            truthline_internal.mean_milliseconds(
@@ -88,7 +88,7 @@ _LOAD = text(f"""
     FROM truthline_internal.prediction_volume(CAST(:series AS integer[]), {EDGES})
     ORDER BY bucket_start
 """)
-_SPREADS = text(f"""
+_BOX_PLOTS = text(f"""
     SELECT bucket_start, bucket_end, n, quantiles
     FROM truthline_internal.value_quantiles(
         CAST(:series AS integer[]), {EDGES}, '{{0,0.25,0.5,0.75,1}}')

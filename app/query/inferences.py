@@ -1,6 +1,6 @@
-"""How many inferences, how sure, how fast: a window beside the one of equal length before it.
+"""Inference stats: counts, confidence and latency of a window compared with the preceding one.
 
-The definitions stand in `sql/views/80_inference_stats.sql`; here they are asked for and named.
+`sql/views/80_inference_stats.sql` defines the numbers; this module queries and names them.
 """
 
 import sys
@@ -26,25 +26,25 @@ LARGEST = sys.float_info.max
 
 @dataclass(frozen=True, slots=True)
 class Compared(Generic[Number]):
-    """A number of the window, and of the window before it; None where there is none."""
+    """A number of the window and of the preceding window of equal length; None if undefined."""
 
     now: Number
-    before: Number
+    previous: Number
 
     @property
     def change(self) -> float | None:
-        """By what ratio it grew: 0.5 is half as much again. None without a number to grow from.
+        """(now - previous) / previous: 0.5 is 50 % more. None if `previous` is None or zero.
 
-        A ratio that no double can hold is the largest one, or the lowest.
+        A ratio out of the range of a double is the largest double, or the lowest.
         """
-        if self.now is None or not self.before:
+        if self.now is None or not self.previous:
             return None
-        return max(min((self.now - self.before) / self.before, LARGEST), -LARGEST)
+        return max(min((self.now - self.previous) / self.previous, LARGEST), -LARGEST)
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """All inferences that were answered, and the errors beside them.
+    """All inferences and errors.
 
     `confidence` (a fraction of 1) and `latency` (seconds) are means per output.
     """
@@ -64,9 +64,9 @@ class Totals:
 class ClassStats:
     """One class of one model. Means and quantiles as in `Totals`; quantiles are of the window.
 
-    `inferences` counts those with the class among their outputs, `outputs` those outputs,
-    `model_inferences` all of the model, `model_classes` its classes; names of types and versions
-    are joined by commas.
+    `inferences` counts inferences with the class among their outputs, `outputs` those outputs,
+    `model_inferences` all inferences of the model, `model_classes` its classes. Deployment types
+    and server versions are separated by commas.
     """
 
     namespace: str
@@ -85,13 +85,13 @@ class ClassStats:
 
     @property
     def full_name(self) -> ModelName:
-        """What names its model."""
+        """The full name of its model."""
         return ModelName(self.namespace, self.pipeline, self.model)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelStats:
-    """One model: answered inferences, errors, and latencies per inference in seconds."""
+    """One model: inferences, errors, and latencies per inference in seconds."""
 
     namespace: str
     pipeline: str
@@ -103,28 +103,28 @@ class ModelStats:
 
     @property
     def full_name(self) -> ModelName:
-        """What names it within its workspace."""
+        """Its name, unique within its workspace."""
         return ModelName(self.namespace, self.pipeline, self.model)
 
     @property
     def error_rate(self) -> Compared[float | None]:
-        """As of all models."""
+        """Errors per request, as in `Totals`."""
         return error_rate(self.inferences, self.errors)
 
 
-def error_rate(answered: Compared[int], failed: Compared[int]) -> Compared[float | None]:
+def error_rate(inferences: Compared[int], errors: Compared[int]) -> Compared[float | None]:
     """Errors per request, a fraction of 1; None without requests."""
-    periods = ((answered.now, failed.now), (answered.before, failed.before))
+    periods = ((inferences.now, errors.now), (inferences.previous, errors.previous))
     return Compared(*(errors / (n + errors) if n + errors else None for n, errors in periods))
 
 
 def inference_totals(conn: Connection, question: Question[Selection]) -> Totals:
-    """All that a workspace's models answered in the window.
+    """Inferences of all models of a workspace in the window.
 
     Cost: one statement over the cells of both periods; over their rows for a metadata field.
 
     Raises:
-        InvalidWindow: there is no window of this length before it.
+        InvalidWindow: no window of this length precedes it.
         NotKept: rows that a metadata field needs were dropped.
     """
     (row,) = kept_rows(conn, _TOTALS, compared(question))
@@ -139,11 +139,11 @@ def class_stats(
     most: int | None = None,
     per_model: int | None = None,
 ) -> list[ClassStats]:
-    """The same by model and class, with quantiles of confidence at `fractions`.
+    """Inference stats per model and class, with quantiles of confidence at `fractions`.
 
-    Shape: one per class seen in either period, the busiest model first; `most` of them in all, and
-        of each model the `per_model` busiest.
-    Cost:  one statement over the cells of both periods, and the rows of a bin per quantile.
+    Shape: one per class seen in either period, the busiest model first; at most `most` in total,
+        and for each model the `per_model` busiest.
+    Cost:  one statement over the cells of both periods, and the rows of one bin per quantile.
     """
     limits = {"fractions": list(fractions), "most": most, "per_model": per_model}
     return [
@@ -155,65 +155,68 @@ def class_stats(
 def model_stats(
     conn: Connection, question: Question[Selection], *, fractions: Sequence[float] = MEDIAN
 ) -> list[ModelStats]:
-    """The same by model, with errors and quantiles of latency at `fractions`.
+    """Inference stats per model, with errors and quantiles of latency at `fractions`.
 
-    Shape and cost: as of `class_stats`.
+    Shape and cost: as in `class_stats`.
     """
     rows = kept_rows(conn, _MODELS, compared(question) | {"fractions": list(fractions)})
     return [ModelStats(*row[:3], *pairs(row[3:9]), *row[9:]) for row in rows]
 
 
 def stats_basis(conn: Connection, question: Question[Selection], *quantiles: Counted) -> Basis:
-    """What such an answer rests on, with the quantiles that it has of the window.
+    """The basis of such an answer, including the quantiles of the window.
 
-    It is of the inferences as they are now. Rows that have a metadata field are all there, or there
-    is no answer. Cost: one statement.
+    It reflects the inferences as of now. With a metadata field, either all rows are kept or the
+    query fails. Cost: one statement.
     """
     if question.subject.field is not None:
         return basis_of(conn, question.now())
-    both, own = question.now().over(*periods(question.window)), question.now().over(question.window)
-    return shared_basis(conn, (both, [Counted.PREDICTION]), (own, quantiles))
+    both, window = (
+        question.now().over(*periods(question.window)),
+        question.now().over(question.window),
+    )
+    return shared_basis(conn, (both, [Counted.PREDICTION]), (window, quantiles))
 
 
 def totals_of(numbers: Sequence[Any]) -> Totals:
-    """Totals of a row of `inference_totals`."""
+    """Totals from a row of `inference_totals`."""
     return Totals(*pairs(numbers))
 
 
 def pairs(numbers: Sequence[Any]) -> list[Compared[Any]]:
-    """Numbers of a row, each followed by that of the period before."""
+    """Numbers of a row, each followed by the one of the preceding period."""
     return [Compared(*pair) for pair in zip(numbers[::2], numbers[1::2], strict=True)]
 
 
-def previous(window: Window) -> Window:
+def preceding(window: Window) -> Window:
     """The window of equal length that ends where this one starts.
 
     Raises:
-        InvalidWindow: it would begin before the calendar does.
+        InvalidWindow: it would begin before the year 1.
     """
     try:
         return Window(window.start - window.length, window.start)
     except OverflowError:
-        raise InvalidWindow("the window is too long: there is none of its length before") from None
+        raise InvalidWindow("the window is too long: no window of its length precedes it") from None
 
 
 def periods(window: Window) -> tuple[Window, Grid]:
-    """A window and the one before it, as the two buckets of a grid.
+    """A window and the preceding one, as the two buckets of a grid.
 
     Raises:
-        InvalidWindow: as `previous`.
+        InvalidWindow: as in `preceding`.
     """
-    return Window(previous(window).start, window.end), Grid(window.length, window.start)
+    return Window(preceding(window).start, window.end), Grid(window.length, window.start)
 
 
-def kept_rows(conn: Connection, statement: TextClause, asked: dict[str, Any]) -> Sequence[Any]:
+def kept_rows(conn: Connection, statement: TextClause, values: dict[str, Any]) -> Sequence[Any]:
     """Rows of an answer.
 
     Raises:
-        NotKept: the rows that it would be made of were dropped.
+        NotKept: rows that it needs were dropped.
     """
     try:
-        return conn.execute(statement, asked).all()
+        return conn.execute(statement, values).all()
     except DBAPIError as error:
         if isinstance(error.orig, NoDataFound):
             raise NotKept(error.orig.diag.message_primary) from None
@@ -221,12 +224,12 @@ def kept_rows(conn: Connection, statement: TextClause, asked: dict[str, Any]) ->
 
 
 def compared(question: Question[Selection]) -> dict[str, Any]:
-    """Parameters of a statement about a window and the one before it.
+    """Parameters of a statement about a window and the preceding one.
 
     Raises:
-        InvalidWindow: as `previous`.
+        InvalidWindow: as in `preceding`.
     """
-    previous(question.window)
+    preceding(question.window)
     return parameters(question)
 
 

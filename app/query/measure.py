@@ -1,4 +1,4 @@
-"""What is known of a number that Truthline reports; `app/query/measures.py` lists them all."""
+"""The attributes of a number that Truthline reports; `app/query/measures.py` lists all of them."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Unit(Enum):
-    """What a number is in; the value is what the documents call it."""
+    """The unit of a number; the value is its name in the documents."""
 
     COUNT = "count"
     SHARE = "fraction of 1"
@@ -28,7 +28,7 @@ class Better(Enum):
 
 
 class Surface(Enum):
-    """Where a measure appears, unless its entry in the registry leaves it out."""
+    """Where a measure appears, unless its entry in the registry excludes it."""
 
     REST = "native endpoints"
     CLIENT = "results of the client"
@@ -44,10 +44,10 @@ EVERYWHERE: frozenset[Surface] = frozenset()
 class Measure:
     """One number.
 
-    `name` is its field in the dataclass of a query function. `definition` is one sentence without
-    a full stop, and `null` completes "null …" for a number that may be undefined. `short` is a
-    title for narrow places. `wire` and `column` are its names in JSON and in SQL where those are
-    not `name`, in camelCase and as it is. `left_out` lists where it is missing on purpose.
+    `name` is its field in the dataclass of a query function. `definition` is one sentence without a
+    full stop, and `null` completes "null …" for a number that may be undefined. `short` is a title
+    for narrow places. `wire` and `column` are its names in JSON and in SQL, if they differ from
+    `name` (in JSON: in camelCase). `left_out` lists where it is deliberately missing.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Measure:
 
     @property
     def client_name(self) -> str:
-        """Its field in a result of the client, and its head in CSV."""
+        """Its field in a result of the client, and its column in CSV."""
         return re.sub(r"[A-Z]", lambda match: f"_{match[0].lower()}", self.wire_name)
 
     @property
@@ -92,5 +92,5 @@ Measures = Mapping[str, Measure]
 
 
 def shown_in(surface: Surface, measures: Measures) -> list[Measure]:
-    """Those that a surface has, in order."""
+    """The measures that appear on a surface, in order."""
     return [measure for measure in measures.values() if surface not in measure.left_out]

@@ -1,8 +1,8 @@
 """The registry of measures: every number that Truthline reports, by what it is about.
 
-Schemas of the API, pages, heads of CSV and units of dashboards are made from these tables. What
-can't be made from them is compared with them by tests/docs/test_measures.py: dataclasses of
-`app/query/`, results of the client, columns of functions by name, docs/metrics.md and oracles.
+Schemas of the API, pages, CSV columns and units of dashboards are generated from these tables.
+tests/docs/test_measures.py compares the rest with them: dataclasses of `app/query/`, results of the
+client, columns of functions by name, docs/metrics.md and oracles.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from app.store.registry import Kind
 COUNT, SHARE, SECONDS, MILLISECONDS = Unit.COUNT, Unit.SHARE, Unit.SECONDS, Unit.MILLISECONDS
 OWN, OWN_SQUARED, NUMBER, OF_STEP = Unit.OWN, Unit.OWN_SQUARED, Unit.NUMBER, Unit.OF_STEP
 UP, DOWN, NEITHER = Better.UP, Better.DOWN, Better.NEITHER
-# What some entries leave out on purpose.
+# What some entries deliberately exclude.
 SQL_ONLY = frozenset(Surface) - {Surface.SQL}
 NOT_IN_SQL = frozenset({Surface.SQL})
 NOT_IN_REST = frozenset({Surface.REST})
@@ -50,7 +50,7 @@ TRUTHS = _table(
         left_out=frozenset({Surface.SQL, Surface.PAGES}),
     ),
 )
-"""What a bucket of any kind of model says of its truths."""
+"""Truths in a bucket, for all kinds of models."""
 
 CLASSIFICATION = _table(
     Measure("accuracy", "Accuracy", SHARE, UP, "correct / all", NO_TRUTH),
@@ -87,7 +87,7 @@ CLASSIFICATION = _table(
         short="MCC",
     ),
 )
-"""What a bucket says of a classifier."""
+"""Metrics of a classifier in a bucket."""
 
 CLASS = _table(
     Measure(
@@ -111,7 +111,7 @@ CLASS = _table(
         short="Truths",
     ),
 )
-"""What a bucket says of one class against all others."""
+"""Metrics of one class versus all others, in a bucket."""
 
 REGRESSION = _table(
     Measure(
@@ -131,7 +131,7 @@ REGRESSION = _table(
         "mean of error²",
         NO_TRUTH,
         short="MSE",
-        left_out=frozenset({Surface.PAGES, Surface.DASHBOARDS}),  # its root says as much
+        left_out=frozenset({Surface.PAGES, Surface.DASHBOARDS}),  # its root is shown
     ),
     Measure(
         "root_mean_squared_error",
@@ -169,7 +169,7 @@ REGRESSION = _table(
         short="MAPE",
     ),
 )
-"""What a bucket says of a regressor."""
+"""Metrics of a regressor in a bucket."""
 
 TOTALS = _table(
     Measure(
@@ -203,7 +203,7 @@ TOTALS = _table(
         "if none was reported",
     ),
 )
-"""What a window says of all models together."""
+"""Inference stats of all models together, in a window."""
 
 MODEL = _table(
     TOTALS["inferences"],
@@ -228,7 +228,7 @@ MODEL = _table(
         wire="latencyQuantiles",
     ),
 )
-"""What a window says of one model."""
+"""Inference stats of one model, in a window."""
 
 MODEL_CLASS = _table(
     Measure(
@@ -268,10 +268,10 @@ MODEL_CLASS = _table(
         wire="latencySeconds",
     ),
 )
-"""What a window says of one class of a model."""
+"""Inference stats of one class of a model, in a window."""
 
 KNOWN_MODEL = _table(TOTALS["inferences"], TOTALS["errors"])
-"""What the list of models counts."""
+"""Counts in the list of models."""
 
 REQUESTS = _table(
     Measure(
@@ -308,7 +308,7 @@ REQUESTS = _table(
         left_out=frozenset({Surface.REST, Surface.DASHBOARDS}),
     ),
 )
-"""What a bucket says of the requests to a model; H2O's dialect has names of its own for these."""
+"""Requests to a model in a bucket; H2O's dialect has its own names for these."""
 
 STEPS = _table(
     Measure(
@@ -340,28 +340,28 @@ STEPS = _table(
     ),
     Measure("last", "Last", OF_STEP, NEITHER, "the most recently recorded value", "without values"),
 )
-"""What a bucket, or an execution, says of a step metric."""
+"""Values of a step metric, in a bucket or of an execution."""
 
 OF_KIND: Mapping[Kind | None, Measures] = {
     Kind.CLASSIFICATION: CLASSIFICATION,
     Kind.REGRESSION: REGRESSION,
 }
-"""The metrics of each kind of model that has any."""
+"""The metrics of each kind of model with metrics."""
 
 LEADING: Mapping[Kind | None, tuple[str, ...]] = {
     Kind.CLASSIFICATION: ("accuracy", "f1", "precision", "recall"),
     Kind.REGRESSION: ("root_mean_squared_error", "mean_absolute_error", "mean_error", "r2"),
 }
-"""Which of them come first where models or versions are compared; the first is the headline."""
+"""The metrics that come first where models or versions are compared; the first is the headline."""
 
 
 def leading(kind: Kind | None) -> list[Measure]:
-    """The metrics by which models of a kind are compared, the headline first."""
+    """The metrics that models of a kind are compared by, the headline first."""
     return [OF_KIND[kind][name] for name in LEADING.get(kind, ())]
 
 
 def on_pages(kind: Kind | None) -> list[Measure]:
-    """The metrics that pages show of a kind of model, the leading ones first."""
+    """The metrics that pages show for a kind of model, the leading ones first."""
     return _once([*leading(kind), *shown_in(Surface.PAGES, OF_KIND.get(kind, {}))])
 
 

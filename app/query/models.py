@@ -1,4 +1,4 @@
-"""Which models there are, and what each consists of."""
+"""The models of a workspace, their versions and deployments."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from app.store.registry import Kind, ModelName
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """A model, and which versions and deployments it has been seen in, each by name."""
+    """The kind, versions and deployments of a model, sorted by name."""
 
     kind: Kind | None
     versions: Sequence[str]
@@ -23,13 +23,13 @@ class Portrait:
 
 
 def portrait(conn: Connection, *, workspace_id: int, name: ModelName) -> Portrait:
-    """What a model consists of.
+    """The kind, versions and deployments of a model.
 
     Raises:
         UnknownModel: the workspace has no such model.
     """
-    asked = {"workspace": workspace_id, **name._asdict()}
-    row = conn.execute(_PORTRAIT, asked).one_or_none()
+    lookup = {"workspace": workspace_id, **name._asdict()}
+    row = conn.execute(_PORTRAIT, lookup).one_or_none()
     if row is None:
         raise UnknownModel(f"no predictions or subscription of model {name}")
     return Portrait(None if row.kind is None else Kind(row.kind), row.versions, row.deployments)
@@ -52,8 +52,9 @@ _PORTRAIT = text("""
 class KnownModel:
     """A model of a workspace: when it was first and last seen, and how often in a window.
 
-    `kind` is None while nothing but feedback came; `inferences` were answered, `errors` failed.
-    Where the first or last prediction itself was dropped, the beginning of its hour is known.
+    `kind` is None while only feedback has arrived. `inferences` counts successful requests,
+    `errors` failed ones. If the first or last prediction was dropped, the start of its hour is
+    returned.
     """
 
     namespace: str
@@ -69,25 +70,25 @@ class KnownModel:
 
     @property
     def full_name(self) -> ModelName:
-        """What names it within its workspace."""
+        """Its name, unique within its workspace."""
         return ModelName(self.namespace, self.pipeline, self.name)
 
 
 def known_models(
     conn: Connection, question: Question[Selection], names: Collection[ModelName] | None = None
 ) -> list[KnownModel]:
-    """The models of a workspace by name, all or those named, counted over a window.
+    """All models of a workspace or those named, sorted by name, with counts of a window.
 
-    Cost: one statement over their cells of the window, and two look-ups per series.
+    Cost: one statement over the cells of the window, and two look-ups per series.
     """
-    chosen = None if names is None else [one.name for one in names]
-    rows = conn.execute(_MODELS, parameters(question) | {"names": chosen})
+    requested_names = None if names is None else [name.name for name in names]
+    rows = conn.execute(_MODELS, parameters(question) | {"names": requested_names})
     models = [KnownModel(*row) for row in rows]
-    return models if names is None else [one for one in models if one.full_name in names]
+    return models if names is None else [model for model in models if model.full_name in names]
 
 
 def models_basis(conn: Connection, question: Question[Selection]) -> Basis:
-    """What the counts of `known_models` rest on. Cost: one statement."""
+    """The basis of the counts of `known_models`. Cost: one statement."""
     return basis_of(conn, question, Counted.PREDICTION)
 
 

@@ -1,6 +1,6 @@
-"""All models of a workspace at a glance, now against the period before.
+"""An overview of all models of a workspace, compared with the preceding period.
 
-The definitions stand in `sql/views/95_overview.sql`; here they are asked for and named.
+`sql/views/95_overview.sql` defines the numbers; this module queries and names them.
 """
 
 from collections.abc import Sequence
@@ -11,21 +11,21 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from app.query.basis import shared_basis
-from app.query.inferences import Compared, compared, error_rate, pairs, previous
+from app.query.inferences import Compared, compared, error_rate, pairs, preceding
 from app.query.question import Basis, Counted, Question
 from app.query.subjects import Selection
-from app.query.window import BOUNDS
+from app.query.window import WINDOW_PARAMETERS
 from app.store.registry import Kind, ModelName
 
 
 @dataclass(frozen=True, slots=True)
 class ModelOverview:
-    """One model: inferences that were answered or failed, seconds each, and how good they were.
+    """One model: inferences, errors, mean latency in seconds, truths and headline metric.
 
     `headline` is the accuracy of a classifier (a fraction of 1), the root mean squared error of a
-    regressor (in its own unit), None of other kinds and without truths. `starts`, `volumes` and
-    `headlines` have one element per bucket of the window: its first instant, inferences and
-    headline. `kind` is None while nothing but feedback came.
+    regressor (in its own unit), None for other kinds and without truths. The `bucket_…` sequences
+    have one element per bucket of the window: its start, inferences and headline. `kind` is None
+    while only feedback has arrived.
     """
 
     name: ModelName
@@ -35,9 +35,9 @@ class ModelOverview:
     latency: Compared[float | None]
     truths: Compared[int]
     headline: Compared[float | None]
-    starts: Sequence[datetime]
-    volumes: Sequence[int]
-    headlines: Sequence[float | None]
+    bucket_starts: Sequence[datetime]
+    bucket_inferences: Sequence[int]
+    bucket_headlines: Sequence[float | None]
 
     @property
     def error_rate(self) -> Compared[float | None]:
@@ -46,22 +46,22 @@ class ModelOverview:
 
 
 def overview(conn: Connection, question: Question[Selection]) -> list[ModelOverview]:
-    """Every model of a workspace, the busiest first; also those without a prediction.
+    """Every model of a workspace, the busiest first; models without predictions are included.
 
-    Cost: one statement over the cells of both periods, however many models there are. A grid of
-    hours or days, as `fixed_grid` makes it, cuts few cells.
+    Cost: one statement over the cells of both periods, regardless of the number of models. A grid
+    of hours or days, as `fixed_grid` returns it, cuts few cells.
 
     Raises:
-        InvalidWindow: there is no window of this length before it.
+        InvalidWindow: no window of this length precedes it.
     """
     return [_model(row) for row in conn.execute(_OVERVIEW, compared(question))]
 
 
 def overview_basis(conn: Connection, question: Question[Selection]) -> Basis:
-    """What such an answer rests on, in the buckets of both periods."""
+    """The basis of such an answer, in the buckets of both periods."""
     counted = (Counted.PREDICTION, Counted.OUTCOME)
-    before = question.over(previous(question.window), question.grid)
-    return shared_basis(conn, (before, counted), (question, counted))
+    preceding_question = question.over(preceding(question.window), question.grid)
+    return shared_basis(conn, (preceding_question, counted), (question, counted))
 
 
 def _model(row: Row[Any]) -> ModelOverview:
@@ -81,4 +81,4 @@ def _model(row: Row[Any]) -> ModelOverview:
     )
 
 
-_OVERVIEW = text(f"SELECT * FROM truthline_internal.overview(:workspace, {BOUNDS})")
+_OVERVIEW = text(f"SELECT * FROM truthline_internal.overview(:workspace, {WINDOW_PARAMETERS})")

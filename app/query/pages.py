@@ -1,7 +1,7 @@
-"""Which models stand on a page: those of a workspace are too many for one answer.
+"""Pagination of models: a workspace may have too many for one answer.
 
-Pages go on behind the last model of the one before, so that models that come or go meanwhile shift
-no other.
+Each page continues after the last model of the previous page, so models that are added or removed
+between two requests do not shift the others.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from app.store.registry import ModelName
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a page ended: a model, and how busy it was where the busiest come first."""
+class PagePosition:
+    """The last model of a page, and its number of inferences if the busiest come first."""
 
     name: ModelName
     n: int = 0
@@ -26,54 +26,58 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class ModelPage:
-    """Models in order. `total` counts those of all pages, `following` is None on the last one."""
+    """Models in order. `total` counts those of all pages; `following` is None on the last page."""
 
     names: Sequence[ModelName]
     total: int
-    following: Place | None
+    following: PagePosition | None
 
 
 def by_name(
-    conn: Connection, *, workspace_id: int, size: int, after: Place | None = None
+    conn: Connection, *, workspace_id: int, size: int, after: PagePosition | None = None
 ) -> ModelPage:
-    """Models by name, also those without a prediction.
+    """Models by name; models without predictions are included.
 
-    Cost: the names of the workspace's models, once.
+    Cost: the names of the workspace's models are read once.
     """
-    rows = conn.execute(_BY_NAME, {"workspace": workspace_id} | _place(size, after)).all()
-    return _page(rows, size)
+    rows = conn.execute(
+        _BY_NAME, {"workspace": workspace_id} | _position_parameters(size, after)
+    ).all()
+    return _model_page(rows, size)
 
 
 def busiest(
-    conn: Connection, question: Question[Selection], *, size: int, after: Place | None = None
+    conn: Connection, question: Question[Selection], *, size: int, after: PagePosition | None = None
 ) -> tuple[Totals, ModelPage]:
-    """Models seen in a window or in the one before it, the busiest first; with totals of all pages.
+    """Models seen in a window or the preceding one, the busiest first, and totals of all pages.
 
-    Cost: one statement over the cells of both periods, twice.
+    Cost: one statement that reads the cells of both periods twice.
 
     Raises:
-        InvalidWindow, NotKept: as `inference_totals`.
+        InvalidWindow, NotKept: as in `inference_totals`.
     """
-    rows = kept_rows(conn, _BUSIEST, compared(question) | _place(size, after))
-    return totals_of(rows[0][-N_TOTALS:]), _page(rows, size)
+    rows = kept_rows(conn, _BUSIEST, compared(question) | _position_parameters(size, after))
+    return totals_of(rows[0][-N_TOTALS:]), _model_page(rows, size)
 
 
-def _place(size: int, after: Place | None) -> dict[str, Any]:
+def _position_parameters(size: int, after: PagePosition | None) -> dict[str, Any]:
     after_name = after.name._asdict() if after else dict.fromkeys(ModelName._fields)
-    place = {f"after_{part}": text for part, text in after_name.items()}
-    return place | {"size": size + 1, "after_n": after.n if after else None}
+    position = {f"after_{member}": text for member, text in after_name.items()}
+    return position | {"size": size + 1, "after_n": after.n if after else None}
 
 
-def _page(rows: Sequence[Row[Any]], size: int) -> ModelPage:
-    places = [
-        Place(ModelName(row.namespace, row.pipeline, row.name), row.n) for row in rows if row.name
+def _model_page(rows: Sequence[Row[Any]], size: int) -> ModelPage:
+    positions = [
+        PagePosition(ModelName(row.namespace, row.pipeline, row.name), row.n)
+        for row in rows
+        if row.name
     ]
-    following = places[size - 1] if len(places) > size else None
-    return ModelPage([place.name for place in places[:size]], rows[0].total, following)
+    following = positions[size - 1] if len(positions) > size else None
+    return ModelPage([position.name for position in positions[:size]], rows[0].total, following)
 
 
-N_TOTALS = 2 * len(fields(Totals))  # columns: of each number that of the period before, too
-# The first row tells the total, also of a page that holds nothing.
+N_TOTALS = 2 * len(fields(Totals))  # columns: each number has one of the preceding period
+# The first row contains the total, even if the page is empty.
 _PAGE = """
     WITH known AS MATERIALIZED ({known}), totals AS MATERIALIZED ({totals})
     SELECT counted.total, page.*, totals.*

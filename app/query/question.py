@@ -1,7 +1,7 @@
 """A question and its answer, as values.
 
-An endpoint, a page or the demo makes a `Question` once. `settle` (app/query/settle.py) finds its
-subject and its moment, and everything asked about it in that request takes the settled question.
+An endpoint, a page or the demo creates a `Question` once. `settle` (app/query/settle.py) looks up
+its subject and moment, and all queries of that request use the settled question.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from app.query.subjects import InSql
-from app.query.window import Grid, Window, bounds
+from app.query.window import Grid, Window, window_parameters
 
 About_co = TypeVar("About_co", covariant=True)
 Other = TypeVar("Other")
@@ -20,10 +20,11 @@ Bucket_co = TypeVar("Bucket_co", covariant=True)
 
 
 class Counted(StrEnum):
-    """What is counted, and dropped, apart from the rest: the subjects of cells.
+    """The subjects of cells, each counted and dropped separately.
 
-    Metrics with truths are made of outcomes; volumes, means and inference stats of predictions;
-    quantiles of confidence and of values of scores; those of latency of latencies.
+    Metrics with truths are computed from outcomes; volumes, means and inference stats from
+    predictions; quantiles of confidence and values from scores, and those of latency from
+    latencies.
     """
 
     OUTCOME = "outcome"
@@ -34,30 +35,30 @@ class Counted(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The moment that an answer is of.
+    """The moment that an answer reflects.
 
-    `taken` is the database's clock: what was stored by then is in the answer. `as_of` is None
-    without a moment asked for, and the moment that is answered for otherwise; `held_back` says
-    that it is earlier than the one asked for.
+    `snapshot_at` is the database's clock when the snapshot was taken: everything stored by then is
+    included. `as_of` is None if no moment was requested; otherwise it is the moment that the answer
+    reflects, and `moved_back` says whether that is earlier than requested.
     """
 
-    taken: datetime
+    snapshot_at: datetime
     as_of: datetime | None = None
-    held_back: bool = False
+    moved_back: bool = False
 
     @property
-    def known_at(self) -> datetime:
-        """What was stored by then is counted."""
-        return self.as_of or self.taken
+    def effective_as_of(self) -> datetime:
+        """Everything stored by then is counted."""
+        return self.as_of or self.snapshot_at
 
 
 @dataclass(frozen=True, slots=True)
 class Question(Generic[About_co]):
-    """What is asked: about which subject, in which buckets of a window, as known at a moment.
+    """One read of metrics: a subject, the buckets of a window, and as of when.
 
-    `subject` is a `Scope` at first, and a `Subject` once it is settled; or a `Selection` of
-    models, or a deployment. `as_of` None means now. `moment` is what `settle` found: `as_of` is
-    then the moment that is answered for.
+    `subject` is initially a `Scope`, and a `Subject` once the question is settled; or a `Selection`
+    of models, or a deployment. `as_of` None means now. `settle` sets `moment`; `as_of` is then the
+    moment that the answer reflects.
     """
 
     workspace_id: int
@@ -68,30 +69,30 @@ class Question(Generic[About_co]):
     moment: Moment | None = None
 
     def over(self, window: Window, grid: Grid = Grid()) -> "Question[About_co]":  # noqa: B008 - frozen
-        """The same of another window, in other buckets: by default in one."""
+        """The same question for another window and grid; by default one bucket."""
         return replace(self, window=window, grid=grid)
 
     def about(self, subject: Other) -> "Question[Other]":
-        """The same about another subject."""
+        """The same question about another subject."""
         return Question(self.workspace_id, subject, self.window, self.grid, self.as_of, self.moment)
 
     def now(self) -> "Question[About_co]":
-        """The same as it is now, whatever moment it was asked for."""
-        taken = Moment(self.moment.taken) if self.moment else None
-        return replace(self, as_of=None, moment=taken)
+        """The same question as of now, regardless of the requested moment."""
+        moment = Moment(self.moment.snapshot_at) if self.moment else None
+        return replace(self, as_of=None, moment=moment)
 
 
 def parameters(question: Question[InSql]) -> dict[str, Any]:
-    """A question as parameters of a statement: the subject's, and those of `window.EDGES`."""
+    """Parameters of a statement: those of the subject, and those of `window.EDGES`."""
     subject = question.subject.parameters(question.workspace_id)
-    return subject | bounds(question.window, question.grid, question.as_of)
+    return subject | window_parameters(question.window, question.grid, question.as_of)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapped:
-    """An edge of the answer that lies elsewhere than asked: the rows to divide a cell are gone.
+    """An edge moved from `asked` to `answered`, because the rows needed to split a cell are gone.
 
-    Of numbers that are made of `subject`; the same edge may lie elsewhere for others.
+    It affects the numbers computed from `subject`; for others the edge may be elsewhere.
     """
 
     asked: datetime
@@ -101,10 +102,9 @@ class Snapped:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What an answer rests on: the question as it was asked, or one with its edges on what is kept.
+    """The moment of an answer, and the edges that were moved because rows were dropped.
 
-    What was received since `clean_until` was read from its rows: it is None while no level is
-    filled.
+    Rows received since `clean_until` were read one by one. It is None while no level is filled.
     """
 
     moment: Moment
@@ -113,15 +113,15 @@ class Basis:
 
     @property
     def exact(self) -> bool:
-        """Whether it is the answer to the question as it was asked."""
-        return not self.snapped and not self.moment.held_back
+        """Whether the answer is exactly what was requested."""
+        return not self.snapped and not self.moment.moved_back
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """Predictions of a bucket, and truths per prediction: None without predictions.
 
-    A failed request is no prediction.
+    A failed request is not a prediction.
     """
 
     predictions: int
@@ -140,9 +140,9 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[Bucket_co]):
-    """Buckets, oldest first, and what they rest on, read in one snapshot.
+    """Buckets, oldest first, and their basis, read in one snapshot.
 
-    `coverage` has an element per bucket, and `pieces` is there, where the question was for them.
+    `coverage` (an element per bucket) and `pieces` are set if requested.
     """
 
     buckets: Sequence[Bucket_co]

@@ -1,6 +1,6 @@
-"""How far were the values? Errors, bucket by bucket.
+"""Metrics of regressors: errors, per bucket.
 
-The definitions stand in `sql/views/70_regression.sql`; here they are asked for and named.
+`sql/views/70_regression.sql` defines the metrics; this module queries and names them.
 """
 
 from dataclasses import dataclass, fields
@@ -26,10 +26,10 @@ from app.store.registry import Kind
 
 @dataclass(frozen=True, slots=True)
 class RegressionBucket:
-    """Errors in the model's own unit (squared: in its square), None where `n` is 0.
+    """Errors in the model's own unit (squared errors in its square), None if `n` is 0.
 
     `mean_error` is the bias, predicted minus actual. `r2` and the percentage error are fractions
-    of 1, None also where all truths are equal, or all are 0.
+    of 1. `r2` is also None if all truths are equal, the percentage error if all truths are 0.
     """
 
     start: datetime
@@ -50,14 +50,14 @@ def regression(
     with_predictions: bool = False,
     explained: bool = False,
 ) -> Answer[RegressionBucket]:
-    """Errors of one model in the buckets of a grid, as they are now or were known at a moment.
+    """Errors of one model in the buckets of a grid, as of now or as of an earlier moment.
 
-    Shape: as of `regression_buckets`; `with_predictions` each has its coverage, and the basis is
-           of both. `explained` says what was read.
+    Shape: that of `regression_buckets`; `with_predictions` adds the coverage of each bucket, which
+           the basis then includes. `explained` adds the pieces that were read.
     Cost:  three statements, a fourth for `explained`; one of them over the cells of the window.
 
     Raises:
-        InvalidWindow, UnknownModel, WrongKind: as `settle`.
+        InvalidWindow, UnknownModel, WrongKind: as in `settle`.
     """
     counted = OF_TRUTHS_AND_PREDICTIONS if with_predictions else OF_TRUTHS
     settled = settle(conn, question, *counted, kind=Kind.REGRESSION)
@@ -72,13 +72,13 @@ def regression(
 
 
 def regression_buckets(conn: Connection, question: Question[Subject]) -> list[RegressionBucket]:
-    """Errors of a regressor that was looked up.
+    """Errors of a regressor whose series are known.
 
-    Shape: one bucket per width, oldest first, clipped to the window; one in all without width.
+    Shape: one bucket per width, oldest first, clipped to the window; a single one without width.
     Cost:  one statement over the cells of the window.
 
     Raises:
-        UnknownModel, WrongKind: as `Subject.require`.
+        UnknownModel, WrongKind: as in `Subject.require`.
     """
     question.subject.require(Kind.REGRESSION)
     return [_bucket(row) for row in conn.execute(_METRICS, parameters(question))]
@@ -89,7 +89,7 @@ def _bucket(row: Row[Any]) -> RegressionBucket:
     return RegressionBucket(row.bucket_start, row.bucket_end, *metrics)
 
 
-# The columns of its function have their names.
+# The columns of the SQL function have the same names.
 _METRIC_NAMES = [field.name for field in fields(RegressionBucket)][2:]
 _CALL = f"truthline_internal.regression_metrics(CAST(:series AS integer[]), {EDGES})"
 _METRICS = text(f"SELECT * FROM {_CALL}")

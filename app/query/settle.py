@@ -1,4 +1,4 @@
-"""Settle a question: find its subject and its moment, once for all that is asked about it."""
+"""Settle a question: look up its subject and its moment, once for all queries about it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,33 +22,31 @@ def settle(
     *counted: Counted,
     kind: Kind | None = None,
 ) -> Question[Subject]:
-    """Find the subject of a question, and the moment of an answer that is made of `counted`.
+    """Look up the subject of a question, and the moment of an answer computed from `counted`.
 
-    The first statement of a transaction, whose snapshot it takes.
+    It must be the first statement of a transaction, because it takes the snapshot.
 
     Raises:
-        InvalidWindow, UnknownModel, WrongKind: as `looked_up` and `Subject.require`.
+        InvalidWindow, UnknownModel, WrongKind: as in `look_up` and `Subject.require`.
     """
-    settled = looked_up(conn, question, *counted)
+    settled = look_up(conn, question, *counted)
     settled.subject.require(kind)
     return settled
 
 
-def looked_up(conn: Connection, question: Question[Scope], *counted: Counted) -> Question[Subject]:
-    """As `settle`, of a model that may not be there.
+def look_up(conn: Connection, question: Question[Scope], *counted: Counted) -> Question[Subject]:
+    """Like `settle`, for a model that may not exist.
 
-    Names of zones come and go with the tables that a host keeps of them, and those of the
-    database's host may be others than ours.
+    The time zone is checked too, because the database's host may know different zones than ours.
 
-    Cost: one statement, whose plan is kept: what is stored between the snapshot that it takes and
-    the clock that it reads is not in the answer, so nothing is to be done in between.
+    Cost: one prepared statement. Rows stored between its snapshot and the clock that it reads are
+    missing from the answer, so it should not take long.
 
     Raises:
-        InvalidWindow: the database lacks the zone, or its clock, which rows are stamped by, has
-            not reached `as_of`.
+        InvalidWindow: the database does not know the zone, or its clock has not reached `as_of`.
     """
-    taken, reached, id_, kind, series, declared, _ = _row(conn, question, counted)
-    moment = _moment(question.as_of, taken, reached)
+    snapshot_at, reached, id_, kind, series, declared, _ = _row(conn, question, counted)
+    moment = _moment(question.as_of, snapshot_at, reached)
     kind = None if kind is None else Kind(kind)
     subject = Subject(question.subject, id_, kind, series, declared)
     return replace(question.about(subject), as_of=moment.as_of, moment=moment)
@@ -63,7 +61,7 @@ def _row(conn: Connection, question: Question[Scope], counted: Sequence[Counted]
         "version": scope.version,
         "as_of": question.as_of,
         "zone": question.grid.zone,
-        "counted": [one.value for one in counted],
+        "counted": [subject.value for subject in counted],
     }
     try:
         return prepared(conn, _SETTLE, lookup).fetchone()
@@ -72,10 +70,10 @@ def _row(conn: Connection, question: Question[Scope], counted: Sequence[Counted]
 
 
 def require_zone(conn: Connection, zone: str) -> None:
-    """Refuse a zone that the database lacks, which it would be a fault to find out later.
+    """Reject a zone that the database does not know; a later query would crash on it.
 
     Raises:
-        InvalidWindow: it does.
+        InvalidWindow: the database does not know the zone.
     """
     if zone != "UTC":
         try:
@@ -84,12 +82,12 @@ def require_zone(conn: Connection, zone: str) -> None:
             raise InvalidWindow(f"the database has no time zone {zone}") from None
 
 
-def _moment(as_of: datetime | None, taken: datetime, reached: datetime | None) -> Moment:
+def _moment(as_of: datetime | None, snapshot_at: datetime, reached: datetime | None) -> Moment:
     if as_of is None:
-        return Moment(taken)
-    if as_of > taken:
+        return Moment(snapshot_at)
+    if as_of > snapshot_at:
         raise InvalidWindow("asOf must not be in the future")
-    return Moment(taken, reached or as_of, held_back=reached not in (as_of, None))
+    return Moment(snapshot_at, reached or as_of, moved_back=reached not in (as_of, None))
 
 
 _ZONE = text("SELECT now() AT TIME ZONE :zone")

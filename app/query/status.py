@@ -1,4 +1,4 @@
-"""What the database is and what it holds."""
+"""The state of the database, its levels and its counts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +11,11 @@ from app.store.edition import ServerInfo, server_info
 
 @dataclass(frozen=True, slots=True)
 class LevelStatus:
-    """A level: its cells, until when it is clean and was audited (None: not at all).
+    """A level: its cells, until when it is clean and was audited (None: never).
 
-    `lag` is the time from then to the newest row there is: what was received within it is read
-    from finer levels or rows. `open_faults` counts spans that an audit found wrong and that are
-    not healed yet, `healed_faults` those that are.
+    `lag` is the time from `clean_until` to the newest row; rows received within it are read from
+    finer levels or from the raw table. `open_faults` counts spans that an audit found wrong and
+    that are not repaired yet, `repaired_faults` the repaired ones.
     """
 
     name: str
@@ -24,12 +24,12 @@ class LevelStatus:
     lag: timedelta | None
     audited_until: datetime | None = None
     open_faults: int = 0
-    healed_faults: int = 0
+    repaired_faults: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Counts are rows; times are when the newest was received, None where there is none."""
+    """Counts are rows; times are when the newest row was received (None: no rows)."""
 
     server: ServerInfo
     workspaces: int
@@ -47,16 +47,16 @@ class Status:
 def service_status(conn: Connection) -> Status:
     """Count everything. Cost: full scans of the raw tables and the levels."""
     counted = Status(server_info(conn), *conn.execute(_COUNTS).one())
-    kept = [(relation, since) for relation, since in conn.execute(_RETENTION)]
+    retention = [(relation, since) for relation, since in conn.execute(_RETENTION)]
     newest = {"outcome": counted.last_outcome, "prediction": counted.last_prediction}
-    return replace(counted, levels=list(_level_status(conn, newest)), retention=kept)
+    return replace(counted, levels=list(_level_status(conn, newest)), retention=retention)
 
 
 @dataclass(frozen=True, slots=True)
 class FreshLevel:
-    """A level of a subject, its widths, until when it is clean and was audited (None: not at all).
+    """A level of a subject, its widths, until when it is clean and was audited (None: never).
 
-    `open_faults` and `healed_faults` count spans that audits found wrong.
+    `open_faults` and `repaired_faults` count spans that audits found wrong.
     """
 
     name: str
@@ -66,14 +66,14 @@ class FreshLevel:
     clean_until: datetime | None
     audited_until: datetime | None
     open_faults: int
-    healed_faults: int
+    repaired_faults: int
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How far the levels are at `asked_at`, since when rows are kept, and what waits to be joined.
+    """The freshness of all levels at `asked_at`, since when rows are kept, and pending feedback.
 
-    `pending_feedback` counts truths of one workspace whose prediction has not come.
+    `pending_feedback` counts truths of one workspace whose prediction has not arrived.
     """
 
     asked_at: datetime
@@ -83,15 +83,15 @@ class Freshness:
 
 
 def freshness(conn: Connection, *, workspace_id: int) -> Freshness:
-    """How far the levels are. Cost: four look-ups; nothing is counted but what waits."""
+    """The freshness of all levels. Cost: four look-ups; only pending feedback is counted."""
     levels = fresh_levels(conn)
-    kept = [(relation, since) for relation, since in conn.execute(_RETENTION)]
+    retention = [(relation, since) for relation, since in conn.execute(_RETENTION)]
     pending = conn.execute(_PENDING, {"workspace": workspace_id}).scalar_one()
-    return Freshness(conn.execute(text("SELECT now()")).scalar_one(), levels, kept, pending)
+    return Freshness(conn.execute(text("SELECT now()")).scalar_one(), levels, retention, pending)
 
 
 def fresh_levels(conn: Connection) -> list[FreshLevel]:
-    """How far each level is. Cost: one look-up."""
+    """The freshness of each level. Cost: one look-up."""
     return [FreshLevel(*row) for row in conn.execute(_FRESH)]
 
 
@@ -99,8 +99,9 @@ _FRESH = text("""
     SELECT l.name, l.subject, event_width,
            CASE WHEN learned_width < INTERVAL '1 day' THEN 'hour'
                 WHEN learned_width < INTERVAL '1 month' THEN 'day' ELSE 'month' END,
-           nullif(clean_until, '-infinity'), audit.audited_until, audit.open, audit.healed
-    FROM truthline_internal.levels() AS l JOIN truthline_internal.audits() AS audit USING (name)
+           nullif(clean_until, '-infinity'), audit.audited_until, audit.open, audit.repaired
+    FROM truthline_internal.levels() AS l
+    JOIN truthline_internal.audits() AS audit (name, audited_until, open, repaired) USING (name)
 """)
 _PENDING = text("""
     SELECT count(*) FROM pending_feedback JOIN model ON model.id = model_id
@@ -130,9 +131,10 @@ _COUNTS = text("""
 
 _LEVELS = text("""
     SELECT l.name, subject.source, nullif(clean_until, '-infinity'),
-           audit.audited_until, audit.open, audit.healed
+           audit.audited_until, audit.open, audit.repaired
     FROM truthline_internal.levels() AS l
     JOIN subject ON subject.name = l.subject
-    JOIN truthline_internal.audits() AS audit ON audit.name = l.name
+    JOIN truthline_internal.audits() AS audit (name, audited_until, open, repaired)
+        ON audit.name = l.name
 """)
 _RETENTION = text("SELECT relation, since FROM retention ORDER BY relation")

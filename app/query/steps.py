@@ -1,6 +1,6 @@
-"""What did executions measure? As it stands, value by value, over time and over executions.
+"""Step metrics: current values, single values, over time and over executions.
 
-The definitions stand in `sql/views/90_steps.sql`; here they are asked for and named.
+`sql/views/90_steps.sql` defines the numbers; this module queries and names them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,14 +15,14 @@ from sqlalchemy import Connection, Row, text
 from app.errors import InvalidWindow, UnknownStepMetric
 from app.query.question import Question
 from app.query.settle import require_zone
-from app.query.window import bounds
+from app.query.window import window_parameters
 
-PORTION = 250_000  # values: what an answer holds in memory at a time, some 5 MB
+PORTION = 250_000  # values that an answer keeps in memory at a time: about 5 MB
 
 
 @dataclass(frozen=True, slots=True)
-class Which:
-    """Metrics of this name, and of executions of this pipeline, deployment or name; None is any."""
+class StepMetricFilter:
+    """A filter by metric name, pipeline, deployment and execution; None matches any."""
 
     name: str | None = None
     pipeline: str | None = None
@@ -30,15 +30,15 @@ class Which:
     execution: str | None = None
 
     def conditions(self) -> dict[str, str]:
-        """What is asked for, by column."""
+        """The conditions that are set, by column."""
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         return {column: value for column, value in named.items() if value is not None}
 
 
 class StepMetric(NamedTuple):
-    """A metric of an execution: how many values were recorded, and the last of them.
+    """A metric of an execution: the number of recorded values, and the last one.
 
-    `pipeline` and `deployment` are empty where not told.
+    `pipeline` and `deployment` are empty if unknown.
     """
 
     id: int
@@ -53,8 +53,8 @@ class StepMetric(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Some of the metrics in the order of their first recording. `total` counts all."""
+class StepMetricPage:
+    """Some of the step metrics, in the order of their first recording. `total` counts all."""
 
     metrics: list[StepMetric]
     total: int
@@ -65,41 +65,41 @@ def step_metrics(
     *,
     workspace_id: int,
     is_list: bool,
-    which: Which,
+    which: StepMetricFilter,
     size: int,
     offset: int,
-) -> Page:
+) -> StepMetricPage:
     """Scalars or lists of a workspace, `size` of them from `offset` on.
 
-    Cost: one statement, which is one snapshot: through an index, counting all that match.
+    Cost: one statement (one snapshot) through an index; all matching metrics are counted.
     """
     conditions = which.conditions()
-    asked = conditions | {"workspace": workspace_id, "is_list": is_list}
-    asked |= {"size": size, "offset": offset}
-    query = _page_of(tuple(conditions))
-    rows = conn.execute(query, asked, prepare=True, binary=True).fetchall()
+    lookup = conditions | {"workspace": workspace_id, "is_list": is_list}
+    lookup |= {"size": size, "offset": offset}
+    statement = _page_of(tuple(conditions))
+    rows = conn.execute(statement, lookup, prepare=True, binary=True).fetchall()
     metrics = [StepMetric._make(row[1:]) for row in rows if row[1] is not None]
-    return Page(metrics, rows[0][0])
+    return StepMetricPage(metrics, rows[0][0])
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What some executions recorded, each in the order of first recording."""
+    """Step metrics of some executions, in the order of their first recording."""
 
     scalars: list[StepMetric]
     lists: list[StepMetric]
 
 
 def recorded(conn: Connection, *, workspace_id: int, executions: Sequence[str]) -> Recorded:
-    """All metrics of these executions as they stand.
+    """The current values of all metrics of these executions.
 
-    Cost: one statement through an index, however many executions they are.
+    Cost: one statement through an index, regardless of the number of executions.
     """
-    found = Recorded([], [])
-    asked = {"workspace": workspace_id, "executions": list(executions)}
-    for row in conn.execute(_RECORDED, asked):
-        (found.lists if row.is_list else found.scalars).append(StepMetric._make(row[1:]))
-    return found
+    result = Recorded([], [])
+    lookup = {"workspace": workspace_id, "executions": list(executions)}
+    for row in conn.execute(_RECORDED, lookup):
+        (result.lists if row.is_list else result.scalars).append(StepMetric._make(row[1:]))
+    return result
 
 
 _RECORDED = text("""
@@ -113,13 +113,13 @@ _RECORDED = text("""
 
 @cache
 def _page_of(columns: tuple[str, ...]) -> bytes:
-    """The statement of a page, with conditions on some columns: each has an index of its own."""
+    """The statement of a page, with conditions on some columns; each column has its own index."""
     matching = "".join(f" AND {column} = %({column})s" for column in columns)
     return _PAGE.format(matching=matching).encode()
 
 
 def portions(metrics: Iterable[StepMetric]) -> Iterator[list[StepMetric]]:
-    """Lists in their order, together as many as `list_values` should be asked for at once."""
+    """Lists in order, in portions small enough for one call of `list_values`."""
     portion: list[StepMetric] = []
     n_values = 0
     for metric in metrics:
@@ -135,27 +135,26 @@ def portions(metrics: Iterable[StepMetric]) -> Iterator[list[StepMetric]]:
 def list_values(conn: psycopg.Connection, metrics: Sequence[StepMetric]) -> list[str]:
     """The values of each of these lists, as many as it had when it was looked up.
 
-    A list is one text: numbers as PostgreSQL prints them, which JSON reads, with commas between.
+    A list is one text: numbers as PostgreSQL prints them, which is valid JSON, separated by commas.
+    Values appended since are excluded, so this may run in another snapshot.
 
-    What was appended since is left out, so that these may be asked for in another snapshot.
-
-    Cost: the rows of the lists, one per append, through an index. The database writes them: as
-    objects of Python half a million numbers would take longer, and hold up other requests.
+    Cost: the rows of the lists, one per append, through an index. The database formats the numbers:
+    half a million Python objects would take longer and delay other requests.
     """
-    asked = {
+    lookup = {
         "ids": [metric.id for metric in metrics],
         "lengths": [metric.n_values for metric in metrics],
         "since": min((metric.created_at for metric in metrics), default=None),
         "until": max((metric.recorded_at for metric in metrics), default=None),
     }
-    found: dict[int, str] = dict(conn.execute(_VALUES, asked).fetchall())
-    # of one that retention has dropped since, nothing is left
-    return [found.get(metric.id, "") for metric in metrics]
+    values_by_id: dict[int, str] = dict(conn.execute(_VALUES, lookup).fetchall())
+    # a list that retention has dropped since is empty
+    return [values_by_id.get(metric.id, "") for metric in metrics]
 
 
 @dataclass(frozen=True, slots=True)
 class StepBucket:
-    """Values recorded in a bucket of time; all but `n` are None where there are none."""
+    """Values recorded in a bucket of time; without values all but `n` are None."""
 
     start: datetime
     end: datetime
@@ -168,7 +167,7 @@ class StepBucket:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionSummary:
-    """Values that an execution recorded of a metric, and when the first and the last were."""
+    """Values of a metric that an execution recorded, with the times of the first and the last."""
 
     execution: str
     pipeline: str
@@ -184,7 +183,7 @@ class ExecutionSummary:
 
 @dataclass(frozen=True, slots=True)
 class SummaryPage:
-    """Some of the executions in the order of their first recording. `total` counts all."""
+    """Some of the executions, in the order of their first recording. `total` counts all."""
 
     executions: list[ExecutionSummary]
     total: int
@@ -192,26 +191,28 @@ class SummaryPage:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Values of a metric from some place on, and when each was recorded. `total` counts all."""
+    """Values of a metric from some offset on, with their times. `total` counts all."""
 
     values: list[float]
     recorded_at: list[datetime]
     total: int
 
 
-def over_time(conn: Connection, question: Question[Which], *, is_list: bool) -> list[StepBucket]:
-    """A metric in the buckets of a grid, by when its values were recorded.
+def over_time(
+    conn: Connection, question: Question[StepMetricFilter], *, is_list: bool
+) -> list[StepBucket]:
+    """A metric in the buckets of a grid, by the time of recording.
 
     Cost: a look-up, and the recordings of the window.
 
     Raises:
-        InvalidWindow: the database lacks the zone.
-        UnknownStepMetric: no execution that matches recorded it.
+        InvalidWindow: the database does not know the zone.
+        UnknownStepMetric: no matching execution recorded it.
     """
     metric = _metric(question.workspace_id, question.subject, is_list=is_list)
     require_zone(conn, question.grid.zone)
     _require(conn, metric)
-    buckets = bounds(question.window, question.grid, None)
+    buckets = window_parameters(question.window, question.grid, None)
     return [StepBucket(*row) for row in conn.execute(_OVER_TIME, metric | buckets)]
 
 
@@ -220,18 +221,18 @@ def over_executions(
     *,
     workspace_id: int,
     is_list: bool,
-    which: Which,
+    which: StepMetricFilter,
     as_of: datetime | None = None,
     size: int = 100,
     offset: int = 0,
 ) -> SummaryPage:
-    """A metric of each execution, as it stood at a moment; `size` of them from `offset` on.
+    """A metric of each execution as of a moment; `size` of them from `offset` on.
 
-    Cost: two look-ups, the recordings of these executions, and a look at each of the others.
+    Cost: two look-ups, the recordings of these executions, and an index entry for each other one.
 
     Raises:
-        InvalidWindow: `as_of` is still to come.
-        UnknownStepMetric: no execution that matches recorded it.
+        InvalidWindow: `as_of` is in the future.
+        UnknownStepMetric: no matching execution recorded it.
     """
     metric = _metric(workspace_id, which, is_list=is_list)
     _require(conn, metric, as_of)
@@ -241,11 +242,17 @@ def over_executions(
 
 
 def values_of(
-    conn: Connection, *, workspace_id: int, is_list: bool, which: Which, size: int, offset: int
+    conn: Connection,
+    *,
+    workspace_id: int,
+    is_list: bool,
+    which: StepMetricFilter,
+    size: int,
+    offset: int,
 ) -> Slice:
     """Values of one metric of one execution, `size` of them from `offset` on, oldest first.
 
-    Cost: the index of the metric's recordings, and those that hold the values.
+    Cost: the index of the metric's recordings, and the recordings with these values.
 
     Raises:
         UnknownStepMetric: the execution has not recorded it.
@@ -257,12 +264,12 @@ def values_of(
     return Slice([row.value for row in rows], [row.received_at for row in rows], first.n_values)
 
 
-def _metric(workspace_id: int, which: Which, *, is_list: bool) -> dict[str, Any]:
+def _metric(workspace_id: int, which: StepMetricFilter, *, is_list: bool) -> dict[str, Any]:
     return {"workspace": workspace_id, "is_list": is_list, **asdict(which)}
 
 
 def _require(conn: Connection, metric: dict[str, Any], as_of: datetime | None = None) -> Row[Any]:
-    """The metric that was recorded first of those that match."""
+    """The matching metric that was recorded first."""
     row = conn.execute(_FIRST, metric).one()
     if as_of is not None and as_of > row.clock:
         raise InvalidWindow("asOf must not be in the future")
@@ -274,7 +281,7 @@ def _require(conn: Connection, metric: dict[str, Any], as_of: datetime | None = 
     return row
 
 
-# There is one row at least, which tells the total. A last page tells it by itself.
+# At least one row is returned, with the total. On a last page the total follows from its rows.
 _PAGE = """
     WITH page AS MATERIALIZED (
         SELECT id, execution, pipeline, deployment, name, n_values, value, created_at, recorded_at
@@ -337,7 +344,7 @@ _EXECUTIONS = text(f"""
     SELECT count(*) FROM truthline_internal.step_metrics(:workspace)
     WHERE {_MATCHING} AND created_at < CAST(:as_of AS timestamptz)
 """)
-# A recording has at most as many values as a list may; a scalar's has one.
+# A recording has at most as many values as a list may have; that of a scalar has one.
 _SLICE = text("""
     SELECT one.value, batch.received_at
     FROM step_batch AS batch

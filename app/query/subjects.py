@@ -1,4 +1,4 @@
-"""What a question can be about, and how SQL says it."""
+"""The subjects of questions, and how SQL selects them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from app.store.registry import Kind, ModelName
 
 
 class InSql(Protocol):
-    """A subject that a statement can be about.
+    """A subject that can be used in a statement.
 
-    `SERIES` is the SQL of its series' ids; its parameters are among `parameters`.
+    `SERIES` is SQL that returns its series ids; `parameters` includes the parameters of that SQL.
     """
 
     SERIES: ClassVar[str]
 
     def parameters(self, workspace_id: int) -> dict[str, Any]:
-        """Parameters of a statement about it."""
+        """Parameters of a statement about this subject."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which predictions of a model: of a deployment, of a version, or all."""
+    """Predictions of a model: all, or only those of a deployment, of a version, or of both."""
 
     name: ModelName
     deployment: str | None = None
@@ -31,47 +31,47 @@ class Scope:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is all of the model."""
+        """Whether it covers the whole model."""
         return self.deployment is None and self.version is None
 
     def __str__(self) -> str:
-        """Read as in a message."""
+        """The text used in error messages."""
         parts = {"deployment": self.deployment, "version": self.version}
         named = (f", {name} {value}" for name, value in parts.items() if value is not None)
         return f"{self.name}{''.join(named)}"
 
 
 class HasSeries(InSql, Protocol):
-    """A model, or a part of it, whose series are known."""
+    """A scope whose series are known."""
 
     @property
     def series(self) -> Sequence[int]:
-        """Their ids."""
+        """The ids of its series."""
         ...
 
     @property
     def kind(self) -> Kind | None:
-        """What the model does."""
+        """The kind of the model."""
         ...
 
 
 class OfSeries:
-    """How SQL says such a subject."""
+    """How SQL selects a subject whose series are known."""
 
     SERIES: ClassVar[str] = "CAST(:series AS integer[])"
     __slots__ = ()
     series: Sequence[int]
 
     def parameters(self, workspace_id: int) -> dict[str, Any]:  # noqa: ARG002 - as the others'
-        """Its series."""
+        """The ids of its series."""
         return {"series": list(self.series)}
 
 
 @dataclass(frozen=True, slots=True)
 class Subject(OfSeries):
-    """A scope that was looked up, with its series: none while nothing was predicted in it.
+    """A scope that was looked up, with its series: none while it has no predictions.
 
-    `id` is None if the workspace has no such model. `declared` are the ids of a classifier's
+    `id` is None if the workspace has no such model. `declared` contains the ids of a classifier's
     categories, in declared order.
     """
 
@@ -82,11 +82,11 @@ class Subject(OfSeries):
     declared: Sequence[int]
 
     def require(self, kind: Kind | None = None) -> None:
-        """Refuse what can't be asked about.
+        """Check that the subject exists and is of this kind.
 
         Raises:
-            UnknownModel: the workspace has no such model, or nothing in that scope.
-            WrongKind: it has, but of another kind than `kind`.
+            UnknownModel: the workspace has no such model, or no predictions in this scope.
+            WrongKind: the model is not of this kind.
         """
         if self.id is None:
             raise UnknownModel(f"no predictions or subscription of model {self.scope.name}")
@@ -98,7 +98,7 @@ class Subject(OfSeries):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Inferences of some models of a workspace (None: all), with a value in a metadata field."""
+    """Inferences of some models (None: all), optionally with a value in a metadata field."""
 
     SERIES: ClassVar[str] = (
         "truthline_internal.workspace_series(:workspace, CAST(:models AS text[]))"
@@ -109,7 +109,7 @@ class Selection:
     value: str | None = None
 
     def parameters(self, workspace_id: int) -> dict[str, Any]:
-        """Its workspace, names and field."""
+        """The workspace, the names and the metadata field."""
         return {
             "workspace": workspace_id,
             "models": None if self.models is None else list(self.models),
@@ -123,12 +123,12 @@ ALL = Selection()
 
 @dataclass(frozen=True, slots=True)
 class AllDeployed:
-    """What a workspace's deployments predicted; rows that name none are not among it."""
+    """Predictions of all deployments of a workspace; rows without a deployment are excluded."""
 
     SERIES: ClassVar[str] = """ARRAY(
         SELECT series.id FROM series JOIN model ON model.id = series.model_id
         WHERE model.workspace_id = :workspace AND series.deployment <> '')"""
 
     def parameters(self, workspace_id: int) -> dict[str, Any]:
-        """Its workspace."""
+        """The workspace."""
         return {"workspace": workspace_id}

@@ -1,4 +1,4 @@
-"""How do the versions of a model compare? Each metric once per version, side by side."""
+"""Comparison of the versions of a model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from app.store.registry import Kind
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version in a window. Units as those of the metrics and of `app/query/health.py`.
+    """One version in a window. Units are those of the metrics and of `app/query/health.py`.
 
     `measures` are the `LEADING` ones of its kind, in order; `starts` and `headlines` are the first
-    of them over time, None where a bucket holds no truth.
+    of them over time, None in buckets without truths.
     """
 
     name: str
@@ -35,9 +35,9 @@ class Version:
 def versions(
     conn: Connection, question: Question[Subject], average: Average = Average.MACRO
 ) -> list[Version]:
-    """The versions of a model that was looked up, by name; classes averaged as given.
+    """The versions of a settled model by name; `average` says how classes are averaged.
 
-    Cost: one statement over the cells of the window, three times per version.
+    Cost: one statement that reads the cells of the window three times per version.
     """
     rows = conn.execute(
         _STATEMENTS[question.subject.kind], parameters(question) | {"average": average}
@@ -49,8 +49,8 @@ def _statement(kind: Kind | None) -> TextClause:
     function = f"{kind}_metrics" if kind in LEADING else None
     measures = LEADING.get(kind, ())
     averaged = ", average => CAST(:average AS text)" if kind is Kind.CLASSIFICATION else ""
-    metrics = f"truthline_internal.{function}(one.series, {EDGES}{averaged})"
-    whole = f"truthline_internal.{function}(one.series, {WHOLE}{averaged})"
+    metrics = f"truthline_internal.{function}(by_version.series, {EDGES}{averaged})"
+    whole = f"truthline_internal.{function}(by_version.series, {WHOLE}{averaged})"
     judged = (
         f"SELECT n, ARRAY[{', '.join(measures)}] FROM {whole}"
         if function
@@ -63,16 +63,16 @@ def _statement(kind: Kind | None) -> TextClause:
         else "SELECT '{}'::timestamptz[], '{}'::float8[]"
     )
     return text(f"""
-        SELECT one.version, load.n, load.n_failed,
+        SELECT by_version.version, load.n, load.n_failed,
                truthline_internal.mean_milliseconds(load.sum_latency, load.n_latency),
                judged.n, judged.measures, line.starts, line.headlines
         FROM (SELECT version, array_agg(id) AS series FROM series
-              WHERE id = ANY (CAST(:series AS integer[])) GROUP BY version) AS one
+              WHERE id = ANY (CAST(:series AS integer[])) GROUP BY version) AS by_version
         CROSS JOIN LATERAL truthline_internal.prediction_volume(
-            one.series, {WHOLE}) AS load
+            by_version.series, {WHOLE}) AS load
         CROSS JOIN LATERAL ({judged}) AS judged (n, measures)
         CROSS JOIN LATERAL ({over_time}) AS line (starts, headlines)
-        ORDER BY one.version COLLATE "C"
+        ORDER BY by_version.version COLLATE "C"
     """)
 
 

@@ -1,4 +1,4 @@
-"""The half-open window [start, end) that every question is about, and the grid of its buckets."""
+"""The half-open window [start, end) of a question, and the grid of its buckets."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,20 +9,20 @@ from zoneinfo import ZoneInfo, available_timezones
 from app.errors import InvalidWindow
 
 MICROSECOND = timedelta(microseconds=1)
-# Grids that never move have a bound here: a Monday, and the first of a month.
+# Fixed grids have an edge here: a Monday, and the first day of a month.
 EPOCH_DAY, EPOCH_MONTH = datetime(2000, 1, 3), datetime(2000, 1, 1)  # noqa: DTZ001 - in any zone
-# PostgreSQL reads these as offsets that never change, and `localtime` is whatever a host says.
+# PostgreSQL reads these as fixed offsets, and `localtime` depends on the host.
 _OF_TWO_MEANINGS = {"CET", "EET", "MET", "WET", "localtime"}
 AVERAGE_MONTH = timedelta(days=30.436875)  # of the Gregorian calendar's 400 years
 BEGINNING = datetime.min.replace(tzinfo=UTC)
-# A bucket on a grid that never moves may begin so long before the window does; the database's
-# calendar goes back to 4713 BC, and windows to the year 1.
+# A bucket on a fixed grid may begin this long before the window; the database's calendar goes back
+# to 4713 BC, and windows to the year 1.
 LONGEST_WIDTH = timedelta(days=366_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`start` is included, `end` is not; both know their offset.
+    """`start` is included, `end` is not; both are time-zone-aware.
 
     Raises:
         InvalidWindow: the end is not after the start.
@@ -37,12 +37,12 @@ class Window:
 
     @property
     def length(self) -> timedelta:
-        """From start to end."""
+        """The time from start to end."""
         return self.end - self.start
 
 
 def ending(end: datetime, length: timedelta, start: datetime | None = None) -> Window:
-    """The window up to `end`, from `start` on; without one, `length` long or from the year 1 on.
+    """The window from `start` to `end`; without `start`, `length` long but not before the year 1.
 
     Raises:
         InvalidWindow: the end is not after the start.
@@ -52,28 +52,28 @@ def ending(end: datetime, length: timedelta, start: datetime | None = None) -> W
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """A width that follows the calendar: whole days or months, however long they are."""
+    """A width that follows the calendar: whole days or months of varying length."""
 
     days: int = 0
     months: int = 0
 
     @property
     def average(self) -> timedelta:
-        """How long it is on average."""
+        """Its average length."""
         return timedelta(days=self.days) + self.months * AVERAGE_MONTH
 
 
 def average_length(width: timedelta | Calendar) -> timedelta:
-    """How long a bucket is, by the calendar on average."""
+    """The length of a bucket; on average for a width that follows the calendar."""
     return width.average if isinstance(width, Calendar) else width
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """How a window is cut into buckets: one bucket in all without a width.
+    """How a window is divided into buckets: without a width there is one bucket.
 
-    Buckets begin at `origin`, or at the window's start where it is None, and are clipped to the
-    window. A calendar's days and months are those of `zone`.
+    Buckets begin at `origin`, or at the window's start if it is None, and are clipped to the
+    window. Days and months of the calendar are those of `zone`.
     """
 
     width: timedelta | Calendar | None = None
@@ -81,11 +81,11 @@ class Grid:
     zone: str = "UTC"
 
     def buckets(self, window: Window) -> int:
-        """How many buckets there are; by the calendar about as many.
+        """The number of buckets; an estimate if the width follows the calendar.
 
         Raises:
-            InvalidWindow: the width is not positive, or longer than the window or than
-                LONGEST_WIDTH on a grid that never moves.
+            InvalidWindow: the width is not positive, or longer than the window, or longer than
+                LONGEST_WIDTH on a fixed grid.
         """
         if self.width is None:
             return 1
@@ -100,7 +100,7 @@ class Grid:
         return (window.end - origin - MICROSECOND) // width - (window.start - origin) // width + 1
 
     def check(self, window: Window, limit: int) -> None:
-        """Refuse a grid of too many buckets before anything is asked.
+        """Reject a grid with too many buckets before it is queried.
 
         Raises:
             InvalidWindow: more than `limit` buckets, or as in `buckets`.
@@ -110,7 +110,7 @@ class Grid:
 
 
 def fixed_grid(width: timedelta | Calendar, zone: str) -> Grid:
-    """A grid that lies the same whatever the window: bounds at midnight, weeks from Monday."""
+    """A grid that does not depend on the window: days begin at midnight, weeks on Monday."""
     months = isinstance(width, Calendar) and width.months
     origin = (EPOCH_MONTH if months else EPOCH_DAY).replace(tzinfo=ZoneInfo(zone))
     return Grid(width, origin.astimezone(UTC), zone)
@@ -122,32 +122,32 @@ def zones() -> frozenset[str]:
     return frozenset(available_timezones() - _OF_TWO_MEANINGS)
 
 
-def bounds(window: Window, grid: Grid, as_of: datetime | None) -> dict[str, Any]:
-    """What the public SQL functions take: window, width, origin, zone and moment.
+def window_parameters(window: Window, grid: Grid, as_of: datetime | None) -> dict[str, Any]:
+    """Parameters of the SQL functions: window, width, origin, zone and moment.
 
-    A fixed width goes as microseconds: as an interval of days it would follow the calendar.
+    A fixed width is passed in microseconds: an interval of days would follow the calendar.
     """
     width = grid.width
     if isinstance(width, Calendar):
-        interval = f"{width.months} months {width.days} days"
+        width_text = f"{width.months} months {width.days} days"
     elif width is not None:
-        interval = f"{width // MICROSECOND} microseconds"
+        width_text = f"{width // MICROSECOND} microseconds"
     return {
         "start": window.start,
         "end": window.end,
-        "width": None if width is None else interval,
+        "width": None if width is None else width_text,
         "origin": grid.origin,
         "zone": grid.zone,
         "as_of": as_of or "infinity",
     }
 
 
-# The same as the arguments of such a function: the parts of a window or its edges, and the moment.
+# The arguments of such a function: the parts of a window or its edges, and the moment.
 _WINDOW = (
     "CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:width AS interval),"
     " CAST(:origin AS timestamptz), CAST(:zone AS text)"
 )
-BOUNDS = f"{_WINDOW}, CAST(:as_of AS timestamptz)"
+WINDOW_PARAMETERS = f"{_WINDOW}, CAST(:as_of AS timestamptz)"
 EDGES = f"truthline_internal.edges({_WINDOW}), CAST(:as_of AS timestamptz)"
-# One bucket from end to end, whatever the width is.
+# One bucket for the whole window, regardless of the width.
 WHOLE = "ARRAY[CAST(:start AS timestamptz), CAST(:end AS timestamptz)], CAST(:as_of AS timestamptz)"

@@ -1,4 +1,4 @@
-"""What a panel's numbers rest on: asked for beside them, and said where it isn't what was asked."""
+"""The basis of a panel's numbers: queried with them, and shown if they are not exact."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,88 +9,91 @@ from app.phrases import first_few
 from app.query.basis import basis_of
 from app.query.inferences import stats_basis
 from app.query.question import Basis, Counted
-from app.query.question import Question as Asked
-from app.query.settle import looked_up
+from app.query.question import Question as Query
+from app.query.settle import look_up
 from app.query.subjects import ALL, Selection, Subject
 from app.query.window import Grid, Window
 from app.store.registry import Registry
-from app.web.panels import Look, Rows
-from app.web.question import Question, written
+from app.web.panels import PanelContext, Rows
+from app.web.question import Question, iso_utc
 from app.web.units import moment
 
-RestsOn = Callable[[Look], Basis]
+BasisQuery = Callable[[PanelContext], Basis]
 BOTH = (Counted.OUTCOME, Counted.PREDICTION)
 
 
-def look_at(conn: Connection, registry: Registry, workspace_id: int, question: Question) -> Look:
-    """Settle the moment that all panels of a page can show, and find the model that it is about.
+def panel_context(
+    conn: Connection, registry: Registry, workspace_id: int, question: Question
+) -> PanelContext:
+    """Settle the moment that all panels of a page can show, and look up its model.
 
-    The first statement of a transaction.
-
-    Raises:
-        InvalidWindow: the moment asked for is still to come, or the database lacks the zone.
-    """
-    asked = looked_up(conn, question.asked(workspace_id), *Counted)
-    return Look(conn, registry, question, asked)
-
-
-def of_model(look: Look) -> Asked[Subject]:
-    """The question about the part of a model that is looked at.
+    It must be the first statement of a transaction.
 
     Raises:
-        UnknownModel: the workspace has no such model, or nothing in that scope.
+        InvalidWindow: the requested moment is in the future, or the database does not know the
+        zone.
     """
-    look.asked.subject.require()
-    return look.asked
+    query = look_up(conn, question.as_query(workspace_id), *Counted)
+    return PanelContext(conn, registry, question, query)
 
 
-def of_models(look: Look) -> Asked[Selection]:
-    """The question about the models of that name, whole."""
-    return look.asked.about(Selection(models=[look.question.model.name]))
+def of_model(context: PanelContext) -> Query[Subject]:
+    """The question about the selected scope of a model.
+
+    Raises:
+        UnknownModel: the workspace has no such model, or no predictions in this scope.
+    """
+    context.query.subject.require()
+    return context.query
 
 
-def of_window(*counted: Counted) -> RestsOn:
-    """Of what is counted in the buckets of the window, of the part of a model."""
-    return lambda look: basis_of(look.conn, of_model(look), *counted)
+def of_models(context: PanelContext) -> Query[Selection]:
+    """The question about all models of that name, regardless of the scope."""
+    return context.query.about(Selection(models=[context.question.model.name]))
 
 
-def basis_within(look: Look, window: Window, grid: Grid, *counted: Counted) -> Basis:
-    """The same in other buckets."""
-    return basis_of(look.conn, of_model(look).over(window, grid), *counted)
+def of_window(*counted: Counted) -> BasisQuery:
+    """The basis of these subjects in the buckets of the window, in the scope of the page."""
+    return lambda context: basis_of(context.conn, of_model(context), *counted)
 
 
-def of_stats(*quantiles: Counted) -> RestsOn:
-    """Of inference stats of the whole model as it is now, with quantiles of the window."""
-    return lambda look: stats_basis(look.conn, of_models(look), *quantiles)
+def basis_within(context: PanelContext, window: Window, grid: Grid, *counted: Counted) -> Basis:
+    """The basis of these subjects in other buckets."""
+    return basis_of(context.conn, of_model(context).over(window, grid), *counted)
 
 
-def of_totals(look: Look) -> Basis:
-    """Of all models' inferences as they are now."""
-    return stats_basis(look.conn, look.asked.about(ALL))
+def of_stats(*quantiles: Counted) -> BasisQuery:
+    """The basis of inference stats of the whole model as of now, with quantiles of the window."""
+    return lambda context: stats_basis(context.conn, of_models(context), *quantiles)
 
 
-def of_all(*parts: RestsOn) -> RestsOn:
-    """Of a panel that shows several answers, of which the first is of the moment asked for."""
+def of_totals(context: PanelContext) -> Basis:
+    """The basis of the inferences of all models as of now."""
+    return stats_basis(context.conn, context.query.about(ALL))
 
-    def rests_on(look: Look) -> Basis:
-        bases = [part(look) for part in parts]
-        snapped = dict.fromkeys(one for basis in bases for one in basis.snapped)
+
+def of_all(*basis_queries: BasisQuery) -> BasisQuery:
+    """The common basis of several answers, of which the first has the requested moment."""
+
+    def shared_basis(context: PanelContext) -> Basis:
+        bases = [basis_query(context) for basis_query in basis_queries]
+        snapped = dict.fromkeys(edge for basis in bases for edge in basis.snapped)
         return Basis(bases[0].moment, list(snapped), None)
 
-    return rests_on
+    return shared_basis
 
 
-def in_words(question: Question, basis: Basis) -> str:
-    """What numbers rest on, as a sentence."""
-    until = question.local(basis.moment.known_at)
-    said = f"{'As known at' if basis.moment.as_of else 'All that was stored by'} {moment(until)}"
+def basis_text(question: Question, basis: Basis) -> str:
+    """The basis of numbers, as a sentence."""
+    until = question.local(basis.moment.effective_as_of)
+    text = f"{'As known at' if basis.moment.as_of else 'Everything stored by'} {moment(until)}"
     if basis.exact:
-        return f"{said}, exact to the last row."
-    edges = list(dict.fromkeys((one.asked, one.answered) for one in basis.snapped))
-    pairs = [f"{_moment(question, one)} to {_moment(question, other)}" for one, other in edges]
+        return f"{text}, exact to the last row."
+    edges = list(dict.fromkeys((edge.asked, edge.answered) for edge in basis.snapped))
+    pairs = [f"{_moment(question, start)} to {_moment(question, end)}" for start, end in edges]
     moved = first_few(pairs)
     reason = "; older rows are dropped"
-    return f"{said}, not exact: moved {moved}{reason}." if moved else f"{said}, not exact{reason}."
+    return f"{text}, not exact: moved {moved}{reason}." if moved else f"{text}, not exact{reason}."
 
 
 def _moment(question: Question, instant: datetime) -> str:
@@ -99,6 +102,6 @@ def _moment(question: Question, instant: datetime) -> str:
 
 def marked(rows: Rows, basis: Basis) -> Rows:
     """Rows of a CSV with two more columns: whether they are exact, and as of when."""
-    columns = (str(basis.exact).lower(), written(basis.moment.known_at))
-    for place, row in enumerate(rows):
-        yield [*row, *(columns if place else ("exact", "asOf"))]
+    columns = (str(basis.exact).lower(), iso_utc(basis.moment.effective_as_of))
+    for index, row in enumerate(rows):
+        yield [*row, *(columns if index else ("exact", "asOf"))]

@@ -1,6 +1,6 @@
-"""What the page's script posts to have a part of the page: checked before Dash reads it.
+"""Checks the requests of the page's script before Dash reads them.
 
-Dash trusts its own script, and would crash on anything else.
+Dash trusts its own script and crashes on any other input.
 """
 
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ import msgspec
 from app.errors import InvalidInput
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-# The one property that is a number; a clock ticks.
+# The only property that is a number: the ticks of the timer.
 TICKS = "n_intervals"
 
 
-class Given(msgspec.Struct):
-    """A property of a component, None where the page has none yet.
+class Property(msgspec.Struct):
+    """A property of a component; its value is None if the page does not have it yet.
 
-    Of components that are known by a name, and not by a pattern, it is a text.
+    For components with a name instead of a pattern it is a text.
     """
 
     id: str | dict[str, str]
@@ -26,35 +26,35 @@ class Given(msgspec.Struct):
     value: Any = None
 
     def __post_init__(self) -> None:
-        """Check the value, which Dash hands on as it is."""
+        """Check the value, which Dash passes on unchanged."""
         is_text = self.value is None or isinstance(self.value, str)
         if isinstance(self.id, str) and self.property != TICKS and not is_text:
             raise ValueError("must be a text")  # msgspec makes it an error of its own
 
 
 class Update(msgspec.Struct, rename="camel"):
-    """Which part is asked for, and the properties that it depends on."""
+    """The requested part of the page, and the properties that it depends on."""
 
     output: str
     outputs: dict[str, Any] | list[Any]
-    inputs: list[Given | list[Given]]
-    state: list[Given | list[Given]] = []
+    inputs: list[Property | list[Property]]
+    state: list[Property | list[Property]] = []
     changed_prop_ids: list[str] = []
 
 
 def check_update(body: bytes, callbacks: Mapping[str, Any]) -> None:
-    """Refuse what isn't an update of one of these callbacks, which are known by their outputs.
+    """Reject a body that is not an update of one of these callbacks; keys are their outputs.
 
     Raises:
-        InvalidInput: it isn't.
+        InvalidInput: it is not.
     """
     try:
         update = msgspec.json.decode(body, type=Update)
     except UNREADABLE:
         raise InvalidInput(NOT_OURS) from None
-    known = callbacks.get(update.output)
-    if known is None or not (
-        _fit(update.inputs, known["inputs"]) and _fit(update.state, known["state"])
+    callback = callbacks.get(update.output)
+    if callback is None or not (
+        _fit(update.inputs, callback["inputs"]) and _fit(update.state, callback["state"])
     ):
         raise InvalidInput(NOT_OURS)
 
@@ -62,9 +62,9 @@ def check_update(body: bytes, callbacks: Mapping[str, Any]) -> None:
 NOT_OURS = "this is not what the page sends"
 
 
-def _fit(given: list[Given | list[Given]], wanted: list[dict[str, Any]]) -> bool:
-    """Whether there is one for each; of a pattern that stands for several, a list."""
-    return len(given) == len(wanted) and all(
-        isinstance(one, list) == ("ALL" in known["id"])
-        for one, known in zip(given, wanted, strict=True)
+def _fit(arguments: list[Property | list[Property]], inputs: list[dict[str, Any]]) -> bool:
+    """Whether there is one argument per input, and a list for each pattern."""
+    return len(arguments) == len(inputs) and all(
+        isinstance(argument, list) == ("ALL" in expected["id"])
+        for argument, expected in zip(arguments, inputs, strict=True)
     )

@@ -1,4 +1,4 @@
-"""Charts over time. Their colours suit light and dark; the style sheet does the rest."""
+"""Charts over time. Their colours suit light and dark themes; the style sheet does the rest."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,27 +10,27 @@ from dash.development.base_component import Component
 from markupsafe import Markup
 
 from app.web import markup
-from app.web.markup import drawn
-from app.web.question import Question, written
+from app.web.markup import to_component
+from app.web.question import Question, iso_utc
 from app.web.tables import labelled
 
-# Told apart also by those who see fewer colours, and readable on white and on black.
+# Distinguishable with colour vision deficiency, and readable on white and on black.
 COLOURS = ("#4c6ef5", "#e8590c", "#0ca678", "#ae3ec9", "#868e96", "#f59f00")
 HEIGHT = 260
-# With fewer points each is marked, and can be hit.
+# With fewer points each one has a marker that can be clicked.
 SPARSE = 150
-# A screen has no more places for points.
+# A screen has no room for more points.
 POINTS = 2_000
-# What plotly takes for tags, entities and TeX.
+# Characters that plotly interprets as tags, entities and TeX.
 _AS_IT_IS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"})
 
 
 def plain(text: str) -> str:
-    """A name as it is, for plotly: some people choose names, and others look at them."""
+    """A name escaped for plotly: names are chosen by users and shown to other users."""
     return text.translate(_AS_IT_IS)
 
 
-# Across and up.
+# x and y values.
 Points = tuple[Sequence[Any], Sequence[float | None]]
 
 
@@ -44,10 +44,10 @@ def lines(
     clicked: str = "",
     shaded: tuple[datetime, datetime] | None = None,
 ) -> Component:
-    """Lines that break where nothing is known; `form` is how d3 writes a value.
+    """Lines with gaps where values are missing; `form` is the d3 format of a value.
 
-    A click on a point tells the start of its bucket under the name `clicked`; `shaded` is a span
-    of time that stands out.
+    A click on a point sets the URL parameter `clicked` to the start of its bucket; `shaded` is a
+    highlighted span of time.
     """
     figure = go.Figure()
     if shaded:
@@ -58,33 +58,33 @@ def lines(
             opacity=0.15,
             line_width=0,
         )
-    for place, (name, numbers) in enumerate(values.items()):
+    for index, (name, numbers) in enumerate(values.items()):
         figure.add_scatter(
             x=[question.clock(start) for start in starts],
             y=list(numbers),
             name=plain(name),
             connectgaps=False,
-            customdata=[written(start) for start in starts],
+            customdata=[iso_utc(start) for start in starts],
             mode="lines+markers" if len(numbers) < SPARSE else "lines",
-            line={"color": COLOURS[place % len(COLOURS)], "width": 1.75},
+            line={"color": COLOURS[index % len(COLOURS)], "width": 1.75},
             marker={"size": 4},
             hovertemplate=f"%{{y:{form}}}" if form else "%{y}",
         )
     return _chart(title, question, figure, form, list(values), clicked=clicked)
 
 
-def spread(
+def box_plot(
     title: str,
     question: Question,
     starts: Sequence[datetime],
     quantiles: Sequence[Sequence[float]],
 ) -> Component:
-    """The middle as a line, the middle half as a band, the extremes as thin lines."""
+    """The median as a line, the quartiles as a band, minimum and maximum as thin lines."""
     figure = go.Figure()
-    for name, place, width, fill in PARTS:
+    for name, index, width, fill in BOX_LINES:
         figure.add_scatter(
             x=[question.clock(start) for start in starts],
-            y=[one[place] for one in quantiles],
+            y=[x[index] for x in quantiles],
             name=name,
             connectgaps=False,
             mode="lines",
@@ -96,8 +96,8 @@ def spread(
     return _chart(title, question, figure, ".4~g", [])
 
 
-# Lowest first, so that the band is filled from the first quarter up to the third.
-PARTS = (
+# Lowest first, so that the band is filled from the first to the third quartile.
+BOX_LINES = (
     ("lowest", 0, 0.5, None),
     ("first quarter", 1, 0, None),
     ("third quarter", 3, 0, "tonexty"),
@@ -113,16 +113,16 @@ def bars(
     widths: Sequence[float],
     values: Mapping[str, Sequence[float | None]],
 ) -> Component:
-    """Bars as wide as their buckets, one upon the other."""
+    """Stacked bars as wide as their buckets."""
     figure = go.Figure()
-    for place, (name, numbers) in enumerate(values.items()):
+    for index, (name, numbers) in enumerate(values.items()):
         figure.add_bar(
             x=[question.clock(start) for start in starts],
             y=list(numbers),
             width=list(widths),
             offset=0,
             name=plain(name),
-            marker={"color": COLOURS[place % len(COLOURS)], "line": {"width": 0}},
+            marker={"color": COLOURS[index % len(COLOURS)], "line": {"width": 0}},
             hovertemplate="%{y:,}",
         )
     figure.update_layout(barmode="stack", bargap=0)
@@ -130,26 +130,26 @@ def bars(
 
 
 def curves(title: str, points: Mapping[str, Points]) -> Component:
-    """Lines over something else than time: names, or places in a list.
+    """Lines over something other than time: names, or positions in a list.
 
-    Of a long list every so manieth value is drawn, the last one always; the CSV has all.
+    Of a long list only every nth value and the last one are drawn; the CSV has all values.
     """
     figure = go.Figure()
-    for place, (name, (across, values)) in enumerate(points.items()):
+    for index, (name, (across, values)) in enumerate(points.items()):
         step = -(-len(values) // POINTS)
-        kept = [*range(0, len(values) - 1, step or 1), len(values) - 1] if values else []
-        places = [across[i] for i in kept]
+        indices = [*range(0, len(values) - 1, step or 1), len(values) - 1] if values else []
+        xs = [across[i] for i in indices]
         figure.add_scatter(
-            x=[plain(one) if isinstance(one, str) else one for one in places],
-            y=[values[i] for i in kept],
+            x=[plain(x) if isinstance(x, str) else x for x in xs],
+            y=[values[i] for i in indices],
             name=plain(name),
-            mode="lines+markers" if len(kept) < SPARSE else "lines",
-            line={"color": COLOURS[place % len(COLOURS)], "width": 1.75},
+            mode="lines+markers" if len(indices) < SPARSE else "lines",
+            line={"color": COLOURS[index % len(COLOURS)], "width": 1.75},
             marker={"size": 4},
             hovertemplate="%{y:.5~g}",
         )
-    if any(isinstance(one, str) for across, _ in points.values() for one in across[:1]):
-        figure.update_xaxes(type="category")  # also where names read as numbers or days
+    if any(isinstance(x, str) for across, _ in points.values() for x in across[:1]):
+        figure.update_xaxes(type="category")  # even if names look like numbers or dates
     return _drawn(title, figure, ".4~g", list(points))
 
 
@@ -162,7 +162,7 @@ def _chart(
     *,
     clicked: str = "",
 ) -> Component:
-    """A chart over the whole window, also where nothing is known."""
+    """A chart over the whole window, even where values are missing."""
     window = [question.clock(edge) for edge in (question.window.start, question.window.end)]
     figure.update_xaxes(range=window)
     return _drawn(title, figure, form, names, clicked=clicked)
@@ -177,7 +177,7 @@ def _drawn(
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         hovermode="x unified",
-        hoverdistance=-1,  # the nearest bucket, however wide buckets are
+        hoverdistance=-1,  # the nearest bucket, regardless of the width of buckets
         showlegend=False,
         font={"family": "inherit", "size": 12, "color": "#868e96"},
         template=None,
@@ -194,12 +194,12 @@ def _drawn(
         **named,
     )
     caption = html.Figcaption(title, className="hidden")
-    legend = [drawn(_legend(figure, names), "legend")] if len(names) > 1 else []
+    legend = [to_component(_legend(figure, names), "legend")] if len(names) > 1 else []
     return html.Figure([*legend, graph, caption], **labelled(title))
 
 
 def _legend(figure: go.Figure, names: Sequence[str]) -> Markup:
-    """Which colour is what: above the chart, where it wraps on a narrow screen."""
+    """The legend, above the chart, where it can wrap on a narrow screen."""
     return Markup("").join(
         markup.Span([markup.Span(className="dot", style={"--colour": _colour(line)}), name])
         for line, name in zip(figure.data, names, strict=True)

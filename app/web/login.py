@@ -1,4 +1,4 @@
-"""The page that asks for a key. It needs no script."""
+"""The login page, which needs no script."""
 
 from html import escape
 from http import HTTPStatus
@@ -28,7 +28,7 @@ PAGE = """<!doctype html>
       <input type="hidden" name="next" value="{target}">
       <button type="submit">Log in</button>
     </form>
-    <p class="hint">A key with the role read or admin. Whoever runs the server makes one with
+    <p class="hint">A key with the role read or admin. The server's operator creates one with
       <code>truthline keys create --role read</code>. The API itself is described at
       <a href="/docs">/docs</a>.</p>
   </main>
@@ -43,7 +43,7 @@ POLICY = (
 
 
 def login_page(target: str, error: str = "", status: int = HTTPStatus.OK) -> Response:
-    """Show the form, and what was wrong with what was sent."""
+    """Show the form, and the error of the last attempt."""
     page = PAGE.format(
         target=escape(local_path(target)),
         error=ERROR.format(escape(error[:1].upper() + error[1:] + ".")) if error else "",

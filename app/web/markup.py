@@ -1,9 +1,9 @@
-"""HTML as text: what is written into it is escaped, and the browser draws it in one go.
+"""HTML as text: its content is escaped, and the browser renders it at once.
 
-Dash makes a component of each tag and asks all of them at every change: a page with a confusion
-matrix and a few tables kept the browser busy for seven seconds that way, an overview of two
-hundred models for much longer. So whatever only shows something is markup, handed over in one
-component (`drawn`, and assets/markup.js); components are for charts and for what is typed into.
+Dash creates a component for each tag and checks all of them on every change: a page with a
+confusion matrix and a few tables kept the browser busy for seven seconds that way, an overview of
+two hundred models for much longer. So static parts of a page are markup, passed in a single
+component (`to_component`, and assets/markup.js); other components are for charts and inputs.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,23 +17,23 @@ NAMES = {"className": "class", "tabIndex": "tabindex"}
 
 
 class Tag:
-    """Writes one kind of element, as Dash's class of that name would make it."""
+    """Writes one kind of element, like Dash's class of that name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def __call__(self, children: Child | Iterable[Child] = None, **attributes: Any) -> Markup:
-        """The element as text; attributes that are None or empty are left out."""
-        given = {NAMES.get(name, name): _value(value) for name, value in attributes.items()}
-        written = Markup("").join(
-            Markup(' {}="{}"').format(name, value) for name, value in given.items() if value
+        """The element as text; attributes that are None or empty are omitted."""
+        values = {NAMES.get(name, name): _value(value) for name, value in attributes.items()}
+        text = Markup("").join(
+            Markup(' {}="{}"').format(name, value) for name, value in values.items() if value
         )
         name = Markup(self.name)  # noqa: S704 - one of those below
-        return Markup("<{0}{1}>{2}</{0}>").format(name, written, joined(children))
+        return Markup("<{0}{1}>{2}</{0}>").format(name, text, join(children))
 
 
-def joined(children: Child | Iterable[Child]) -> Markup:
-    """Texts and elements one after the other; None is nothing."""
+def join(children: Child | Iterable[Child]) -> Markup:
+    """Concatenated texts and elements; None is skipped."""
     parts = [children] if isinstance(children, str) or children is None else children
     return Markup("").join(escape(part) for part in parts if part is not None)
 
@@ -44,8 +44,8 @@ def _value(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def drawn(markup: Markup, class_name: str = "") -> html.Div:
-    """Markup as one component of Dash."""
+def to_component(markup: Markup, class_name: str = "") -> html.Div:
+    """Markup as a single Dash component."""
     data: dict[str, Any] = {"data-markup": str(markup)}
     return html.Div(className=class_name, **data)
 

@@ -1,4 +1,4 @@
-"""A model's page: how good it was, what it answered, how fast, and how its versions compare."""
+"""A model's page: quality, requests, latency, and a comparison of its versions."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,80 +8,82 @@ from dash import html as dash_html
 from dash.development.base_component import Component
 from markupsafe import Markup
 
-from app.query.health import Load, load
+from app.query.health import RequestVolume, request_volume
 from app.query.inferences import Compared, error_rate, periods
 from app.query.measures import MODEL, REQUESTS, TRUTHS, leading
 from app.query.models import Portrait, portrait
 from app.query.question import Basis
 from app.web import markup as html
 from app.web import quality, traffic, versions
-from app.web.basis import BOTH, basis_within, in_words, of_model
-from app.web.markup import drawn
-from app.web.panels import Look, Page, Panel, Part
+from app.web.basis import BOTH, basis_text, basis_within, of_model
+from app.web.markup import to_component
+from app.web.panels import Node, Page, Panel, PanelContext
 from app.web.question import EVERY, Question
 from app.web.tables import compared, tile
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A model at a glance: both periods, the one before first, and what they rest on."""
+    """A model at a glance: the preceding period, the window, and their basis."""
 
     portrait: Portrait
-    load: Load
+    volume: RequestVolume
     qualities: Sequence[quality.Bucket]
     basis: Basis
 
 
-def find_summary(look: Look) -> Summary:
-    """Two periods side by side.
+def find_summary(context: PanelContext) -> Summary:
+    """The window compared with the preceding one.
 
     Raises:
         UnknownModel: the workspace has no such model.
-        InvalidWindow: there is no window of this length before it.
+        InvalidWindow: no window of this length precedes it.
     """
-    found = portrait(look.conn, workspace_id=look.workspace_id, name=look.question.model)
-    both, halves = periods(look.question.window)
+    both, halves = periods(context.question.window)
     return Summary(
-        found,
-        load(look.conn, of_model(look).over(both, halves)),
-        quality.metrics(look, both, halves),
-        basis_within(look, both, halves, *BOTH),
+        portrait(context.conn, workspace_id=context.workspace_id, name=context.question.model),
+        request_volume(context.conn, of_model(context).over(both, halves)),
+        quality.metric_buckets(context, both, halves),
+        basis_within(context, both, halves, *BOTH),
     )
 
 
-def show_summary(question: Question, found: Summary) -> list[Part]:
-    """The model's name, its parts to choose from, and its numbers."""
+def show_summary(question: Question, summary: Summary) -> list[Node]:
+    """The model's name, the scopes to choose from, and its numbers."""
     return [
         dash_html.Div(
-            [drawn(_name(question, found.portrait)), *_choices(question, found.portrait)],
+            [
+                to_component(_name(question, summary.portrait)),
+                *_choices(question, summary.portrait),
+            ],
             className="model-head",
         ),
-        html.Dl([*_quality_tiles(found), *_load_tiles(found.load)], className="tiles"),
-        html.P(in_words(question, found.basis), className="quiet basis"),
+        html.Dl([*_quality_tiles(summary), *_volume_tiles(summary.volume)], className="tiles"),
+        html.P(basis_text(question, summary.basis), className="quiet basis"),
     ]
 
 
-def _name(question: Question, found: Portrait) -> Markup:
+def _name(question: Question, portrait: Portrait) -> Markup:
     name = question.model
     place = " / ".join(filter(None, (name.namespace, name.pipeline)))
     return Markup("").join(
         (
             html.Span(place, className="quiet place") if place else "",
             html.H1(name.name, className="model-name"),
-            html.Span(found.kind or "kind not known yet", className="kind"),
+            html.Span(portrait.kind or "kind not known yet", className="kind"),
         )
     )
 
 
-def _choices(question: Question, found: Portrait) -> Iterator[Component]:
-    """Which part of the model is looked at; nothing to choose of what has no name."""
-    if found.versions:
-        yield _choice(question, "version", found.versions)
-    if found.deployments:
-        yield _choice(question, "deployment", found.deployments)
+def _choices(question: Question, portrait: Portrait) -> Iterator[Component]:
+    """Inputs for the version and the deployment; none if the model has no named ones."""
+    if portrait.versions:
+        yield _choice(question, "version", portrait.versions)
+    if portrait.deployments:
+        yield _choice(question, "deployment", portrait.deployments)
 
 
-# More are found by typing.
+# Longer lists are searchable.
 MANY = 8
 
 
@@ -102,23 +104,26 @@ def _choice(question: Question, part: str, names: Sequence[str]) -> Component:
     )
 
 
-def _quality_tiles(found: Summary) -> Iterator[Markup]:
-    if not found.qualities:
+def _quality_tiles(summary: Summary) -> Iterator[Markup]:
+    if not summary.qualities:
         return
-    before, now = found.qualities
-    for measure in leading(found.portrait.kind)[:2]:
-        numbers = Compared(getattr(now, measure.name), getattr(before, measure.name))
+    previous, now = summary.qualities
+    for measure in leading(summary.portrait.kind)[:2]:
+        numbers = Compared(getattr(now, measure.name), getattr(previous, measure.name))
         yield tile(measure.label, compared(numbers, measure))
-    yield tile("Truths known", compared(Compared(now.n, before.n), TRUTHS["n"]))
+    yield tile("Truths known", compared(Compared(now.n, previous.n), TRUTHS["n"]))
 
 
-def _load_tiles(found: Load) -> Iterator[Markup]:
-    before, now = found.buckets
-    answered, failed = Compared(now.answered, before.answered), Compared(now.failed, before.failed)
-    latency = Compared(now.mean_latency_ms, before.mean_latency_ms)
+def _volume_tiles(volume: RequestVolume) -> Iterator[Markup]:
+    previous, now = volume.buckets
+    inferences, errors = (
+        Compared(now.answered, previous.answered),
+        Compared(now.failed, previous.failed),
+    )
+    latency = Compared(now.mean_latency_ms, previous.mean_latency_ms)
     for numbers, measure in (
-        (answered, REQUESTS["answered"]),
-        (error_rate(answered, failed), MODEL["error_rate"]),
+        (inferences, REQUESTS["answered"]),
+        (error_rate(inferences, errors), MODEL["error_rate"]),
         (latency, REQUESTS["mean_latency_ms"]),
     ):
         yield tile(measure.title, compared(numbers, measure))

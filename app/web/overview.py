@@ -1,4 +1,4 @@
-"""The first page: every model of the workspace, now against the period before."""
+"""The first page: every model of the workspace, compared with the preceding period."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ from app.query.measure import Better, Measure, Unit
 from app.query.measures import MODEL, TOTALS, TRUTHS, leading
 from app.query.overview import ModelOverview, overview, overview_basis
 from app.query.question import Basis
-from app.query.question import Question as Asked
+from app.query.question import Question as Query
 from app.query.subjects import ALL, Selection
 from app.query.window import Grid
 from app.store.registry import ModelName
 from app.web import markup as html
 from app.web.basis import of_totals
-from app.web.panels import Look, Page, Panel, Part, Rows
-from app.web.question import DAY, Question, automatic_interval, common, grid_of, query
-from app.web.tables import change, compared, labelled, nothing, sparkline, table, tile
-from app.web.units import delta, said
+from app.web.panels import Node, Page, Panel, PanelContext, Rows
+from app.web.question import DAY, Question, automatic_interval, common, grid_of, query_string
+from app.web.tables import change, compared, labelled, note, sparkline, table, tile
+from app.web.units import delta, format_number
 
-# As many points as a sparkline has room for. From some days on they are days, of which there are
-# cells.
+# As many points as a sparkline has room for. In windows of several days each point is a day, for
+# which cells exist.
 POINTS, BY_DAYS = 31, 4 * DAY
-# What is shorter than this share of its neighbour was clipped by the window.
+# A bucket shorter than this share of its neighbour was clipped by the window.
 WHOLE = 0.9
 NO_HEADLINE = Measure("headline", "", Unit.NUMBER, Better.NEITHER, "of a kind without metrics")
 NO_MODELS = (
@@ -37,60 +37,60 @@ NO_MODELS = (
     " Seldon's, H2O's or Roboflow's that your models already use."
 )
 
-TOTALS_ARE_OF_NOW = "Totals are as they are now; the models below are as of the moment asked for."
+TOTALS_ARE_OF_NOW = "Totals are as of now; the models below are as of the requested moment."
 
 
-def find_totals(look: Look) -> Totals:
+def find_totals(context: PanelContext) -> Totals:
     """All inferences of the workspace."""
-    return inference_totals(look.conn, look.asked.about(ALL))
+    return inference_totals(context.conn, context.query.about(ALL))
 
 
-def show_totals(question: Question, found: Totals) -> list[Markup]:
+def show_totals(question: Question, totals: Totals) -> list[Markup]:
     """Four numbers."""
     tiles = (
-        tile(TOTALS[name].title, compared(getattr(found, name), TOTALS[name]))
+        tile(TOTALS[name].title, compared(getattr(totals, name), TOTALS[name]))
         for name in ("inferences", "error_rate", "latency", "confidence")
     )
     shown = html.Dl(tiles, className="tiles")
-    return [shown, nothing(TOTALS_ARE_OF_NOW)] if question.as_of else [shown]
+    return [shown, note(TOTALS_ARE_OF_NOW)] if question.as_of else [shown]
 
 
-def find_models(look: Look) -> list[ModelOverview]:
+def find_models(context: PanelContext) -> list[ModelOverview]:
     """All models of the workspace."""
-    return overview(look.conn, _of_sparks(look))
+    return overview(context.conn, _sparkline_query(context))
 
 
-def models_rest_on(look: Look) -> Basis:
-    """What the models' numbers rest on."""
-    return overview_basis(look.conn, _of_sparks(look))
+def models_basis(context: PanelContext) -> Basis:
+    """The basis of the models' numbers."""
+    return overview_basis(context.conn, _sparkline_query(context))
 
 
-def _of_sparks(look: Look) -> Asked[Selection]:
-    return look.asked.about(ALL).over(look.question.window, sparks(look.question))
+def _sparkline_query(context: PanelContext) -> Query[Selection]:
+    return context.query.about(ALL).over(context.question.window, sparkline_grid(context.question))
 
 
-def sparks(asked: Question) -> Grid:
-    """The buckets of sparklines, on bounds of the clock: between them no rows are cut."""
-    interval = automatic_interval(asked.window, POINTS)
-    if asked.window.length >= BY_DAYS and interval.endswith("h"):
+def sparkline_grid(question: Question) -> Grid:
+    """The buckets of sparklines, on full hours or days, so that no cells are cut."""
+    interval = automatic_interval(question.window, POINTS)
+    if question.window.length >= BY_DAYS and interval.endswith("h"):
         interval = "1d"
-    return grid_of(interval, asked.window, asked.zone)
+    return grid_of(interval, question.window, question.zone)
 
 
-def unclipped(one: ModelOverview, end: datetime) -> Sequence[int]:
-    """Volumes without those of a first or last bucket that the window clips: it would look idle."""
-    edges = [*one.starts, end]
-    lengths = [after - before for before, after in pairwise(edges)]
-    if len(lengths) < 3:  # noqa: PLR2004 - without a middle one there is nothing to compare with
-        return one.volumes
+def unclipped(model: ModelOverview, end: datetime) -> Sequence[int]:
+    """Inferences per bucket without a clipped first or last bucket, which would look idle."""
+    edges = [*model.bucket_starts, end]
+    lengths = [end - start for start, end in pairwise(edges)]
+    if len(lengths) < 3:  # noqa: PLR2004 - without a middle bucket there is none to compare with
+        return model.bucket_inferences
     first = lengths[0] < WHOLE * lengths[1]
     last = lengths[-1] < WHOLE * lengths[-2]
-    return one.volumes[first : len(lengths) - last]
+    return model.bucket_inferences[first : len(lengths) - last]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the overview: what it is headed, called in the URL, and sorted by."""
+    """A column of the overview: its title, its name in the URL, and its sort key."""
 
     title: str
     name: str
@@ -98,25 +98,25 @@ class Column:
 
 
 COLUMNS = (
-    Column("Model", "name", lambda one: one.name.name),
-    Column(MODEL["inferences"].title, "inferences", lambda one: one.inferences.now),
-    Column(MODEL["error_rate"].title, "errors", lambda one: one.error_rate.now),
-    Column(MODEL["latency"].title, "latency", lambda one: one.latency.now),
-    Column(TRUTHS["n"].title, "truths", lambda one: one.truths.now),
-    Column("Headline metric", "headline", lambda one: one.headline.now),
+    Column("Model", "name", lambda model: model.name.name),
+    Column(MODEL["inferences"].title, "inferences", lambda model: model.inferences.now),
+    Column(MODEL["error_rate"].title, "errors", lambda model: model.error_rate.now),
+    Column(MODEL["latency"].title, "latency", lambda model: model.latency.now),
+    Column(TRUTHS["n"].title, "truths", lambda model: model.truths.now),
+    Column("Headline metric", "headline", lambda model: model.headline.now),
 )
 DESCENDING = "-"
 MOST_SHOWN = 500  # a browser takes seconds for more; the CSV has all
 
 
-def show_models(question: Question, found: Sequence[ModelOverview]) -> list[Part]:
-    """A row per model, in the order and of the names that the URL says."""
-    if not found:
-        return [nothing(NO_MODELS)]
+def show_models(question: Question, models: Sequence[ModelOverview]) -> list[Node]:
+    """A row per model, filtered and sorted as the URL says."""
+    if not models:
+        return [note(NO_MODELS)]
     sought = question.members.get("q", "")
-    fitting = [one for one in ordered(question, found) if _has(one, sought)]
-    rows = [_model(question, one) for one in fitting[:MOST_SHOWN]]
-    left_out = len(fitting) - len(rows)
+    matching = [model for model in sort_models(question, models) if _has(model, sought)]
+    rows = [_model(question, model) for model in matching[:MOST_SHOWN]]
+    left_out = len(matching) - len(rows)
     heads = [(_head(question, column), "number") for column in COLUMNS]
     return [
         dmc.TextInput(
@@ -131,38 +131,40 @@ def show_models(question: Question, found: Sequence[ModelOverview]) -> list[Part
         ),
         table("Models of the workspace", heads, rows, kind="models")
         if rows
-        else nothing(f"None of {len(found)} models has “{sought}” in its name."),
+        else note(f"None of {len(models)} models has “{sought}” in its name."),
         *(
-            [nothing(f"{left_out:,} more models are not shown: find them by name.")]
+            [note(f"{left_out:,} more models are not shown: find them by name.")]
             if left_out
             else []
         ),
     ]
 
 
-def _has(one: ModelOverview, sought: str) -> bool:
-    return sought.casefold() in str(one.name).casefold()
+def _has(model: ModelOverview, sought: str) -> bool:
+    return sought.casefold() in str(model.name).casefold()
 
 
-def ordered(question: Question, found: Sequence[ModelOverview]) -> Sequence[ModelOverview]:
-    """Sorted by a column, what is not known last; the busiest first if the URL says nothing.
+def sort_models(question: Question, models: Sequence[ModelOverview]) -> Sequence[ModelOverview]:
+    """Sorted by a column, unknown values last; by default the busiest model first.
 
     Raises:
         InvalidInput: there is no such column.
     """
     sort = question.members.get("sort", "")
     if not sort:
-        return found
-    column = next((one for one in COLUMNS if one.name == sort.removeprefix(DESCENDING)), None)
+        return models
+    column = next(
+        (column for column in COLUMNS if column.name == sort.removeprefix(DESCENDING)), None
+    )
     if column is None:
-        raise InvalidInput(f"sort must be one of {', '.join(one.name for one in COLUMNS)}")
-    known = [one for one in found if column.of(one) is not None]
-    unknown = [one for one in found if column.of(one) is None]
-    return sorted(known, key=column.of, reverse=sort.startswith(DESCENDING)) + unknown
+        raise InvalidInput(f"sort must be one of {', '.join(column.name for column in COLUMNS)}")
+    with_value = [model for model in models if column.of(model) is not None]
+    without_value = [model for model in models if column.of(model) is None]
+    return sorted(with_value, key=column.of, reverse=sort.startswith(DESCENDING)) + without_value
 
 
 def _head(question: Question, column: Column) -> Markup:
-    """A head that sorts: downwards at first, for the largest is what people look for."""
+    """A header that sorts: numbers in descending order first."""
     sort = question.members.get("sort", "")
     down = sort == DESCENDING + column.name
     first = column.name if column.name == "name" else DESCENDING + column.name
@@ -170,29 +172,29 @@ def _head(question: Question, column: Column) -> Markup:
     mark = ("↓" if down else "↑") if sort.removeprefix(DESCENDING) == column.name else ""
     return html.A(
         [column.title, html.Span(mark, className="mark")],
-        href="/" + query({**question.members, "sort": other if mark else first}),
+        href="/" + query_string({**question.members, "sort": other if mark else first}),
         title=f"Sort by {column.title.lower()}",
     )
 
 
-def _model(question: Question, one: ModelOverview) -> list[Any]:
-    measure = next(iter(leading(one.kind)), NO_HEADLINE)
-    number = said(one.headline.now, measure.unit)
+def _model(question: Question, model: ModelOverview) -> list[Any]:
+    measure = next(iter(leading(model.kind)), NO_HEADLINE)
+    number = format_number(model.headline.now, measure.unit)
     headline = html.Span([html.Span(measure.label, className="metric"), number])
-    difference = change(delta(one.headline, measure.unit, measure.better))
+    difference = change(delta(model.headline, measure.unit, measure.better))
     return [
-        named(question, one),
+        name_cell(question, model),
         _drawn(
-            unclipped(one, question.window.end),
+            unclipped(model, question.window.end),
             "inferences",
-            compared(one.inferences, MODEL["inferences"]),
+            compared(model.inferences, MODEL["inferences"]),
             from_zero=True,
         ),
-        compared(one.error_rate, MODEL["error_rate"]),
-        compared(one.latency, MODEL["latency"]),
-        compared(one.truths, TRUTHS["n"]),
+        compared(model.error_rate, MODEL["error_rate"]),
+        compared(model.latency, MODEL["latency"]),
+        compared(model.truths, TRUTHS["n"]),
         _drawn(
-            one.headlines,
+            model.bucket_headlines,
             measure.label,
             html.Span([headline, difference], className="compared"),
             from_zero=False,
@@ -207,13 +209,13 @@ def _drawn(
     return html.Div([spark, number], className="with-spark")
 
 
-def named(question: Question, one: ModelOverview) -> Markup:
-    """A model's name, which leads to its page, what it does and what it belongs to."""
-    place = " / ".join(filter(None, (one.name.namespace, one.name.pipeline)))
-    kind = one.kind or "kind not known yet"
+def name_cell(question: Question, model: ModelOverview) -> Markup:
+    """A model's name as a link to its page, its kind, namespace and pipeline."""
+    place = " / ".join(filter(None, (model.name.namespace, model.name.pipeline)))
+    kind = model.kind or "kind not known yet"
     return html.Div(
         [
-            html.A(one.name.name, href=model_link(question, one.name), className="name"),
+            html.A(model.name.name, href=model_link(question, model.name), className="name"),
             html.Span(f"{kind} · {place}" if place else kind, className="quiet place"),
         ]
     )
@@ -222,25 +224,29 @@ def named(question: Question, one: ModelOverview) -> Markup:
 def model_link(question: Question, name: ModelName) -> str:
     """The URL of a model's page, with the same window."""
     members = {"namespace": name.namespace, "pipeline": name.pipeline, "model": name.name}
-    return "/model" + query(members | common(question.members))
+    return "/model" + query_string(members | common(question.members))
 
 
-def model_rows(_: Question, found: Sequence[ModelOverview]) -> Rows:
-    """A line per model; `prev_` is the period before."""
+def model_rows(_: Question, models: Sequence[ModelOverview]) -> Rows:
+    """A line per model; `prev_` is the preceding period."""
     counted = [MODEL[name] for name in ("inferences", "errors", "error_rate", "latency")]
     measures = [*(measure.client_name for measure in counted), "truths", "headline"]
     pairs = [name for measure in measures for name in (measure, f"prev_{measure}")]
     yield ["namespace", "pipeline", "model", "kind", *pairs]
-    for one in found:
-        numbers = (*(getattr(one, measure.name) for measure in counted), one.truths, one.headline)
-        yield [*one.name, one.kind, *(n for pair in numbers for n in (pair.now, pair.before))]
+    for model in models:
+        numbers = (
+            *(getattr(model, measure.name) for measure in counted),
+            model.truths,
+            model.headline,
+        )
+        yield [*model.name, model.kind, *(n for pair in numbers for n in (pair.now, pair.previous))]
 
 
 PAGE = Page(
     "/",
     "Models",
     (
-        Panel("totals", "", find_totals, show_totals, rests_on=of_totals),
-        Panel("models", "Models", find_models, show_models, model_rows, models_rest_on),
+        Panel("totals", "", find_totals, show_totals, basis=of_totals),
+        Panel("models", "Models", find_models, show_models, model_rows, models_basis),
     ),
 )

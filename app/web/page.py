@@ -1,7 +1,7 @@
-"""The page as a Dash application: a shell, and panels that are asked for one by one.
+"""The page as a Dash application: a shell, and panels that are loaded individually.
 
-A view is its URL. One callback turns the controls into the URL's query and back; each panel is
-asked for anew whenever the query changes or the clock ticks.
+The URL determines what a page shows. One callback turns the controls into the URL's query and back;
+each panel is loaded again when the query changes or the timer ticks.
 """
 
 import logging
@@ -19,16 +19,16 @@ from markupsafe import Markup
 from app.errors import TruthlineError
 from app.store.database import Database
 from app.web import markup, shell
-from app.web.basis import in_words, look_at
-from app.web.markup import drawn
+from app.web.basis import basis_text, panel_context
+from app.web.markup import to_component
 from app.web.pages import PAGES
-from app.web.panels import Page, Panel, Part, Shown
-from app.web.question import EVERY, REFRESHES, Question, members_of, query
+from app.web.panels import Node, Nodes, Page, Panel
+from app.web.question import EVERY, REFRESHES, Question, members_of, query_string
 from app.web.session import WORKSPACE
 from app.web.tables import labelled
 
 PREFIX = "/web/"
-CRASHED = "Something went wrong on the server; its log tells what."
+CRASHED = "Something went wrong on the server; its log has the cause."
 _log = logging.getLogger(__name__)
 
 INDEX = """<!doctype html>
@@ -54,7 +54,7 @@ THEME: Any = {
 
 
 def build(database: Database, *, auth: bool) -> dash.Dash:
-    """Make the application, on a Flask of its own that the service's own hands requests to."""
+    """Create the Dash application, with its own Flask application that gets forwarded requests."""
     app = dash.Dash(
         "app.web",
         routes_pathname_prefix=PREFIX,
@@ -65,7 +65,7 @@ def build(database: Database, *, auth: bool) -> dash.Dash:
         suppress_callback_exceptions=True,
         add_log_handler=False,
     )
-    app.server.config["PROPAGATE_EXCEPTIONS"] = True  # the service's own errors leave by its door
+    app.server.config["PROPAGATE_EXCEPTIONS"] = True  # the service's own error handlers format them
     app.layout = _layout(auth=auth)
     _connect(app, database)
     return app
@@ -155,7 +155,7 @@ def _connect(app: dash.Dash, database: Database) -> None:
     def show_panel(search: str, _ticks: int, path: str, id_: dict[str, str]) -> Any:
         page = PAGES.get(path)
         panel = page and next((p for p in page.panels if p.name == id_["panel"]), None)
-        return shown(database, panel, search or "") if panel else no_update
+        return render_panel(database, panel, search or "") if panel else no_update
 
 
 def _chosen(search: str, trigger: Any, value: Any) -> str | None:
@@ -167,19 +167,19 @@ def _chosen(search: str, trigger: Any, value: Any) -> str | None:
     else:
         name = trigger["choice"]
     members = members_of(search)
-    return query(members | {name: None if value == EVERY else value})
+    return query_string(members | {name: None if value == EVERY else value})
 
 
 def _clicked(value: Any) -> str | None:
-    """What the point that was clicked stands for; None if it is nothing that a chart says."""
+    """The value of the clicked point; None if the click data is not that of a chart."""
     match value:
-        case {"points": [{"customdata": str(found)}, *_]}:
-            return found
+        case {"points": [{"customdata": str(text)}, *_]}:
+            return text
     return None
 
 
 def _kept(search: str, trigger: Any) -> list[Any]:
-    """The URL's query, the controls' values, what is wrong with them, and how the clock ticks."""
+    """The URL's query, the controls' values, their error, and the state of the timer."""
     unchanged = [no_update] * (len(shell.CONTROLS) + 4)
     now = datetime.now(UTC)
     try:
@@ -187,21 +187,21 @@ def _kept(search: str, trigger: Any) -> list[Any]:
         if trigger in shell.CONTROLS:
             control = next(iter(ctx.triggered))
             members = shell.changed(question, trigger, control["value"])
-            search = query(members)
-            if search == query(question.members):
+            search = query_string(members)
+            if search == query_string(question.members):
                 return unchanged
             question = Question.read(search, now)
-            kept: Any = search or "?"
+            new_search: Any = search or "?"
         else:
-            kept = no_update
+            new_search = no_update
     except TruthlineError as error:
         return [*unchanged[:-3], sentence(error), True, no_update]
     seconds = REFRESHES.get(question.members.get("refresh", ""), 0)
-    return [kept, *shell.state(question), None, not seconds, 1000 * (seconds or 60)]
+    return [new_search, *shell.state(question), None, not seconds, 1000 * (seconds or 60)]
 
 
 def frame(page: Page) -> list[Component]:
-    """A page before its panels are there."""
+    """A page before its panels are loaded."""
     title = [html.H1(page.title)] if page.title else []
     return [*title, *(_frame(panel) for panel in page.panels)]
 
@@ -211,36 +211,38 @@ def _frame(panel: Panel[Any]) -> Component:
     return html.Section(body, className=f"panel panel-{panel.name}")
 
 
-def shown(database: Database, panel: Panel[Any], search: str) -> list[Component]:
-    """A panel's answer, or why there is none."""
+def render_panel(database: Database, panel: Panel[Any], search: str) -> list[Component]:
+    """A panel's content, or why it can't be shown."""
     try:
         question = Question.read(search, datetime.now(UTC))
         with database.reading() as conn:
             workspace_id = flask.request.environ[WORKSPACE]
-            look = look_at(conn, database.registry, workspace_id, question)
-            found = panel.find(look)
-            basis = panel.rests_on(look) if panel.rests_on else None
-        parts = _listed(panel.show(question, found))
-        if parts and basis and not basis.exact:
-            parts.append(markup.P(in_words(question, basis), className="quiet basis", role="note"))
+            context = panel_context(conn, database.registry, workspace_id, question)
+            result = panel.find(context)
+            basis = panel.basis(context) if panel.basis else None
+        nodes = _as_list(panel.show(question, result))
+        if nodes and basis and not basis.exact:
+            nodes.append(
+                markup.P(basis_text(question, basis), className="quiet basis", role="note")
+            )
     except TruthlineError as error:
-        parts = [_refusal(sentence(error))]
-    except Exception:  # noqa: BLE001 - whatever it is, it is logged, and the other panels stand
+        nodes = [_refusal(sentence(error))]
+    except Exception:  # noqa: BLE001 - any error is logged, and does not affect other panels
         _log.exception("panel %s failed", panel.name)
-        parts = [_refusal(CRASHED)]
-    if parts is None:
+        nodes = [_refusal(CRASHED)]
+    if nodes is None:
         return []
-    return [_component(part) for part in (*_title(panel, search), *parts)]
+    return [_component(node) for node in (*_title(panel, search), *nodes)]
 
 
-def _listed(parts: Shown) -> list[Part] | None:
-    if parts is None:
+def _as_list(nodes: Nodes) -> list[Node] | None:
+    if nodes is None:
         return None
-    return [parts] if isinstance(parts, Markup | Component) else list(parts)
+    return [nodes] if isinstance(nodes, Markup | Component) else list(nodes)
 
 
-def _component(part: Part) -> Component:
-    return drawn(part) if isinstance(part, Markup) else part
+def _component(node: Node) -> Component:
+    return to_component(node) if isinstance(node, Markup) else node
 
 
 def _refusal(words: str) -> Markup:
@@ -248,7 +250,7 @@ def _refusal(words: str) -> Markup:
 
 
 def sentence(error: TruthlineError) -> str:
-    """What an error says, as a sentence."""
+    """The text of an error, as a sentence."""
     text = str(error)
     return text[:1].upper() + text[1:].rstrip(".") + "."
 

@@ -1,4 +1,4 @@
-"""Panels: a part of a page that asks one question, shows its answer, and gives it as CSV."""
+"""Panels: parts of a page with one query, one view and one CSV export."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,51 +9,51 @@ from markupsafe import Markup
 from sqlalchemy import Connection
 
 from app.query.question import Basis
-from app.query.question import Question as Asked
+from app.query.question import Question as Query
 from app.query.subjects import Subject
 from app.store.registry import Registry
 from app.web.question import Question
 
-Found = TypeVar("Found")
-# Text that is drawn, or a component that can be used.
-Part = Component | Markup
-Shown = Part | Sequence[Part] | None
+Result = TypeVar("Result")
+# Static markup, or an interactive component.
+Node = Component | Markup
+Nodes = Node | Sequence[Node] | None
 Rows = Iterator[Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Who looks at what: one snapshot of the database, a URL, and what it asks.
+class PanelContext:
+    """The input of a panel: a snapshot of the database, the URL's question, and the settled query.
 
-    `asked` is that of the URL with its model looked up, which may not be there, and of a moment
-    that can be answered for.
+    `query` is the question of the URL with its moment settled and its model looked up; the model
+    may not exist.
     """
 
     conn: Connection
     registry: Registry
     question: Question
-    asked: Asked[Subject]
+    query: Query[Subject]
 
     @property
     def workspace_id(self) -> int:
-        """Whose page it is."""
-        return self.asked.workspace_id
+        """The workspace of the page."""
+        return self.query.workspace_id
 
 
 @dataclass(frozen=True, slots=True)
-class Panel(Generic[Found]):
-    """`find` asks the questions, `show` draws the answer, `rows` are its CSV, the heads first.
+class Panel(Generic[Result]):
+    """`find` runs the queries, `show` renders the result, `rows` returns its CSV, the header first.
 
-    A panel that has nothing to say of this kind of model shows None, and isn't there. `rests_on`
-    asks what is left of what the answer needs; None where retention changes nothing.
+    `show` returns None if the panel does not apply to this kind of model; it is then omitted.
+    `basis` returns the basis of the result; it is None if retention does not affect the panel.
     """
 
     name: str
     title: str
-    find: Callable[[Look], Found]
-    show: Callable[[Question, Found], Shown]
-    rows: Callable[[Question, Found], Rows] | None = None
-    rests_on: Callable[[Look], Basis] | None = None
+    find: Callable[[PanelContext], Result]
+    show: Callable[[Question, Result], Nodes]
+    rows: Callable[[Question, Result], Rows] | None = None
+    basis: Callable[[PanelContext], Basis] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""What a page is asked: its URL's query, read and written.
+"""The question of a page: the query of its URL, parsed and formatted.
 
-The names are those of the API's parameters. Everything that decides what a page shows stands
-there, so a link shows somebody else the same.
+The names are those of the API's parameters. The URL alone determines what a page shows, so a link
+shows everyone the same.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
 from app.errors import InvalidInput
-from app.query.question import Question as Asked
+from app.query.question import Question as Query
 from app.query.subjects import Scope
 from app.query.window import Calendar, Grid, Window, average_length, fixed_grid, zones
 from app.store.registry import ModelName
@@ -40,18 +40,18 @@ INTERVALS: dict[str, timedelta | Calendar] = {
     "1mo": Calendar(months=1),
 }
 REFRESHES = {"5s": 5, "30s": 30, "1m": 60, "5m": 300}
-# A chart with more is a smear; a narrower interval can be chosen.
+# More are illegible in a chart; a narrower interval can be chosen.
 AUTOMATIC_BUCKETS = 100
 MAX_BUCKETS = 2_000
-# Windows end on a bound of cells, or of minutes where they are short: no rows are cut.
+# Windows end on an edge of cells, or on a full minute if they are short, so that no cells are cut.
 STEP, SHORT, SHORT_STEP = 5 * MINUTE, 6 * HOUR, MINUTE
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A window of time cut into buckets, a moment, and a part of a model.
+    """A window divided into buckets, a moment, and the scope of a model.
 
-    `members` is the query as it was given. `bucket` is the first instant of the one looked at.
+    `members` contains the parameters as given. `bucket` is an instant in the selected bucket.
     """
 
     members: Mapping[str, str]
@@ -65,11 +65,11 @@ class Question:
 
     @classmethod
     def read(cls, search: str, now: datetime) -> Self:
-        """Read a URL's query; what it leaves out has a default.
+        """Parse a URL's query; absent parameters have defaults.
 
         Raises:
-            InvalidInput: the text says what is wrong with it.
-            InvalidWindow: no window, or too many buckets.
+            InvalidInput: a parameter is invalid; the text says why.
+            InvalidWindow: the window is empty, or has too many buckets.
         """
         members = members_of(search)
         if any("\0" in text for text in members.values()):
@@ -90,33 +90,33 @@ class Question:
             _instant(members, "bucket", ZoneInfo(zone)),
         )
 
-    def asked(self, workspace_id: int) -> Asked[Scope]:
-        """What queries are asked."""
-        return Asked(workspace_id, self.scope, self.window, self.grid, self.as_of)
+    def as_query(self, workspace_id: int) -> Query[Scope]:
+        """The question for query functions."""
+        return Query(workspace_id, self.scope, self.window, self.grid, self.as_of)
 
     @property
     def model(self) -> ModelName:
-        """Of which model."""
+        """The name of the model."""
         return self.scope.name
 
     def local(self, instant: datetime) -> datetime:
-        """An instant by the clock of the question's zone."""
+        """An instant in the time zone of the question."""
         return instant.astimezone(ZoneInfo(self.zone))
 
     def clock(self, instant: datetime) -> datetime:
-        """The same as a chart takes it: what the clock shows, and no more."""
+        """The local time without its zone, as charts need it."""
         return self.local(instant).replace(tzinfo=None)
 
     @property
     def range(self) -> str:
-        """The name of a range that ends now; empty if both ends are given."""
-        given = "startTime" in self.members or "endTime" in self.members
-        return "" if given else self.members.get("range", DEFAULT_RANGE)
+        """The name of a range that ends now; empty if start and end are given."""
+        has_edges = "startTime" in self.members or "endTime" in self.members
+        return "" if has_edges else self.members.get("range", DEFAULT_RANGE)
 
 
-# What is chosen where nothing is left out.
+# The choice of all versions or deployments.
 EVERY = "*"
-# What one page has beyond the others.
+# Parameters of individual pages.
 OF_A_PAGE = (
     *("namespace", "pipeline", "model", "deployment", "version", "bucket", "average"),
     *("execution", "metric", "offset", "sort", "q"),
@@ -124,23 +124,23 @@ OF_A_PAGE = (
 
 
 def members_of(search: str) -> dict[str, str]:
-    """The members of a URL's query."""
+    """The parameters of a URL's query."""
     return dict(parse_qsl(search.lstrip("?")))
 
 
 def common(members: Mapping[str, str]) -> dict[str, str]:
-    """What stays when somebody goes to another page."""
+    """The parameters that links to other pages keep."""
     return {name: value for name, value in members.items() if name not in OF_A_PAGE}
 
 
-def query(members: Mapping[str, str | None]) -> str:
-    """Members as a URL's query, without those that are empty."""
-    given = {name: value for name, value in members.items() if value}
-    return "?" + urlencode(given, safe=":") if given else ""
+def query_string(members: Mapping[str, str | None]) -> str:
+    """Parameters as a URL's query; empty ones are omitted."""
+    non_empty = {name: value for name, value in members.items() if value}
+    return "?" + urlencode(non_empty, safe=":") if non_empty else ""
 
 
-def written(instant: datetime) -> str:
-    """An instant as it stands in a URL."""
+def iso_utc(instant: datetime) -> str:
+    """An instant in UTC, as URLs and CSV contain it."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -184,14 +184,14 @@ def _interval(members: Mapping[str, str], window: Window) -> str:
 
 
 def automatic_interval(window: Window, buckets: int = AUTOMATIC_BUCKETS) -> str:
-    """The narrowest interval that cuts a window into a chart's worth of buckets."""
+    """The narrowest interval that divides a window into at most this number of buckets."""
     narrowest = window.length / buckets
     fits = (name for name, width in INTERVALS.items() if average_length(width) >= narrowest)
     return next(fits, "1mo")
 
 
 def grid_of(interval: str, window: Window, zone: str) -> Grid:
-    """The grid of an interval; a window shorter than any is one bucket."""
+    """The grid of an interval; a window shorter than every interval is one bucket."""
     return fixed_grid(INTERVALS[interval], zone) if window.length >= SECOND else Grid()
 
 
@@ -200,9 +200,9 @@ def _instant(members: Mapping[str, str], name: str, zone: ZoneInfo) -> datetime 
     if not text:
         return None
     try:
-        found = datetime.fromisoformat(text)
-        instant = (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
-        instant.astimezone(zone)  # the page shows it by this clock
+        parsed = datetime.fromisoformat(text)
+        instant = (parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)).astimezone(UTC)
+        instant.astimezone(zone)  # the page shows it in this zone
     except (ValueError, OverflowError):
         raise InvalidInput(f"{name} must be a time like 2026-03-01T10:00:00Z") from None
     return instant

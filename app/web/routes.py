@@ -1,7 +1,7 @@
-"""The pages' URLs: who may look, and what answers.
+"""The pages' URLs, and access to them.
 
-Dash is loaded when somebody opens the first page: a service that is only called by programs never
-pays for it.
+Dash is loaded on the first request for a page, so a service that is only called by programs never
+loads it.
 """
 
 import threading
@@ -24,22 +24,22 @@ from app.web.session import WORKSPACE, check_origin, current, forget, keep, loca
 
 blp = Blueprint("web", __name__)
 PATHS = ("/", "/model", "/executions", "/status")
-# Scripts come from here alone, but for the one line that starts Dash, by its hash. Mantine and
-# plotly set styles of their own, and draw with images in URLs.
+# Scripts come only from this server, except for the line that starts Dash, which is allowed by its
+# hash. Mantine and plotly set inline styles, and draw with images in data URLs.
 POLICY = (
     "default-src 'none'; script-src 'self' {hashes}; style-src 'self' 'unsafe-inline';"
     " img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors 'none'"
 )
-MAX_FORM_BYTES = 64 * 1024  # of what anybody may send
+MAX_FORM_BYTES = 64 * 1024  # of requests without authentication
 MAX_UPDATE_BYTES = 1024 * 1024
-_making = threading.Lock()
+_dash_lock = threading.Lock()
 
 
 def _dash() -> Any:
-    """The Dash application, made when it is first asked for."""
+    """The Dash application, created on first use."""
     extensions = flask.current_app.extensions
-    with _making:
+    with _dash_lock:
         if "web" not in extensions:
             from app.web.page import build  # noqa: PLC0415 - see above
 
@@ -47,8 +47,8 @@ def _dash() -> Any:
     return extensions["web"]
 
 
-def _handed_over(path: str, workspace_id: int | None = None, body: bytes = b"") -> Response:
-    """What Dash answers at a path of its own."""
+def _dash_response(path: str, workspace_id: int | None = None, body: bytes = b"") -> Response:
+    """Dash's response at one of its own paths."""
     environ = request.environ | {
         "PATH_INFO": path,
         WORKSPACE: workspace_id,
@@ -59,21 +59,21 @@ def _handed_over(path: str, workspace_id: int | None = None, body: bytes = b"") 
 
 
 def _page() -> Response:
-    """Open a page, or the door to it."""
+    """Open a page, or redirect to the login."""
     try:
         session = current()
     except (Unauthenticated, Forbidden):
-        wanted = urlencode({"next": request.full_path.removesuffix("?")})
-        return redirect(f"/login?{wanted}", HTTPStatus.SEE_OTHER)
-    response = _handed_over("/web/")
-    hashes = " ".join(f"{one}" for one in _dash().csp_hashes())
+        target = urlencode({"next": request.full_path.removesuffix("?")})
+        return redirect(f"/login?{target}", HTTPStatus.SEE_OTHER)
+    response = _dash_response("/web/")
+    hashes = " ".join(f"{hash_}" for hash_ in _dash().csp_hashes())
     response.headers.update(
         {"Referrer-Policy": "same-origin", "Content-Security-Policy": POLICY.format(hashes=hashes)}
     )
-    return _kept(response, session)
+    return _with_session(response, session)
 
 
-def _kept(response: Response, session: Session) -> Response:
+def _with_session(response: Response, session: Session) -> Response:
     return keep(response, session.renewed) if session.renewed else response
 
 
@@ -83,7 +83,7 @@ for _path in PATHS:
 
 @blp.get("/login")
 def login() -> Response:
-    """Ask for a key."""
+    """Show the login form."""
     if not settings().auth:
         return redirect("/", HTTPStatus.SEE_OTHER)
     return login_page(request.args.get("next", "/"))
@@ -91,7 +91,7 @@ def login() -> Response:
 
 @blp.post("/login")
 def log_in() -> Response:
-    """Begin a session, and go on to where somebody wanted to go."""
+    """Start a session, and redirect to the requested page."""
     check_origin()
     request.max_content_length = MAX_FORM_BYTES
     target = local_path(request.form.get("next", "/"))
@@ -111,40 +111,40 @@ def log_out() -> Response:
 
 @blp.get("/export/<string:panel>.csv")
 def export(panel: str) -> Response:
-    """What a panel shows, as CSV."""
+    """A panel as CSV."""
     from app.web.export import as_csv  # noqa: PLC0415 - see above
 
     session = current()
     search = request.query_string.decode("utf-8", "replace")
     text = as_csv(database(), panel, search, session.access.workspace_id)
-    return _kept(Response(text, mimetype="text/csv"), session)
+    return _with_session(Response(text, mimetype="text/csv"), session)
 
 
 @blp.get("/web/_dash-layout")
 @blp.get("/web/_dash-dependencies")
 def describe() -> Response:
-    """What the page is made of."""
+    """The layout of the page, and the dependencies of its callbacks."""
     current()
-    return _handed_over(request.path)
+    return _dash_response(request.path)
 
 
 @blp.post("/web/_dash-update-component")
 def update() -> Response:
-    """A part of the page, of the workspace of the session."""
+    """A part of the page, for the workspace of the session."""
     from app.web.callback import check_update  # noqa: PLC0415 - see above
 
     check_origin()
     session = current()
     request.max_content_length = MAX_UPDATE_BYTES
-    body = request.get_data(cache=False)  # here, where an error gets our form
+    body = request.get_data(cache=False)  # read here, so that errors get our format
     check_update(body, _dash().callback_map)
-    return _kept(_handed_over(request.path, session.access.workspace_id, body), session)
+    return _with_session(_dash_response(request.path, session.access.workspace_id, body), session)
 
 
 @blp.get("/web/_dash-component-suites/<string:package>/<path:file>")
 @blp.get("/web/assets/<path:file>")
 def asset(**_path: str) -> Response:
-    """Scripts and styles; they belong to nobody.
+    """Scripts and styles; they require no session.
 
     Raises:
         NotFound: there is no such file.
@@ -152,7 +152,7 @@ def asset(**_path: str) -> Response:
     from dash.exceptions import DashException  # noqa: PLC0415 - see above
 
     try:
-        response = _handed_over(request.path)
+        response = _dash_response(request.path)
     except DashException:
         raise NotFound from None
     if response.status_code == HTTPStatus.NOT_FOUND:

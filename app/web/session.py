@@ -1,4 +1,4 @@
-"""The cookie that a session is kept in, and which requests may use it."""
+"""The session cookie, and which requests may use it."""
 
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -13,16 +13,16 @@ from app.auth.workspaces import default_workspace
 from app.errors import Forbidden, Unauthenticated
 from app.running import database, settings
 
-# Where Dash's callbacks find the workspace that a request acts for.
+# The key in the WSGI environment under which Dash's callbacks find the workspace of a request.
 WORKSPACE = "truthline.workspace"
 Cookied = TypeVar("Cookied", bound=Response)
 
 
 def current() -> Session:
-    """The session of a request; without authentication everybody has one.
+    """The session of a request; if authentication is off, every request has one.
 
     Raises:
-        Unauthenticated: there is none, or it has ended.
+        Unauthenticated: there is none, or it has expired.
     """
     if not settings().auth:
         return Session(Access(default_workspace(database()), frozenset({Role.ADMIN})))
@@ -33,7 +33,7 @@ def current() -> Session:
 
 
 def keep(response: Cookied, token: str) -> Cookied:
-    """Give a session's token to the browser, out of reach of scripts and of other sites."""
+    """Store a session's token in the browser, inaccessible to scripts and other sites."""
     response.set_cookie(
         _name(), token, max_age=sessions.SECONDS, secure=_secure(), httponly=True, samesite="Lax"
     )
@@ -41,7 +41,7 @@ def keep(response: Cookied, token: str) -> Cookied:
 
 
 def forget(response: Cookied) -> Cookied:
-    """End the session, here and on the server."""
+    """End the session, in the browser and on the server."""
     if token := request.cookies.get(_name()):
         sessions.end(database(), token)
     response.delete_cookie(_name(), secure=_secure(), httponly=True, samesite="Lax")
@@ -49,13 +49,13 @@ def forget(response: Cookied) -> Cookied:
 
 
 def check_origin() -> None:
-    """Refuse what another site's page sends: a browser says where a request comes from.
+    """Reject requests from pages of other sites; browsers report the origin of a request.
 
     Raises:
-        Forbidden: it comes from elsewhere.
+        Forbidden: the request comes from another site.
     """
     site = request.headers.get("Sec-Fetch-Site")
-    if site is None:  # an older browser, or no browser at all
+    if site is None:  # an older browser, or not a browser
         origin = request.headers.get("Origin")
         ours = {request.host, urlsplit(settings().public_url).netloc} - {""}
         site = "none" if origin is None or urlsplit(origin).netloc in ours else "cross-site"
@@ -64,7 +64,7 @@ def check_origin() -> None:
 
 
 def local_path(target: str) -> str:
-    """Where to go on after the login: a path of ours, whatever a link says."""
+    """The redirect target after the login: always a path on this server."""
     parts = urlsplit(target)
     ours = target.startswith("/") and not target.startswith(("//", "/\\"))
     return (
@@ -77,5 +77,5 @@ def _secure() -> bool:
 
 
 def _name() -> str:
-    """With the prefix a browser takes it from nobody but this host, over https."""
+    """With this prefix browsers accept the cookie only from this host, over https."""
     return "__Host-truthline" if _secure() else "truthline"

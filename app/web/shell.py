@@ -1,4 +1,4 @@
-"""What stands around every page: its head, and the controls that make the URL."""
+"""The frame of every page: its header, and the controls that determine the URL."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 
 from app.errors import InvalidInput
 from app.query.window import zones
-from app.web.question import INTERVALS, RANGES, REFRESHES, Question, common, query, written
+from app.web.question import INTERVALS, RANGES, REFRESHES, Question, common, iso_utc, query_string
 from app.web.tables import labelled
 from app.web.units import length
 
@@ -24,7 +24,7 @@ NOW = "now"
 
 
 def controls() -> Component:
-    """Everything that a view can be changed by."""
+    """All controls of a page."""
     return html.Div(
         [
             _select("range", "Time range", _range_choices(), w=170),
@@ -42,8 +42,8 @@ def controls() -> Component:
 
 
 def _range_choices() -> list[dict[str, str]]:
-    given = [{"value": name, "label": words} for name, (_, words) in RANGES.items()]
-    return [*given, {"value": CUSTOM, "label": "From … to …"}]
+    ranges = [{"value": name, "label": words} for name, (_, words) in RANGES.items()]
+    return [*ranges, {"value": CUSTOM, "label": "From … to …"}]
 
 
 def _interval_choices() -> list[dict[str, str]]:
@@ -76,7 +76,7 @@ def _moment(name: str, label: str, **more: Any) -> Component:
 
 
 def state(question: Question) -> list[Any]:
-    """The values of the controls, of a question."""
+    """The values of the controls for a question."""
     local = [question.local(edge) for edge in (question.window.start, question.window.end)]
     return [
         question.range or CUSTOM,
@@ -97,10 +97,10 @@ def changed(question: Question, control: str, value: str | None) -> dict[str, st
     members: dict[str, str | None] = dict(question.members)
     members.pop("bucket", None)
     if control == "range":
-        both = {"startTime": None, "endTime": None, "range": value, "interval": None}
+        range_members = {"startTime": None, "endTime": None, "range": value, "interval": None}
         if value == CUSTOM:
-            both = _fixed(question) | {"range": None}
-        return members | both
+            range_members = _fixed(question) | {"range": None}
+        return members | range_members
     if control in ("start", "end"):
         chosen = {f"{control}Time": _instant(question, value), "range": None}
         return members | _fixed(question) | chosen
@@ -114,27 +114,27 @@ def changed(question: Question, control: str, value: str | None) -> dict[str, st
 
 def _fixed(question: Question) -> dict[str, str | None]:
     window = question.window
-    return {"startTime": written(window.start), "endTime": written(window.end)}
+    return {"startTime": iso_utc(window.start), "endTime": iso_utc(window.end)}
 
 
 def _instant(question: Question, value: str | None) -> str | None:
-    """What a picker holds is the clock of the zone.
+    """The instant of a date picker, whose value is a local time.
 
     Raises:
-        InvalidInput: it is no time, or one that UTC's calendar doesn't have.
+        InvalidInput: it is not a time, or out of range in UTC.
     """
     if not value:
         return None
     try:
-        return written(datetime.fromisoformat(value).replace(tzinfo=ZoneInfo(question.zone)))
+        return iso_utc(datetime.fromisoformat(value).replace(tzinfo=ZoneInfo(question.zone)))
     except (ValueError, OverflowError):
-        raise InvalidInput("this is no time that can be asked about") from None
+        raise InvalidInput("this is not a valid time") from None
 
 
 PAGES = (("/", "Models"), ("/executions", "Executions"), ("/status", "Status"))
 
 
-# Pages that are reached from another.
+# Pages that belong to another page in the navigation.
 BELOW = {"/model": "/"}
 
 
@@ -143,7 +143,7 @@ def navigation(path: str, members: Mapping[str, str]) -> list[Component]:
     return [
         dcc.Link(
             title,
-            href=link + query(common(members)),
+            href=link + query_string(common(members)),
             className="current" if link == BELOW.get(path, path) else "",
         )
         for link, title in PAGES

@@ -1,4 +1,4 @@
-"""How fresh the levels are: until when each holds every row that was received."""
+"""The freshness of levels: until when each contains every received row."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,9 +11,9 @@ from app.query.status import Freshness, freshness
 from app.store.edition import ServerInfo, server_info
 from app.store.migration import SchemaVersion, schema_version
 from app.web import markup as html
-from app.web.panels import Look, Page, Panel, Rows
-from app.web.question import Question, written
-from app.web.tables import nothing, table, tile
+from app.web.panels import Page, Panel, PanelContext, Rows
+from app.web.question import Question, iso_utc
+from app.web.tables import note, table, tile
 from app.web.units import UNKNOWN, length, moment
 
 HEADS = (
@@ -30,66 +30,64 @@ HEADS = (
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the database is, and how fresh its levels are."""
+    """The state of the database, and the freshness of its levels."""
 
     server: ServerInfo
     schema: SchemaVersion
     freshness: Freshness
 
 
-def find(look: Look) -> State:
-    """Ask the database about itself."""
-    fresh = freshness(look.conn, workspace_id=look.workspace_id)
-    return State(server_info(look.conn), schema_version(look.conn), fresh)
+def find(context: PanelContext) -> State:
+    """Query the state of the database."""
+    level_freshness = freshness(context.conn, workspace_id=context.workspace_id)
+    return State(server_info(context.conn), schema_version(context.conn), level_freshness)
 
 
-def show_state(_: Question, found: State) -> Markup:
-    """The server, the schema, and the truths that wait for a prediction."""
-    timescaledb = found.server.timescaledb
-    schema = "up to date" if found.schema.usable else "behind: run truthline db upgrade"
+def show_state(_: Question, state: State) -> Markup:
+    """The server, the schema, and the number of pending truths."""
+    timescaledb = state.server.timescaledb
+    schema = "up to date" if state.schema.usable else "behind: run truthline db upgrade"
     return html.Dl(
         [
-            tile("Database", f"PostgreSQL {found.server.postgres}"),
+            tile("Database", f"PostgreSQL {state.server.postgres}"),
             tile(
-                "TimescaleDB", f"{timescaledb}, {found.server.edition}" if timescaledb else "none"
+                "TimescaleDB", f"{timescaledb}, {state.server.edition}" if timescaledb else "none"
             ),
-            tile("Schema", f"{found.schema.current}, {schema}"),
-            tile("Truths that wait for a prediction", f"{found.freshness.pending_feedback:,}"),
+            tile("Schema", f"{state.schema.current}, {schema}"),
+            tile("Truths waiting for a prediction", f"{state.freshness.pending_feedback:,}"),
         ],
         className="tiles words",
     )
 
 
-def show_levels(question: Question, found: State) -> list[Markup]:
+def show_levels(question: Question, state: State) -> list[Markup]:
     """A row per level."""
     heads: list[Any] = [
         ("Level", ""),
         ("Counts", "text"),
         "Buckets of",
         ("Learned by", "text"),
-        ("Holds all that was received until", "text"),
+        ("Contains everything received until", "text"),
         "Behind now",
         ("Audited until", "text"),
         ("Faults", "text"),
     ]
     rows = [
         [
-            html.Code(one.name),
-            html.Td(one.subject, className="text"),
-            length(one.event_width),
-            html.Td(one.learned_width, className="text"),
-            _until(question, one.clean_until),
-            _ago(found.freshness.asked_at, one.clean_until),
-            _until(question, one.audited_until),
-            html.Td(faults_in_words(one.open_faults, one.healed_faults), className="text"),
+            html.Code(level.name),
+            html.Td(level.subject, className="text"),
+            length(level.event_width),
+            html.Td(level.learned_width, className="text"),
+            _until(question, level.clean_until),
+            _ago(state.freshness.asked_at, level.clean_until),
+            _until(question, level.audited_until),
+            html.Td(faults_in_words(level.open_faults, level.repaired_faults), className="text"),
         ]
-        for one in found.freshness.levels
+        for level in state.freshness.levels
     ]
     return [
         table("Levels", heads, rows),
-        nothing(
-            "Answers are exact all the same: what was received later is counted from its rows."
-        ),
+        note("Answers are still exact: rows received later are counted individually."),
     ]
 
 
@@ -102,26 +100,35 @@ def _ago(now: datetime, then: datetime | None) -> str:
     return UNKNOWN if then is None else duration(max(now - then, timedelta()))
 
 
-def show_retention(question: Question, found: State) -> Markup:
-    """What was dropped."""
-    if not found.freshness.retention:
-        return nothing("Nothing was dropped: every row is kept.")
+def show_retention(question: Question, state: State) -> Markup:
+    """Since when rows are kept."""
+    if not state.freshness.retention:
+        return note("Nothing was dropped: every row is kept.")
     rows = [
         [html.Code(relation), html.Td(moment(question.local(since)), className="text")]
-        for relation, since in found.freshness.retention
+        for relation, since in state.freshness.retention
     ]
     return table("What is kept", [("Table", ""), ("Kept since", "text")], rows)
 
 
-def level_rows(_: Question, found: State) -> Rows:
+def level_rows(_: Question, state: State) -> Rows:
     """A line per level."""
     yield HEADS
-    for one in found.freshness.levels:
+    for level in state.freshness.levels:
         until, audited = (
-            written(moment) if moment else None for moment in (one.clean_until, one.audited_until)
+            iso_utc(moment) if moment else None
+            for moment in (level.clean_until, level.audited_until)
         )
-        faults = (one.open_faults, one.healed_faults)
-        yield [one.name, one.subject, one.event_width, one.learned_width, until, audited, *faults]
+        faults = (level.open_faults, level.repaired_faults)
+        yield [
+            level.name,
+            level.subject,
+            level.event_width,
+            level.learned_width,
+            until,
+            audited,
+            *faults,
+        ]
 
 
 PAGE = Page(

@@ -1,4 +1,4 @@
-"""Parts of pages: tables, numbers beside those before, sparklines. No questions are asked here."""
+"""Parts of pages: tables, numbers compared with previous ones, sparklines. No queries here."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,20 +8,20 @@ from markupsafe import Markup
 from app.query.inferences import Compared
 from app.query.measure import Measure
 from app.web import markup as html
-from app.web.units import UNKNOWN, Delta, delta, exact, said
+from app.web.units import UNKNOWN, Delta, all_digits, delta, format_number
 
 Child = str | None
-# Of sparklines, in pixels; EDGE is left free above and below, for the line has a width.
+# Sizes of sparklines, in pixels; EDGE is free space above and below for the width of the line.
 WIDTH, HEIGHT, EDGE = 96, 24, 3
 TINY = 1e-12
 
 
-# What only repeats in a picture what is said beside it.
+# For graphics that only repeat the text next to them.
 UNHEARD: dict[str, Any] = {"aria-hidden": "true"}
 
 
 def labelled(words: str) -> dict[str, Any]:
-    """What a screen reader calls a part."""
+    """The label of a part for screen readers."""
     return {"aria-label": words}
 
 
@@ -32,7 +32,7 @@ def table(
     *,
     kind: str = "",
 ) -> Markup:
-    """A table whose first column names its rows; a head with a class is a pair."""
+    """A table whose first column names its rows; a header with a CSS class is a pair."""
     return html.Div(
         html.Table(
             [
@@ -73,30 +73,34 @@ def _cell(child: Child) -> Markup:
 
 
 def compared(numbers: Compared[Any], measure: Measure) -> Markup:
-    """A number, and how it differs from that of the period before."""
+    """A number, and its difference from the preceding period."""
     unit = measure.unit
     return html.Span(
         [
-            html.Span(said(numbers.now, unit), className="now", title=exact(numbers.now, unit)),
+            html.Span(
+                format_number(numbers.now, unit),
+                className="now",
+                title=all_digits(numbers.now, unit),
+            ),
             change(delta(numbers, unit, measure.better)),
         ],
         className="compared",
     )
 
 
-def change(found: Delta | None) -> Markup:
-    """A difference in words and colour."""
-    if found is None:
+def change(difference: Delta | None) -> Markup:
+    """A difference as text and colour."""
+    if difference is None:
         return html.Span("", className="change none")
     return html.Span(
-        [found.text, html.Span(f" ({found.in_words})", className="hidden")],
-        className=f"change {found.tone}",
-        title=found.in_words,
+        [difference.text, html.Span(f" ({difference.in_words})", className="hidden")],
+        className=f"change {difference.tone}",
+        title=difference.in_words,
     )
 
 
 def sparkline(values: Sequence[float | None], words: str, *, from_zero: bool = True) -> Markup:
-    """A line without axes; it breaks where nothing is known, and a lone point is a dot."""
+    """A line without axes, with gaps where values are missing; an isolated point is a dot."""
     known = [value for value in values if value is not None]
     if not known:
         return html.Span(UNKNOWN, className="spark none")
@@ -107,23 +111,23 @@ def sparkline(values: Sequence[float | None], words: str, *, from_zero: bool = T
 
 
 def _path(values: Sequence[float | None], low: float, high: float) -> str:
-    """The line as SVG writes it."""
+    """The line as an SVG path."""
     step = WIDTH / max(len(values) - 1, 1)
     path, pen = "", "M"
-    for place, value in enumerate(values):
+    for index, value in enumerate(values):
         if value is None:
             pen = "M"
             continue
         y = HEIGHT - EDGE - _between(value, low, high) * (HEIGHT - 2 * EDGE)
-        path += f"{pen}{place * step:.1f} {y:.1f}" + ("h.1" if pen == "M" else "")
+        path += f"{pen}{index * step:.1f} {y:.1f}" + ("h.1" if pen == "M" else "")
         pen = "L"
     return path
 
 
 def _between(value: float, low: float, high: float) -> float:
-    """How far up a value is from the lowest, 0, to the highest, 1.
+    """The position of a value between the lowest, 0, and the highest, 1.
 
-    In halves, for the difference of two doubles may be none.
+    Computed with halves, because the difference of two doubles may overflow.
     """
     span = high / 2 - low / 2
     return max((value / 2 - low / 2) / span, 0.0) if span else 0.0
@@ -134,6 +138,6 @@ def tile(title: str, value: Child, below: Child = None) -> Markup:
     return html.Div([html.Dt(title), html.Dd([value, below] if below else value)], className="tile")
 
 
-def nothing(words: str) -> Markup:
-    """What a panel says where there is nothing to show."""
+def note(words: str) -> Markup:
+    """A short text below a panel or instead of it."""
     return html.P(words, className="quiet")

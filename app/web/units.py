@@ -1,4 +1,4 @@
-"""Numbers as people read them, with their units; a dash where nothing is known."""
+"""Numbers formatted for people, with their units; a dash for unknown values."""
 
 import math
 from dataclasses import dataclass
@@ -15,25 +15,25 @@ THOUSAND = 1_000
 _LETTERS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 # Whole counts up to here: 9,999, and then 10.0k.
 WHOLE = 10 * THOUSAND
-# Below, a share is told by two digits, for 0.0 % would be wrong.
+# Smaller shares have two significant digits, because 0.0 % would be wrong.
 SMALL_SHARE = 0.001
-# Plain numbers outside of these bounds have three digits and a power of ten.
+# Plain numbers outside this range have three digits and a power of ten.
 PLAIN = (1e-3, 1e6)
-# A number that grew by more is told as a multiple: per cent of thousands are read by nobody.
+# Larger growth is shown as a multiple instead of thousands of per cent.
 MANIFOLD = 10.0
-# From here on digits before the point are only counted.
+# Larger numbers have a power of ten instead of more digits.
 ENDLESS = 1e15
 
 
-def said(number: float | None, unit: Unit) -> str:
+def format_number(number: float | None, unit: Unit) -> str:
     """A number in its unit."""
     if number is None or math.isnan(number):
         return UNKNOWN
-    return _WRITTEN[unit](number).replace("-", MINUS)
+    return _FORMATS[unit](number).replace("-", MINUS)
 
 
-def exact(number: float | None, unit: Unit) -> str:
-    """All digits, for whoever points at a number that was shortened."""
+def all_digits(number: float | None, unit: Unit) -> str:
+    """All digits, for the tooltip of a rounded number."""
     if number is None:
         return "not known"
     return f"{number:,}" if unit is Unit.COUNT else repr(number)
@@ -45,7 +45,7 @@ def count(number: float) -> str:
         return f"{number:.3g}"
     if abs(number) >= WHOLE:
         size, letter = next((s, le) for s, le in _LETTERS if abs(number) >= s)
-        return f"{_three(number / size)}{letter}"
+        return f"{_three_digits(number / size)}{letter}"
     return f"{number:,.0f}"
 
 
@@ -56,27 +56,27 @@ def _share(number: float) -> str:
 
 
 def _milliseconds(number: float) -> str:
-    return f"{_three(number)} ms" if abs(number) < THOUSAND else _seconds(number / THOUSAND)
+    return f"{_three_digits(number)} ms" if abs(number) < THOUSAND else _seconds(number / THOUSAND)
 
 
 def _seconds(number: float) -> str:
-    return f"{_three(number)} s" if abs(number) >= 1 else _milliseconds(THOUSAND * number)
+    return f"{_three_digits(number)} s" if abs(number) >= 1 else _milliseconds(THOUSAND * number)
 
 
 def _own(number: float) -> str:
     low, high = PLAIN
-    return f"{number:.3g}" if number and not low <= abs(number) < high else _three(number)
+    return f"{number:.3g}" if number and not low <= abs(number) < high else _three_digits(number)
 
 
-def _three(number: float) -> str:
-    """Three digits, or all that stand before the point; at most three behind it."""
+def _three_digits(number: float) -> str:
+    """Three significant digits, or all digits before the point; at most three after it."""
     if abs(number) >= ENDLESS:
         return f"{number:.3g}"
-    before = math.floor(math.log10(abs(number))) if number else 2
-    return f"{number:,.{min(max(2 - before, 0), 3)}f}"
+    exponent = math.floor(math.log10(abs(number))) if number else 2
+    return f"{number:,.{min(max(2 - exponent, 0), 3)}f}"
 
 
-_WRITTEN = {
+_FORMATS = {
     Unit.COUNT: count,
     Unit.SHARE: _share,
     Unit.SECONDS: _seconds,
@@ -90,7 +90,7 @@ _WRITTEN = {
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """How a number differs from that of the period before. `tone` is better, worse or same."""
+    """The difference from the preceding period. `tone` is better, worse or same."""
 
     text: str
     tone: str
@@ -98,23 +98,23 @@ class Delta:
 
 
 def delta(compared: Compared[Any], unit: Unit, better: Better) -> Delta | None:
-    """The difference: of shares in points, of others in per cent; None where one is not known."""
-    if compared.now is None or compared.before is None:
+    """The difference: shares in points, others in per cent; None if either number is unknown."""
+    if compared.now is None or compared.previous is None:
         return None
     text = _difference(compared, unit)
-    before = f"{said(compared.before, unit)} in the period before"
+    previous = f"{format_number(compared.previous, unit)} in the preceding period"
     if text is None:
         return None
     if not any(digit in text for digit in "123456789"):
-        return Delta("±0", "same", before)
-    moved = 1 if compared.now > compared.before else -1
+        return Delta("±0", "same", previous)
+    moved = 1 if compared.now > compared.previous else -1
     tone = {1: "better", -1: "worse", 0: "same"}[moved * better.value]
-    return Delta(text, tone, before if tone == "same" else f"{tone}: {before}")
+    return Delta(text, tone, previous if tone == "same" else f"{tone}: {previous}")
 
 
 def _difference(compared: Compared[Any], unit: Unit) -> str | None:
     if unit is Unit.SHARE:
-        points = 100 * (compared.now - compared.before)
+        points = 100 * (compared.now - compared.previous)
         return _signed(f"{max(min(points, LARGEST), -LARGEST):+{_digits(points)}} pt")
     change = compared.change
     if change is None:
@@ -131,12 +131,12 @@ def _signed(text: str) -> str:
 
 
 def moment(instant: datetime) -> str:
-    """An instant, to the second if it is not on a minute."""
+    """An instant, with seconds if it is not on a full minute."""
     return f"{instant:%Y-%m-%d %H:%M:%S}" if instant.second else f"{instant:%Y-%m-%d %H:%M}"
 
 
 def length(width: timedelta | Calendar | None) -> str:
-    """The width of a bucket in words."""
+    """The width of a bucket as text."""
     if isinstance(width, Calendar):
         return {(1, 0): "day", (7, 0): "week", (0, 1): "month"}[width.days, width.months]
     seconds = int((width or timedelta()).total_seconds())

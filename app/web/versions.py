@@ -11,78 +11,80 @@ from app.query.window import Grid
 from app.store.registry import Kind
 from app.web import charts
 from app.web.basis import BOTH, basis_within, of_all, of_model, of_window
-from app.web.panels import Look, Panel, Part, Rows
+from app.web.panels import Node, Panel, PanelContext, Rows
 from app.web.quality import average, form_of
 from app.web.question import Question
-from app.web.tables import nothing, table
-from app.web.units import said
+from app.web.tables import note, table
+from app.web.units import format_number
 
 NO_VERSION = "(no version)"
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """All versions of what is looked at, and what the model does."""
+    """All versions in the selected scope, and the kind of the model."""
 
     kind: Kind | None
     versions: Sequence[Version]
 
 
-def find(look: Look) -> Versions:
-    """Ask for each version."""
-    asked = of_model(look)
-    found = versions(look.conn, asked, average(look.question))
-    return Versions(asked.subject.kind, found)
+def find(context: PanelContext) -> Versions:
+    """Query all versions."""
+    query = of_model(context)
+    return Versions(query.subject.kind, versions(context.conn, query, average(context.question)))
 
 
-def show(question: Question, found: Versions) -> list[Part]:
+def show(question: Question, result: Versions) -> list[Node]:
     """A row per version, and a line for each over time."""
-    if not found.versions:
-        return [nothing("No version has answered anything yet.")]
-    shown = [*REQUESTS.values(), TRUTHS["n"], *leading(found.kind)]
-    heads: list[Any] = [("Version", ""), *(measure.label for measure in shown)]
+    if not result.versions:
+        return [note("No version has received requests yet.")]
+    measures = [*REQUESTS.values(), TRUTHS["n"], *leading(result.kind)]
+    heads: list[Any] = [("Version", ""), *(measure.label for measure in measures)]
     rows = [
         [
-            one.name or NO_VERSION,
-            *(said(n, m.unit) for m, n in zip(shown, _numbers(one), strict=True)),
+            version.name or NO_VERSION,
+            *(format_number(n, m.unit) for m, n in zip(measures, _numbers(version), strict=True)),
         ]
-        for one in found.versions
+        for version in result.versions
     ]
-    return [table("Versions side by side", heads, rows), *_lines(question, found)]
+    return [table("Versions side by side", heads, rows), *_lines(question, result)]
 
 
-def _lines(question: Question, found: Versions) -> list[Part]:
-    known = [one for one in found.versions if one.truths]
-    if not known:
+def _lines(question: Question, result: Versions) -> list[Node]:
+    with_truths = [version for version in result.versions if version.truths]
+    if not with_truths:
         return []
-    title = leading(found.kind)[0].label
+    title = leading(result.kind)[0].label
     return [
         charts.lines(
             f"{title} of each version over time",
             question,
-            known[0].starts,
-            {f"{title} of {one.name or NO_VERSION}": one.headlines for one in known},
-            form=form_of(found.kind),
+            with_truths[0].starts,
+            {
+                f"{title} of {version.name or NO_VERSION}": version.headlines
+                for version in with_truths
+            },
+            form=form_of(result.kind),
         )
     ]
 
 
-def rows(_: Question, found: Versions) -> Rows:
+def rows(_: Question, result: Versions) -> Rows:
     """A line per version."""
-    shown = [*REQUESTS.values(), TRUTHS["n"], *leading(found.kind)]
-    yield ["version", *(measure.name for measure in shown)]
-    for one in found.versions:
-        yield [one.name, *_numbers(one)]
+    measures = [*REQUESTS.values(), TRUTHS["n"], *leading(result.kind)]
+    yield ["version", *(measure.name for measure in measures)]
+    for version in result.versions:
+        yield [version.name, *_numbers(version)]
 
 
-def _numbers(one: Version) -> list[float | None]:
-    return [*(getattr(one, name) for name in REQUESTS), one.truths, *one.measures]
+def _numbers(version: Version) -> list[float | None]:
+    return [*(getattr(version, name) for name in REQUESTS), version.truths, *version.measures]
 
 
-def of_whole_window(look: Look) -> Basis:
-    """What the numbers of the table rest on."""
-    return basis_within(look, look.question.window, Grid(), *BOTH)
+def of_whole_window(context: PanelContext) -> Basis:
+    """The basis of the numbers in the table."""
+    return basis_within(context, context.question.window, Grid(), *BOTH)
 
 
-RESTS_ON = of_all(of_whole_window, of_window(Counted.OUTCOME))
-PANEL = Panel("versions", "Versions", find, show, rows, RESTS_ON)
+BASIS = of_all(of_whole_window, of_window(Counted.OUTCOME))
+PANEL = Panel("versions", "Versions", find, show, rows, BASIS)

@@ -10,7 +10,7 @@ COLUMNS = {"wire": 2, "Python": 3, "SQL": 4}
 # Names that the code is still to take over. Delete a name once it exists.
 NOT_YET: dict[str, set[str]] = {
     "wire": set(),
-    "Python": {"BoxPlot"},
+    "Python": set(),
     "SQL": set(),
 }
 

@@ -92,7 +92,7 @@ SUBJECTS = {
         truthline.KnownModel,
     ),
     "requests": Subject(
-        registry.REQUESTS, health.Volume, "prediction_volume", client=truthline.HealthBucket
+        registry.REQUESTS, health.RequestBucket, "prediction_volume", client=truthline.HealthBucket
     ),
     "step metric over time": Subject(
         registry.STEPS, steps.StepBucket, "step_metric_over_time", steps_routes.StepBucketSchema

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from app.query.classification import classification
 from app.query.question import Question as Asked
 from app.query.subjects import Scope
-from app.query.window import EPOCH_DAY, EPOCH_MONTH, Calendar, Grid, Window, bounds
+from app.query.window import EPOCH_DAY, EPOCH_MONTH, Calendar, Grid, Window, window_parameters
 from tests.effort import examples
 from tests.oracle.plain import ROUNDS, Answer, Case, Question, Request, new_name, tell
 
@@ -118,7 +118,7 @@ def plain_edges(window, grid):
 
 def asked(database, window, grid):
     with database.reading() as conn:
-        return conn.execute(BUCKETS, bounds(window, grid, None)).all()
+        return conn.execute(BUCKETS, window_parameters(window, grid, None)).all()
 
 
 def new_york(start, days, width, origin=None):

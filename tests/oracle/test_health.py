@@ -13,7 +13,7 @@ from app.config import Settings
 from app.ingest.inferences import Prediction
 from app.ingest.predictions import ingest_predictions
 from app.query.deployments import deployment
-from app.query.health import EPOCH, PARTS, load, spreads, tenths
+from app.query.health import EPOCH, PARTS, box_plots, request_volume, tenths
 from app.query.question import Question
 from app.query.window import Window
 from app.rollup.refresh import refresh
@@ -101,7 +101,7 @@ def asked(database, workspace, name, window):
     with database.reading() as conn:
         model = deployment(conn, workspace_id=workspace.id, name=name).model
         question = Question(workspace.id, model, window, tenths(window))
-        return load(conn, question), spreads(conn, question)
+        return request_volume(conn, question), box_plots(conn, question)
 
 
 def mean_ms(rows):

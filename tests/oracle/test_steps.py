@@ -28,7 +28,14 @@ from app.ingest import steps as ingest
 from app.ingest.batch import BatchKey
 from app.ingest.executions import ExecutionUpdate, update_execution
 from app.query.question import Question
-from app.query.steps import Which, list_values, over_executions, over_time, step_metrics, values_of
+from app.query.steps import (
+    StepMetricFilter,
+    list_values,
+    over_executions,
+    over_time,
+    step_metrics,
+    values_of,
+)
 from app.query.window import Window
 from tests.doubles import LEAST, nasty, nearest
 from tests.ingest.crowd import at_once
@@ -163,7 +170,7 @@ class Steps(RuleBasedStateMachine):
                     k[1]: b for k, b in self.recorded.items() if b and k[::2] == (is_list, name)
                 }
                 with self.database.glancing() as conn:
-                    which = Which(name=self._named(name))
+                    which = StepMetricFilter(name=self._named(name))
                     page = self._ask(step_metrics, conn, is_list, which, **ALL)
                     lists = list_values(conn, page.metrics)
                 assert page.total == len(page.metrics) == len(kept)
@@ -181,7 +188,7 @@ class Steps(RuleBasedStateMachine):
         expected = {self._named(e): list(itertools.chain(*b)) for e, b in kept.items()}
         with self.database.reading() as conn:
             try:
-                which = Which(name=self._named(name))
+                which = StepMetricFilter(name=self._named(name))
                 page = self._ask(over_executions, conn, is_list, which, as_of=moment, **ALL)
             except UnknownStepMetric:
                 assert not any(self.recorded.get((is_list, e, name)) for e in ("e0", "e1", "e2"))
@@ -201,7 +208,7 @@ class Steps(RuleBasedStateMachine):
             return
         with self.database.reading() as conn:
             try:
-                which = Which(name=self._named(name))
+                which = StepMetricFilter(name=self._named(name))
                 question = Question(self.workspace_id, which, Window(start, end))
                 [bucket] = over_time(conn, question, is_list=is_list)
             except UnknownStepMetric:
@@ -216,7 +223,7 @@ class Steps(RuleBasedStateMachine):
     def slice_a_list(self, execution, name, offset, size):
         for is_list in (False, True):
             flat = list(itertools.chain(*self.recorded.get((is_list, execution, name), [])))
-            which = Which(name=self._named(name), execution=self._named(execution))
+            which = StepMetricFilter(name=self._named(name), execution=self._named(execution))
             with self.database.reading() as conn:
                 if not flat:
                     with pytest.raises(UnknownStepMetric):

@@ -153,7 +153,10 @@ def test_damage_is_found_excluded_from_answers_and_repaired(filled, level, chang
     assert found[level].faults
     assert not any(audited.unrepaired for audited in found.values())
     assert clean(database, level) > span
-    assert (fresh(database, level).open_faults, fresh(database, level).healed_faults > 0) == (0, 1)
+    assert (fresh(database, level).open_faults, fresh(database, level).repaired_faults > 0) == (
+        0,
+        1,
+    )
     assert wrong_answers(database, series) == []
     assert not any(audited.faults for audited in audit_levels(database))
 

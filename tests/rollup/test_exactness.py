@@ -34,7 +34,7 @@ from app.rollup.retention import drop_expired
 from app.store.copy import copy_rows
 from app.store.database import Database
 from app.store.registry import Kind, ModelName, SeriesName
-from app.web.page import shown
+from app.web.page import render_panel
 from app.web.pages import PANELS
 from app.web.session import WORKSPACE
 from tests.effort import examples
@@ -423,7 +423,7 @@ def test_every_table_about_dropped_rows_reports_that(old, panel):
     assert {row["exact"] for row in rows} <= {"true"}
 
 
-SHOWN = [panel for panel in PANELS.values() if panel.rests_on or panel.name == "summary"]
+SHOWN = [panel for panel in PANELS.values() if panel.basis or panel.name == "summary"]
 
 
 @pytest.mark.parametrize("panel", SHOWN, ids=lambda panel: panel.name)
@@ -436,7 +436,7 @@ def test_a_panel_about_dropped_rows_reports_that(old, panel):
         asked = dict(zip(("startTime", "endTime"), map(said, span), strict=True))
         search = "?" + urlencode(asked | {"model": model})
         with old.client.application.test_request_context(environ_overrides={WORKSPACE: 1}):
-            parts = str(shown(old.database, panel, search))
+            parts = str(render_panel(old.database, panel, search))
         assert ("not exact" in parts) == (words == "not exact")
         assert "refusal" not in parts
 

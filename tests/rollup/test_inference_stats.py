@@ -147,7 +147,7 @@ def quantiles(numbers):
 
 def members(stats, *names):
     """(now, before) of each, as two lists."""
-    pairs = [(getattr(stats, name).now, getattr(stats, name).before) for name in names]
+    pairs = [(getattr(stats, name).now, getattr(stats, name).previous) for name in names]
     return [list(side) for side in zip(*pairs, strict=True)]
 
 
@@ -203,7 +203,7 @@ def check_known(known, sent, now):
 
 
 def both(compared):
-    return (compared.now or 0) + (compared.before or 0)
+    return (compared.now or 0) + (compared.previous or 0)
 
 
 def compared(database, early, late=()):

@@ -129,13 +129,13 @@ def check(found, told, length, grid):
         for name in ("inferences", "errors", "latency", "truths", "headline"):
             pair = getattr(one, name)
             assert agree(pair.now, getattr(now, name)), name
-            assert agree(pair.before, getattr(before, name)), name
-        assert list(one.starts) == edges[:-1]
+            assert agree(pair.previous, getattr(before, name)), name
+        assert list(one.bucket_starts) == edges[:-1]
         cut = [Part(one.name.name, within(own, length, *pair)) for pair in pairwise(edges)]
-        assert list(one.volumes) == [part.inferences for part in cut]
-        assert all(map(agree, one.headlines, [part.headline for part in cut]))
+        assert list(one.bucket_inferences) == [part.inferences for part in cut]
+        assert all(map(agree, one.bucket_headlines, [part.headline for part in cut]))
     assert {one.name.name for one in found} == {row[0] for row in told}
-    busy = [one.inferences.now + one.inferences.before for one in found]
+    busy = [one.inferences.now + one.inferences.previous for one in found]
     assert busy == sorted(busy, reverse=True)
 
 

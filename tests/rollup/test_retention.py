@@ -15,7 +15,7 @@ from sqlalchemy import text
 from app.config import Settings
 from app.ingest.steps import append_values
 from app.query.status import service_status
-from app.query.steps import Which, list_values, step_metrics
+from app.query.steps import StepMetricFilter, list_values, step_metrics
 from app.rollup.columnstore import set_columnstore_policies
 from app.rollup.refresh import refresh
 from app.rollup.retention import (
@@ -307,7 +307,12 @@ def test_a_dropped_execution_can_start_again(recorded):
 
     with recorded.glancing() as conn:
         page = step_metrics(
-            conn, workspace_id=1, is_list=True, which=Which(execution="old"), size=9, offset=0
+            conn,
+            workspace_id=1,
+            is_list=True,
+            which=StepMetricFilter(execution="old"),
+            size=9,
+            offset=0,
         )
         assert [(m.name, m.n_values, m.value) for m in page.metrics] == [("a", 1, 7)]
         assert list_values(conn, page.metrics) == ["7"]
@@ -315,7 +320,9 @@ def test_a_dropped_execution_can_start_again(recorded):
 
 def test_a_list_that_was_dropped_after_its_page_was_made_is_empty(recorded):
     with recorded.glancing() as conn:
-        page = step_metrics(conn, workspace_id=1, is_list=True, which=Which(), size=9, offset=0)
+        page = step_metrics(
+            conn, workspace_id=1, is_list=True, which=StepMetricFilter(), size=9, offset=0
+        )
     assert dropped_since(recorded)
     with recorded.glancing() as conn:
         lists = dict(zip(page.metrics, list_values(conn, page.metrics), strict=True))

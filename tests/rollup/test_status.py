@@ -33,7 +33,7 @@ def test_a_level_is_behind_by_what_it_lacks(brisk):
     assert caught_up.lag == timedelta()
     assert level_row(caught_up)[3] == "0 min"
     assert caught_up.audited_until == caught_up.clean_until
-    assert (caught_up.open_faults, caught_up.healed_faults) == (0, 0)
+    assert (caught_up.open_faults, caught_up.repaired_faults) == (0, 0)
 
     time.sleep(0.1)
     with brisk.writing() as conn:

@@ -174,7 +174,7 @@ def test_a_clicked_bucket_is_shown_in_full(visit, open_url, window):
 def test_buckets_can_be_walked_without_a_mouse(visit, open_url, window):
     visit = visit(open_url)
     page = visit.open(link("/model", DIGITS, window, {"interval": "1h"}))
-    page.get_by_role("link", name="walk through its buckets").press("Enter")
+    page.get_by_role("link", name="step through its buckets").press("Enter")
     page.wait_for_url("**bucket=*")
     first = members_of(page)["bucket"]
     visit.settled()

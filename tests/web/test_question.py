@@ -14,9 +14,9 @@ from app.web.question import (
     RANGES,
     Question,
     common,
+    iso_utc,
     members_of,
-    query,
-    written,
+    query_string,
 )
 from app.web.session import local_path
 from app.web.shell import CUSTOM, changed, state
@@ -26,7 +26,7 @@ MONTH = {"startTime": "2026-03-01T00:00:00Z", "endTime": "2026-04-01T00:00:00Z"}
 
 
 def read(members, now=NOW):
-    return Question.read(query(members), now)
+    return Question.read(query_string(members), now)
 
 
 @given(
@@ -44,7 +44,7 @@ def test_a_range_ends_soon_after_now_on_a_whole_minute(name, now):
 
 @given(st.timedeltas(timedelta(microseconds=1), timedelta(days=3000)))
 def test_an_automatic_interval_is_the_narrowest_that_a_chart_can_carry(length):
-    members = {"startTime": written(NOW), "endTime": written(NOW + length)}
+    members = {"startTime": iso_utc(NOW), "endTime": iso_utc(NOW + length)}
     question = read(members)
 
     assert question.grid.buckets(question.window) <= AUTOMATIC_BUCKETS + 1
@@ -84,10 +84,10 @@ def test_an_invalid_question_is_reported(members, said):
 
 
 def test_a_view_is_read_as_it_was_written():
-    members = MONTH | {"timeZone": "Asia/Kathmandu", "model": "a/b c&d", "asOf": written(NOW)}
+    members = MONTH | {"timeZone": "Asia/Kathmandu", "model": "a/b c&d", "asOf": iso_utc(NOW)}
     question = read(members)
 
-    assert members_of(query(members)) == members
+    assert members_of(query_string(members)) == members
     assert question.model.name == "a/b c&d"
     assert question.as_of == NOW
 
@@ -109,7 +109,7 @@ def test_a_view_is_read_as_it_was_written():
 )
 def test_a_control_changes_its_member_and_leaves_the_others(control, value, expected):
     question = read(MONTH | {"timeZone": "Asia/Tokyo", "bucket": MONTH["startTime"]})
-    members = members_of(query(changed(question, control, value)))
+    members = members_of(query_string(changed(question, control, value)))
 
     assert members == {"timeZone": "Asia/Tokyo"} | expected
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.query.inferences import Compared
 from app.query.measure import Better, Unit
 from app.web.tables import sparkline
-from app.web.units import delta, said
+from app.web.units import delta, format_number
 from tests.doubles import LARGEST, LEAST, nasty
 
 
@@ -42,12 +42,12 @@ from tests.doubles import LARGEST, LEAST, nasty
     ],
 )
 def test_a_number_is_formatted_in_its_unit(number, unit, expected):
-    assert said(number, unit) == expected
+    assert format_number(number, unit) == expected
 
 
 @given(st.floats(1e-3, 1e11))
 def test_three_digits_are_right(number):
-    words = said(number, Unit.COUNT if number >= 10_000 else Unit.OWN)
+    words = format_number(number, Unit.COUNT if number >= 10_000 else Unit.OWN)
     size = {"k": 1e3, "M": 1e6, "G": 1e9}.get(words[-1], 1)
     read = float(re.sub(r"[kMG,]", "", words)) * size
 
@@ -69,7 +69,7 @@ def test_a_difference_has_a_sign_and_shows_whether_it_is_good(now, before, unit,
     found = delta(Compared(now, before), unit, good)
 
     assert (found.text, found.tone) == (text, tone)
-    assert "in the period before" in found.in_words
+    assert "in the preceding period" in found.in_words
     assert found.in_words.startswith(f"{tone}: ") == (tone != "same")
 
 
@@ -80,7 +80,7 @@ def test_without_a_number_to_differ_from_there_is_no_difference(now, before):
 
 @given(nasty(), st.sampled_from(Unit))
 def test_any_double_is_formatted(number, unit):
-    assert not re.search("inf|nan", said(number, unit))
+    assert not re.search("inf|nan", format_number(number, unit))
 
 
 @given(nasty(), nasty(), st.sampled_from(Unit))

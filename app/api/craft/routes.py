@@ -29,7 +29,14 @@ from app.ingest.batch import BatchKey
 from app.ingest.fields import RequiredName
 from app.ingest.steps import append_values, record_value
 from app.logs import request_id
-from app.query.steps import Page, StepMetric, Which, list_values, portions, step_metrics
+from app.query.steps import (
+    StepMetric,
+    StepMetricFilter,
+    StepMetricPage,
+    list_values,
+    portions,
+    step_metrics,
+)
 from app.running import database, settings
 from app.store.database import Database, driver
 
@@ -254,7 +261,7 @@ def get_list_values(args: dict[str, Any], workspace_id: int) -> Response:
     return Response(_in_pieces(chain([first], rows), page.total), mimetype="application/json")
 
 
-def _list_rows(database: Database, page: Page) -> Iterator[list[ListRow]]:
+def _list_rows(database: Database, page: StepMetricPage) -> Iterator[list[ListRow]]:
     """The rows of a page, in portions: 5000 lists of 50,000 values fit into no memory."""
     for portion in portions(page.metrics):
         with database.glancing() as conn:
@@ -278,13 +285,15 @@ def _in_pieces(portions_of_rows: Iterable[list[ListRow]], total: int) -> Iterato
     yield b'],"total_count":%d}' % total
 
 
-def _page(args: dict[str, Any], workspace_id: int, *, is_list: bool) -> Page:
+def _page(args: dict[str, Any], workspace_id: int, *, is_list: bool) -> StepMetricPage:
     """The page that the parameters name.
 
     Raises:
         InvalidInput: filters that don't go together.
     """
-    which = Which(*(args.get(name) for name in ("name", "pipeline", "deployment", "execution")))
+    which = StepMetricFilter(
+        *(args.get(name) for name in ("name", "pipeline", "deployment", "execution"))
+    )
     if len(which.conditions().keys() - {"name"}) > 1:
         raise InvalidInput("only one of pipeline_name, deployment_name and execution_id can be set")
     size, place = args["size"], args["page"] - 1
@@ -303,7 +312,7 @@ def _run(metric: StepMetric) -> tuple[str, str | None, str]:
     return metric.execution, metric.deployment or None, metric.pipeline
 
 
-def _answer(page: Page, rows: Sequence[SingleRow | ListRow]) -> Response:
+def _answer(page: StepMetricPage, rows: Sequence[SingleRow | ListRow]) -> Response:
     """As in the schemas; half a million numbers are too many to serialize one by one."""
     body = msgspec.json.encode({"metrics": rows, "total_count": page.total})
     return Response(body, mimetype="application/json")

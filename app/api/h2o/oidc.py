@@ -1,6 +1,6 @@
-"""The token endpoint of OpenID Connect, at Keycloak's path: H2O's clients need no other.
+"""The token endpoint of OpenID Connect, at Keycloak's path: H2O's clients need no other endpoint.
 
-A realm is only a part of the path: the key determines the workspace. Errors have Keycloak's form.
+A realm is only a part of the path: the key determines the workspace. Errors have Keycloak's format.
 """
 
 from http import HTTPStatus

@@ -1,7 +1,7 @@
-"""H2O MLOps' model monitoring service, as its client up to h2o-mlops 1.3.4 knows it.
+"""H2O MLOps' model monitoring service, as used by its client up to h2o-mlops 1.3.4.
 
 A deployment's id is its name, which clients compare and users know. Its metrics are those of its
-first model, whatever model is named in the path. Errors have grpc-gateway's form.
+first model; the model in the path is ignored. Errors have grpc-gateway's format.
 """
 
 import base64
@@ -44,7 +44,7 @@ from app.query.deployments import (
     total_basis,
     total_predictions,
 )
-from app.query.health import Spread, Volume, health_basis, load, spreads, tenths
+from app.query.health import BoxPlot, RequestBucket, box_plots, health_basis, request_volume, tenths
 from app.query.question import Basis, Question
 from app.query.subjects import AllDeployed
 from app.query.window import Window, ending
@@ -54,8 +54,8 @@ from app.store.registry import Kind
 PREFIX = "/model-monitoring"
 EXPORT = "/ai.h2o.mlops.monitoring.api.ModelMonitoringService/ExportMetric"
 PAGE_SIZE, MAX_PAGE_SIZE = 100, 1000
-SPAN = timedelta(days=30)  # without dates: that long until now
-ONE_DAY = timedelta(days=1)  # a prediction's time may be that far ahead
+SPAN = timedelta(days=30)  # the default range, up to now
+ONE_DAY = timedelta(days=1)  # a prediction's time may be this far in the future
 ORDERS = {"name": Order.NAME, "modelName": Order.MODEL, "env": Order.NAMESPACE}
 
 blp = Blueprint("h2o", __name__, url_prefix=PREFIX, description="H2O MLOps' model monitoring")
@@ -66,7 +66,7 @@ use_error_form(PREFIX + "/", GRPC_GATEWAY)
 
 
 class PageToken(fields.Integer):
-    """Where a page begins; empty is the first."""
+    """Where a page begins; empty means the first page."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -76,7 +76,7 @@ class PageToken(fields.Integer):
 
 
 class OrderBy(fields.Field[list[tuple[str, bool]]]):
-    """Names, separated by commas, each perhaps with DESC."""
+    """Names, separated by commas, each optionally followed by DESC."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[tuple[str, bool]]:
         return [_ordering(part.split()) for part in str(value).split(",") if part.strip()]
@@ -85,11 +85,11 @@ class OrderBy(fields.Field[list[tuple[str, bool]]]):
 def _ordering(words: list[str]) -> tuple[str, bool]:
     name, direction = words[0], " ".join(words[1:])
     if name not in ORDERS or direction.upper() not in ("", "ASC", "DESC"):
-        raise ValidationError("must be name, modelName or env, each perhaps with ' DESC'")
+        raise ValidationError("must be name, modelName or env, each optionally with ' DESC'")
     return name, direction.upper() == "DESC"
 
 
-class PageArgs(Schema):
+class PaginationArgs(Schema):
     """Which page, in which order."""
 
     class Meta:  # noqa: D106 - marshmallow's way to say that unknown parameters are ignored
@@ -99,14 +99,14 @@ class PageArgs(Schema):
         data_key="pageSize",
         load_default=0,
         validate=validate.Range(0, 2**31 - 1),
-        metadata={"description": f"0: {PAGE_SIZE}; at most {MAX_PAGE_SIZE} are given"},
+        metadata={"description": f"0: {PAGE_SIZE}; at most {MAX_PAGE_SIZE} are returned"},
     )
     offset = PageToken(data_key="pageToken", load_default=0, validate=validate.Range(0, 2**31 - 1))
     order = OrderBy(data_key="orderBy", load_default=list)
 
 
 class RangeArgs(Schema):
-    """A time range; without an offset a time is UTC."""
+    """A time range; times without an offset are in UTC."""
 
     class Meta:  # noqa: D106 - as above
         unknown = EXCLUDE
@@ -115,8 +115,8 @@ class RangeArgs(Schema):
     end = UtcInstant(data_key="endDateTime", metadata={"format": "date-time"})
 
 
-class DeploymentsArgs(PageArgs, RangeArgs):
-    """A page; the range is that of totalPredictions, by default all time."""
+class DeploymentsArgs(PaginationArgs, RangeArgs):
+    """A page, and the range of totalPredictions, by default all time."""
 
     class Meta:  # noqa: D106 - as above
         unknown = EXCLUDE
@@ -127,7 +127,7 @@ def _size(args: dict[str, Any]) -> int:
 
 
 def _window(start: datetime | None, end: datetime | None) -> Window:
-    """The range asked for; the last 30 days, or the 30 days before its end."""
+    """The requested range; by default the 30 days before its end or before now."""
     return ending(end or datetime.now(UTC), SPAN, start)
 
 
@@ -139,10 +139,10 @@ def _window(start: datetime | None, end: datetime | None) -> Window:
 @blp.arguments(DeploymentsArgs, location="query")
 @blp.response(200, DeploymentsAnswerSchema)
 def get_deployments(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
-    """List the deployments that predicted anything
+    """List the deployments with predictions
 
-    `totalPredictions` counts those of all deployments in the range. Predictions that name no
-    deployment belong to none.
+    `totalPredictions` counts the predictions of all deployments in the range. Predictions without
+    a deployment are excluded.
     """
     end = args.get("end") or datetime.now(UTC) + ONE_DAY
     window = ending(end, max(end - EARLIEST_TIME, ONE_DAY), args.get("start"))
@@ -155,10 +155,10 @@ def get_deployments(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
         total = total_predictions(conn, question)
         set_basis_headers(total_basis(conn, question))
     return {
-        "deployment": [_deployment(one) for one in page.deployments],
+        "deployment": [_deployment(item) for item in page.deployments],
         "total_deployments": page.total,
         "total_predictions": total,
-        "next_page_token": _token(page.following),
+        "next_page_token": _token(page.next_offset),
     }
 
 
@@ -168,46 +168,48 @@ def get_deployments(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
 def get_deployment(workspace_id: int, deployment_id: str) -> dict[str, Any]:
     """One deployment"""
     with database().reading() as conn:
-        found = deployment(conn, workspace_id=workspace_id, name=deployment_id)
-    return {"deployment": _deployment(found)}
+        selected = deployment(conn, workspace_id=workspace_id, name=deployment_id)
+    return {"deployment": _deployment(selected)}
 
 
 @blp.route("/v1/deployment/<path:deployment_id>/models")
 @needs(Role.READ)
-@blp.arguments(PageArgs, location="query")
+@blp.arguments(PaginationArgs, location="query")
 @blp.response(200, ModelsAnswerSchema)
 def get_models(args: dict[str, Any], workspace_id: int, deployment_id: str) -> dict[str, Any]:
-    """The models of a deployment; the first is the one that its metrics are about"""
+    """The models of a deployment; its metrics are those of the first"""
     with database().reading() as conn:
         models = deployment(conn, workspace_id=workspace_id, name=deployment_id).models
-    if args["order"]:  # whatever is named: models have nothing else to be ordered by
-        models = sorted(models, key=lambda one: one.name, reverse=args["order"][0][1])
+    if args["order"]:  # any key: models can only be sorted by name
+        models = sorted(models, key=lambda model: model.name, reverse=args["order"][0][1])
     start, end = args["offset"], args["offset"] + _size(args)
     return {
-        "model": [_model(one) for one in models[start:end]],
+        "model": [_model(model) for model in models[start:end]],
         "next_page_token": _token(end if end < len(models) else None),
     }
 
 
-def _token(following: int | None) -> str:
-    return "" if following is None else str(following)
+def _token(offset: int | None) -> str:
+    return "" if offset is None else str(offset)
 
 
-def _deployment(one: Deployment) -> dict[str, Any]:
-    first = one.model
+def _deployment(deployment: Deployment) -> dict[str, Any]:
+    first = deployment.model
     return {
-        "id": one.name,
-        "name": one.name,
+        "id": deployment.name,
+        "name": deployment.name,
         "environment": first.namespace or None,
         "type": first.deployment_type or None,
         "problem_type": first.kind,
-        "models": [_model(model) for model in one.models[:MAX_PAGE_SIZE]],  # the rest has pages
-        "deployment_date": min(model.since for model in one.models),
+        "models": [
+            _model(model) for model in deployment.models[:MAX_PAGE_SIZE]
+        ],  # /models paginates
+        "deployment_date": min(model.since for model in deployment.models),
     }
 
 
-def _model(one: DeployedModel) -> dict[str, Any]:
-    return {"name": one.name, "version": one.version or None}
+def _model(model: DeployedModel) -> dict[str, Any]:
+    return {"name": model.name, "version": model.version or None}
 
 
 # --- metrics ------------------------------------------------------------------------------
@@ -224,16 +226,16 @@ def get_health(
     deployment_id: str,
     model_id: str,  # noqa: ARG001 - H2O's own service ignores it too
 ) -> dict[str, Any]:
-    """How many predictions were made and how long they took
+    """The number of predictions and their latency
 
-    Bins are a tenth of the range wide, on a grid from the Unix epoch, and cut to the range.
+    Bins are a tenth of the range wide, on a grid from the Unix epoch, and clipped to the range.
     """
     window = _window(args.get("start"), args.get("end"))
     with database().reading() as conn:
         question = _question(conn, workspace_id, deployment_id, window)
         volume, values, basis = (
-            load(conn, question),
-            _spreads(conn, question),
+            request_volume(conn, question),
+            _box_plots(conn, question),
             _basis(conn, question),
         )
     return exact_members(basis) | {
@@ -245,7 +247,8 @@ def get_health(
             "x_label": "Time",
             "y_label": "Predictions",
             "bin": [
-                {"x_min": one.start, "x_max": one.end, "y": one.answered} for one in volume.buckets
+                {"x_min": bucket.start, "x_max": bucket.end, "y": bucket.answered}
+                for bucket in volume.buckets
             ],
         },
         "prediction_values": None if values is None else _box_plot(values, basis),
@@ -265,12 +268,12 @@ def get_operational(
 ) -> dict[str, Any]:
     """Latency, success and failure over time
 
-    What nobody reports is null: uptime, memory, CPU and availability.
+    Uptime, memory, CPU and availability are not reported to this server, and so null.
     """
     window = _window(args.get("start"), args.get("end"))
     with database().reading() as conn:
         question = _question(conn, workspace_id, deployment_id, window)
-        volume, basis = load(conn, question), _basis(conn, question)
+        volume, basis = request_volume(conn, question), _basis(conn, question)
     return exact_members(basis) | {
         "average_latency": volume.mean_latency_ms,
         "latency": _graph("Scoring Latency", "ms", volume.buckets, LATENCY, basis),
@@ -290,15 +293,15 @@ def get_drift(
     deployment_id: str,
     model_id: str,  # noqa: ARG001 - as above
 ) -> dict[str, Any]:
-    """Drift of features: nothing is recorded of them, and the answer says so"""
+    """Drift of features: always empty, because features are not recorded"""
     _window(args.get("start"), args.get("end"))
     with database().reading() as conn:
         deployment(conn, workspace_id=workspace_id, name=deployment_id)
-    said = "Features are not recorded"
+    reason = "Features are not recorded"
     return {
-        "featureImportance": {"featureDrift": [], "description": said},
-        "featureSummary": {"feature": [], "description": said},
-        "featureFrequency": {"featureDensity": [], "description": said},
+        "featureImportance": {"featureDrift": [], "description": reason},
+        "featureSummary": {"feature": [], "description": reason},
+        "featureFrequency": {"featureDensity": [], "description": reason},
     }
 
 
@@ -315,28 +318,28 @@ def _question(
 
 
 def _basis(conn: Connection, question: Question[DeployedModel]) -> Basis:
-    """What the answers rest on; headers say it too."""
+    """The basis of the answers, which is also set in headers."""
     basis = health_basis(conn, question)
     set_basis_headers(basis)
     return basis
 
 
-def _spreads(conn: Connection, question: Question[DeployedModel]) -> list[Spread] | None:
-    """None of a model that predicts no values."""
-    return spreads(conn, question) if question.subject.kind is Kind.REGRESSION else None
+def _box_plots(conn: Connection, question: Question[DeployedModel]) -> list[BoxPlot] | None:
+    """Box plots of predicted values; None for a model that does not predict values."""
+    return box_plots(conn, question) if question.subject.kind is Kind.REGRESSION else None
 
 
-Measure = Callable[[Volume], float | None]
-LATENCY: Measure = lambda one: one.mean_latency_ms  # noqa: E731 - three names beside each other
-SUCCESS: Measure = lambda one: one.answered  # noqa: E731
-FAILED: Measure = lambda one: one.failed  # noqa: E731
+Measure = Callable[[RequestBucket], float | None]
+LATENCY: Measure = lambda bucket: bucket.mean_latency_ms  # noqa: E731 - three names next to each other
+SUCCESS: Measure = lambda bucket: bucket.answered  # noqa: E731
+FAILED: Measure = lambda bucket: bucket.failed  # noqa: E731
 
 
 def _graph(
-    name: str, unit: str, buckets: Iterable[Volume], measure: Measure, basis: Basis
+    name: str, unit: str, buckets: Iterable[RequestBucket], measure: Measure, basis: Basis
 ) -> dict[str, Any]:
-    """A line over time, with a point for each bucket of which the measure is known."""
-    points = [(utc_time(one.start), measure(one)) for one in buckets]
+    """A line over time, with a point for each bucket for which the measure is known."""
+    points = [(utc_time(bucket.start), measure(bucket)) for bucket in buckets]
     return {
         "name": name,
         "description": basis_text(basis),
@@ -346,28 +349,28 @@ def _graph(
     }
 
 
-def _box_plot(values: Iterable[Spread], basis: Basis) -> dict[str, Any]:
-    """One box per bin that holds values: minimum, quartiles and maximum."""
+def _box_plot(values: Iterable[BoxPlot], basis: Basis) -> dict[str, Any]:
+    """One box per bin with values: minimum, quartiles and maximum."""
     return {
         "name": "Prediction Values",
         "description": basis_text(basis),
         "x_label": "Time",
         "y_label": "Value",
-        "box": [_box(one) for one in values],
+        "box": [_box(box) for box in values],
     }
 
 
-def _box(one: Spread) -> dict[str, Any]:
-    x = utc_time(one.start)
-    levels = {f"y{n}": repr(y) for n, y in enumerate(one.quantiles)}
-    return {"x": x, "x_min": x, "x_max": utc_time(one.end)} | levels
+def _box(box: BoxPlot) -> dict[str, Any]:
+    x = utc_time(box.start)
+    levels = {f"y{n}": repr(y) for n, y in enumerate(box.quantiles)}
+    return {"x": x, "x_min": x, "x_max": utc_time(box.end)} | levels
 
 
 # --- export -------------------------------------------------------------------------------
 
 
 class ExportMetricRequest(msgspec.Struct, rename="camel"):
-    """Which metric of a deployment; the model is not looked at."""
+    """Which metric of a deployment; the model is ignored."""
 
     deployment_id: RequiredName
     metric_name: str
@@ -381,7 +384,7 @@ class ExportMetricRequest(msgspec.Struct, rename="camel"):
 @takes_body(blp, ExportMetricRequest)
 @blp.response(200, ExportSchema)
 def post_export(workspace_id: int) -> dict[str, Any]:
-    """Export a metric over time as CSV, packed as base64"""
+    """Export a metric over time as CSV, encoded as base64"""
     body = read_message(ExportMetricRequest)
     export = EXPORTS.get(body.metric_name)
     if export is None:
@@ -392,7 +395,7 @@ def post_export(workspace_id: int) -> dict[str, Any]:
     with database().reading() as conn:
         question = _question(conn, workspace_id, body.deployment_id, window)
         rows, basis = export(conn, question), _basis(conn, question)
-    return {"result": {"data": _packed(_marked(rows, basis))}}
+    return {"result": {"data": _to_base64(_with_exactness(rows, basis))}}
 
 
 Table = list[tuple[Any, ...]]
@@ -402,10 +405,10 @@ Export = Callable[[Connection, Question[DeployedModel]], Table]
 
 
 def _line(name: str, measure: Measure) -> Export:
-    """How a measure over time is exported; empty where it isn't known."""
+    """The export of a measure over time; unknown values are empty."""
 
     def export(conn: Connection, question: Question[DeployedModel]) -> Table:
-        buckets = load(conn, question).buckets
+        buckets = request_volume(conn, question).buckets
         rows = [(utc_time(v.start), utc_time(v.end), measure(v)) for v in buckets]
         return [("start", "end", name), *rows]
 
@@ -414,7 +417,7 @@ def _line(name: str, measure: Measure) -> Export:
 
 def _boxes(conn: Connection, question: Question[DeployedModel]) -> Table:
     names = ("start", "end", "minimum", "quartile1", "median", "quartile3", "maximum")
-    boxes = _spreads(conn, question) or []
+    boxes = _box_plots(conn, question) or []
     rows = [(utc_time(s.start), utc_time(s.end), *s.quantiles) for s in boxes]
     return [names, *rows]
 
@@ -435,13 +438,13 @@ def _instant(name: str, text: str | None) -> datetime | None:
         raise InvalidInput(f"{name} {error.messages[0]}") from None
 
 
-def _marked(rows: Table, basis: Basis) -> Table:
-    """A table as it is, or with a column that says that it is not exact."""
+def _with_exactness(rows: Table, basis: Basis) -> Table:
+    """The table, with a column `exact` if it is not exact."""
     if basis.exact:
         return rows
     head, *lines = rows
     return [(*head, "exact"), *((*line, "false") for line in lines)]
 
 
-def _packed(rows: Table) -> str:
+def _to_base64(rows: Table) -> str:
     return base64.b64encode(to_csv(rows).encode()).decode()

@@ -1,4 +1,4 @@
-"""The shapes of H2O MLOps' answers: graphs, bins and boxes are texts, counts of 64 bits too."""
+"""Schemas of H2O MLOps' responses: numbers in plots and 64-bit counts are texts."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from marshmallow import Schema, fields
 from app.api.http.basis import ExactSchema
 from app.api.http.numbers import UtcTime
 
-# What nobody tells this server: null, and not invented.
+# Values that are not reported to this server: null instead of invented ones.
 UNKNOWN: dict[str, Any] = {
     "metadata": {"description": "Not known here"},
     "dump_default": None,
@@ -16,7 +16,7 @@ UNKNOWN: dict[str, Any] = {
 
 
 class MonitoredModelSchema(Schema):
-    """A model; its version is the one seen last."""
+    """A model, with its most recent version."""
 
     name = fields.String(data_key="registeredModelName")
     version = fields.String(data_key="registeredModelVersion", allow_none=True)
@@ -37,7 +37,7 @@ class DeploymentSchema(Schema):
     problem_type = fields.String(data_key="problemType", allow_none=True)
     models = fields.List(fields.Nested(MonitoredModelSchema))
     deployment_date = UtcTime(
-        data_key="deploymentDate", metadata={"description": "When it was seen first"}
+        data_key="deploymentDate", metadata={"description": "When it first appeared"}
     )
     project_id = fields.String(data_key="projectId", **UNKNOWN)
     monitoring_enabled = fields.Boolean(data_key="monitoringEnabled", dump_default=True)
@@ -45,7 +45,7 @@ class DeploymentSchema(Schema):
 
 
 class DeploymentsAnswerSchema(Schema):
-    """A page of deployments; an empty token says that it is the last."""
+    """A page of deployments; the token is empty on the last page."""
 
     deployment = fields.List(fields.Nested(DeploymentSchema))
     total_deployments = fields.String(data_key="totalDeployments")
@@ -67,7 +67,7 @@ class ModelsAnswerSchema(Schema):
 
 
 class PlotSchema(Schema):
-    """What every plot says of itself."""
+    """The name, description and axes of a plot."""
 
     name = fields.String()
     description = fields.String()
@@ -103,13 +103,13 @@ class BoxSchema(Schema):
 
 
 class BoxPlotSchema(PlotSchema):
-    """A box per bin that holds values."""
+    """A box per bin with values."""
 
     box = fields.List(fields.Nested(BoxSchema))
 
 
 class HealthSchema(ExactSchema):
-    """Of the first model of a deployment."""
+    """The health of the first model of a deployment."""
 
     total_predictions = fields.Integer(data_key="totalPredictions")
     scoring_latency = fields.Float(
@@ -120,12 +120,12 @@ class HealthSchema(ExactSchema):
         BoxPlotSchema,
         data_key="predictionValues",
         allow_none=True,
-        metadata={"description": "Of regression; otherwise null"},
+        metadata={"description": "For regression; otherwise null"},
     )
 
 
 class PointSchema(Schema):
-    """A point of a line: an instant, and what was measured in the bin that begins there."""
+    """A point of a line: an instant, and the value of the bin that begins there."""
 
     x = fields.String(data_key="xAxis")
     y = fields.String(data_key="yAxis")
@@ -133,13 +133,13 @@ class PointSchema(Schema):
 
 
 class GraphSchema(PlotSchema):
-    """A line; where nothing is known it has no point."""
+    """A line; bins without a value have no point."""
 
     point = fields.List(fields.Nested(PointSchema))
 
 
 class OperationalSchema(ExactSchema):
-    """Of the first model of a deployment."""
+    """Latency, success and failure of the first model of a deployment."""
 
     uptime = fields.Float(**UNKNOWN)
     average_latency = fields.Float(
@@ -154,9 +154,9 @@ class OperationalSchema(ExactSchema):
 
 
 class DriftSchema(Schema):
-    """Counts of drifting features are not known, and the lists are empty."""
+    """Counts of drifting features are null, and the lists are empty."""
 
-    countFeatureDrift = fields.Integer(**UNKNOWN)  # noqa: N815 - H2O's names, for nothing is computed
+    countFeatureDrift = fields.Integer(**UNKNOWN)  # noqa: N815 - H2O's names, because nothing is computed
     highFeatureDrift = fields.Integer(**UNKNOWN)  # noqa: N815
     mediumFeatureDrift = fields.Integer(**UNKNOWN)  # noqa: N815
     lowFeatureDrift = fields.Integer(**UNKNOWN)  # noqa: N815

@@ -50,31 +50,31 @@ class FreshnessSchema(Schema):
 
 
 class BasisSchema(ExactSchema):
-    """And of what age it is."""
+    """Whether an answer is exact, and its age."""
 
     freshness = fields.Nested(FreshnessSchema)
 
 
 def basis_members(basis: Basis) -> dict[str, Any]:
-    """Members of a response, for `BasisSchema`."""
+    """Members of `BasisSchema`."""
     return exact_members(basis) | {
-        "freshness": {"as_of": basis.moment.known_at, "clean_until": basis.clean_until}
+        "freshness": {"as_of": basis.moment.effective_as_of, "clean_until": basis.clean_until}
     }
 
 
 def exact_members(basis: Basis) -> dict[str, Any]:
-    """Members for `ExactSchema`, in a form whose headers state the age."""
+    """Members of `ExactSchema`, for responses whose headers contain the age."""
     return {"exact": basis.exact, "snapped": basis.snapped}
 
 
 def vendor_members(basis: Basis) -> dict[str, Any]:
-    """Members of a form that is exactly the vendor's if the answer is exact."""
+    """Members of `ExactSchema` if the answer is not exact; an exact one is as the vendor's."""
     set_basis_headers(basis)
     return {} if basis.exact else exact_members(basis)
 
 
 def set_basis_headers(basis: Basis) -> None:
-    """Set the headers of this request's response."""
+    """Set the basis headers of this request's response."""
 
     @after_this_request
     def set_headers(response: Response) -> Response:
@@ -83,12 +83,12 @@ def set_basis_headers(basis: Basis) -> None:
 
 
 def basis_headers(basis: Basis) -> dict[str, str]:
-    """The basis of an answer, for a form that has no member for it."""
-    return {EXACT: str(basis.exact).lower(), AS_OF: utc_time(basis.moment.known_at)}
+    """Headers with the basis of an answer, for formats without a member for it."""
+    return {EXACT: str(basis.exact).lower(), AS_OF: utc_time(basis.moment.effective_as_of)}
 
 
 def basis_text(basis: Basis) -> str:
-    """Describe in what way an answer is not exact; empty if it is."""
+    """A sentence about the edges that were moved; empty if the answer is exact."""
     if basis.exact:
         return ""
     moved = [

@@ -1,4 +1,4 @@
-"""Native: which models there are, and how their inferences compare with the period before."""
+"""Native: the models of a workspace, and inference stats compared with the preceding period."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from app.api.http.basis import BasisSchema, basis_members
 from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Instant, Text
 from app.api.native.numbers import QUANTILES, compared, numbers
-from app.api.native.pages import PageArgs, PageSchema, cursor_to
+from app.api.native.pages import PaginationArgs, PaginationSchema, cursor_for
 from app.auth.keys import Role
 from app.errors import InvalidInput
 from app.query.inferences import (
@@ -21,12 +21,12 @@ from app.query.inferences import (
     ModelStats,
     class_stats,
     model_stats,
-    previous,
+    preceding,
     stats_basis,
 )
 from app.query.measures import KNOWN_MODEL, MODEL, MODEL_CLASS, TOTALS
 from app.query.models import KnownModel, known_models, models_basis
-from app.query.pages import ModelPage, Place, busiest, by_name
+from app.query.pages import ModelPage, PagePosition, busiest, by_name
 from app.query.question import Counted, Question
 from app.query.subjects import ALL, Selection
 from app.query.window import Window, ending
@@ -42,7 +42,7 @@ blp = Blueprint("inferences", __name__, url_prefix="/api/v1", description="What 
 
 
 class PeriodArgs(Schema):
-    """A window; the last 24 hours where it isn't given."""
+    """A window; by default the last 24 hours."""
 
     start = Instant(
         data_key="startTime",
@@ -53,12 +53,12 @@ class PeriodArgs(Schema):
     )
 
 
-class ModelsArgs(PeriodArgs, PageArgs):
-    """And which page of the models."""
+class ModelsArgs(PeriodArgs, PaginationArgs):
+    """A window, and a page of models."""
 
 
 class StatsArgs(ModelsArgs):
-    """And which inferences of it."""
+    """A window, a page, and a filter of inferences."""
 
     models = fields.List(
         Text(), data_key="model", metadata={"description": "Only these; repeat it for several"}
@@ -71,7 +71,7 @@ class StatsArgs(ModelsArgs):
 
 
 class TotalsSchema(Schema):
-    """Of all models; means are per output."""
+    """Inference stats of all models; means are per output."""
 
     class Meta:  # noqa: D106 - marshmallow's way to add fields that are computed
         include = compared(TOTALS)
@@ -87,7 +87,7 @@ class ClassSchema(Schema):
 
 
 class SeenClassSchema(ClassSchema):
-    """And where it was seen."""
+    """One class, with its deployment types and server versions."""
 
     deployment_types = fields.List(fields.String(), data_key="deploymentTypes")
     server_versions = fields.List(fields.String(), data_key="serverVersions")
@@ -113,12 +113,12 @@ class ModelStatsSchema(ModelNumbersSchema):
     total_classes = fields.Integer(data_key="totalClasses")
 
 
-class InferenceStatsSchema(BasisSchema, PageSchema):
-    """A window beside the one of equal length before it; the busiest model first."""
+class InferenceStatsSchema(BasisSchema, PaginationSchema):
+    """A window compared with the preceding one of equal length; the busiest model first."""
 
     start = UtcTime(data_key="startTime")
     end = UtcTime(data_key="endTime")
-    before = UtcTime(data_key="previousStartTime")
+    previous_start = UtcTime(data_key="previousStartTime")
     totals = fields.Nested(TotalsSchema)
     models = fields.List(fields.Nested(ModelStatsSchema))
 
@@ -139,7 +139,7 @@ class KnownModelSchema(Schema):
         include = numbers(KNOWN_MODEL)
 
 
-class KnownModelsSchema(BasisSchema, PageSchema):
+class KnownModelsSchema(BasisSchema, PaginationSchema):
     """The models of a workspace, by name."""
 
     start = UtcTime(data_key="startTime")
@@ -152,15 +152,15 @@ class KnownModelsSchema(BasisSchema, PageSchema):
 @blp.arguments(StatsArgs, location="query")
 @blp.response(200, InferenceStatsSchema)
 def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
-    """Inferences of a window beside those of the window before it
+    """Inferences of a window compared with those of the preceding window
 
     Counts, errors, means and exact quantiles, per model and class.
     """
     window = _window(args)
     question = Question(workspace_id, _selection(args), window)
     with database().reading() as conn:
-        totals, page = busiest(conn, question, size=args["size"], after=_place(args))
-        names = [one.name for one in page.names]
+        totals, page = busiest(conn, question, size=args["size"], after=_position(args))
+        names = [name.name for name in page.names]
         on_page = question.about(replace(question.subject, models=names))
         models = model_stats(conn, on_page, fractions=FRACTIONS)
         classes = class_stats(conn, on_page, fractions=FRACTIONS, per_model=MAX_CLASSES)
@@ -168,11 +168,11 @@ def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, An
     return basis_members(basis) | {
         "start": window.start,
         "end": window.end,
-        "before": previous(window).start,
+        "previous_start": preceding(window).start,
         "totals": totals,
         "models": _models(page, models, classes),
         "total": page.total,
-        "following": cursor_to(page.following, window),
+        "following": cursor_for(page.following, window),
     }
 
 
@@ -181,38 +181,40 @@ def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, An
 @blp.arguments(ModelsArgs, location="query")
 @blp.response(200, KnownModelsSchema)
 def get_models(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
-    """The models of the workspace, and how often they answered in a window"""
+    """The models of the workspace, and their inferences in a window"""
     window = _window(args)
     question = Question(workspace_id, ALL, window)
     with database().reading() as conn:
-        page = by_name(conn, workspace_id=workspace_id, size=args["size"], after=_place(args))
+        page = by_name(conn, workspace_id=workspace_id, size=args["size"], after=_position(args))
         models = known_models(conn, question, frozenset(page.names))
         basis = models_basis(conn, question)
     return basis_members(basis) | {
         "start": window.start,
         "end": window.end,
-        "models": [_known(one) for one in models],
+        "models": [_known(model) for model in models],
         "total": page.total,
-        "following": cursor_to(page.following, window),
+        "following": cursor_for(page.following, window),
     }
 
 
 def _window(args: dict[str, Any]) -> Window:
-    """The window asked about; of a page that follows that of the first."""
+    """The requested window; for a following page that of the first page."""
     if cursor := args.get("cursor"):
         return Window(cursor.start, cursor.end)
     return ending(args.get("end") or datetime.now(UTC), PERIOD, args.get("start"))
 
 
-def _place(args: dict[str, Any]) -> Place | None:
-    """Behind which model the page begins."""
+def _position(args: dict[str, Any]) -> PagePosition | None:
+    """The model after which the page begins."""
     cursor = args.get("cursor")
-    return cursor.place if cursor else None
+    return cursor.position if cursor else None
 
 
-def _known(one: KnownModel) -> KnownModel:
-    """Without most names of a model that has more of them than anybody reads."""
-    return replace(one, versions=one.versions[:MAX_NAMES], deployments=one.deployments[:MAX_NAMES])
+def _known(model: KnownModel) -> KnownModel:
+    """The model with at most MAX_NAMES versions and deployments."""
+    return replace(
+        model, versions=model.versions[:MAX_NAMES], deployments=model.deployments[:MAX_NAMES]
+    )
 
 
 def _selection(args: dict[str, Any]) -> Selection:
@@ -224,28 +226,28 @@ def _selection(args: dict[str, Any]) -> Selection:
 def _models(
     page: ModelPage, models: Iterable[ModelStats], classes: Iterable[ClassStats]
 ) -> list[dict[str, Any]]:
-    """Those of a page, in its order, each with its classes; others may have the same short name."""
-    found = {one.full_name: one for one in models}
-    own: dict[ModelName, list[ClassStats]] = {name: [] for name in page.names}
-    for one in classes:
-        own.get(one.full_name, []).append(one)
-    return [_model(found[name], own[name]) for name in page.names]
+    """The models of a page, each with its classes; other models may have the same short name."""
+    models_by_name = {model.full_name: model for model in models}
+    classes_by_name: dict[ModelName, list[ClassStats]] = {name: [] for name in page.names}
+    for stats in classes:
+        classes_by_name.get(stats.full_name, []).append(stats)
+    return [_model(models_by_name[name], classes_by_name[name]) for name in page.names]
 
 
-def _model(model: ModelStats, own: Sequence[ClassStats]) -> dict[str, Any]:
+def _model(model: ModelStats, classes: Sequence[ClassStats]) -> dict[str, Any]:
     return _members(model) | {
         "quantiles": _quantiles(model),
         "error_rate": model.error_rate,
-        "classes": [_class(one) for one in own],
-        "total_classes": own[0].model_classes if own else 0,
+        "classes": [_class(stats) for stats in classes],
+        "total_classes": classes[0].model_classes if classes else 0,
     }
 
 
-def _class(one: ClassStats) -> dict[str, Any]:
-    return _members(one) | {
-        "quantiles": _quantiles(one),
-        "deployment_types": _split(one.deployment_types),
-        "server_versions": _split(one.server_versions),
+def _class(stats: ClassStats) -> dict[str, Any]:
+    return _members(stats) | {
+        "quantiles": _quantiles(stats),
+        "deployment_types": _split(stats.deployment_types),
+        "server_versions": _split(stats.server_versions),
     }
 
 

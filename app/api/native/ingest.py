@@ -30,7 +30,7 @@ NDJSON = "application/x-ndjson"
 
 @dataclass(frozen=True, slots=True)
 class Intake(Generic[Row]):
-    """One kind of row: its name in a body, its form, its check and its way into the store."""
+    """One kind of row: its member in a body, its type, its check and its function in `ingest`."""
 
     member: str
     row_type: type[Row]
@@ -52,12 +52,12 @@ FEEDBACK = Intake("feedback", Feedback, feedback.check, feedback.ingest_feedback
 
 
 class VerdictSchema(Schema):
-    """What became of a batch. `accepted` + `duplicates` is the number of rows sent."""
+    """The result of a batch. `accepted` + `duplicates` is the number of rows sent."""
 
     accepted = fields.Integer(metadata={"description": "Rows stored by this call"})
-    duplicates = fields.Integer(metadata={"description": "Rows that were stored already"})
+    duplicates = fields.Integer(metadata={"description": "Rows that were stored before"})
     pending = fields.Integer(
-        metadata={"description": "Those among the accepted that wait for their prediction"}
+        metadata={"description": "Accepted rows that wait for their prediction"}
     )
 
 
@@ -81,9 +81,9 @@ def _takes(intake: Intake[Any]) -> Callable[[View], View]:
 def post_predictions(workspace_id: int) -> Verdict:
     """Store a batch of predictions
 
-    All or nothing: one bad row refuses the batch. A prediction whose request id (with batch
-    index, of the same model, deployment, version, deployment type and server version) is stored
-    already is a duplicate.
+    All or nothing: one invalid row rejects the batch. A prediction is a duplicate if one with the
+    same request id, batch index, model, deployment, version, deployment type and server version
+    is already stored.
     """
     return _ingest(PREDICTIONS, workspace_id)
 
@@ -95,8 +95,8 @@ def post_predictions(workspace_id: int) -> Verdict:
 def post_feedback(workspace_id: int) -> Verdict:
     """Store a batch of truths
 
-    Each is joined with the prediction of its request id, now or when that arrives. A later
-    truth for the same prediction replaces the earlier one.
+    Each is joined with the prediction of its request id, now or when it arrives. A later truth
+    for the same prediction replaces the earlier one.
     """
     return _ingest(FEEDBACK, workspace_id)
 
@@ -109,7 +109,7 @@ def _ingest(intake: Intake[Row], workspace_id: int) -> Verdict:
 
 
 def _rows(intake: Intake[Row]) -> tuple[list[Row], BatchKey | None]:
-    """The rows of a batch, and its key; its body is gone when they are stored."""
+    """The rows of a batch, and its key; the memory of the body is free before they are stored."""
     kind = media_type(JSON, NDJSON)
     body = read_body(settings().max_body_bytes)
     key = batch_key(intake.member, lambda: body)

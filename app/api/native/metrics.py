@@ -1,4 +1,4 @@
-"""Native metrics: any window, any interval, any moment, and what the answer rests on."""
+"""Native metrics: any window, any interval, any moment, with the basis of the answer."""
 
 import re
 from collections.abc import Callable
@@ -31,7 +31,7 @@ Bucket = TypeVar("Bucket", ClassificationBucket, RegressionBucket)
 
 blp = Blueprint("metrics", __name__, url_prefix="/api/v1/metrics", description="How good it was")
 
-# Years up to 999: the database knows no calendar thousands of years before Christ.
+# Years up to 999: the database's calendar does not go back thousands of years BC.
 _CALENDAR = re.compile(r"(?P<number>[1-9]\d{0,3})(?P<unit>d|w|mo|(?<!\d{4})y)", re.ASCII)
 _UNITS = {
     "d": lambda number: Calendar(days=number),
@@ -42,10 +42,10 @@ _UNITS = {
 
 
 def parse_interval(text: str) -> timedelta | Calendar:
-    """Read a duration as Go writes it, or days, weeks, months or years of the calendar.
+    """Parse a Go duration, or days, weeks, months or years of the calendar.
 
     Raises:
-        ValueError: neither, or no duration that can be.
+        ValueError: it is neither, or out of range.
     """
     if match := _CALENDAR.fullmatch(text):
         return _UNITS[match["unit"]](int(match["number"]))
@@ -71,7 +71,7 @@ def _check_zone(name: str) -> None:
 
 
 class WindowArgs(StrictArgs):
-    """A window, and how it is cut into buckets."""
+    """A window, and how it is divided into buckets."""
 
     start = Instant(required=True, data_key="startTime", metadata={"format": "date-time"})
     end = Instant(required=True, data_key="endTime", metadata={"format": "date-time"})
@@ -84,7 +84,7 @@ class WindowArgs(StrictArgs):
     align = fields.String(
         load_default="start",
         validate=validate.OneOf(["start", "epoch"]),
-        metadata={"description": "Buckets begin at startTime, or lie on a grid that never moves"},
+        metadata={"description": "Buckets begin at startTime, or lie on a fixed grid"},
     )
     zone = fields.String(
         load_default="UTC", data_key="timeZone", validate=_check_zone, metadata={"example": "UTC"}
@@ -92,7 +92,7 @@ class WindowArgs(StrictArgs):
 
 
 class MetricsArgs(WindowArgs):
-    """And a model or a part of it."""
+    """A window, and a model or a part of it."""
 
     namespace = Text(load_default="")
     pipeline = Text(load_default="")
@@ -106,18 +106,18 @@ class MetricsArgs(WindowArgs):
     explain = fields.Boolean(
         load_default=False,
         error_messages={"invalid": "must be true or false"},
-        metadata={"description": "Say what the answer was added up from"},
+        metadata={"description": "Include what the answer was summed from"},
     )
 
 
 class ClassificationArgs(MetricsArgs):
-    """And how classes are averaged."""
+    """A window, a model, and how classes are averaged."""
 
     average = fields.Enum(Average, by_value=True, load_default=Average.MACRO)
 
 
 class BucketSchema(Schema):
-    """A bucket of the window; metrics are null where it holds no truth."""
+    """A bucket of the window; metrics are null without truths."""
 
     start = UtcTime(data_key="startTime")
     end = UtcTime(data_key="endTime")
@@ -127,7 +127,7 @@ class BucketSchema(Schema):
 
 
 class ClassMetricsSchema(Schema):
-    """One class against all others; null where a denominator is zero."""
+    """One class versus all others; null if a denominator is zero."""
 
     label = fields.String()
 
@@ -143,7 +143,7 @@ class ClassificationSchema(BucketSchema):
 
 
 class ClassificationBucketSchema(ClassificationSchema):
-    """Fractions of 1, of the bucket and of each class; and the pairs that they are made of."""
+    """Fractions of 1, of the bucket and of each class; and the confusion matrix."""
 
     classes = fields.List(fields.Nested(ClassMetricsSchema))
     categories = fields.List(fields.String())
@@ -162,7 +162,7 @@ class RegressionBucketSchema(BucketSchema):
 
 
 class PieceSchema(Schema):
-    """What was read: a level or a raw table, over a span of when rows were received."""
+    """What was read: a level or a raw table, and when its rows were received."""
 
     source = fields.String()
     learned_from = UtcTime(data_key="learnedFrom")
@@ -171,10 +171,10 @@ class PieceSchema(Schema):
 
 
 class AnswerSchema(BasisSchema):
-    """Buckets, oldest first, and what they rest on."""
+    """Buckets, oldest first, and their basis."""
 
     pieces = fields.List(
-        fields.Nested(PieceSchema), data_key="explain", metadata={"description": "If asked for"}
+        fields.Nested(PieceSchema), data_key="explain", metadata={"description": "If requested"}
     )
 
 
@@ -197,8 +197,8 @@ class RegressionAnswerSchema(AnswerSchema):
 def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """Accuracy, precision, recall, F1 and confusion matrices over time
 
-    Truths count in the bucket in which their prediction was made, late and corrected ones from
-    the next answer on.
+    Truths count in the bucket in which their prediction was made. Late and corrected truths are
+    included in the next answer.
     """
     question = _question(args, workspace_id)
     with database().reading() as conn:
@@ -220,8 +220,8 @@ def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any
 def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """Errors, bias, R² and percentage error over time
 
-    Truths count in the bucket in which their prediction was made, late and corrected ones from
-    the next answer on.
+    Truths count in the bucket in which their prediction was made. Late and corrected truths are
+    included in the next answer.
     """
     question = _question(args, workspace_id)
     with database().reading() as conn:
@@ -233,7 +233,7 @@ def _question(args: dict[str, Any], workspace_id: int) -> Question[Scope]:
     """The parameters as a question.
 
     Raises:
-        InvalidWindow, Busy: as `buckets_of`.
+        InvalidWindow, Busy: as in `buckets_of`.
     """
     name = ModelName(args["namespace"], args["pipeline"], args["model"])
     scope = Scope(name, args.get("deployment"), args.get("version"))
@@ -244,8 +244,8 @@ def buckets_of(args: dict[str, Any]) -> tuple[Window, Grid]:
     """Window and grid of `WindowArgs`.
 
     Raises:
-        InvalidWindow: no window, or more buckets than one answer may have.
-        Busy: the workspace asks for too many at once.
+        InvalidWindow: the window is empty, or has more buckets than one answer may have.
+        Busy: the workspace requests too many at once.
     """
     window = Window(args["start"], args["end"])
     grid = _grid(args.get("interval"), args["align"], args["zone"])
@@ -265,7 +265,7 @@ def _grid(width: timedelta | Calendar | None, align: str, zone: str) -> Grid:
 def _members(
     answer: Answer[Bucket], members_of: Callable[[Bucket], dict[str, Any]]
 ) -> dict[str, Any]:
-    """An answer as `AnswerSchema` writes it."""
+    """Members of `AnswerSchema`."""
     buckets = [
         members_of(bucket)
         | {"predictions": coverage.predictions, "labelled_share": coverage.labelled_share}

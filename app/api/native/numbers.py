@@ -1,4 +1,4 @@
-"""Fields of schemas, made from the registry of measures."""
+"""Fields of schemas, generated from the registry of measures."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ class ComparedSchema(Schema):
     """A number of the window and of the preceding one; null if it is undefined."""
 
     now = fields.Float(allow_none=True)
-    before = fields.Float(allow_none=True, data_key="previous")
+    previous = fields.Float(allow_none=True, data_key="previous")
     change = fields.Float(
         allow_none=True, metadata={"description": "(now - previous) / previous, a ratio"}
     )
@@ -23,24 +23,24 @@ class CountedSchema(Schema):
     """A count of the window and of the preceding one."""
 
     now = fields.Integer(allow_none=True)
-    before = fields.Integer(allow_none=True, data_key="previous")
+    previous = fields.Integer(allow_none=True, data_key="previous")
     change = fields.Float(allow_none=True)
 
 
 class QuantilesSchema(Schema):
-    """Exact, interpolated between neighbours; of the window."""
+    """Exact quantiles of the window, interpolated between neighbours."""
 
     class Meta:  # noqa: D106 - marshmallow's way to add fields that are computed
         include = {name: fields.Float() for name in QUANTILES}  # noqa: RUF012 - read once
 
 
 def numbers(measures: Measures) -> dict[str, fields.Field[Any]]:
-    """A field for each measure that native endpoints have: an integer if it counts something."""
+    """A field for each measure of native endpoints: an integer if it is a count."""
     return {measure.name: _number(measure) for measure in shown_in(Surface.REST, measures)}
 
 
 def compared(measures: Measures) -> dict[str, fields.Field[Any]]:
-    """A field for each, with its value in both periods; quantiles are those of the later one."""
+    """A field for each measure, with its value in both periods; quantiles only of the window."""
     return {measure.name: _compared(measure) for measure in shown_in(Surface.REST, measures)}
 
 

@@ -1,4 +1,4 @@
-"""Pages of lists: how many members, and a cursor to those that follow."""
+"""Pagination of lists: the total, and a cursor to the next page."""
 
 import base64
 import binascii
@@ -9,7 +9,7 @@ import msgspec
 from marshmallow import Schema, ValidationError, fields, validate
 
 from app.ingest.fields import text_problem
-from app.query.pages import Place
+from app.query.pages import PagePosition
 from app.query.window import Window
 from app.store.registry import ModelName
 
@@ -18,7 +18,7 @@ UNREADABLE = (msgspec.MsgspecError, binascii.Error, ValueError)
 
 
 class Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
-    """Where the next page begins, and the window that all pages are about."""
+    """Where the next page begins, and the window of all pages."""
 
     start: datetime
     end: datetime
@@ -28,13 +28,13 @@ class Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen
     name: str
 
     @property
-    def place(self) -> Place:
-        """Behind which model."""
-        return Place(ModelName(self.namespace, self.pipeline, self.name), self.n)
+    def position(self) -> PagePosition:
+        """The model after which the next page begins."""
+        return PagePosition(ModelName(self.namespace, self.pipeline, self.name), self.n)
 
 
 class CursorField(fields.Field[Cursor]):
-    """A cursor in a query: what an answer gave as `nextCursor`."""
+    """A cursor in a query: the `nextCursor` of a response."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Cursor:
         try:
@@ -48,18 +48,18 @@ class CursorField(fields.Field[Cursor]):
         return cursor
 
 
-class PageArgs(Schema):
+class PaginationArgs(Schema):
     """Which page of a list."""
 
     size = fields.Integer(
         data_key="limit", load_default=MAX_PAGE_SIZE, validate=validate.Range(1, MAX_PAGE_SIZE)
     )
     cursor = CursorField(
-        metadata={"description": "nextCursor of the page before, whose window stays"}
+        metadata={"description": "nextCursor of the previous page, whose window is kept"}
     )
 
 
-class PageSchema(Schema):
+class PaginationSchema(Schema):
     """A page of a list."""
 
     total = fields.Integer(metadata={"description": "Members of all pages"})
@@ -68,9 +68,9 @@ class PageSchema(Schema):
     )
 
 
-def cursor_to(place: Place | None, window: Window) -> str | None:
-    """The cursor to what follows a place."""
-    if place is None:
+def cursor_for(position: PagePosition | None, window: Window) -> str | None:
+    """The cursor to the page after a position."""
+    if position is None:
         return None
-    cursor = Cursor(window.start, window.end, place.n, *place.name)
+    cursor = Cursor(window.start, window.end, position.n, *position.name)
     return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode()

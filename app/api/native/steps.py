@@ -1,4 +1,4 @@
-"""Native: executions, and their step metrics over time, over executions and value by value."""
+"""Native: executions, and their step metrics over time, over executions and as single values."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ from app.query.question import Question
 from app.query.steps import (
     Slice,
     StepBucket,
+    StepMetricFilter,
     SummaryPage,
-    Which,
     over_executions,
     over_time,
     values_of,
@@ -39,8 +39,8 @@ blp = Blueprint("steps", __name__, url_prefix="/api/v1", description="What train
 # --- executions ---------------------------------------------------------------------------
 
 
-class PartArgs(StrictArgs):
-    """Some of a list."""
+class ListArgs(StrictArgs):
+    """Which part of a list."""
 
     size = fields.Integer(
         data_key="limit", load_default=PAGE_SIZE, validate=validate.Range(1, MAX_PAGE_SIZE)
@@ -48,7 +48,7 @@ class PartArgs(StrictArgs):
     offset = fields.Integer(load_default=0, validate=validate.Range(0, MAX_OFFSET))
 
 
-class ExecutionsArgs(PartArgs):
+class ExecutionsArgs(ListArgs):
     """Executions of a pipeline or a deployment, or all."""
 
     pipeline = Text()
@@ -56,7 +56,7 @@ class ExecutionsArgs(PartArgs):
 
 
 class ExecutionSchema(Schema):
-    """A run of a pipeline; names are empty and times null where not told."""
+    """A run of a pipeline; unknown names are empty, unknown times null."""
 
     execution = fields.String()
     pipeline = fields.String()
@@ -67,7 +67,7 @@ class ExecutionSchema(Schema):
 
 
 class ExecutionsSchema(Schema):
-    """In the order in which they were first seen; `total` counts those that match."""
+    """In the order of their first appearance; `total` counts all that match."""
 
     executions = fields.List(fields.Nested(ExecutionSchema))
     total = fields.Integer()
@@ -105,13 +105,13 @@ def get_execution(workspace_id: int, execution_id: str) -> Execution:
 @takes_body(blp, ExecutionUpdate)
 @blp.response(200, ExecutionSchema)
 def put_execution(workspace_id: int, execution_id: str) -> Execution:
-    """Tell the pipeline and deployment of an execution, and when it ran
+    """Set the pipeline, the deployment and the times of an execution
 
-    It is made if it isn't known yet. What is absent stays as it was.
+    It is created if it does not exist. Absent members keep their values.
     """
-    told = read_message(ExecutionUpdate)
+    execution_update = read_message(ExecutionUpdate)
     check_name("an execution's id", execution_id)
-    update_execution(database(), workspace_id, execution_id, told)
+    update_execution(database(), workspace_id, execution_id, execution_update)
     with database().reading() as conn:
         return execution(conn, workspace_id=workspace_id, name=execution_id)
 
@@ -120,7 +120,7 @@ def put_execution(workspace_id: int, execution_id: str) -> Execution:
 
 
 class StepArgs(StrictArgs):
-    """A metric by its name, of some executions or all."""
+    """A metric by name, of some executions or all."""
 
     name = Text(required=True, validate=UNNAMED)
     kind = fields.String(load_default="scalar", validate=validate.OneOf(["scalar", "list"]))
@@ -129,13 +129,13 @@ class StepArgs(StrictArgs):
 
 
 class StepWindowArgs(StepArgs, WindowArgs):
-    """And over what time."""
+    """A metric, and a window."""
 
     execution = Text()
 
 
-class StepExecutionsArgs(StepArgs, PartArgs):
-    """And which part of the executions, at what moment."""
+class StepExecutionsArgs(StepArgs, ListArgs):
+    """A metric, a moment, and which part of the executions."""
 
     as_of = Instant(
         data_key="asOf",
@@ -156,7 +156,7 @@ class StepValuesArgs(StrictArgs):
 
 
 class StepSummarySchema(Schema):
-    """Of the values of a metric; null where there are none."""
+    """Statistics of the values of a metric; null without values."""
 
     class Meta:  # noqa: D106 - marshmallow's way to add fields that are computed
         include = numbers(STEPS)
@@ -170,7 +170,7 @@ class StepBucketSchema(StepSummarySchema):
 
 
 class StepBucketsSchema(Schema):
-    """Oldest first, empty ones too."""
+    """Oldest first; empty buckets are included."""
 
     buckets = fields.List(fields.Nested(StepBucketSchema))
 
@@ -186,18 +186,18 @@ class StepExecutionSchema(StepSummarySchema):
 
 
 class StepExecutionsSchema(Schema):
-    """In the order of their first recording; `total` counts those that match."""
+    """In the order of their first recording; `total` counts all that match."""
 
     executions = fields.List(fields.Nested(StepExecutionSchema))
     total = fields.Integer()
 
 
 class StepValuesSchema(Schema):
-    """Oldest first; `total` counts all of the metric."""
+    """Oldest first; `total` counts all values of the metric."""
 
     values = fields.List(fields.Float())
     recorded_at = fields.List(
-        UtcTime(), data_key="recordedAt", metadata={"description": "When each was"}
+        UtcTime(), data_key="recordedAt", metadata={"description": "When each value was recorded"}
     )
     total = fields.Integer()
 
@@ -207,7 +207,7 @@ class StepValuesSchema(Schema):
 @blp.arguments(StepWindowArgs, location="query", unknown=RAISE)
 @blp.response(200, StepBucketsSchema)
 def get_steps(args: dict[str, Any], workspace_id: int) -> dict[str, list[StepBucket]]:
-    """A step metric over time: count, mean, least, greatest and last value
+    """A step metric over time: count, mean, minimum, maximum and last value
 
     Values count in the bucket in which they were recorded.
     """
@@ -221,7 +221,7 @@ def get_steps(args: dict[str, Any], workspace_id: int) -> dict[str, list[StepBuc
 @blp.arguments(StepExecutionsArgs, location="query", unknown=RAISE)
 @blp.response(200, StepExecutionsSchema)
 def get_steps_by_execution(args: dict[str, Any], workspace_id: int) -> SummaryPage:
-    """A step metric over executions: count, mean, least, greatest and last value of each"""
+    """A step metric over executions: count, mean, minimum, maximum and last value of each"""
     with database().reading() as conn:
         return over_executions(
             conn,
@@ -239,7 +239,7 @@ def get_steps_by_execution(args: dict[str, Any], workspace_id: int) -> SummaryPa
 @blp.arguments(StepValuesArgs, location="query", unknown=RAISE)
 @blp.response(200, StepValuesSchema)
 def get_step_values(args: dict[str, Any], workspace_id: int) -> Slice:
-    """Values of a step metric of one execution: of a list, or all that a scalar ever had"""
+    """Values of a step metric of one execution: of a list, or all values that a scalar has had"""
     with database().reading() as conn:
         return values_of(
             conn,
@@ -251,8 +251,10 @@ def get_step_values(args: dict[str, Any], workspace_id: int) -> Slice:
         )
 
 
-def _which(args: dict[str, Any]) -> Which:
-    return Which(*(args.get(name) for name in ("name", "pipeline", "deployment", "execution")))
+def _which(args: dict[str, Any]) -> StepMetricFilter:
+    return StepMetricFilter(
+        *(args.get(name) for name in ("name", "pipeline", "deployment", "execution"))
+    )
 
 
 def _is_list(args: dict[str, Any]) -> bool:

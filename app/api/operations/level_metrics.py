@@ -11,9 +11,9 @@ from app.query.status import FreshLevel
 
 @dataclass(frozen=True, slots=True)
 class LevelMetrics(Collector):
-    """The levels as they were when they were looked up.
+    """The levels at the time of the look-up.
 
-    A level that is not clean, or not audited, has no sample of that moment.
+    A level that was never clean, or never audited, has no sample for it.
     """
 
     levels: Sequence[FreshLevel]
@@ -41,5 +41,5 @@ class LevelMetrics(Collector):
             if level.audited_until:
                 audited.add_metric([level.name], level.audited_until.timestamp())
             faults.add_metric([level.name, "open"], level.open_faults)
-            faults.add_metric([level.name, "healed"], level.healed_faults)
+            faults.add_metric([level.name, "healed"], level.repaired_faults)
         yield from (clean, audited, faults)

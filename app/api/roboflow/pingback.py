@@ -1,9 +1,9 @@
-"""What Roboflow's `inference` server and its Workflows report, as predictions.
+"""Reports of Roboflow's `inference` server and Workflows, converted to predictions.
 
 Two shapes share one member, `inference_results`. The pingback has an `inference` in each result,
 with its request and one response per image; the block of Workflows has flat results, one per class
-and inference. Whatever else a sender adds is not looked at. Nobody sends a post twice, so each
-result is read by itself: an odd one costs no other.
+and inference. Other members are ignored. Senders do not retry a post, so each result
+is read individually: an invalid one does not affect the others.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,43 +20,43 @@ from app.ingest.inferences import Detection, Prediction
 from app.ingest.partial_batches import read_item
 from app.ingest.validation_errors import Rejection, rejection_of
 
-# What a server is unless it says something else.
+# The deployment type of a server that does not report one.
 DEPLOYMENT_TYPE = "hosted"
-# An inference that found nothing comes without its time, and counts as this.
+# An inference without detections is reported without its time, and counts as this.
 NOTHING_TOOK = 0.0
-Part = TypeVar("Part")
-Built = TypeVar("Built", Prediction, Detection)
+Member = TypeVar("Member")
+Converted = TypeVar("Converted", Prediction, Detection)
 
 
-class Found(msgspec.Struct):
-    """One object that was found."""
+class DetectedObject(msgspec.Struct):
+    """One detected object."""
 
     label: Label = msgspec.field(name="class")
     confidence: float | None = None
 
 
-class Scored(msgspec.Struct):
-    """One class of a multi-label answer."""
+class ClassScore(msgspec.Struct):
+    """One class of a multi-label response."""
 
     confidence: float | None = None
 
 
 class ImageResponse(msgspec.Struct):
-    """What was found on one image, and the seconds it took."""
+    """The detections on one image, and the seconds they took."""
 
-    predictions: list[Found] | dict[str, Scored] | None = None
+    predictions: list[DetectedObject] | dict[str, ClassScore] | None = None
     time: float | None = None
 
 
 class InferenceRequest(msgspec.Struct):
-    """What was asked of which model."""
+    """The model of a request."""
 
     model_id: str
     api_key: str | None = None
 
 
 class Inference(msgspec.Struct):
-    """One inference; several images in one request are one."""
+    """One inference; several images in one request are one inference."""
 
     inference_id: str
     request: InferenceRequest
@@ -67,17 +67,17 @@ class Inference(msgspec.Struct):
 class InferenceResult(msgspec.Struct):
     """One result, in either shape."""
 
-    # the pingback's
+    # of the pingback
     inference: Inference | None = None
     request_time: float | None = None
-    # the Workflows block's
+    # of the Workflows block
     model_id: str | None = None
     class_name: Label | None = None
     confidence: float | None = None
     inference_id: str | None = None
 
     def size(self) -> int:
-        """How many objects or classes were found; an image without any counts as one."""
+        """The number of detected objects or classes; an image without any counts as one."""
         responses = (self.inference and self.inference.response) or []
         images = responses if isinstance(responses, list) else [responses]
         return sum(max(1, len(image.predictions or ())) for image in images)
@@ -88,7 +88,7 @@ UnreadResult = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_RESULT)]
 
 
 class InferenceReport(msgspec.Struct, dict=True):
-    """A post of either sender; in place of a result that can't be read stands why."""
+    """A post of either sender; a result that can't be read is replaced by a `Rejection`."""
 
     inference_results: list[UnreadResult]
     api_key: str | None = None
@@ -98,20 +98,20 @@ class InferenceReport(msgspec.Struct, dict=True):
 
     @cached_property
     def results(self) -> Sequence[InferenceResult | Rejection]:
-        """The results, each read by itself; whoever has read them already puts them here."""
+        """The results, each read individually; set it if they have already been read."""
         return [read_item(text, InferenceResult) for text in self.inference_results]
 
     def key(self) -> str | None:
-        """The API key in the body: that of the server, or the one its requests were made with.
+        """The API key in the body: that of the server, or the one that its requests used.
 
         Raises:
-            InvalidInput: the requests were made with several, and the server has none.
+            InvalidInput: the requests used several keys, and the server has none.
         """
         if self.api_key:
             return self.api_key
         read = (result for result in self.results if isinstance(result, InferenceResult))
         results = (result.inference for result in read if result.inference)
-        keys = {one.request.api_key for one in results if one.request.api_key}
+        keys = {inference.request.api_key for inference in results if inference.request.api_key}
         if len(keys) > 1:
             raise InvalidInput(
                 "the inferences were made with several API keys, and the post has none"
@@ -122,64 +122,64 @@ class InferenceReport(msgspec.Struct, dict=True):
 # --- as predictions -------------------------------------------------------------------------
 
 
-class _Odd(Exception):
-    """A result can't be stored: which member it is, and why."""
+class _InvalidResult(Exception):
+    """A result can't be stored: the member at fault, and why."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(field, reason)
-        self.complaint = Rejection(field, reason)
+        self.rejection = Rejection(field, reason)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """The predictions of a report, and what is wrong with results that are of none.
+class ParsedReport:
+    """The predictions of a report, and the errors of results that belong to none.
 
-    `places` tells which results each prediction was made of.
+    `indices` contains the indices of the results of each prediction.
     """
 
     predictions: Sequence[Prediction]
-    places: Sequence[Sequence[int]]
-    odd: Sequence[RowError]
+    indices: Sequence[Sequence[int]]
+    row_errors: Sequence[RowError]
 
-    def all_odd(self, of_predictions: Sequence[RowError]) -> list[RowError]:
-        """Those, and every result of predictions that can't be stored, in their order."""
+    def all_row_errors(self, of_predictions: Sequence[RowError]) -> list[RowError]:
+        """These errors and those of all results of invalid predictions, in order."""
         more = [
-            odd_result(place, Rejection(error.field, error.reason))
+            invalid_result(index, Rejection(error.field, error.reason))
             for error in of_predictions
-            for place in self.places[error.index]
+            for index in self.indices[error.index]
         ]
-        return sorted([*self.odd, *more], key=lambda error: error.index)
+        return sorted([*self.row_errors, *more], key=lambda error: error.index)
 
 
-def odd_result(place: int, complaint: Rejection) -> RowError:
-    """What is wrong with the result at a place of a report."""
-    path = f"inference_results[{place}].{complaint.field}".rstrip(".")
-    return RowError(place, path, complaint.reason)
+def invalid_result(index: int, rejection: Rejection) -> RowError:
+    """The error of the result at an index of a report."""
+    path = f"inference_results[{index}].{rejection.field}".rstrip(".")
+    return RowError(index, path, rejection.reason)
 
 
-def predictions_of(report: InferenceReport) -> Reading:
-    """The predictions of a report, one per inference, of those results that can be read."""
-    odd: list[RowError] = []
-    found: list[tuple[list[int], dict[str, Any]]] = []
-    flat = _Flat(report)
-    for place, result in enumerate(report.results):
+def predictions_of(report: InferenceReport) -> ParsedReport:
+    """The predictions of a report, one per inference, from the results that can be read."""
+    row_errors: list[RowError] = []
+    from_pingback: list[tuple[list[int], dict[str, Any]]] = []
+    flat_results = _FlatResults(report)
+    for index, result in enumerate(report.results):
         try:
             if isinstance(result, Rejection):
-                odd.append(odd_result(place, result))
+                row_errors.append(invalid_result(index, result))
             elif result.inference:
-                found.append(([place], _of_pingback(result.inference, result, report)))
+                from_pingback.append(([index], _of_pingback(result.inference, result, report)))
             else:
-                flat.add(place, result)
-        except _Odd as error:
-            odd.append(odd_result(place, error.complaint))
-    predictions, places = [], []
-    for own, members in [*found, *flat.inferences.values()]:
+                flat_results.add(index, result)
+        except _InvalidResult as error:
+            row_errors.append(invalid_result(index, error.rejection))
+    predictions, result_indices = [], []
+    for indices, members in [*from_pingback, *flat_results.inferences.values()]:
         try:
-            predictions.append(_built(members, Prediction))
-            places.append(own)
-        except _Odd as error:
-            odd += [odd_result(place, error.complaint) for place in own]
-    return Reading(predictions, places, odd)
+            predictions.append(_convert(members, Prediction))
+            result_indices.append(indices)
+        except _InvalidResult as error:
+            row_errors += [invalid_result(index, error.rejection) for index in indices]
+    return ParsedReport(predictions, result_indices, row_errors)
 
 
 def _of_pingback(
@@ -187,12 +187,12 @@ def _of_pingback(
 ) -> dict[str, Any]:
     responses = inference.response or []
     images = responses if isinstance(responses, list) else [responses]
-    detections = [found for image in images for found in _detections(image)]
+    detections = [detection for image in images for detection in _detections(image)]
     return {
         **_model(inference.request.model_id),
         **_sender(report, inference.inference_server_version),
         "requestId": inference.inference_id,
-        "time": _instant(_given("request_time", result.request_time)),
+        "time": _instant(_required("request_time", result.request_time)),
         "detections": detections,
         "latencySeconds": _seconds(images) if detections else NOTHING_TOOK,
     }
@@ -202,49 +202,49 @@ def _detections(image: ImageResponse) -> Iterator[dict[str, Any]]:
     if isinstance(image.predictions, dict):
         for label, scored in image.predictions.items():
             yield {"label": label, "confidence": scored.confidence}
-    for found in image.predictions if isinstance(image.predictions, list) else ():
-        yield {"label": found.label, "confidence": found.confidence}
+    for detected in image.predictions if isinstance(image.predictions, list) else ():
+        yield {"label": detected.label, "confidence": detected.confidence}
 
 
 def _seconds(images: list[ImageResponse]) -> float | None:
-    """Images of one inference are answered together: it took as long as the slowest."""
+    """Images of one inference are processed together: it took as long as the slowest."""
     return max((image.time for image in images if image.time is not None), default=None)
 
 
-class _Flat:
-    """Results of Workflows, gathered: those of one inference come one per class.
+class _FlatResults:
+    """Results of Workflows, grouped by inference: each inference has one result per class.
 
-    `inferences` holds, by their ids, the places of the results and the members of the prediction.
+    `inferences` contains by id the indices of the results and the members of the prediction.
     """
 
     def __init__(self, report: InferenceReport) -> None:
         self._report = report
         self.inferences: dict[tuple[str, str], tuple[list[int], dict[str, Any]]] = {}
 
-    def add(self, place: int, result: InferenceResult) -> None:
+    def add(self, index: int, result: InferenceResult) -> None:
         """Add a result to its inference.
 
         Raises:
             _Odd: it can't be stored.
         """
-        id_ = _given("inference_id", result.inference_id)
-        model_id = _given("model_id", result.model_id)
+        id_ = _required("inference_id", result.inference_id)
+        model_id = _required("model_id", result.model_id)
         members = {
-            "label": _given("class_name", result.class_name),
+            "label": _required("class_name", result.class_name),
             "confidence": result.confidence,
         }
-        found = _built(members, Detection)
-        if problem := text_problem(found.label):
-            raise _Odd("class_name", problem)
-        places, inference = self.inferences.setdefault(
+        detection = _convert(members, Detection)
+        if problem := text_problem(detection.label):
+            raise _InvalidResult("class_name", problem)
+        indices, inference = self.inferences.setdefault(
             (id_, model_id), ([], _of_block(self._report, id_, model_id))
         )
-        places.append(place)
+        indices.append(index)
         inference["detections"].append(members)
 
 
 def _of_block(report: InferenceReport, id_: str, model_id: str) -> dict[str, Any]:
-    """How long it took isn't told, and when only by a clock of an unknown zone: it is now."""
+    """The latency is not reported; without a time zone in the timestamp the time is now."""
     return {
         **_model(model_id),
         **_sender(report, None),
@@ -279,18 +279,18 @@ def _instant(seconds: float) -> datetime:
     try:
         return instant_of_epoch(seconds)
     except ValueError as error:
-        raise _Odd("request_time", str(error)) from None
+        raise _InvalidResult("request_time", str(error)) from None
 
 
-def _given(member: str, value: Part | None) -> Part:
+def _required(member: str, value: Member | None) -> Member:
     if value is None:
-        raise _Odd(member, "is required")
+        raise _InvalidResult(member, "is required")
     return value
 
 
-def _built(members: dict[str, Any], kind: type[Built]) -> Built:
-    """Through the native form, so that it is held to the native bounds."""
+def _convert(members: dict[str, Any], kind: type[Converted]) -> Converted:
+    """Convert to the native type, so that the native limits apply."""
     try:
         return msgspec.convert(members, kind, dec_hook=read_field)
     except msgspec.ValidationError as error:
-        raise _Odd(*rejection_of(error)) from None
+        raise _InvalidResult(*rejection_of(error)) from None

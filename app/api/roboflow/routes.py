@@ -1,4 +1,4 @@
-"""Roboflow's inference stats: what its `inference` server reports, and one period beside another.
+"""Roboflow's inference stats: reports of its `inference` server, and comparison of two periods.
 
 Wire contract: the `inference` server's pingback and Workflows block, and the Model Monitoring API.
 """
@@ -46,14 +46,14 @@ from app.query.window import ending
 from app.running import database, settings
 
 blp = Blueprint("roboflow", __name__, description="Roboflow's inference stats")
-# The pingback's path and a workspace's; and the question which workspace a key is of.
+# The paths of the pingback and of a workspace; and the query for the workspace of a key.
 PATHS = r"(?:/[^/]+)?/inference-stats(?:/metadata)?/?(?:\?.*)?"
 QUESTION = r"/\?(?:.*&)?api_key=.*"
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 PERIOD = timedelta(hours=24)
-MAX_ROWS = 10_000  # of an answer, which has no pages
+MAX_ROWS = 10_000  # of an answer, which is not paginated
 Message = TypeVar("Message", InferenceReport, "InferenceMetadata")
-HEAD_BYTES = 64 * 1024  # of what anybody may send
+HEAD_BYTES = 64 * 1024  # of requests without authentication
 _API_KEY = re.compile(rb'"api_key"\s*:\s*"([!-~]+?)"')
 
 
@@ -63,7 +63,7 @@ WRONG_KEY = "This API key does not exist (or has been revoked)."
 
 
 def roboflow_error(problem: Problem) -> Response:
-    """`{error: {message, status, type}}`, with a hint where rows are at fault."""
+    """`{error: {message, status, type}}`, with a hint if rows are invalid."""
     stranger = problem.kind == "Unauthenticated"
     error: dict[str, Any] = {
         "message": WRONG_KEY if stranger else problem.detail or problem.title,
@@ -102,10 +102,10 @@ use_error_form_where(QUESTION, ROBOFLOW, method="GET")
 
 
 @blp.before_app_request
-def tell_workspace() -> Response | None:
-    """Answer `GET /?api_key=`, by which Roboflow's clients learn the name of their workspace.
+def get_workspace() -> Response | None:
+    """Handle `GET /?api_key=`, with which Roboflow's clients look up the name of their workspace.
 
-    Without a key `/` is the page that people look at, so this is no view of its own.
+    Without a key `/` is the start page, so this is not a separate view.
     """
     if request.path != "/" or request.method != "GET" or "api_key" not in request.args:
         return None
@@ -121,13 +121,13 @@ describe(InferenceResult)
 
 
 class StoredSchema(Schema):
-    """What became of a report."""
+    """The result of a report."""
 
     status = fields.String()
     accepted = fields.Integer(metadata={"description": "Inferences stored by this call"})
-    duplicates = fields.Integer(metadata={"description": "Inferences that were stored already"})
+    duplicates = fields.Integer(metadata={"description": "Inferences that were stored before"})
     refused = fields.Integer(
-        metadata={"description": "Results that can't be stored; the log tells why"}
+        metadata={"description": "Results that can't be stored; the log has the reasons"}
     )
 
 
@@ -135,57 +135,57 @@ class StoredSchema(Schema):
 @takes_body(blp, InferenceReport)
 @blp.response(200, StoredSchema)
 def post_inference_stats() -> dict[str, Any]:
-    """Store what an inference server reports
+    """Store the report of an inference server
 
-    The key may stand in the body. An inference is known by its id: reports may overlap. A result
-    that can't be stored costs no other.
+    The key may be in the body. Inferences are identified by their id, so reports may overlap. A
+    result that can't be stored does not affect the others.
     """
-    return _store(*_opened(_read_report))
+    return _store(*_authorized(_read_report))
 
 
 @blp.route("/<string:workspace>/inference-stats", methods=["POST"])
 @takes_body(blp, InferenceReport)
 @blp.response(200, StoredSchema)
 def post_workspace_inference_stats(workspace: str) -> dict[str, Any]:
-    """Store what an inference server or a Workflow reports"""
-    report, workspace_id = _opened(_read_report)
+    """Store the report of an inference server or a Workflow"""
+    report, workspace_id = _authorized(_read_report)
     require_workspace(workspace, workspace_id)
     return _store(report, workspace_id)
 
 
-def _opened(read: Callable[[bytes], Message]) -> tuple[Message, int]:
-    """The body, and the workspace that its key or that of the request opens.
+def _authorized(read: Callable[[bytes], Message]) -> tuple[Message, int]:
+    """The body, and the workspace of the key in the request or in the body.
 
-    Nothing large is read for a stranger: without a key outside the body, one must stand in its
-    first HEAD_BYTES, or be found in a body that is no longer.
+    Large bodies are read only with a valid key: without one outside the body, it must be in the
+    first HEAD_BYTES of the body, or the body must not be longer.
 
     Raises:
-        Unauthenticated: no valid key; also where the body can't be read, for a stranger is told
-            nothing else.
-        and what `read_message` raises.
+        Unauthenticated: no valid key; also if the body can't be read, because clients without a
+            key get no other error.
+        and the errors of `read_message`.
     """
     if presented_key() or not settings().auth:
         workspace_id = workspace_of_key(None, Role.INGEST)
         media_type(JSON)
         return read(read_body(settings().max_body_bytes)), workspace_id
-    known = None
+    key_in_head = None
     try:
         media_type(JSON)
         body = Incoming(settings().max_body_bytes)
         head = body.up_to(HEAD_BYTES + 1)
         if len(head) > HEAD_BYTES:
-            known = _key_within(head)
-            workspace_of_key(known, Role.INGEST)
+            key_in_head = _key_within(head)
+            workspace_of_key(key_in_head, Role.INGEST)
         message = read(body.whole())
         key = message.key()
     except (TruthlineError, HTTPException):
-        workspace_of_key(known, Role.INGEST)
+        workspace_of_key(key_in_head, Role.INGEST)
         raise
     return message, workspace_of_key(key, Role.INGEST)
 
 
 def _key_within(head: bytes) -> str | None:
-    """The first key in the beginning of a post: that of the server, or of a request."""
+    """The first key at the beginning of a post: that of the server, or of a request."""
     match = _API_KEY.search(head)
     return match[1].decode() if match else None
 
@@ -199,29 +199,29 @@ def _read_report(body: bytes) -> InferenceReport:
 
 
 def _store(report: InferenceReport, workspace_id: int) -> dict[str, Any]:
-    """Store what can be stored.
+    """Store the valid results.
 
     Raises:
-        InvalidRows: that is nothing.
+        InvalidRows: there are none.
     """
-    reading = predictions_of(report)
-    check_size(reading.predictions, settings().max_batch_rows)
-    verdict, odd_predictions = ingest_valid_rows(database(), workspace_id, reading.predictions)
-    odd = reading.all_odd(odd_predictions)
+    parsed = predictions_of(report)
+    check_size(parsed.predictions, settings().max_batch_rows)
+    verdict, invalid_predictions = ingest_valid_rows(database(), workspace_id, parsed.predictions)
+    row_errors = parsed.all_row_errors(invalid_predictions)
     count_rows("predictions", verdict)
-    report_rejected("predictions", odd, of=len(report.results))
-    if odd and not verdict.accepted + verdict.duplicates:
-        raise InvalidRows(odd[:MAX_ROW_ERRORS])
+    report_rejected("predictions", row_errors, of=len(report.results))
+    if row_errors and not verdict.accepted + verdict.duplicates:
+        raise InvalidRows(row_errors[:MAX_ROW_ERRORS])
     return {
         "status": "ok",
         "accepted": verdict.accepted,
         "duplicates": verdict.duplicates,
-        "refused": len(odd),
+        "refused": len(row_errors),
     }
 
 
 class FieldOfInferences(msgspec.Struct):
-    """One field, and the inferences that have this value in it."""
+    """One field, its value, and the inferences with this value."""
 
     inference_ids: list[RequiredName]
     field_name: RequiredName
@@ -234,14 +234,14 @@ UnreadField = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_FIELD)]
 
 
 class InferenceMetadata(msgspec.Struct, dict=True):
-    """Fields of inferences; the key may stand here. In place of a field that can't be read: why."""
+    """Fields of inferences, and optionally the key. A `Rejection` replaces an unreadable field."""
 
     data: list[UnreadField]
     api_key: str | None = None
 
     @cached_property
     def fields(self) -> Sequence[FieldOfInferences | Rejection]:
-        """The fields, each read by itself; whoever has read them already puts them here."""
+        """The fields, each read individually; set it if they have already been read."""
         return [read_item(text, FieldOfInferences) for text in self.data]
 
     def key(self) -> str | None:
@@ -251,14 +251,14 @@ class InferenceMetadata(msgspec.Struct, dict=True):
 
 def _read_metadata(body: bytes) -> InferenceMetadata:
     metadata, fields_ = as_long_message(
-        body, InferenceMetadata, "data", FieldOfInferences, lambda one: len(one.inference_ids)
+        body, InferenceMetadata, "data", FieldOfInferences, lambda field: len(field.inference_ids)
     )
     metadata.fields = fields_
     return metadata
 
 
 class StatusSchema(Schema):
-    """That it is kept."""
+    """The result of storing metadata."""
 
     status = fields.String()
     refused = fields.Integer(metadata={"description": "Fields that can't be stored, if any"})
@@ -268,38 +268,40 @@ class StatusSchema(Schema):
 @takes_body(blp, InferenceMetadata)
 @blp.response(200, StatusSchema)
 def post_inference_metadata(workspace: str) -> dict[str, Any]:
-    """Keep metadata of inferences
+    """Store metadata of inferences
 
-    It may come before them. A later value of a field replaces the earlier one. A field that can't
-    be stored costs no other.
+    It may arrive before the inferences. A later value of a field replaces the earlier one. A field
+    that can't be stored does not affect the others.
     """
-    message, workspace_id = _opened(_read_metadata)
+    message, workspace_id = _authorized(_read_metadata)
     require_workspace(workspace, workspace_id)
-    values, odd = _values_of(message)
+    values, row_errors = _values_of(message)
     if len(values) > (limit := settings().max_batch_rows):
         raise TooLarge(f"a post may contain at most {limit} values")
-    report_rejected("metadata", odd, of=len(message.fields))
-    if odd and not values:
-        raise InvalidRows(odd[:MAX_ROW_ERRORS])
+    report_rejected("metadata", row_errors, of=len(message.fields))
+    if row_errors and not values:
+        raise InvalidRows(row_errors[:MAX_ROW_ERRORS])
     ingest_metadata(database(), workspace_id, values)
-    return {"status": "ok"} | ({"refused": len(odd)} if odd else {})
+    return {"status": "ok"} | ({"refused": len(row_errors)} if row_errors else {})
 
 
 def _values_of(message: InferenceMetadata) -> tuple[dict[tuple[str, str], str], list[RowError]]:
-    """Values by field and inference, and what is wrong with fields that can't be stored."""
+    """Values by field and inference, and the errors of fields that can't be stored."""
     values: dict[tuple[str, str], str] = {}
-    odd = []
-    for place, found in enumerate(message.fields):
-        one = found if isinstance(found, Rejection) else _unstorable(found) or found
-        if isinstance(one, Rejection):
-            odd.append(RowError(place, f"data[{place}].{one.field}".rstrip("."), one.reason))
+    row_errors = []
+    for index, item in enumerate(message.fields):
+        field = item if isinstance(item, Rejection) else _unstorable(item) or item
+        if isinstance(field, Rejection):
+            row_errors.append(
+                RowError(index, f"data[{index}].{field.field}".rstrip("."), field.reason)
+            )
         else:
-            values |= {(one.field_name, id_): one.field_value for id_ in one.inference_ids}
-    return values, odd
+            values |= {(field.field_name, id_): field.field_value for id_ in field.inference_ids}
+    return values, row_errors
 
 
-def _unstorable(one: FieldOfInferences) -> Rejection | None:
-    problem = text_problem(one.field_name, one.field_value, *one.inference_ids)
+def _unstorable(field: FieldOfInferences) -> Rejection | None:
+    problem = text_problem(field.field_name, field.field_value, *field.inference_ids)
     return Rejection("", problem) if problem else None
 
 
@@ -307,7 +309,7 @@ def _unstorable(one: FieldOfInferences) -> Rejection | None:
 
 
 class Moment(fields.Field[datetime]):
-    """`YYYY-MM-DD HH:mm:ss` in UTC; None where it is empty."""
+    """`YYYY-MM-DD HH:mm:ss` in UTC; None if it is empty."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime | None:  # type: ignore[override] # empty is allowed
         if not value:
@@ -319,7 +321,7 @@ class Moment(fields.Field[datetime]):
 
 
 class StatsArgs(Schema):
-    """A period, and which inferences of it."""
+    """A period, and a filter of inferences."""
 
     start = Moment(
         data_key="startTime",
@@ -344,13 +346,13 @@ class StatsArgs(Schema):
 
 
 class RowSchema(Schema):
-    """A class of a model in both periods; null where a period lacks it."""
+    """A class of a model in both periods; null if a period does not have it."""
 
     model_name = fields.String()
     predicted_class = fields.String()
     num_inferences = fields.Integer(allow_none=True)
     prev_num_inferences = fields.Integer(allow_none=True)
-    num_errors = fields.Integer(allow_none=True, metadata={"description": "Never known of a class"})
+    num_errors = fields.Integer(allow_none=True, metadata={"description": "Not known per class"})
     prev_num_errors = fields.Integer(allow_none=True)
     avg_confidence = Number(allow_none=True)
     prev_avg_confidence = Number(allow_none=True)
@@ -365,9 +367,9 @@ class RowSchema(Schema):
 
 
 class StatsSchema(ExactSchema):
-    """Both periods in total, and class by class. `prev_` is the period of equal length before.
+    """Both periods in total, and per class. `prev_` is the preceding period of equal length.
 
-    What the answer rests on is there where it is not exact.
+    The basis of the answer is included if it is not exact.
     """
 
     num_inferences = fields.Integer()
@@ -386,7 +388,7 @@ class StatsSchema(ExactSchema):
 @blp.arguments(StatsArgs, location="query")
 @blp.response(200, StatsSchema)
 def get_inference_stats(args: dict[str, Any], workspace: str, workspace_id: int) -> dict[str, Any]:
-    """Inferences of a period beside those of the period before it"""
+    """Inferences of a period compared with those of the preceding period"""
     require_workspace(workspace, workspace_id)
     now = datetime.now(UTC)
     window = ending(args["end"] or now, PERIOD, args["start"] or now - PERIOD)
@@ -411,13 +413,13 @@ def _selection(args: dict[str, Any]) -> Selection:
 def _totals(totals: Totals) -> dict[str, Any]:
     return {
         "num_inferences": totals.inferences.now,
-        "prev_num_inferences": totals.inferences.before,
+        "prev_num_inferences": totals.inferences.previous,
         "num_errors": totals.errors.now,
-        "prev_num_errors": totals.errors.before,
+        "prev_num_errors": totals.errors.previous,
         "avg_confidence": totals.confidence.now,
-        "prev_avg_confidence": totals.confidence.before,
+        "prev_avg_confidence": totals.confidence.previous,
         "avg_response_time": totals.latency.now,
-        "prev_avg_response_time": totals.latency.before,
+        "prev_avg_response_time": totals.latency.previous,
     }
 
 
@@ -426,17 +428,17 @@ def _row(row: ClassStats) -> dict[str, Any]:
         "model_name": row.model,
         "predicted_class": row.label,
         "num_inferences": row.inferences.now,
-        "prev_num_inferences": row.inferences.before,
+        "prev_num_inferences": row.inferences.previous,
         "num_errors": None,
         "prev_num_errors": None,
         "avg_confidence": row.confidence.now,
-        "prev_avg_confidence": row.confidence.before,
+        "prev_avg_confidence": row.confidence.previous,
         "avg_response_time": row.latency.now,
-        "prev_avg_response_time": row.latency.before,
+        "prev_avg_response_time": row.latency.previous,
         "median_confidence": row.quantiles[0] if row.quantiles else None,
         "class_count": row.outputs.now,
         "deployment_types": row.deployment_types,
         "inference_server_versions": row.server_versions,
         "model_num_inferences": row.model_inferences.now,
-        "prev_model_num_inferences": row.model_inferences.before,
+        "prev_model_num_inferences": row.model_inferences.previous,
     }

@@ -2,7 +2,7 @@
 
 Wire contract: https://docs.seldon.ai/mpm. Buckets begin at `startTime`, the last one is clipped,
 and a prediction belongs to the bucket of its inference time. Numbers are the shortest decimals
-of 32-bit floats, an empty bucket's are -1, and errors have grpc-gateway's form.
+of 32-bit floats, those of an empty bucket are -1, and errors have grpc-gateway's format.
 """
 
 from typing import Any
@@ -52,7 +52,7 @@ from app.store.subscriptions import (
 PREFIX = "/metrics-server"
 MAX_BUCKETS = 100
 MAX_CATEGORIES = 10_000  # of a subscription
-# Of an answer that lists subscriptions, whose vendor has no pages.
+# Of an answer that lists subscriptions, which the vendor does not paginate.
 MAX_SUBSCRIPTIONS, MAX_LISTED_CATEGORIES = 1_000, 100_000
 MAX_OFFSET = 2**53
 
@@ -80,7 +80,7 @@ class MetricsArgs(Schema):
 
 
 class ConfusionCountsSchema(Schema):
-    """One category against all others."""
+    """One category versus all others."""
 
     false_negative = fields.Integer(data_key="falseNegativeCount")
     false_positive = fields.Integer(data_key="falsePositiveCount")
@@ -89,7 +89,7 @@ class ConfusionCountsSchema(Schema):
 
 
 class ConfusionMatrixSchema(Schema):
-    """Rows are the truth, columns the prediction, flattened row by row."""
+    """Rows are the truth, columns the prediction, flattened by rows."""
 
     categories = fields.List(fields.String())
     values = fields.List(fields.Integer())
@@ -97,7 +97,7 @@ class ConfusionMatrixSchema(Schema):
 
 
 class ClassificationElementSchema(Schema):
-    """One bucket; all metrics -1 where it is empty."""
+    """One bucket; all metrics are -1 if it is empty."""
 
     accuracy = Float32()
     confusion_matrix = fields.Nested(ConfusionMatrixSchema, data_key="confusionMatrix")
@@ -109,13 +109,13 @@ class ClassificationElementSchema(Schema):
 
 
 class ClassificationMetricsSchema(ExactSchema):
-    """Buckets, oldest first; and what they rest on, where it isn't all that is asked for."""
+    """Buckets, oldest first; and their basis if the answer is not exact."""
 
     metrics = fields.List(fields.Nested(ClassificationElementSchema))
 
 
 class RegressionElementSchema(Schema):
-    """One bucket; all metrics -1 where it is empty."""
+    """One bucket; all metrics are -1 if it is empty."""
 
     end = UtcTime(data_key="endTime")
     mean_absolute_error = Float32(data_key="meanAbsoluteError")
@@ -124,7 +124,7 @@ class RegressionElementSchema(Schema):
 
 
 class RegressionMetricsSchema(ExactSchema):
-    """Buckets, oldest first; and what they rest on, where it isn't all that is asked for."""
+    """Buckets, oldest first; and their basis if the answer is not exact."""
 
     metrics = fields.List(fields.Nested(RegressionElementSchema))
 
@@ -203,7 +203,7 @@ class FeatureMetadata(msgspec.Struct, rename="camel"):
 
 
 class SubscribeRequest(msgspec.Struct, rename="camel"):
-    """What a model's output is."""
+    """The output of a model."""
 
     namespace: Name
     pipeline_name: Name
@@ -222,7 +222,7 @@ class SubscriptionsArgs(Schema):
     size = fields.Integer(
         data_key="limit",
         validate=validate.Range(1, MAX_SUBSCRIPTIONS),
-        metadata={"description": "Not the vendor's: that many, and `total` with them"},
+        metadata={"description": "Not part of the vendor's API: at most this many, and `total`"},
     )
     offset = fields.Integer(load_default=0, validate=validate.Range(0, MAX_OFFSET))
 
@@ -239,7 +239,7 @@ class UnsubscribeArgs(Schema):
 
 
 class SubscriptionIdSchema(Schema):
-    """What to unsubscribe with."""
+    """The id to unsubscribe with."""
 
     subscription_id = fields.String(
         data_key="subscriptionId", metadata={"description": "An unsigned integer as text"}
@@ -277,11 +277,11 @@ def post_subscribe(workspace_id: int) -> dict[str, str]:
 def get_subscriptions(args: dict[str, Any], workspace_id: int) -> Response:
     """List subscriptions, oldest first
 
-    At most 1,000 of them, with 100,000 categories in all; `limit` and `offset` lead through more.
+    At most 1,000, with 100,000 categories in total; use `limit` and `offset` if there are more.
     """
     size, namespace, pipeline = args.get("size"), args["namespace"], args["pipeline"]
     with database().reading() as conn:
-        found = subscriptions(
+        listed = subscriptions(
             conn,
             workspace_id,
             size=size or MAX_SUBSCRIPTIONS + 1,
@@ -294,18 +294,20 @@ def get_subscriptions(args: dict[str, Any], workspace_id: int) -> Response:
             if size
             else None
         )
-    if len(found) > MAX_SUBSCRIPTIONS or _categories(found) > MAX_LISTED_CATEGORIES:
+    if len(listed) > MAX_SUBSCRIPTIONS or _categories(listed) > MAX_LISTED_CATEGORIES:
         raise TooLarge(
             f"an answer may have at most {MAX_SUBSCRIPTIONS} subscriptions and"
             f" {MAX_LISTED_CATEGORIES} categories: give namespace and pipelineName, or limit and"
             " offset"
         )
-    answer: dict[str, Any] = {"subscriptions": [_subscription_element(one) for one in found]}
+    answer: dict[str, Any] = {
+        "subscriptions": [_subscription_element(subscription) for subscription in listed]
+    }
     return jsonify(answer if total is None else answer | {"total": total})
 
 
-def _categories(found: list[Subscription]) -> int:
-    return sum(len(one.categories) for one in found)
+def _categories(listed: list[Subscription]) -> int:
+    return sum(len(subscription.categories) for subscription in listed)
 
 
 @blp.route("/pipeline/model/unsubscribe", methods=["DELETE"])
@@ -313,7 +315,7 @@ def _categories(found: list[Subscription]) -> int:
 @blp.arguments(UnsubscribeArgs, location="query")
 @blp.response(200)
 def delete_subscription(args: dict[str, int], workspace_id: int) -> Response:
-    """Forget a subscription; predictions and truths stay"""
+    """Delete a subscription; predictions and truths are kept"""
     with database().writing() as conn:
         unsubscribe(conn, workspace_id, args["id"])
     return jsonify({})
@@ -338,15 +340,15 @@ def _declared_output(features: list[FeatureMetadata]) -> tuple[Kind, list[str]]:
     return Kind.CLASSIFICATION, categories
 
 
-def _subscription_element(one: Subscription) -> dict[str, Any]:
+def _subscription_element(subscription: Subscription) -> dict[str, Any]:
     return {
-        "subscriptionId": str(one.id),
-        "namespace": one.model.namespace,
-        "pipelineName": one.model.pipeline,
-        "modelName": one.model.name,
+        "subscriptionId": str(subscription.id),
+        "namespace": subscription.model.namespace,
+        "pipelineName": subscription.model.pipeline,
+        "modelName": subscription.model.name,
         "featuresMetadata": [
             {name: value for name, value in feature.items() if value is not None}
-            for feature in one.features
+            for feature in subscription.features
         ],
     }
 
@@ -355,7 +357,7 @@ def _subscription_element(one: Subscription) -> dict[str, Any]:
 
 
 class CategoryIndex(msgspec.Struct):
-    """A place in the subscription's categories, counted from 0."""
+    """An index of the subscription's categories, from 0."""
 
     value: int
 
@@ -389,7 +391,7 @@ class FeedbackRequest(msgspec.Struct, rename="camel"):
 @takes_body(blp, FeedbackRequest)
 @blp.response(200)
 def post_feedback(workspace_id: int) -> Response:
-    """Say what turned out true; a second feedback for the same prediction replaces the first"""
+    """Store the truth about a prediction; a later one for the same prediction replaces it"""
     body = read_message(FeedbackRequest)
     truth = Feedback(
         namespace=body.namespace,
@@ -410,7 +412,7 @@ def _batch_index(batch_id: int) -> int:
 
 
 def _truth(workspace_id: int, body: FeedbackRequest) -> dict[str, Any]:
-    """The label or value that a feedback means, by the model's subscription."""
+    """The label or value of a feedback, according to the model's subscription."""
     name = ModelName(body.namespace, body.pipeline_name, body.model_name)
     classification = body.feedback.classification_feedback
     regression = body.feedback.regression_feedback
@@ -423,15 +425,15 @@ def _truth(workspace_id: int, body: FeedbackRequest) -> dict[str, Any]:
 
 
 def _require_known(workspace_id: int, name: ModelName) -> None:
-    """A misspelt model must not pass for one whose predictions are still to come."""
+    """Reject unknown models: a misspelt name is not a model whose predictions are to come."""
     if not database().registry.known_models(workspace_id, [name]):
         raise UnknownModel(f"model {name} is not known")
 
 
 def _category(workspace_id: int, name: ModelName, index: int) -> str:
-    known = database().registry.known_models(workspace_id, [name])
+    models = database().registry.known_models(workspace_id, [name])
     with database().reading() as conn:
-        categories = declared_categories(conn, known[name].id) if known else None
+        categories = declared_categories(conn, models[name].id) if models else None
         if categories is None:
             raise UnknownSubscription(f"model {name} is not subscribed")
         if not categories:

@@ -1,4 +1,4 @@
-// Runs before anything is drawn: the colours that were chosen, and what happens when a session ends.
+// Runs before anything is rendered: applies the chosen colour scheme, and handles expired sessions.
 "use strict";
 (() => {
   const chosen = localStorage.getItem("mantine-color-scheme-value") || "auto";

@@ -1,5 +1,4 @@
-// Draws what the server wrote as HTML (app/web/markup.py), and follows links in it without loading
-// the page anew.
+// Renders HTML from the server (app/web/markup.py), and follows links in it without reloading the page.
 "use strict";
 (() => {
   const drawn = new WeakMap();
