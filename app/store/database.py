@@ -24,8 +24,8 @@ from sqlalchemy.exc import InvalidatePoolError
 from app.config import Settings
 from app.errors import Unavailable
 from app.store.disconnects import WatchedConnection
+from app.store.event_metrics import EventMetricRegistry
 from app.store.executions import StepRegistry
-from app.store.metrics import EventMetricRegistry
 from app.store.outages import translating_outages
 from app.store.registry import Registry
 

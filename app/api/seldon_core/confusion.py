@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from app.api.seldon_core.readings import PREFIX, Class, MetricKind
 from app.ingest.events.lookups import Lookup
 from app.ingest.events.metrics import Sample, sample
-from app.store.metrics import EventMetricType
+from app.store.event_metrics import EventMetricType
 
 Labels = Mapping[str, str]
 CLASS = "class"  # the label with the name of the class

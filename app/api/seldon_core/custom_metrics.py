@@ -8,7 +8,7 @@ import msgspec
 
 from app.ingest.events.metrics import Sample, sample
 from app.ingest.fields import MAX_MAGNITUDE, MAX_NAME_LENGTH
-from app.store.metrics import EventMetricType
+from app.store.event_metrics import EventMetricType
 
 # Names of metrics and labels that Prometheus accepts.
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,199}")

@@ -21,7 +21,7 @@ from app.ingest.keys import lock_requests, request_key
 from app.ingest.models import reject_kind_conflicts
 from app.ingest.predictions import PreparedRow, prepare_predictions, store_predictions
 from app.store.database import Database
-from app.store.metrics import EventMetricName
+from app.store.event_metrics import EventMetricName
 
 Row = TypeVar("Row")
 

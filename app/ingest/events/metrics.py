@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from app.store.metrics import EventMetricName, EventMetricType
+from app.store.event_metrics import EventMetricName, EventMetricType
 
 
 class Sample(NamedTuple):
