@@ -242,7 +242,7 @@ def test_50_000_values_fit_and_one_more_is_refused(sdk, inside):
     values = [number / 3 for number in range(50_000)]
 
     sdk.record_list_metric_values("many", values)
-    with pytest.raises(SdkException, match="holds 50000 values, and 1 more") as caught:
+    with pytest.raises(SdkException, match="the list has 50000 values, and 1 more") as caught:
         sdk.record_list_metric_values("many", 0.5)
     assert (caught.value.status_code, caught.value.name) == (409, "ListFull")
 
@@ -254,11 +254,11 @@ def test_of_50_001_values_the_batch_that_crosses_is_refused(sdk, inside):
     inside("exec-1")
     values = [float(number) for number in range(50_001)]
 
-    with pytest.raises(SdkException, match="holds 50000 values"):
+    with pytest.raises(SdkException, match="the list has 50000 values"):
         sdk.record_list_metric_values("many", values)
     inside("exec-2")
     sdk.record_list_metric_values("many", values[:49_999])
-    with pytest.raises(SdkException, match="holds 49999 values, and 2 more"):
+    with pytest.raises(SdkException, match="the list has 49999 values, and 2 more"):
         sdk.record_list_metric_values("many", [1, 2])
     sdk.record_list_metric_values("many", [1])
 
