@@ -114,7 +114,7 @@ def small(shared_settings, database, workspace):
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"labl": "cat"}, "row 1: no column is named 'labl': the columns are model, "),
+        ({"labl": "cat"}, "row 1: no column is named 'labl'; the columns are model, "),
         ({"value": float("inf")}, "row 1: .*JSON"),
         ({"time": datetime(2026, 3, 1)}, "row 1: .* no offset"),
     ],
