@@ -12,6 +12,8 @@
     if (answer.status === 401) {
       const here = location.pathname + location.search;
       location.assign("/login?next=" + encodeURIComponent(here));
+      // The page is left: Dash would report an error, of which it reads the body twice.
+      return new Promise(() => {});
     }
     return answer;
   };
