@@ -3,6 +3,7 @@
 import ast
 import re
 import tokenize
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ COMMENT = {".sql": r"--.*", ".yml": r"#.*", ".yaml": r"#.*", ".toml": r"#.*", ".
 NOT_OURS = re.compile(r"deploy/nginx/tls/")
 
 
+@cache
 def files():
     """Every file of ours whose comments or text name paths."""
     wanted = {".py", ".md", *COMMENT}
@@ -30,6 +32,7 @@ def files():
     return sorted(path.relative_to(ROOT) for path in [*named, *extra])
 
 
+@cache
 def prose(path):
     """Text for the reader of a file: all of a document, comments and docstrings of code."""
     text = path.read_text()
