@@ -1,4 +1,4 @@
-"""Words that the pages and the terminal share."""
+"""Words that the API, the pages and the terminal share."""
 
 from collections.abc import Sequence
 from datetime import timedelta

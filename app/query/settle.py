@@ -66,7 +66,7 @@ def _row(conn: Connection, question: Question[Scope], counted: Sequence[Counted]
     try:
         return prepared(conn, _SETTLE, lookup).fetchone()
     except InvalidParameterValue:
-        raise InvalidWindow(f"the database has no time zone {question.grid.zone}") from None
+        raise _unknown_zone(question.grid.zone) from None
 
 
 def require_zone(conn: Connection, zone: str) -> None:
@@ -79,7 +79,11 @@ def require_zone(conn: Connection, zone: str) -> None:
         try:
             conn.execute(_ZONE, {"zone": zone})
         except DataError:
-            raise InvalidWindow(f"the database has no time zone {zone}") from None
+            raise _unknown_zone(zone) from None
+
+
+def _unknown_zone(zone: str) -> InvalidWindow:
+    return InvalidWindow(f"the database has no time zone {zone}")
 
 
 def _moment(as_of: datetime | None, snapshot_at: datetime, reached: datetime | None) -> Moment:

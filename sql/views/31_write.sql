@@ -235,10 +235,9 @@ DECLARE
     n bigint;
 BEGIN
     EXECUTE format('SELECT count(*) FROM (%s) AS read', CASE piece.kind
-        WHEN 'whole' THEN truthline_internal.whole_query(piece, wanted)
         WHEN 'ends' THEN truthline_internal.ends_read(piece, wanted)
         WHEN 'sides' THEN truthline_internal.sides_read(piece, wanted)
-        WHEN 'tail' THEN truthline_internal.tail_query(piece, wanted) END)
+        ELSE truthline_internal.piece_query(piece, wanted) END)
     INTO n USING series, edges;
     RETURN n;
 END

@@ -12,7 +12,7 @@
     if (answer.status === 401) {
       const here = location.pathname + location.search;
       location.assign("/login?next=" + encodeURIComponent(here));
-      // The page is left: Dash would report an error, of which it reads the body twice.
+      // The browser leaves the page. Given the response, Dash would read its body twice and fail.
       return new Promise(() => {});
     }
     return answer;
