@@ -119,12 +119,10 @@ def store_predictions(conn: Connection, prepared: PreparedPredictions) -> Stored
 
     The caller then locks the requests of `to_join`, and joins them with their truths.
     """
-    new_rows, joinable = _new_rows(conn, prepared.rows, prepared.labels)
-    copy_rows(conn, "prediction", PREDICTION_COLUMNS, _prediction_rows(new_rows, prepared.labels))
-    verdict = Verdict(accepted=len(new_rows), duplicates=len(prepared.rows) - len(new_rows))
-    return Stored(
-        verdict, {key: id_ for key, id_ in requests_of(new_rows).items() if key in joinable}
-    )
+    new, joinable = new_rows(conn, prepared.rows, prepared.labels)
+    copy_rows(conn, "prediction", PREDICTION_COLUMNS, prediction_rows(new, prepared.labels))
+    verdict = Verdict(accepted=len(new), duplicates=len(prepared.rows) - len(new))
+    return Stored(verdict, {key: id_ for key, id_ in requests_of(new).items() if key in joinable})
 
 
 def _with_all_ids(
@@ -163,7 +161,7 @@ def _key_of(row: Prediction) -> UUID | None:
     return request_key(f"{row.request_id}\0failed" if row.error else row.request_id)
 
 
-def _new_rows(
+def new_rows(
     conn: Connection, rows: Sequence[PreparedRow], labels: Mapping[str, int]
 ) -> tuple[list[PreparedRow], Collection[Key]]:
     """Rows that weren't stored before, their keys now reserved; and their joinable requests.
@@ -172,13 +170,13 @@ def _new_rows(
     """
     first = {row.identity: row for row in reversed(rows) if row.key}
     reserved = _reserve_keys(conn, first, labels) if first else {}
-    new_rows = [
+    new = [
         row
         for row in rows
         if row.key is None or (row.identity in reserved and first[row.identity] is row)
     ]
     joinable = {(m, k) for (m, k, *_), is_joinable in reserved.items() if is_joinable and k}
-    return new_rows, joinable
+    return new, joinable
 
 
 def _reserve_keys(
@@ -264,9 +262,10 @@ PREDICTION_COLUMNS = {
 }
 
 
-def _prediction_rows(
+def prediction_rows(
     rows: Iterable[PreparedRow], labels: Mapping[str, int]
 ) -> Iterator[tuple[object, ...]]:
+    """The rows that predictions are stored as, with the values of PREDICTION_COLUMNS."""
     for row in rows:
         prediction, seen = row.prediction, set()
         for position, output in enumerate(row.outputs):
