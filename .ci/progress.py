@@ -1,7 +1,7 @@
 """Tell in one line how far pip is: `pip install … | python .ci/progress.py LOCK`.
 
-A terminal sees the line change; anything else gets a line per ten packages. Errors and warnings of
-pip are passed on.
+A terminal sees the line change; anything else gets a line per ten packages. Errors and warnings
+don't come through the pipe.
 """
 
 import re
@@ -18,13 +18,11 @@ def main(lock: str) -> None:
     total = len(set(NAME.findall(Path(lock).read_text())))
     began, fetched = time.monotonic(), 0
     for line in sys.stdin:
-        if line.startswith("Collecting "):
+        if line.startswith(("Collecting ", "Processing ")):  # the latter from a local file
             fetched += 1
             tell(f"fetched {fetched} of {total} packages", whole=fetched % STEP == 0)
         elif line.startswith("Installing collected packages"):
-            tell(f"installing {fetched} packages; this takes about as long again", whole=True)
-        elif line.startswith(("ERROR", "WARNING", "error", "  ERROR")):
-            sys.stdout.write(f"\n{line}")
+            tell(f"installing {fetched} packages", whole=True)
     tell(f"done after {time.monotonic() - began:.0f} s", whole=True, last=True)
 
 
