@@ -4,6 +4,7 @@ import logging
 import os
 import shlex
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from app.auth.workspaces import default_workspace
 from app.cli.connection import connected, data_option, locate_database
 from app.cli.serve import address, check_port_is_free, is_loopback, serve
 from app.demo.history import HOURS_PER_BATCH, Past, Stored, past, remaining, store
-from app.demo.lesson import DIGITS, Lesson, Trained, learn
+from app.demo.lesson import DIGITS, Lesson, Trained, learn, require_scikit_learn
 from app.demo.live import Plan, replaying
 from app.demo.report import Reporter
 from app.demo.runs import record
@@ -82,8 +83,12 @@ def demo(
         check_port_is_free(host, port)
     console = Console(highlight=False)
     console.print("Training six models of digits, diabetes, tumours and wine")
-    lesson = learn()
+    require_scikit_learn()
+    meanwhile = ThreadPoolExecutor(1)
+    training = meanwhile.submit(learn)  # on another core, while the database starts
     with locate_database(context.obj, data, migrate=True) as settings:
+        lesson = training.result()
+        meanwhile.shutdown()
         now = datetime.now(UTC)
         with connected(settings, None) as database:
             told = demonstrate(console, database, lesson, now)

@@ -1,4 +1,4 @@
-"""A demonstration: real models whose week is told as if it had been recorded, and then goes on.
+"""A demonstration: real models, with a recorded past that goes on live.
 
 `models` and `training` train in a process of their own, which `lesson` starts. `story` says what
 happens to the models, and `timeline` which requests and truths follow from that. `history` stores

@@ -65,8 +65,8 @@ class Lesson:
     runs: Sequence[Run]
 
 
-def learn() -> Lesson:
-    """Train everything, in another process; takes a few seconds.
+def require_scikit_learn() -> None:
+    """Check before anything is started.
 
     Raises:
         NoScikitLearn: the extra `demo` isn't installed.
@@ -76,6 +76,10 @@ def learn() -> Lesson:
             "The demo trains its models with scikit-learn, which isn't installed here: run it from"
             " a checkout with 'make demo'"
         )
+
+
+def learn() -> Lesson:
+    """Train everything, in another process; takes a few seconds."""
     command = [sys.executable, "-m", "app.demo"]
     trained = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     return msgspec.json.decode(trained.stdout, type=Lesson)

@@ -61,7 +61,7 @@ def replaying(plan: Plan) -> Iterator[None]:
 
 
 def replay(plan: Plan, go_on: Callable[[], bool]) -> None:
-    """Send what is due, then wait, as long as `go_on` says so.
+    """Send what is due, then wait, as long as `go_on` returns true.
 
     A batch that couldn't be sent is sent again: the server recognizes what it has stored.
     """

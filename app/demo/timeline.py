@@ -58,7 +58,7 @@ def events_by_hour(
 ) -> Iterator[list[Event]]:
     """All events of the requests from the full hour `since` on, in order: a list per hour.
 
-    Those that arrive from `until` on are left out; without it there is no end.
+    Those that arrive from `until` on are omitted; without it there is no end.
     """
     waiting: list[Event] = []
     for hour in hours(since, until or _NEVER):

@@ -8,7 +8,7 @@ from statistics import mean
 import pytest
 
 from app.config import Settings
-from app.demo.lesson import DIABETES, DIGITS, NoScikitLearn, learn
+from app.demo.lesson import DIABETES, DIGITS, NoScikitLearn
 from app.demo.story import RELEASE, hour_of
 from app.factory import create_app
 from app.ingest.inferences import Prediction
@@ -94,7 +94,7 @@ def test_without_scikit_learn_it_explains_where_it_can_run(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
 
     with pytest.raises(NoScikitLearn, match="a checkout with 'make demo'"):
-        learn()
+        invoke("--once")
 
 
 def test_it_is_served_on_a_loopback_address_only():

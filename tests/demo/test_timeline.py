@@ -43,7 +43,7 @@ def test_the_same_start_gives_the_same_events(events):
 
 
 def test_a_part_can_be_told_again(events):
-    """What a run missed is told from the hour on from which a request may lack something."""
+    """A run that continues begins with the first hour that may lack something."""
     since = STARTED - timedelta(days=2)
     again = events_by_hour(LESSON.models, Story(STARTED), since, NOW)
 
