@@ -1,16 +1,16 @@
 """The command as people run it: real processes, a real embedded server."""
 
+import io
 import json
 import os
 import re
-import shlex
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from pathlib import Path
 
@@ -89,23 +89,42 @@ def await_ready(base, process, stderr=None):
 def test_the_calls_of_the_readme_return_what_it_shows(data):
     readme = (ROOT / "README.md").read_text()
     curls = re.findall(r"```bash\n(curl.*?)```", readme, re.DOTALL)
-    (shown,) = re.findall(r"```json\n(.*?)```", readme, re.DOTALL)
+    shown = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", readme, re.DOTALL)]
+    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (page,) = re.findall(r"<(http://127.0.0.1:8000/model[^>]*)>", readme)
     assert len(curls) == 3
     with served(data, "--no-auth") as base:
         answers = [play(curl, base) for curl in curls]
+        page = requests.get(page.replace("http://127.0.0.1:8000", base), timeout=30)
+        printed = io.StringIO()
+        with redirect_stdout(printed):
+            exec(code.replace("http://127.0.0.1:8000", base), names := {})  # noqa: S102
+        names["client"].close()
 
-    assert answers[0] == {"accepted": 2, "duplicates": 0, "pending": 0}
-    assert answers[1] == {"accepted": 2, "duplicates": 0, "pending": 0}
-    fresh = answers[2]["freshness"]
-    assert fresh.keys() == json.loads(shown)["freshness"].keys()
-    assert answers[2] == json.loads(shown) | {"freshness": fresh}  # of today, not of the page's day
+    assert len(answers) == len(shown)
+    for answer, said in zip(answers, shown, strict=True):
+        assert of_any_day(answer) == of_any_day(said)
+    assert page.ok
+    (comment,) = re.findall(r"^print\(.*\)  # (.*)$", code, re.MULTILINE)
+    assert printed.getvalue() == comment + "\n"
+
+
+def of_any_day(answer):
+    """An answer without its times, which are those of today and not of the page's day."""
+    if isinstance(answer, dict):
+        times = {"startTime", "endTime", "asOf", "cleanUntil"}
+        return {name: None if name in times else of_any_day(answer[name]) for name in answer}
+    return list(map(of_any_day, answer)) if isinstance(answer, list) else answer
 
 
 def play(curl, base):
     """Run a documented curl against another port."""
-    command = shlex.split(curl.replace("http://127.0.0.1:8000", base))
+    command = curl.rstrip().replace("http://127.0.0.1:8000", base)
     answer = subprocess.run(
-        [*command, "--silent", "--fail-with-body"], capture_output=True, text=True, check=False
+        ["/bin/bash", "-c", f"{command} --silent --fail-with-body"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert answer.returncode == 0, answer.stdout
     return json.loads(answer.stdout)
