@@ -89,7 +89,7 @@ def demo(
     with locate_database(context.obj, data, migrate=True) as settings:
         lesson = training.result()
         meanwhile.shutdown()
-        now = datetime.now(UTC)
+        now = _now()
         with connected(settings, None) as database:
             told = demonstrate(console, database, lesson, now)
         embedded = data is not None or not context.obj.database_url
@@ -101,6 +101,11 @@ def demo(
             plan = Plan(host.strip("[]"), port, told.story.started, now, lesson.models, os.getpid())
             with replaying(plan):
                 context.invoke(serve, host=host, port=port, no_auth=True, data=data)
+
+
+def _now() -> datetime:
+    """The end of what is stored as history."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ def accuracy(truths: Sequence[object], predictions: Sequence[object]) -> float:
 
 @dataclass(frozen=True)
 class Told:
-    """A database after the demo's first run, what that printed, and about when it was."""
+    """A database after the demo's first run, what that printed, and when it was."""
 
     database: Database
     url: str
@@ -135,7 +135,9 @@ def first_run(empty_database_url: Callable[..., str], template: str) -> Iterator
     """A first run."""
     url = empty_database_url(template)
     now = datetime.now(UTC)
-    output = run_once(url)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "_now", lambda: now)
+        output = run_once(url)
     database = Database.from_settings(Settings(database_url=url))
     yield Told(database, url, output, count_rows(database), now)
     database.dispose()

@@ -63,8 +63,8 @@ def test_it_trains_serves_and_goes_on_and_then_explains_how_to_serve_it(tmp_path
     assert min(printed.count("predictions"), printed.count("truths")) > 30_000
     (digits, *_) = printed.table("Since ")
     before, since = float(digits[2]), float(digits[3])
-    assert before > 0.96
-    assert since < 0.92
+    assert before > 0.94
+    assert since < min(0.93, before - 0.03)
     eights = printed.table("confusion matrix")[8]
     assert int(eights[9]) < 0.3 * sum(int(cell) for cell in eights[1:] if cell != "·")
     assert f"http://127.0.0.1:{port}/docs" in printed.urls
