@@ -9,12 +9,7 @@ from cloudevents.core.base import BaseCloudEvent
 from app.api.seldon_core.cloudevents import data_of, extensions
 from app.api.seldon_core.confusion import confusion_lookup, confusion_samples
 from app.api.seldon_core.custom_metrics import custom_samples
-from app.api.seldon_core.messages import (
-    InferenceResponse,
-    SeldonFeedback,
-    answer_of,
-    answer_of_response,
-)
+from app.api.seldon_core.messages import Message, SeldonFeedback, answer_of, array_of, check_form
 from app.api.seldon_core.readings import (
     Answer,
     Class,
@@ -31,7 +26,7 @@ from app.ingest.events.metrics import Sample
 from app.ingest.events.pairs import Half
 from app.ingest.feedback import Feedback
 from app.ingest.fields import MAX_NAME_LENGTH
-from app.ingest.inferences import Prediction
+from app.ingest.inferences import Prediction, UnreadAnswer
 
 FEEDBACK = "io.seldon.serving.feedback"
 REQUEST = "io.seldon.serving.inference.request"
@@ -108,12 +103,14 @@ def _of_request(event: BaseCloudEvent, subject: Subject, _: MetricsServer) -> di
 
 
 def _of_response(event: BaseCloudEvent, subject: Subject, server: MetricsServer) -> dict[str, Any]:
-    response = data_of(event, InferenceResponse)
+    response = data_of(event, Message)
     model = {**_of_model(subject, subject.request_id or None), "time": event.get_time()}
     half = _half(subject, responded_at=event.get_time())
     if response.failed:
         return {"predictions": [Prediction(**model, error=True)], "half": half}
-    answer = answer_of_response(response)
+    answer = answer_of("response", response)
+    if answer is None:
+        return {"predictions": [UnreadAnswer(**model)], "half": half}
     rows = _Rows("response", _read(server.kind or answer.kind(), answer))
     return {"predictions": rows.predictions(model), "half": half, "row_errors": rows.errors}
 
@@ -121,14 +118,14 @@ def _of_response(event: BaseCloudEvent, subject: Subject, server: MetricsServer)
 def _of_feedback(event: BaseCloudEvent, subject: Subject, server: MetricsServer) -> dict[str, Any]:
     feedback = data_of(event, SeldonFeedback)
     if feedback.request is not None:
-        answer_of("request", feedback.request.data)
-    truth = answer_of("truth", feedback.truth.data)
+        check_form("request", feedback.request)
+    truth = array_of("truth", feedback.truth)
     check_truth(truth, server.kind)
     labels = subject.labels() | server.labels
     custom = custom_samples(feedback.truth.meta and feedback.truth.meta.metrics, labels)
     if feedback.response is None:
         return _without_answer(subject, server.kind or truth.kind(), truth, labels, custom)
-    answer = answer_of("response", feedback.response.data)
+    answer = array_of("response", feedback.response)
     request = subject.request_id or event.get_id()[:MAX_NAME_LENGTH]
     model = {**_of_model(subject, request), "time": event.get_time()}
     responses, truths = (

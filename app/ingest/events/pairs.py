@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from app.ingest.keys import request_key
+from app.ingest.keys import failure_key, request_key, unread_key
 
 # How long the first half is kept.
 PAIR_DAYS = 1
@@ -59,8 +59,7 @@ def match(conn: Connection, workspace_id: int, halves: Iterable[Half]) -> dict[U
 def fill_in(conn: Connection, workspace_id: int, late: Iterable[tuple[Half, float]]) -> None:
     """Set the latency of predictions that were stored before their request was known."""
     for half, seconds in late:
-        key = request_key(half.request_id)
-        failed = request_key(f"{half.request_id}\0failed")
+        keys = [key(half.request_id) for key in (request_key, failure_key, unread_key)]
         columns = {
             "workspace_id": workspace_id,
             "namespace": half.namespace,
@@ -69,7 +68,7 @@ def fill_in(conn: Connection, workspace_id: int, late: Iterable[tuple[Half, floa
             "deployment": half.deployment,
             "version": half.version,
             "request_id": half.request_id,
-            "keys": [key, failed],
+            "keys": keys,
             "seconds": seconds,
             "time_limit": LATE_REQUEST,
         }
