@@ -1,6 +1,6 @@
 """Arrays of numbers and texts as rows: nested lists, or values in row order with a shape.
 
-Every protocol's tensors are read here, whatever they are made of.
+The arrays of every protocol end up here.
 """
 
 from collections.abc import Iterator, Sequence

@@ -27,6 +27,7 @@ from app.ingest.events.pairs import Half
 from app.ingest.feedback import Feedback
 from app.ingest.fields import MAX_NAME_LENGTH
 from app.ingest.inferences import Prediction, UnreadAnswer
+from app.running import settings
 
 FEEDBACK = "io.seldon.serving.feedback"
 REQUEST = "io.seldon.serving.inference.request"
@@ -99,7 +100,8 @@ def server_of(event: BaseCloudEvent, servers: MetricsServers) -> MetricsServer:
 
 def _of_request(event: BaseCloudEvent, subject: Subject, _: MetricsServer) -> dict[str, Any]:
     """A request contributes only its time; its data is ignored."""
-    return {"half": _half(subject, requested_at=event.get_time())}
+    awaited = settings().unanswered_after_s > 0
+    return {"half": _half(subject, requested_at=event.get_time(), awaited=awaited)}
 
 
 def _of_response(event: BaseCloudEvent, subject: Subject, server: MetricsServer) -> dict[str, Any]:
@@ -158,11 +160,11 @@ def _without_answer(
 _BY_TYPE = {FEEDBACK: _of_feedback, REQUEST: _of_request, RESPONSE: _of_response}
 
 
-def _half(subject: Subject, **time: Any) -> Half | None:
+def _half(subject: Subject, *, awaited: bool = False, **time: Any) -> Half | None:
     """The event as one half of a pair; None without a request's id or a time."""
     if not subject.request_id or None in time.values():
         return None
-    return Half(**_of_model(subject, subject.request_id), **time)
+    return Half(**_of_model(subject, subject.request_id), **time, awaited=awaited)
 
 
 def _read(kind: MetricKind, answer: Answer) -> Sequence[RowValue | InvalidInput]:
