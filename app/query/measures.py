@@ -350,7 +350,8 @@ OF_KIND: Mapping[Kind | None, Measures] = {
 
 LEADING: Mapping[Kind | None, tuple[str, ...]] = {
     Kind.CLASSIFICATION: ("accuracy", "f1", "precision", "recall"),
-    Kind.REGRESSION: ("root_mean_squared_error", "mean_absolute_error", "mean_error", "r2"),
+    # the change of a mean of |error| can be told from noise; that of a root of squares can't
+    Kind.REGRESSION: ("mean_absolute_error", "root_mean_squared_error", "mean_error", "r2"),
 }
 """The metrics that come first where models or versions are compared; the first is the headline."""
 
