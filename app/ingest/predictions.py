@@ -9,9 +9,16 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from app.ingest.batch import BatchKey, Verdict, reject_if_any, reject_reused_key, reserve_key
-from app.ingest.inferences import Output, Prediction, check, declared_kind_of, outputs_of
+from app.ingest.inferences import (
+    Output,
+    Prediction,
+    UnreadAnswer,
+    check,
+    declared_kind_of,
+    outputs_of,
+)
 from app.ingest.joins import Key, Requests, join, join_late
-from app.ingest.keys import lock_requests, request_key
+from app.ingest.keys import failure_key, lock_requests, request_key, unread_key
 from app.ingest.models import register_kinds
 from app.store.copy import copy_rows, stage_rows
 from app.store.database import Database
@@ -155,10 +162,15 @@ def _series_name(model: Model, row: Prediction) -> SeriesName:
 
 
 def _key_of(row: Prediction) -> UUID | None:
-    """A failed attempt has a different key, so that a retry that succeeds is no duplicate of it."""
+    """A failed attempt has a different key, so that a retry that succeeds is no duplicate of it.
+
+    So does an unread answer: the same answer may be sent again in a form that can be read.
+    """
     if not row.request_id:
         return None
-    return request_key(f"{row.request_id}\0failed" if row.error else row.request_id)
+    if row.error:
+        return failure_key(row.request_id)
+    return (unread_key if isinstance(row, UnreadAnswer) else request_key)(row.request_id)
 
 
 def new_rows(
@@ -213,7 +225,8 @@ def _staged_rows(
 
 
 def _has_single_output(prediction: Prediction) -> bool:
-    return not prediction.error and prediction.detections is None
+    unread = isinstance(prediction, UnreadAnswer)
+    return not prediction.error and not unread and prediction.detections is None
 
 
 def _single_output(row: PreparedRow, labels: Mapping[str, int]) -> tuple[int | None, float | None]:

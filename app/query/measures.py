@@ -175,10 +175,10 @@ TOTALS = _table(
     Measure(
         "inferences", "Inferences", COUNT, NEITHER, "successful requests", column="n_inferences"
     ),
-    Measure("errors", "Errors", COUNT, DOWN, "failed requests", column="n_errors"),
+    Measure("errors", "Failures", COUNT, DOWN, "failed requests", column="n_errors"),
     Measure(
         "error_rate",
-        "Error rate",
+        "Failed requests",
         SHARE,
         DOWN,
         "errors / (inferences + errors)",
@@ -350,7 +350,8 @@ OF_KIND: Mapping[Kind | None, Measures] = {
 
 LEADING: Mapping[Kind | None, tuple[str, ...]] = {
     Kind.CLASSIFICATION: ("accuracy", "f1", "precision", "recall"),
-    Kind.REGRESSION: ("root_mean_squared_error", "mean_absolute_error", "mean_error", "r2"),
+    # the change of a mean of |error| can be told from noise; that of a root of squares can't
+    Kind.REGRESSION: ("mean_absolute_error", "root_mean_squared_error", "mean_error", "r2"),
 }
 """The metrics that come first where models or versions are compared; the first is the headline."""
 

@@ -6,26 +6,32 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, text
 
 from app.query.basis import shared_basis
-from app.query.inferences import Compared, compared, error_rate, pairs, preceding
+from app.query.inferences import LARGEST, Compared, compared, error_rate, preceding
+from app.query.noise import Errors, Interval, Share, difference_of_errors, difference_of_shares
 from app.query.question import Basis, Counted, Question
 from app.query.subjects import Selection
-from app.query.window import WINDOW_PARAMETERS
+from app.query.window import GRID_EDGES, WINDOW_PARAMETERS
 from app.store.registry import Kind, ModelName
+
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelOverview:
     """One model: inferences, errors, mean latency in seconds, truths and headline metric.
 
-    `headline` is the accuracy of a classifier (a fraction of 1), the root mean squared error of a
-    regressor (in its own unit), None for other kinds and without truths. The `bucket_…` sequences
-    have one element per bucket of the window: its start, inferences and headline. `kind` is None
-    while only feedback has arrived.
+    `headline` is the accuracy of a classifier (a fraction of 1), the mean absolute error of a
+    regressor (in its own unit), None for other kinds and without truths. `headline_change` and
+    `failure_change` are the intervals of the differences of the headline and of the error rate,
+    None if there is too little to compare. The `bucket_…` sequences have one element per bucket of
+    the window: its start, inferences and headline. `kind` is None while only feedback has arrived.
     """
 
     name: ModelName
@@ -35,6 +41,8 @@ class ModelOverview:
     latency: Compared[float | None]
     truths: Compared[int]
     headline: Compared[float | None]
+    headline_change: Interval | None
+    failure_change: Interval | None
     bucket_starts: Sequence[datetime]
     bucket_inferences: Sequence[int]
     bucket_headlines: Sequence[float | None]
@@ -54,7 +62,9 @@ def overview(conn: Connection, question: Question[Selection]) -> list[ModelOverv
     Raises:
         InvalidWindow: no window of this length precedes it.
     """
-    return [_model(row) for row in conn.execute(_OVERVIEW, compared(question))]
+    rows = conn.execute(_TRIAGE, compared(question)).all()
+    starts = rows[0].edges[:-1] if rows else []
+    return [_model(row, starts) for row in rows]
 
 
 def overview_basis(conn: Connection, question: Question[Selection]) -> Basis:
@@ -64,21 +74,64 @@ def overview_basis(conn: Connection, question: Question[Selection]) -> Basis:
     return shared_basis(conn, (preceding_question, counted), (question, counted))
 
 
-def _model(row: Row[Any]) -> ModelOverview:
+def _model(row: Row[Any], starts: Sequence[datetime]) -> ModelOverview:
     kind = None if row.kind is None else Kind(row.kind)
-    inferences, errors, latency, truths, headline = pairs(row[4:14])
+    inferences = Compared(row.n_inferences, row.prev_n_inferences)
+    errors = Compared(row.n_errors, row.prev_n_errors)
+    headline, change = _headline(kind, row)
     return ModelOverview(
         ModelName(row.namespace, row.pipeline, row.model),
         kind,
         inferences,
         errors,
-        latency,
-        truths,
+        Compared(row.latency, row.prev_latency),
+        Compared(row.n_truths, row.prev_n_truths),
         headline,
-        row.starts,
-        row.volumes,
-        row.headlines,
+        change,
+        difference_of_shares(
+            Share(errors.now, errors.now + inferences.now),
+            Share(errors.previous, errors.previous + inferences.previous),
+        ),
+        starts,
+        [number or 0 for number in _per_bucket(row.volume_places, row.volumes, len(starts))],
+        _per_bucket(row.headline_places, row.headlines, len(starts)),
     )
 
 
-_OVERVIEW = text(f"SELECT * FROM truthline_internal.overview(:workspace, {WINDOW_PARAMETERS})")
+def _headline(kind: Kind | None, row: Row[Any]) -> tuple[Compared[float | None], Interval | None]:
+    """The headline metric of both periods, and the interval of its difference."""
+    n, before = row.n_truths, row.prev_n_truths
+    if kind is Kind.CLASSIFICATION:
+        now, previous = Share(row.n_correct, n), Share(row.prev_n_correct, before)
+        shares = Compared(*(one.hits / one.n if one.n else None for one in (now, previous)))
+        return shares, difference_of_shares(now, previous)
+    if kind is Kind.REGRESSION:
+        errors = _errors(n, row.sum_absolute_error, row.sum_squared_error)
+        earlier = _errors(before, row.prev_sum_absolute_error, row.prev_sum_squared_error)
+        means = Compared(*(_double(one.mean) if one.n else None for one in (errors, earlier)))
+        return means, difference_of_errors(errors, earlier)
+    return Compared(None, None), None
+
+
+def _errors(n: int, total: Decimal | None, squares: Decimal | None) -> Errors:
+    return Errors(n, total or Decimal(), squares or Decimal())
+
+
+def _double(number: Fraction) -> float:
+    """The nearest double; the largest one for greater numbers."""
+    return float(min(number, Fraction(LARGEST)))
+
+
+def _per_bucket(
+    places: Sequence[int], values: Sequence[Number], buckets: int
+) -> list[Number | None]:
+    """Values in their buckets, which are counted from 1; None in the others."""
+    known = dict(zip(places, values, strict=True))
+    return [known.get(place) for place in range(1, buckets + 1)]
+
+
+# The edges of the buckets are those of all models, so they are in the first row alone.
+_TRIAGE = text(f"""
+    SELECT triage.*, CASE WHEN row_number() OVER () = 1 THEN {GRID_EDGES} END AS edges
+    FROM truthline_internal.triage(:workspace, {WINDOW_PARAMETERS}) AS triage
+""")

@@ -148,6 +148,7 @@ _WINDOW = (
     " CAST(:origin AS timestamptz), CAST(:zone AS text)"
 )
 WINDOW_PARAMETERS = f"{_WINDOW}, CAST(:as_of AS timestamptz)"
-EDGES = f"truthline_internal.edges({_WINDOW}), CAST(:as_of AS timestamptz)"
+GRID_EDGES = f"truthline_internal.edges({_WINDOW})"
+EDGES = f"{GRID_EDGES}, CAST(:as_of AS timestamptz)"
 # One bucket for the whole window, regardless of the width.
 WHOLE = "ARRAY[CAST(:start AS timestamptz), CAST(:end AS timestamptz)], CAST(:as_of AS timestamptz)"

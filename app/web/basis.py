@@ -11,7 +11,7 @@ from app.query.inferences import stats_basis
 from app.query.question import Basis, Counted
 from app.query.question import Question as Query
 from app.query.settle import look_up
-from app.query.subjects import ALL, Selection, Subject
+from app.query.subjects import Selection, Subject
 from app.query.window import Grid, Window
 from app.store.registry import Registry
 from app.web.panels import PanelContext, Rows
@@ -65,11 +65,6 @@ def basis_within(context: PanelContext, window: Window, grid: Grid, *counted: Co
 def of_stats(*quantiles: Counted) -> BasisQuery:
     """The basis of inference stats of the whole model as of now, with quantiles of the window."""
     return lambda context: stats_basis(context.conn, of_models(context), *quantiles)
-
-
-def of_totals(context: PanelContext) -> Basis:
-    """The basis of the inferences of all models as of now."""
-    return stats_basis(context.conn, context.query.about(ALL))
 
 
 def of_all(*basis_queries: BasisQuery) -> BasisQuery:

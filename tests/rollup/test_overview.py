@@ -3,6 +3,8 @@ each part of the window, whatever part of the rows is in levels."""
 
 import math
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
 from uuid import uuid4
 
@@ -15,6 +17,7 @@ from app.auth.workspaces import find_or_create_workspace
 from app.errors import InvalidWindow
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.predictions import Prediction, ingest_predictions
+from app.query.noise import Errors, Share, difference_of_errors, difference_of_shares
 from app.query.overview import overview
 from app.query.question import Question
 from app.query.subjects import ALL
@@ -87,11 +90,16 @@ class Part:
         self.inferences, self.errors = len(answered), len(told) - len(answered)
         self.latency = float(sum(latencies) / len(latencies)) if latencies else None
         self.truths = len(pairs)
-        self.headline = None
-        if pairs and model == "price":
-            self.headline = math.sqrt(math.fsum((p - t) ** 2 for p, t in pairs) / len(pairs))
-        elif pairs:
-            self.headline = sum(p == t for p, t in pairs) / len(pairs)
+        self.requests = Share(self.errors, len(told))
+        if model == "price":
+            far = [abs(Decimal(repr(p)) - Decimal(repr(t))) for p, t in pairs]
+            self.judged = Errors(
+                len(far), sum(map(Fraction, far)), sum(Fraction(e) ** 2 for e in far)
+            )
+            self.headline = math.fsum(map(float, far)) / len(far) if far else None
+        else:
+            self.judged = Share(sum(p == t for p, t in pairs), len(pairs))
+            self.headline = self.judged.hits / len(pairs) if pairs else None
 
 
 def within(told, length, start, end):
@@ -103,6 +111,13 @@ def agree(found, expected):
     if found is None or expected is None:
         return found is expected
     return math.isclose(found, expected, rel_tol=1e-12, abs_tol=1e-149)  # below, errors are 0
+
+
+def same(found, expected):
+    """The same interval, or none."""
+    if found is None or expected is None:
+        return found is expected
+    return agree(found.low, expected.low) and agree(found.high, expected.high)
 
 
 def grid_of(length, n_parts, origin):
@@ -130,6 +145,9 @@ def check(found, told, length, grid):
             pair = getattr(one, name)
             assert agree(pair.now, getattr(now, name)), name
             assert agree(pair.previous, getattr(before, name)), name
+        differs = difference_of_errors if one.name.name == "price" else difference_of_shares
+        assert same(one.headline_change, differs(now.judged, before.judged))
+        assert same(one.failure_change, difference_of_shares(now.requests, before.requests))
         assert list(one.bucket_starts) == edges[:-1]
         cut = [Part(one.name.name, within(own, length, *pair)) for pair in pairwise(edges)]
         assert list(one.bucket_inferences) == [part.inferences for part in cut]
@@ -209,3 +227,25 @@ def test_a_window_without_one_before_it_is_refused(database):
     window = Window(datetime(1, 1, 2, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC))
     with database.reading() as conn, pytest.raises(InvalidWindow):
         overview(conn, Question(1, ALL, window, HOURLY))
+
+
+def test_a_change_has_the_interval_of_its_sums(database):
+    """Each third class is wrong after one in ten was; errors are 2 and 3 after 1 and 2."""
+    told = [
+        (model, half / 2 + n / 200, answer, [truth], None, n % (20 - 15 * half) == 0)
+        for half in (0, 1)
+        for n in range(90)
+        for model, answer, truth in (
+            ("cards", "a", "b" if n % (10 - 7 * half) == 1 else "a"),
+            ("price", 5.0, 5.0 + half + 1 + n % 2),
+        )
+    ]
+    length = timedelta(hours=2)
+    workspace_id = new_workspace(database)
+    tell(database, workspace_id, told, length)
+
+    found = ask(database, workspace_id, length, grid := grid_of(length, 2, None))
+    check(found, told, length, grid)
+    cards, price = sorted(found, key=lambda one: one.name.name)
+    assert cards.headline_change.high < 0 < price.headline_change.low
+    assert cards.failure_change.low > 0
