@@ -20,6 +20,7 @@ from app.errors import TruthlineError
 from app.store.database import Database
 from app.web import markup, shell
 from app.web.basis import basis_text, panel_context
+from app.web.comparison import chosen
 from app.web.markup import to_component
 from app.web.pages import PAGES
 from app.web.panels import Node, Nodes, Page, Panel
@@ -166,7 +167,10 @@ def _chosen(search: str, trigger: Any, value: Any) -> str | None:
         name, value = trigger["chart"], _clicked(value)
     else:
         name = trigger["choice"]
-    members = members_of(search)
+    members: dict[str, str | None] = {**members_of(search)}
+    if name == "compare":
+        question = Question.read(search, datetime.now(UTC))
+        return query_string(members | chosen(question, value))
     return query_string(members | {name: None if value == EVERY else value})
 
 
