@@ -15,7 +15,7 @@ from app.query.noise import FEW
 from app.query.window import Window
 from app.web import markup
 from app.web.markup import Tag, to_component
-from app.web.question import Question, iso_utc
+from app.web.question import DAY, Question, iso_utc
 from app.web.tables import UNHEARD, labelled
 
 # The Okabe-Ito palette, distinguishable with every common colour blindness, with a dash and a
@@ -130,9 +130,8 @@ def _fade(figure: go.Figure, counts: Sequence[int]) -> None:
         marker=line.marker.to_plotly_json(),
         connectgaps=False,
         hoverinfo="skip",
-        meta="again",
     )
-    line.opacity = FADED
+    line.update(opacity=FADED, meta="again")
 
 
 def _add_counts(
@@ -153,9 +152,10 @@ def _add_counts(
         yaxis="y2",
         marker={"color": FAINT, "opacity": 0.55, "line": {"width": 0}},
         customdata=_spans(question, starts, ends),
-        hovertemplate="%{y:,}",
+        hovertemplate="%{y:,}<br>%{customdata[4]}",
         meta="counts",
     )
+    figure.update_xaxes(unifiedhovertitle={"text": "%{x|%Y-%m-%d}"})
     figure.update_layout(
         xaxis={"anchor": "y2"},
         yaxis={"domain": [0.27, 1]},
@@ -179,11 +179,15 @@ def _middles(question: Question, starts: Sequence[datetime]) -> list[datetime]:
 def _spans(
     question: Question, starts: Sequence[datetime], ends: Sequence[datetime]
 ) -> list[list[str]]:
-    """The edges of buckets, in UTC and by the clocks of the axis."""
-    return [
-        [iso_utc(start), iso_utc(end), str(question.clock(start)), str(question.clock(end))]
-        for start, end in zip(starts, ends, strict=True)
-    ]
+    """The edges of buckets, in UTC and by the clocks of the axis, and as words."""
+    return [_span(question, *edges) for edges in zip(starts, ends, strict=True)]
+
+
+def _span(question: Question, start: datetime, end: datetime) -> list[str]:
+    first, last = question.clock(start), question.clock(end)
+    form = "%Y-%m-%d" if end - start >= DAY else "%H:%M:%S" if first.second else "%H:%M"
+    words = f"{first:{form}} to {last:{form}}"
+    return [iso_utc(start), iso_utc(end), str(first), str(last), words]
 
 
 def box_plot(
@@ -308,11 +312,11 @@ def _mark(figure: go.Figure, question: Question, marked: Marked) -> None:
         )
         figure.add_annotation(
             text=marked.name,
-            x=question.clock(start),
+            x=question.clock(start if marked.name == "after" else end),
             xref="x",
             y=1,
             yref="paper",
-            xanchor="left",
+            xanchor="left" if marked.name == "after" else "right",
             yanchor="bottom",
             showarrow=False,
             font={"size": 11},

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from app.errors import InvalidWindow
-from app.query.basis import basis_of
+from app.query.basis import shared_basis
 from app.query.buckets import bucket_edges, truth_count
 from app.query.inferences import Compared, preceding
 from app.query.noise import FEW
@@ -107,12 +107,25 @@ def ask(both: Sides, question: Callable[[Query[Subject]], Result]) -> Pair[Resul
     return Pair(question(both.after), None if both.before is None else question(both.before))
 
 
-def sides_basis(*counted: Counted) -> Callable[[PanelContext], Basis]:
-    """The basis of both answers, which count these subjects."""
+def sides_basis(
+    *counted: Counted, over_time: Callable[[PanelContext], Grid] | None = None
+) -> Callable[[PanelContext], Basis]:
+    """The basis of both answers, which count these subjects, and of the buckets of the window.
+
+    Cost: one statement, and another if two versions are compared.
+    """
 
     def basis(context: PanelContext) -> Basis:
-        both = ask(sides(context), lambda query: basis_of(context.conn, query, *counted))
-        return merged([one for one in (both.after, both.before) if one is not None])
+        both, window = sides(context), context.question.window
+        after = [(both.after, counted)]
+        if over_time:
+            after.append((of_model(context).over(window, over_time(context)), counted))
+        if both.before is None:
+            return shared_basis(context.conn, *after)
+        before = (both.before, counted)
+        if both.before.subject == both.after.subject:
+            return shared_basis(context.conn, *after, before)
+        return merged([shared_basis(context.conn, *after), shared_basis(context.conn, before)])
 
     return basis
 

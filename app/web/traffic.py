@@ -11,11 +11,11 @@ from app.query.inferences import Compared, error_rate
 from app.query.measure import Better, Measure, Unit
 from app.query.measures import MODEL, MODEL_CLASS, REQUESTS
 from app.query.outputs import ClassOutputs, class_outputs, latency_quantiles
-from app.query.question import Basis, Counted
-from app.query.window import Window
+from app.query.question import Counted
+from app.query.window import Grid, Window
 from app.web import charts
 from app.web import markup as html
-from app.web.basis import merged, of_model, of_window
+from app.web.basis import of_model
 from app.web.changes import certain_failures
 from app.web.comparison import Pair, ask, sides, sides_basis, spans
 from app.web.panels import Node, Panel, PanelContext, Rows
@@ -80,8 +80,12 @@ class Volume:
 
 def find_volume(context: PanelContext) -> Volume:
     """Requests in the buckets of the window, and in both windows."""
-    volume = request_volume(context.conn, of_model(context))
-    return Volume(volume, both_volumes(context), spans(context))
+    windows, volume = spans(context), request_volume(context.conn, of_model(context))
+    if windows.after != context.question.window:
+        return Volume(volume, both_volumes(context), windows)
+    before = sides(context).before  # the totals of the window are known
+    totals = Pair(volume, request_volume(context.conn, before) if before else None)
+    return Volume(volume, totals, windows)
 
 
 def show_volume(question: Question, volume: Volume) -> list[Node]:
@@ -146,12 +150,6 @@ def find_latency(context: PanelContext) -> Latency:
             lambda query: latency_quantiles(context.conn, query, LATENCY_FRACTIONS),
         ),
     )
-
-
-def latency_basis(context: PanelContext) -> Basis:
-    """The basis of the means over time, and of both windows."""
-    both_windows = sides_basis(Counted.PREDICTION, Counted.LATENCY)
-    return merged([OF_VOLUME(context), both_windows(context)])
 
 
 def show_latency(question: Question, latency: Latency) -> list[Node]:
@@ -416,11 +414,16 @@ def value_rows(_: Question, values: Values) -> Rows:
         yield [iso_utc(box.start), iso_utc(box.end), box.n, *box.quantiles]
 
 
-OF_VOLUME = of_window(Counted.PREDICTION)
+def _grid(context: PanelContext) -> Grid:
+    return context.question.grid
+
+
+OF_VOLUME = sides_basis(Counted.PREDICTION, over_time=_grid)
+OF_LATENCY = sides_basis(Counted.PREDICTION, Counted.LATENCY, over_time=_grid)
 OF_CLASSES = sides_basis(Counted.PREDICTION, Counted.SCORE)
-OF_VALUES = of_window(Counted.SCORE)
+OF_VALUES = sides_basis(Counted.SCORE, over_time=_grid)
 VOLUME = Panel("volume", "Predictions over time", find_volume, show_volume, volume_rows, OF_VOLUME)
-LATENCY = Panel("latency", "Latency", find_latency, show_latency, latency_rows, latency_basis)
+LATENCY = Panel("latency", "Latency", find_latency, show_latency, latency_rows, OF_LATENCY)
 STATS = Panel("stats", "Inference stats", find_stats, show_stats, stats_rows, OF_CLASSES)
 VALUES = Panel("values", "Predicted values", find_values, show_values, value_rows, OF_VALUES)
 CONFIDENCE = Panel(

@@ -3,6 +3,7 @@
 "use strict";
 (() => {
   const DOUBLE_CLICK_MS = 350; // plotly waits 300 for the second click
+  const SPAN = 5; // both edges of a bucket, twice, and words
   const IMAGE = { width: 1200, height: 480 };
   const WINDOW = ["range", "startTime", "endTime", "interval"];
   const SELECTED = ["after", "before", "bucket"];
@@ -10,6 +11,7 @@
   const hidden = new Set(); // names of lines
   let mode = "zoom";
   let click = 0;
+  let doubled = 0; // when the last double click was
 
   const go = (changes) => {
     const members = new URLSearchParams(location.search);
@@ -39,7 +41,7 @@
   // The whole buckets that a drag covers by half; the times themselves where there are no buckets.
   const snapped = (chart, [from, to]) => {
     const [low, high] = [instant(from), instant(to)].sort((a, b) => a - b);
-    const rows = chart.data.find((line) => line.customdata?.[0]?.length === 4)?.customdata ?? [];
+    const rows = chart.data.find((line) => line.customdata?.[0]?.length === SPAN)?.customdata ?? [];
     const covered = rows.filter(([, , start, end]) => {
       const [first, last] = [instant(start), instant(end)];
       const shared = Math.min(high, last) - Math.max(low, first);
@@ -79,17 +81,13 @@
         const range = change["xaxis.range"] ?? [change["xaxis.range[0]"], change["xaxis.range[1]"]];
         if (range[0] !== undefined) zoomed(chart, range);
       });
-      chart.on("plotly_doubleclick", () => {
-        clearTimeout(click);
-        reset();
-      });
     }
     if (picks) {
       chart.on("plotly_selected", (area) => area?.range?.x && selected(chart, area.range.x));
       chart.on("plotly_click", ({ points }) => {
         clearTimeout(click);
-        const span = points.find((point) => point.customdata?.length === 4)?.customdata;
-        if (span) click = setTimeout(() => go({ after: `${span[0]}/${span[1]}`, bucket: null }), DOUBLE_CLICK_MS);
+        const span = points.find((point) => point.customdata?.length === SPAN)?.customdata;
+        if (span && Date.now() - doubled > DOUBLE_CLICK_MS) click = setTimeout(() => go({ after: `${span[0]}/${span[1]}`, bucket: null }), DOUBLE_CLICK_MS);
       });
     }
     chart.on("plotly_afterplot", () => adapt(chart));
@@ -132,12 +130,13 @@
       paper_bgcolor: colour("--panel"),
       plot_bgcolor: colour("--panel"),
       font: ink,
-      title: { text: title.replaceAll("<", "&lt;"), font: { size: 15 }, x: 0.01, xanchor: "left" },
-      margin: { l: 64, r: 20, t: 76, b: 44 },
+      title: { text: title.replaceAll("<", "&lt;"), font: { size: 15 }, x: 0.01, xanchor: "left", y: 0.97, yanchor: "top" },
+      margin: { l: 64, r: 20, t: 96, b: 44 },
       showlegend: figure.querySelectorAll(".key").length > 0,
-      legend: { orientation: "h", x: 0, y: 1.04, yanchor: "bottom" },
+      legend: { orientation: "h", x: 0, y: 1.06, yanchor: "bottom" },
     };
-    const data = chart.data.map((line) => ({ ...line, showlegend: !["again", "counts"].includes(line.meta) }));
+    const shown = chart.data.filter((line) => line.visible !== "legendonly");
+    const data = shown.map((line) => ({ ...line, showlegend: !["again", "counts"].includes(line.meta) }));
     const link = document.createElement("a");
     link.href = await Plotly.toImage({ data, layout }, { format: "png", ...IMAGE, scale: 2 });
     link.download = `${title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").slice(0, 80)}.png`;
@@ -151,6 +150,18 @@
       if (figure) hook(figure.querySelector(".js-plotly-plot"));
     });
   }
+
+  // Plotly reports a double click in one of its modes only, and the clicks that it consists of too.
+  document.addEventListener(
+    "mousedown",
+    ({ target, detail }) => {
+      if (detail !== 2 || !target.closest?.(".nsewdrag")?.closest("figure[data-picks], figure[data-time]")) return;
+      clearTimeout(click);
+      doubled = Date.now(); // the click of the second half comes later
+      reset();
+    },
+    { capture: true },
+  );
 
   document.addEventListener("click", ({ target }) => {
     const button = target.closest?.("figure button");
