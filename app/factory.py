@@ -28,6 +28,7 @@ from app.config import Settings
 from app.ingest.events.batching import EventBatcher
 from app.store.database import Database
 from app.web import routes
+from app.web.error_page import error_page
 
 API_CONFIG = {
     "API_TITLE": "Truthline",
@@ -85,7 +86,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     whole.install(app)
     observe.install(app)
     hosts.install(app, settings)
-    problems.install(app)
+    problems.install(app, error_page)
     query_limiter.install(app, settings)
     app.register_blueprint(routes.blp)
     api = Api(app)

@@ -175,10 +175,10 @@ TOTALS = _table(
     Measure(
         "inferences", "Inferences", COUNT, NEITHER, "successful requests", column="n_inferences"
     ),
-    Measure("errors", "Errors", COUNT, DOWN, "failed requests", column="n_errors"),
+    Measure("errors", "Failures", COUNT, DOWN, "failed requests", column="n_errors"),
     Measure(
         "error_rate",
-        "Error rate",
+        "Failed requests",
         SHARE,
         DOWN,
         "errors / (inferences + errors)",

@@ -56,15 +56,15 @@ class ModelOverview:
 def overview(conn: Connection, question: Question[Selection]) -> list[ModelOverview]:
     """Every model of a workspace, the busiest first; models without predictions are included.
 
-    Cost: one statement over the cells of both periods, regardless of the number of models, and one
-    for the grid. A grid of hours or days, as `fixed_grid` returns it, cuts few cells.
+    Cost: one statement over the cells of both periods, regardless of the number of models. A grid
+    of hours or days, as `fixed_grid` returns it, cuts few cells.
 
     Raises:
         InvalidWindow: no window of this length precedes it.
     """
-    asked = compared(question)
-    *starts, _ = conn.execute(_EDGES, asked).scalar_one()
-    return [_model(row, starts) for row in conn.execute(_TRIAGE, asked)]
+    rows = conn.execute(_TRIAGE, compared(question)).all()
+    starts = rows[0].edges[:-1] if rows else []
+    return [_model(row, starts) for row in rows]
 
 
 def overview_basis(conn: Connection, question: Question[Selection]) -> Basis:
@@ -130,5 +130,8 @@ def _per_bucket(
     return [known.get(place) for place in range(1, buckets + 1)]
 
 
-_TRIAGE = text(f"SELECT * FROM truthline_internal.triage(:workspace, {WINDOW_PARAMETERS})")
-_EDGES = text(f"SELECT {GRID_EDGES}")
+# The edges of the buckets are those of all models, so they are in the first row alone.
+_TRIAGE = text(f"""
+    SELECT triage.*, CASE WHEN row_number() OVER () = 1 THEN {GRID_EDGES} END AS edges
+    FROM truthline_internal.triage(:workspace, {WINDOW_PARAMETERS}) AS triage
+""")

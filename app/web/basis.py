@@ -7,11 +7,10 @@ from sqlalchemy import Connection
 
 from app.phrases import first_few
 from app.query.basis import basis_of
-from app.query.inferences import stats_basis
 from app.query.question import Basis, Counted
 from app.query.question import Question as Query
 from app.query.settle import look_up
-from app.query.subjects import ALL, Subject
+from app.query.subjects import Subject
 from app.query.window import Grid, Window
 from app.store.registry import Registry
 from app.web.panels import PanelContext, Rows
@@ -55,11 +54,6 @@ def of_window(*counted: Counted) -> BasisQuery:
 def basis_within(context: PanelContext, window: Window, grid: Grid, *counted: Counted) -> Basis:
     """The basis of these subjects in other buckets."""
     return basis_of(context.conn, of_model(context).over(window, grid), *counted)
-
-
-def of_totals(context: PanelContext) -> Basis:
-    """The basis of the inferences of all models as of now."""
-    return stats_basis(context.conn, context.query.about(ALL))
 
 
 def of_all(*basis_queries: BasisQuery) -> BasisQuery:

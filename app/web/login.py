@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from flask import Response
 
+from app.web.files import address
 from app.web.session import local_path
 
 PAGE = """<!doctype html>
@@ -13,8 +14,8 @@ PAGE = """<!doctype html>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <title>Log in · Truthline</title>
-  <link rel="icon" type="image/svg+xml" href="/web/assets/icon.svg">
-  <link rel="stylesheet" href="/web/assets/login.css">
+  <link rel="icon" type="image/svg+xml" href="{icon}">
+  <link rel="stylesheet" href="{style}">
 </head>
 <body>
   <main>
@@ -45,6 +46,8 @@ POLICY = (
 def login_page(target: str, error: str = "", status: int = HTTPStatus.OK) -> Response:
     """Show the form, and the error of the last attempt."""
     page = PAGE.format(
+        icon=address("icon.svg"),
+        style=address("login.css"),
         target=escape(local_path(target)),
         error=ERROR.format(escape(error[:1].upper() + error[1:] + ".")) if error else "",
         described=' aria-describedby="wrong" aria-invalid="true"' if error else "",

@@ -5,6 +5,7 @@ each panel is loaded again when the query changes or the timer ticks.
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -16,11 +17,12 @@ from dash import ALL, MATCH, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 from markupsafe import Markup
 
-from app.errors import TruthlineError
+from app.errors import TruthlineError, UnknownModel
 from app.store.database import Database
 from app.web import markup, shell
 from app.web.basis import basis_text, panel_context
 from app.web.comparison import chosen
+from app.web.files import address, names
 from app.web.markup import to_component
 from app.web.pages import PAGES
 from app.web.panels import Node, Nodes, Page, Panel
@@ -29,6 +31,9 @@ from app.web.session import WORKSPACE
 from app.web.tables import labelled
 
 PREFIX = "/web/"
+# The script that runs first, and the style of another page.
+BEFORE, LOGIN = "before.js", "login.css"
+ELSEWHERE = markup.P(markup.A("All models", href="/"))
 CRASHED = "Something went wrong on the server; its log has the cause."
 _log = logging.getLogger(__name__)
 
@@ -37,13 +42,15 @@ INDEX = """<!doctype html>
 <head>
   {%metas%}
   <title>Truthline</title>
-  <link rel="icon" type="image/svg+xml" href="/web/assets/icon.svg">
-  <script src="/web/assets/before.js"></script>
+  <link rel="icon" type="image/svg+xml" href="[[icon]]">
+  <script src="[[before]]"></script>
   {%css%}
+  [[styles]]
 </head>
 <body>
+  <div id="stale" role="alert" hidden></div>
   {%app_entry%}
-  <footer>{%config%}{%scripts%}{%renderer%}</footer>
+  <footer>{%config%}[[scripts]]{%scripts%}{%renderer%}</footer>
 </body>
 </html>
 """
@@ -60,8 +67,8 @@ def build(database: Database, *, auth: bool) -> dash.Dash:
         "app.web",
         routes_pathname_prefix=PREFIX,
         requests_pathname_prefix=PREFIX,
-        assets_ignore=r"before\.js|login\.css",
-        index_string=INDEX,
+        include_assets_files=False,  # their addresses have our fingerprints
+        index_string=_index(),
         update_title="",
         suppress_callback_exceptions=True,
         add_log_handler=False,
@@ -70,6 +77,19 @@ def build(database: Database, *, auth: bool) -> dash.Dash:
     app.layout = _layout(auth=auth)
     _connect(app, database)
     return app
+
+
+def _index() -> str:
+    """The page's HTML with the addresses of our assets."""
+    styles = (f'<link rel="stylesheet" href="{address(name)}">' for name in names(".css", LOGIN))
+    scripts = (f'<script src="{address(name)}"></script>' for name in names(".js", BEFORE))
+    parts = {
+        "icon": address("icon.svg"),
+        "before": address(BEFORE),
+        "styles": "".join(styles),
+        "scripts": "".join(scripts),
+    }
+    return re.sub(r"\[\[(\w+)\]\]", lambda match: parts[match[1]], INDEX)
 
 
 def _layout(*, auth: bool) -> Component:
@@ -125,10 +145,14 @@ def _connect(app: dash.Dash, database: Database) -> None:
         return _kept(search or "", ctx.triggered_id)
 
     @app.callback(
-        Output("navigation", "children"), Input("url", "pathname"), Input("url", "search")
+        Output("navigation", "children"),
+        Output("navigation", "data-title"),
+        Input("url", "pathname"),
+        Input("url", "search"),
     )
-    def lead_on(path: str, search: str) -> list[Component]:
-        return shell.navigation(path, members_of(search or ""))
+    def lead_on(path: str, search: str) -> tuple[list[Component], str]:
+        members = members_of(search or "")
+        return shell.navigation(path, members), shell.title(path, members)
 
     @app.callback(Output("content", "children"), Input("url", "pathname"))
     def open_page(path: str) -> list[Component]:
@@ -154,9 +178,11 @@ def _connect(app: dash.Dash, database: Database) -> None:
         State({"panel": MATCH}, "id"),
     )
     def show_panel(search: str, _ticks: int, path: str, id_: dict[str, str]) -> Any:
-        page = PAGES.get(path)
-        panel = page and next((p for p in page.panels if p.name == id_["panel"]), None)
-        return render_panel(database, panel, search or "") if panel else no_update
+        panels = PAGES[path].panels if path in PAGES else ()
+        panel = next((panel for panel in panels if panel.name == id_["panel"]), None)
+        if panel is None:
+            return no_update
+        return render_panel(database, panel, search or "", alone=panel is panels[0])
 
 
 def _chosen(search: str, trigger: Any, value: Any) -> str | None:
@@ -215,8 +241,13 @@ def _frame(panel: Panel[Any]) -> Component:
     return html.Section(body, className=f"panel panel-{panel.name}")
 
 
-def render_panel(database: Database, panel: Panel[Any], search: str) -> list[Component]:
-    """A panel's content, or why it can't be shown."""
+def render_panel(
+    database: Database, panel: Panel[Any], search: str, *, alone: bool = True
+) -> list[Component]:
+    """A panel's content, or why it can't be shown.
+
+    That there is no such model is said once: by a panel that is not `alone` no more is said.
+    """
     try:
         question = Question.read(search, datetime.now(UTC))
         with database.reading() as conn:
@@ -229,6 +260,8 @@ def render_panel(database: Database, panel: Panel[Any], search: str) -> list[Com
             nodes.append(
                 markup.P(basis_text(question, basis), className="quiet basis", role="note")
             )
+    except UnknownModel as error:
+        nodes = [_refusal(sentence(error)), ELSEWHERE] if alone else None
     except TruthlineError as error:
         nodes = [_refusal(sentence(error))]
     except Exception:  # noqa: BLE001 - any error is logged, and does not affect other panels

@@ -15,7 +15,15 @@ from zoneinfo import ZoneInfo
 from app.errors import InvalidInput
 from app.query.question import Question as Query
 from app.query.subjects import Scope
-from app.query.window import Calendar, Grid, Window, average_length, fixed_grid, zones
+from app.query.window import (
+    Calendar,
+    Grid,
+    Window,
+    average_length,
+    ending,
+    fixed_grid,
+    zones,
+)
 from app.store.registry import ModelName
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -40,7 +48,7 @@ INTERVALS: dict[str, timedelta | Calendar] = {
     "1w": Calendar(days=7),
     "1mo": Calendar(months=1),
 }
-REFRESHES = {"5s": 5, "30s": 30, "1m": 60, "5m": 300}
+REFRESHES = {"5s": 5, "10s": 10, "30s": 30, "1m": 60, "5m": 300}
 # More are illegible in a chart; a narrower interval can be chosen.
 AUTOMATIC_BUCKETS = 100
 MAX_BUCKETS = 2_000
@@ -80,7 +88,8 @@ class Question:
         if any("\0" in text for text in members.values()):
             raise InvalidInput("a text must not contain the character NUL")
         zone = _zone(members)
-        window = _window(members, ZoneInfo(zone), now)
+        as_of = _instant(members, "asOf", ZoneInfo(zone))
+        window = _window(members, ZoneInfo(zone), now, as_of)
         interval = _interval(members, window)
         grid = grid_of(interval, window, zone)
         grid.check(window, MAX_BUCKETS)
@@ -90,7 +99,7 @@ class Question:
             grid,
             interval,
             zone,
-            _instant(members, "asOf", ZoneInfo(zone)),
+            as_of,
             _scope(members),
             _instant(members, "bucket", ZoneInfo(zone)),
             _span(members, "after", ZoneInfo(zone)),
@@ -126,7 +135,7 @@ class Question:
 
     @property
     def range(self) -> str:
-        """The name of a range that ends now; empty if start and end are given."""
+        """The name of a range up to `as_of` or now; empty if start and end are given."""
         has_edges = "startTime" in self.members or "endTime" in self.members
         return "" if has_edges else self.members.get("range", DEFAULT_RANGE)
 
@@ -141,7 +150,7 @@ EVERY = "*"
 OF_A_PAGE = (
     *("namespace", "pipeline", "model", "deployment", "version", "bucket", "average"),
     *("after", "before", "beforeVersion", "classes"),
-    *("execution", "metric", "offset", "sort", "q"),
+    *("execution", "metric", "offset", "sort", "q", "kind", "show"),
 )
 
 
@@ -178,7 +187,10 @@ def _zone(members: Mapping[str, str]) -> str:
     return zone
 
 
-def _window(members: Mapping[str, str], zone: ZoneInfo, now: datetime) -> Window:
+def _window(
+    members: Mapping[str, str], zone: ZoneInfo, now: datetime, as_of: datetime | None
+) -> Window:
+    """The window of a URL: its start and end, or a range up to the requested moment or to now."""
     start, end = (_instant(members, name, zone) for name in ("startTime", "endTime"))
     if start and end:
         return Window(start, end)
@@ -188,6 +200,8 @@ def _window(members: Mapping[str, str], zone: ZoneInfo, now: datetime) -> Window
     if name not in RANGES:
         raise InvalidInput(f"the range must be one of {', '.join(RANGES)}")
     length, _ = RANGES[name]
+    if as_of:
+        return ending(as_of, length)
     step = SHORT_STEP if length < SHORT else STEP
     end = (
         datetime.min.replace(tzinfo=UTC)

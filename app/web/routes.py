@@ -5,6 +5,7 @@ loads it.
 """
 
 import threading
+from html import escape
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
@@ -19,6 +20,7 @@ from app.auth import sessions
 from app.auth.sessions import Session
 from app.errors import Forbidden, Unauthenticated
 from app.running import database, settings
+from app.web.files import dash_file, fingerprints, own_asset
 from app.web.login import login_page
 from app.web.session import WORKSPACE, check_origin, current, forget, keep, local_path
 
@@ -65,7 +67,11 @@ def _page() -> Response:
     except (Unauthenticated, Forbidden):
         target = urlencode({"next": request.full_path.removesuffix("?")})
         return redirect(f"/login?{target}", HTTPStatus.SEE_OTHER)
+    from app.web.shell import title as title_of  # noqa: PLC0415 - see above
+
     response = _dash_response("/web/")
+    title = f"<title>{escape(title_of(request.path, request.args))}</title>"
+    response.set_data(response.get_data(as_text=True).replace("<title>Truthline</title>", title, 1))
     hashes = " ".join(f"{hash_}" for hash_ in _dash().csp_hashes())
     response.headers.update(
         {"Referrer-Policy": "same-origin", "Content-Security-Policy": POLICY.format(hashes=hashes)}
@@ -141,10 +147,15 @@ def update() -> Response:
     return _with_session(_dash_response(request.path, session.access.workspace_id, body), session)
 
 
-@blp.get("/web/_dash-component-suites/<string:package>/<path:file>")
 @blp.get("/web/assets/<path:file>")
-def asset(**_path: str) -> Response:
-    """Scripts and styles; they require no session.
+def asset(file: str) -> Response:
+    """Our own scripts and styles; they require no session."""
+    return own_asset(file)
+
+
+@blp.get("/web/_dash-component-suites/<string:package>/<path:file>")
+def component(**_path: str) -> Response:
+    """Dash's scripts and styles; they require no session.
 
     Raises:
         NotFound: there is no such file.
@@ -157,5 +168,13 @@ def asset(**_path: str) -> Response:
         raise NotFound from None
     if response.status_code == HTTPStatus.NOT_FOUND:
         raise NotFound
-    response.headers.setdefault("Cache-Control", "no-cache")  # it has an ETag
-    return response
+    return dash_file(response, _dash_fingerprints())
+
+
+def _dash_fingerprints() -> frozenset[str]:
+    """The fingerprints of the files that our pages name, found out once."""
+    known: dict[str, Any] = flask.current_app.extensions
+    if "web_fingerprints" not in known:
+        known["web_fingerprints"] = fingerprints(_dash_response("/web/").get_data(as_text=True))
+    found: frozenset[str] = known["web_fingerprints"]
+    return found

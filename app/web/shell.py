@@ -1,7 +1,7 @@
 """The frame of every page: its header, and the controls that determine the URL."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,7 +32,7 @@ def controls() -> Component:
             _moment("end", "To"),
             _select("interval", "Interval", _interval_choices(), w=110),
             _select("zone", "Time zone", sorted(zones()), w=180, searchable=True),
-            _moment("as-of", "As known at", placeholder="now", clearable=True),
+            _moment("as-of", "As known at", placeholder="now"),
             _select("refresh", "Refresh", [{"value": OFF, "label": "off"}, *REFRESHES], w=90),
         ],
         className="controls",
@@ -64,13 +64,19 @@ def _select(name: str, label: str, choices: list[Any], **more: Any) -> Component
 
 
 def _moment(name: str, label: str, **more: Any) -> Component:
-    return dmc.DateTimePicker(
+    """A time to type, paste or pick: assets/moments.js opens the browser's own calendar."""
+    pick = html.Button(
+        "▾", type="button", className="pick", **labelled(f"{label}: open the calendar")
+    )
+    return dmc.TextInput(
         id=name,
         label=label,
         size="xs",
-        withSeconds=True,
-        valueFormat="YYYY-MM-DD HH:mm:ss",
-        w=170,
+        debounce=True,
+        rightSection=pick,
+        w=172,
+        autoComplete="off",
+        className="moment",
         **more,
     )
 
@@ -103,7 +109,7 @@ def changed(question: Question, control: str, value: str | None) -> dict[str, st
         return members | range_members
     if control in ("start", "end"):
         chosen = {f"{control}Time": _instant(question, value), "range": None}
-        return members | _fixed(question) | chosen
+        return members | _ordered(question, _fixed(question) | chosen, control)
     name = {"interval": "interval", "zone": "timeZone", "as-of": "asOf", "refresh": "refresh"}[
         control
     ]
@@ -117,21 +123,68 @@ def _fixed(question: Question) -> dict[str, str | None]:
     return {"startTime": iso_utc(window.start), "endTime": iso_utc(window.end)}
 
 
+def _ordered(
+    question: Question, members: dict[str, str | None], control: str
+) -> dict[str, str | None]:
+    """The edges of a window: if one was moved past the other, that moves too."""
+    start, end = members["startTime"], members["endTime"]
+    if not start or not end:
+        return members
+    edges = datetime.fromisoformat(start), datetime.fromisoformat(end)
+    length = question.window.length
+    try:
+        if edges[0] >= edges[1]:
+            moved = edges[0] + length if control == "start" else edges[1] - length
+            members["endTime" if control == "start" else "startTime"] = iso_utc(moved)
+    except OverflowError:
+        raise InvalidInput("the window reaches beyond the calendar") from None
+    return members
+
+
 def _instant(question: Question, value: str | None) -> str | None:
-    """The instant of a date picker, whose value is a local time.
+    """The instant that a reader typed, picked or pasted; None if empty or `now`.
+
+    ISO 8601 with or without an offset, a time of today, or a Unix time in seconds or milliseconds.
 
     Raises:
         InvalidInput: it is not a time, or out of range in UTC.
     """
-    if not value:
+    text = (value or "").strip()
+    if not text or text.casefold() == NOW:
         return None
     try:
-        return iso_utc(datetime.fromisoformat(value).replace(tzinfo=ZoneInfo(question.zone)))
-    except (ValueError, OverflowError):
-        raise InvalidInput("this is not a valid time") from None
+        return iso_utc(_parsed(text, ZoneInfo(question.zone)))
+    except (ValueError, OverflowError, OSError):
+        raise InvalidInput(
+            f"“{text[:40]}” is not a time; type one like 2026-03-01 10:00, 10:00 for today, or"
+            " 2026-03-01T10:00:00Z"
+        ) from None
+
+
+# A Unix time has at least this many digits; from the second number on they are milliseconds.
+UNIX_DIGITS, UNIX_MILLISECONDS = 9, 12
+
+
+def _parsed(text: str, zone: ZoneInfo) -> datetime:
+    if text.isdigit() and len(text) >= UNIX_DIGITS:
+        unit = timedelta(milliseconds=1) if len(text) >= UNIX_MILLISECONDS else timedelta(seconds=1)
+        return datetime(1970, 1, 1, tzinfo=UTC) + int(text) * unit
+    if ":" in text[:3]:
+        today = datetime.now(zone).date()
+        return datetime.combine(today, time.fromisoformat(text.zfill(5)), zone)
+    parsed = datetime.fromisoformat(text)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)
 
 
 PAGES = (("/", "Models"), ("/executions", "Executions"), ("/status", "Status"))
+APPLICATION = "Truthline"
+
+
+def title(path: str, members: Mapping[str, str]) -> str:
+    """What the browser's tab and its history show: the subject first."""
+    page = dict(PAGES).get(BELOW.get(path, path), "")
+    subject = {"/model": "model", "/executions": "execution"}.get(path, "")
+    return " · ".join(part for part in (members.get(subject, ""), page, APPLICATION) if part)
 
 
 # Pages that belong to another page in the navigation.

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.query.inferences import LARGEST, Compared
 from app.query.measure import Better, Unit
+from app.query.noise import LEVEL, Interval
 from app.query.window import Calendar
 
 UNKNOWN = "–"
@@ -110,6 +111,33 @@ def delta(compared: Compared[Any], unit: Unit, better: Better) -> Delta | None:
     moved = 1 if compared.now > compared.previous else -1
     tone = {1: "better", -1: "worse", 0: "same"}[moved * better.value]
     return Delta(text, tone, previous if tone == "same" else f"{tone}: {previous}")
+
+
+def weighed(
+    difference: Delta, interval: Interval | None, compared: Compared[Any], unit: Unit
+) -> Delta:
+    """A difference that is only better or worse if it is more than noise.
+
+    `interval` is that of the difference, None if there is too little to compare.
+    """
+    previous = difference.in_words.removeprefix(f"{difference.tone}: ")
+    if interval is None:
+        words = f"too few to tell from noise: {previous}"
+    else:
+        tone = difference.tone if interval.significant else "within noise"
+        words = f"{tone}: {previous}; {_range(interval, compared, unit)}"
+    tone = difference.tone if interval and interval.significant else "same"
+    return Delta(difference.text, tone, words)
+
+
+def _range(interval: Interval, compared: Compared[Any], unit: Unit) -> str:
+    """The bounds of a difference, in its own units."""
+    bounds = (
+        _difference(Compared(compared.previous + bound, compared.previous), unit)
+        for bound in (interval.low, interval.high)
+    )
+    low, high = (bound or UNKNOWN for bound in bounds)
+    return f"the change is between {low} and {high} with {1 - LEVEL:.0%} confidence"
 
 
 def _difference(compared: Compared[Any], unit: Unit) -> str | None:

@@ -41,7 +41,7 @@ def _numbers() -> list[Panel]:
             about=about,
         ),
         number(
-            "Error rate",
+            "Failed requests",
             f'SELECT {rate.format(p="")} AS "now", {rate.format(p="prev_")} AS "before"'
             f" FROM {TOTALS}",
             unit="percentunit",

@@ -37,7 +37,7 @@ def _numbers() -> list[Panel]:
             about="Requests that were answered, in this period and in the one before",
         ),
         number(
-            "Error rate",
+            "Failed requests",
             f'SELECT {rate.format(p="")} AS "now", {rate.format(p="prev_")} AS "before"'
             f" FROM {TOTALS}",
             unit="percentunit",
@@ -82,7 +82,7 @@ def _inferences() -> Panel:
 
 def _errors() -> Panel:
     return over_time(
-        "Error rate of the ten busiest models",
+        "Failed requests of the ten busiest models",
         f"""
     SELECT v.bucket_start AS "time", m.model AS metric,
            v.n_failed / nullif(v.n + v.n_failed, 0)::float8 AS "error rate"

@@ -120,7 +120,6 @@ BUDGETS = {
     **{("GET", f"/docs/{path}"): 0 for path in ("", "start.js", "assets/<path:name>")},
 }
 PANEL_BUDGETS = {
-    "totals": 4,
     "models": 4,
     # of a model's page: a statement for each of both windows
     "summary": 8,

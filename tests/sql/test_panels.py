@@ -88,7 +88,7 @@ def test_inference_stats_are_the_apis(ask, answer):
     totals = stats["totals"]
     for title, name in {
         "Inferences": "inferences",
-        "Error rate": "errorRate",
+        "Failed requests": "errorRate",
         "Mean confidence": "confidence",
         "Mean latency": "latencySeconds",
     }.items():
@@ -182,7 +182,7 @@ def test_requests_latency_and_confidence_over_time_are_the_apis(ask, bucketed):
 
 def test_all_models_are_the_apis(ask, answer):
     stats = answer("inference-stats")
-    for title, name in {"Inferences": "inferences", "Error rate": "errorRate"}.items():
+    for title, name in {"Inferences": "inferences", "Failed requests": "errorRate"}.items():
         (row,) = ask("models", title)
         told = stats["totals"][name]
         assert (row["now"], row["before"]) == (told["now"], told["previous"])
@@ -215,7 +215,7 @@ def test_the_busiest_models_over_time_are_the_apis(ask, bucketed):
         for name, one in models.items()
     }
     volumes = ask("models", "Inferences of the ten busiest models")
-    rates = ask("models", "Error rate of the ten busiest models")
+    rates = ask("models", "Failed requests of the ten busiest models")
     for rows, column, place in ((volumes, "inferences", 0), (rates, "error rate", 1)):
         shown = {(row["time"].timestamp(), row["metric"]): row[column] for row in rows}
         assert shown.keys() >= counts.keys()

@@ -18,9 +18,9 @@ NOTHING = Compared(None, None)
 
 
 def model(starts, volumes):
-    return ModelOverview(
-        ModelName("", "", "m"), None, *[NOTHING] * 5, starts, volumes, [None] * len(volumes)
-    )
+    headlines = [None] * len(volumes)
+    known = (ModelName("", "", "m"), None, *[NOTHING] * 5, None, None)
+    return ModelOverview(*known, starts, volumes, headlines)
 
 
 @pytest.mark.parametrize("name", RANGES)

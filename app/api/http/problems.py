@@ -1,8 +1,8 @@
 """All error responses: named in the domain, mapped to a status once, formatted by the dialect.
 
-Native errors are problem+json (RFC 9457). A dialect registers the form that its clients expect for
-the paths below its prefix, or for those that match a pattern; unknown paths and crashes there get
-that form too.
+Native errors are problem+json (RFC 9457), and a page for a browser that asks for one. A dialect
+registers the form that its clients expect for the paths below its prefix, or for those that match a
+pattern; unknown paths and crashes there get that form too.
 """
 
 import json
@@ -16,7 +16,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
 from app.api.http.headers import complete
@@ -187,8 +187,16 @@ NATIVE = ErrorForm(
 )
 
 
-def install(app: Flask) -> None:
-    """Handle errors that views raise, that Flask raises, and crashes."""
+ErrorPage = Callable[[int, str, str], Response]
+_JSON, _HTML = "application/problem+json", "text/html"
+
+
+def install(app: Flask, error_page: ErrorPage) -> None:
+    """Handle errors that views raise, that Flask raises, and crashes.
+
+    `error_page` makes a page from a status, a title and a detail.
+    """
+    app.extensions["error_page"] = error_page
     app.register_error_handler(TruthlineError, on_domain_error)
     app.register_error_handler(HTTPException, on_http_error)
     app.register_error_handler(Exception, on_crash)
@@ -244,7 +252,14 @@ def describe_kinds() -> Iterator[tuple[str, str, int]]:
 
 
 def _respond(problem: Problem) -> Response:
-    response = _form_of(request.full_path.removesuffix("?"), request.method).make(problem)
+    form = _form_of(request.full_path.removesuffix("?"), request.method)
+    if form is NATIVE and request.accept_mimetypes.best_match((_JSON, _HTML)) == _HTML:
+        error_page: ErrorPage = current_app.extensions["error_page"]
+        response = error_page(problem.status, problem.title, problem.detail)
+    else:
+        response = form.make(problem)
+    if form is NATIVE:
+        response.vary.add("Accept")
     response.headers.update(problem.headers)
     return response
 

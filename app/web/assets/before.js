@@ -1,4 +1,5 @@
-// Runs before anything is rendered: applies the chosen colour scheme, and handles expired sessions.
+// Runs before anything is rendered: applies the chosen colour scheme, handles expired sessions, and
+// reports when the server does not answer, because the page still shows what it answered before.
 "use strict";
 (() => {
   const chosen = localStorage.getItem("mantine-color-scheme-value") || "auto";
@@ -7,8 +8,30 @@
   document.documentElement.setAttribute("data-mantine-color-scheme", scheme);
 
   const ask = window.fetch.bind(window);
+  let last = new Date();
+  const report = (reason) => {
+    const notice = document.getElementById("stale");
+    if (!notice) return;
+    notice.hidden = !reason;
+    const at = last.toLocaleTimeString([], { hourCycle: "h23" });
+    notice.textContent = reason && `Not up to date: ${reason}. The numbers are as of ${at}.`;
+  };
+
+  let leaving = false;
+  addEventListener("pagehide", () => { leaving = true; });
   window.fetch = async (...question) => {
-    const answer = await ask(...question);
+    let answer;
+    try {
+      answer = await ask(...question);
+    } catch (error) {
+      if (!leaving && error.name !== "AbortError") report("the server can't be reached");
+      throw error;
+    }
+    if (answer.status >= 429) report(`the server answered with ${answer.status} ${answer.statusText}`.trim());
+    else if (answer.ok) {
+      last = new Date();
+      report("");
+    }
     if (answer.status === 401) {
       const here = location.pathname + location.search;
       location.assign("/login?next=" + encodeURIComponent(here));

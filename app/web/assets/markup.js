@@ -1,4 +1,5 @@
-// Renders HTML from the server (app/web/markup.py), and follows links in it without reloading the page.
+// Renders HTML from the server (app/web/markup.py), follows links in it without reloading the page, and
+// names the browser's tab.
 "use strict";
 (() => {
   const drawn = new WeakMap();
@@ -14,14 +15,15 @@
 
   new MutationObserver((changes) => {
     for (const change of changes) {
-      if (change.type === "attributes") draw(change.target);
+      if (change.attributeName === "data-title") document.title = change.target.dataset.title;
+      else if (change.type === "attributes") draw(change.target);
       for (const added of change.addedNodes) {
         if (added.nodeType !== Node.ELEMENT_NODE) continue;
         if (added.matches("[data-markup]")) draw(added);
         added.querySelectorAll("[data-markup]").forEach(draw);
       }
     }
-  }).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-markup"] });
+  }).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-markup", "data-title"] });
 
   document.addEventListener("click", (event) => {
     const link = event.target.closest("[data-markup] a[href^='/']:not([download])");

@@ -1,0 +1,82 @@
+"""Scripts and styles: compressed, and kept by browsers for as long as their address names them.
+
+The address of a file contains a fingerprint of it. Only while that is the one of the file served,
+the answer may be kept for good: during an upgrade one server may be asked for another's file.
+Nothing here is secret, so compression reveals nothing; pages and their data are not compressed.
+"""
+
+import gzip
+import hashlib
+import re
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+
+from flask import request, send_from_directory
+from werkzeug.wrappers import Response
+
+ASSETS = Path(__file__).parent / "assets"
+FOR_GOOD = "public, max-age=31536000, immutable"
+_DASH_FINGERPRINT = re.compile(r"\.(v[\w-]+m[0-9a-f]+)\.")
+# By the digest of what was compressed; there are no more than the installed packages have files.
+_compressed: dict[bytes, bytes] = {}
+
+
+@cache
+def _fingerprint(name: str) -> str:
+    return hashlib.sha256((ASSETS / name).read_bytes()).hexdigest()[:16]
+
+
+def address(name: str) -> str:
+    """The address of one of our assets."""
+    return f"/web/assets/{name}?v={_fingerprint(name)}"
+
+
+def names(suffix: str, *others: str) -> list[str]:
+    """All our assets of a kind, except some."""
+    return sorted(path.name for path in ASSETS.glob(f"*{suffix}") if path.name not in others)
+
+
+def own_asset(name: str) -> Response:
+    """One of our assets.
+
+    Raises:
+        NotFound: there is no such file.
+    """
+    response = send_from_directory(ASSETS, name)
+    if request.args.get("v") == _fingerprint(name):
+        return kept_for_good(response)
+    response.headers["Cache-Control"] = "no-cache"  # it has an ETag
+    return response
+
+
+def fingerprints(page: str) -> frozenset[str]:
+    """The fingerprints of Dash's files that a page names."""
+    return frozenset(_DASH_FINGERPRINT.findall(page))
+
+
+def dash_file(response: Response, current: frozenset[str]) -> Response:
+    """One of Dash's files, as its own application served it."""
+    if response.status_code == HTTPStatus.OK and current & fingerprints(request.path):
+        return kept_for_good(response)
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+def kept_for_good(response: Response) -> Response:
+    """An answer that never changes, compressed if the browser takes it."""
+    response.direct_passthrough = False
+    response.headers["Cache-Control"] = FOR_GOOD
+    response.headers.pop("ETag", None)
+    response.vary.add("Accept-Encoding")
+    if request.accept_encodings.quality("gzip"):
+        response.set_data(_gzipped(response.get_data()))
+        response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+def _gzipped(body: bytes) -> bytes:
+    digest = hashlib.sha256(body).digest()
+    if digest not in _compressed:
+        _compressed[digest] = gzip.compress(body, compresslevel=6, mtime=0)
+    return _compressed[digest]
