@@ -168,7 +168,8 @@ def _connect(app: dash.Dash, database: Database) -> None:
     )
     def choose(_clicks: Any, _choices: Any, search: str) -> Any:
         chosen = _chosen(search or "", ctx.triggered_id, ctx.triggered[0]["value"])
-        return no_update if chosen in (search or "", None) else chosen
+        is_same = chosen is None or members_of(chosen) == members_of(search or "")
+        return no_update if is_same else chosen
 
     @app.callback(
         Output({"panel": MATCH}, "children"),

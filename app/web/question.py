@@ -167,7 +167,7 @@ def common(members: Mapping[str, str]) -> dict[str, str]:
 def query_string(members: Mapping[str, str | None]) -> str:
     """Parameters as a URL's query; empty ones are omitted."""
     non_empty = {name: value for name, value in members.items() if value}
-    return "?" + urlencode(non_empty, safe=":") if non_empty else ""
+    return "?" + urlencode(non_empty, safe=":/") if non_empty else ""
 
 
 def iso_utc(instant: datetime) -> str:
