@@ -146,6 +146,8 @@ BETWEEN = re.compile(r"\s*/\s*|\s+to\s+")
 NOTHING = "none"
 # The choice of all versions or deployments.
 EVERY = "*"
+# What is selected within a window.
+SELECTED = ("after", "before", "bucket")
 # Parameters of individual pages.
 OF_A_PAGE = (
     *("namespace", "pipeline", "model", "deployment", "version", "bucket", "average"),

@@ -1,6 +1,6 @@
 """A model's page in a browser: when did it get worse, and for which class."""
 
-from urllib.parse import urlencode
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -33,7 +33,7 @@ class Hand:
         self.page.mouse.up()
 
     def waits_for(self, member):
-        self.page.wait_for_url(f"**{member}=*")
+        self.page.wait_for_url(re.compile(f"[?&]{member}="))
         self.visit.settled()
         return members_of(self.page)
 
@@ -163,15 +163,17 @@ def test_two_versions_side_by_side(hand, open_url, window):
     assert f"vs {older:,}" in volume
 
 
-def test_the_page_as_of_a_moment(hand, demo, open_url, window):
+def test_the_page_as_of_a_moment(hand, demo):
     """All panels follow: nothing was known, and nothing had been received, before the replay."""
     page = hand.page
     hand.click(page.get_by_role("link", name="digits", exact=True))
     hand.visit.settled()
-    moment = written(demo.window.start)
-    members = members_of(page) | {"asOf": moment}
-    page.goto(f"{open_url}/model?{urlencode(members)}")
-    hand.visit.settled()
+    hand.click(page.get_by_label("As known at", exact=True))
+    page.keyboard.type(f"{demo.window.start:%F %T}")
+    page.keyboard.press("Enter")
+    members = hand.waits_for("asOf")
+    assert hand.clicks <= MOST_CLICKS
+    assert members["asOf"] == written(demo.window.start)
     assert "No truth is known" in panel(page, "quality").inner_text()
     assert "no requests" in panel(page, "volume").inner_text()
     assert "No latency" in panel(page, "latency").inner_text()
