@@ -9,10 +9,12 @@ import gzip
 import hashlib
 import re
 from functools import cache
-from http import HTTPStatus
+from mimetypes import guess_type
 from pathlib import Path
 
-from flask import request, send_from_directory
+from flask import request
+from werkzeug.exceptions import NotFound
+from werkzeug.security import safe_join
 from werkzeug.wrappers import Response
 
 ASSETS = Path(__file__).parent / "assets"
@@ -43,11 +45,11 @@ def own_asset(name: str) -> Response:
     Raises:
         NotFound: there is no such file.
     """
-    response = send_from_directory(ASSETS, name)
-    if request.args.get("v") == _fingerprint(name):
-        return kept_for_good(response)
-    response.headers["Cache-Control"] = "no-cache"  # it has an ETag
-    return response
+    path = Path(safe_join(str(ASSETS), name) or "")
+    if not path.is_file():
+        raise NotFound
+    response = Response(path.read_bytes(), mimetype=guess_type(name)[0])
+    return _kept(response, for_good=request.args.get("v") == _fingerprint(name))
 
 
 def fingerprints(page: str) -> frozenset[str]:
@@ -57,22 +59,18 @@ def fingerprints(page: str) -> frozenset[str]:
 
 def dash_file(response: Response, current: frozenset[str]) -> Response:
     """One of Dash's files, as its own application served it."""
-    if response.status_code == HTTPStatus.OK and current & fingerprints(request.path):
-        return kept_for_good(response)
-    response.headers["Cache-Control"] = "no-cache"
-    return response
+    return _kept(response, for_good=bool(current & fingerprints(request.path)))
 
 
-def kept_for_good(response: Response) -> Response:
-    """An answer that never changes, compressed if the browser takes it."""
-    response.direct_passthrough = False
-    response.headers["Cache-Control"] = FOR_GOOD
-    response.headers.pop("ETag", None)
+def _kept(response: Response, *, for_good: bool) -> Response:
+    """A file, compressed if the browser takes it; asked for again unless it is kept for good."""
+    response.headers["Cache-Control"] = FOR_GOOD if for_good else "no-cache"
     response.vary.add("Accept-Encoding")
     if request.accept_encodings.quality("gzip"):
         response.set_data(_gzipped(response.get_data()))
         response.headers["Content-Encoding"] = "gzip"
-    return response
+    response.add_etag(overwrite=True)
+    return response if for_good else response.make_conditional(request)
 
 
 def _gzipped(body: bytes) -> bytes:

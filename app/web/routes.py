@@ -53,6 +53,7 @@ def _dash_response(path: str, workspace_id: int | None = None, body: bytes = b""
     """Dash's response at one of its own paths."""
     environ = request.environ | {
         "PATH_INFO": path,
+        "HTTP_IF_NONE_MATCH": "",  # files.py compares, after it compressed
         WORKSPACE: workspace_id,
         "CONTENT_LENGTH": str(len(body)),
         "wsgi.input": BytesIO(body),

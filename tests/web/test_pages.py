@@ -214,7 +214,7 @@ def test_a_zone_moves_the_clock_and_not_the_window(visit, open_url, demo, window
     visit.settled()
 
     start = demo.window.start + timedelta(hours=5, minutes=45)
-    expect(page.get_by_label("From")).to_have_text(f"{start:%F %T}")
+    expect(page.get_by_label("From", exact=True)).to_have_value(f"{start:%F %T}")
     assert panel(page, "summary").locator("dd").all_inner_texts() == before
 
 
