@@ -116,6 +116,7 @@
 
   const press = (name) => {
     mode = name;
+    for (const button of document.querySelectorAll(".mode")) button.setAttribute("aria-pressed", button.dataset.mode === mode);
     document.querySelectorAll("figure[data-picks] .js-plotly-plot").forEach(adapt);
   };
 
@@ -147,7 +148,10 @@
   for (const kind of ["pointerover", "focusin"]) {
     document.addEventListener(kind, ({ target }) => {
       const figure = target.closest?.("figure");
-      if (figure) hook(figure.querySelector(".js-plotly-plot"));
+      const chart = figure?.querySelector(".js-plotly-plot");
+      if (!chart) return;
+      hook(chart);
+      adapt(chart);
     });
   }
 
