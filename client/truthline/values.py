@@ -82,7 +82,9 @@ def as_number(value: Any) -> float:
     Raises:
         Unloggable: it is something else, such as a boolean, a text or a duration.
     """
-    plain = value if type(value) is float else unpacked(value)
+    if type(value) is float and math.isfinite(value):
+        return value
+    plain = unpacked(value)
     if isinstance(plain, bool) or not isinstance(plain, (Real, Decimal)):
         raise _not_taken("a number is expected", value)
     number: Any = plain

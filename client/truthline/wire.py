@@ -147,6 +147,7 @@ def _present(hint: Any) -> Decode:
     return lambda value: value
 
 
+@cache
 def camel(name: str) -> str:
     """Convert a name from snake_case to camelCase."""
     first, *rest = name.split("_")
