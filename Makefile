@@ -9,28 +9,54 @@ TEST_PROCESSES ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-timescale test-apache test-thorough check lint types format pictures \
-	dashboards coverage wheel freeze lock clean
+.PHONY: help .venv .venv-demo demo serve test test-timescale test-apache test-thorough check lint types \
+	format pictures dashboards coverage wheel freeze lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.venv: requirements.lock requirements-published.lock pyproject.toml client/pyproject.toml client/truthline/version.py ## make the environment from the lock file
+# Make stops at the first command of a pipe that fails, too.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+# An environment is complete once its stamp is written: an interrupted one is made again.
+PACKAGES := pyproject.toml client/pyproject.toml client/truthline/version.py
+.venv: .venv/complete ## make the environment of contributors: everything that tests and checks need
+.venv-demo: .venv-demo/complete ## make the environment of demo and serve: half the packages
+
+.venv/complete: requirements.lock requirements-published.lock $(PACKAGES)
+	$(call environment,.venv,requirements.lock,1.7 GB)
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+		--upgrade --target .venv/published -r requirements-published.lock
+	@touch $@
+
+.venv-demo/complete: requirements-demo.lock $(PACKAGES)
+	$(call environment,.venv-demo,requirements-demo.lock,620 MB)
+	@touch $@
+
+# An environment in a directory, from a lock file, with an idea of its size.
+define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Truthline needs Python 3.11 or newer; this is $$($(PYTHON) --version)." \
 		"Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 		|| { echo "Python's venv module is missing. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	@echo "Installing the packages of $(2) into $(1) ($(3)): a minute or two, once"
+	@$(PYTHON) -m venv $(1)
+	@$(1)/bin/python -m pip install --disable-pip-version-check --require-hashes -r $(2) \
+		| $(PYTHON) .ci/progress.py $(2)
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 		--editable . --editable client
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
-		--upgrade --target .venv/published -r requirements-published.lock
-	@touch .venv
+endef
 
-demo: .venv ## replay two real models and serve them on 127.0.0.1:8000
-	$(BIN)/truthline demo
+# What runs the demo: contributors need no second environment.
+RUNNING := $(if $(wildcard .venv/complete),.venv,.venv-demo)
+
+demo: $(RUNNING) ## tell a week of six real models, and serve it live on 127.0.0.1:8000
+	$(RUNNING)/bin/truthline demo
+
+serve: $(RUNNING) ## serve an empty database to everybody on this machine, on 127.0.0.1:8000
+	$(RUNNING)/bin/truthline serve --no-auth
 
 test: .venv ## the whole suite on the embedded PostgreSQL
 	$(PYTEST)
@@ -79,13 +105,15 @@ wheel: .venv ## build the client's wheel and source archive into dist/
 freeze: ## at a release: record the digests of its migrations, which never change again
 	sha256sum sql/versions/*.sql migrations/versions/*.py > migrations/RELEASED
 
-lock: .venv ## renew requirements.lock and its part for running from pyproject.toml
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-		--no-header --no-emit-index-url --extra embedded --extra demo --extra dev \
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url
+
+lock: .venv ## renew requirements.lock from pyproject.toml, and its parts for the demo and for running
+	$(COMPILE) --upgrade --extra embedded --extra demo --extra checkout --extra dev \
 		pyproject.toml --output-file requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-header --no-emit-index-url --constraint requirements.lock \
-		pyproject.toml --output-file requirements-runtime.lock
+	$(COMPILE) --constraint requirements.lock --extra embedded --extra demo --extra checkout \
+		pyproject.toml --output-file requirements-demo.lock
+	$(COMPILE) --constraint requirements.lock pyproject.toml --output-file requirements-runtime.lock
 
 clean: ## remove what make made; data stays
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .coverage* dist *.egg-info
+	rm -rf .venv .venv-demo .mypy_cache .ruff_cache .hypothesis .coverage* dist *.egg-info

@@ -13,6 +13,8 @@ MEBIBYTE = 1024 * 1024
 ACCESS_TOKEN_SECONDS = (300, 86_400)
 
 MAX_DAYS = 36_500
+# Halves of a pair are kept for a day; the worker may be away for half of it.
+MAX_UNANSWERED_S = 43_200.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,7 @@ class Settings:
     oidc_role_claim: str = "truthline_role"
     metrics_servers: str = ""  # empty: every deployment has the defaults
     events_workspace: str = ""  # empty: events need a key, like all other requests
+    unanswered_after_s: float = 0.0  # 0: a request without a response is no failure
     keep_raw_days: int = 0  # 0: permanently, as below
     keep_fine_days: int = 0
     keep_asof_days: int = 0
@@ -59,6 +62,8 @@ class Settings:
         for name in ("head_timeout_s", "body_timeout_s", "answer_timeout_s"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{PREFIX}{name.upper()} must be more than 0")
+        if not 0 <= self.unanswered_after_s <= MAX_UNANSWERED_S:
+            raise ValueError(f"TRUTHLINE_UNANSWERED_AFTER_S must be 0 to {MAX_UNANSWERED_S:.0f}")
         shortest, longest = ACCESS_TOKEN_SECONDS
         if not shortest <= self.access_token_seconds <= longest:
             raise ValueError(f"TRUTHLINE_ACCESS_TOKEN_SECONDS must be {shortest} to {longest}")

@@ -1,9 +1,9 @@
 """A database as it is after a day of use: two models, runs of training, and a neighbour.
 
-The workspace `default` has a fifth of the demo's six hours as if they had just passed, half of that
-a day before, and executions with step metrics. The workspace NEIGHBOUR has rows of every kind,
-whose texts begin with SECRET and whose numbers are SECRET_NUMBER. On TimescaleDB Community all of
-it is in the columnstore.
+The workspace `default` has a fifth of the six hours of tests/replayed.py as if they had just
+passed, half of that a day before, and executions with step metrics. The workspace NEIGHBOUR has
+rows of every kind, whose texts begin with SECRET and whose numbers are SECRET_NUMBER. On
+TimescaleDB Community all of it is in the columnstore.
 """
 
 import random
@@ -18,8 +18,8 @@ from sqlalchemy import text
 from app.auth.keys import Role, create_key
 from app.auth.workspaces import default_workspace, find_or_create_workspace
 from app.config import Settings
-from app.demo.replay import new_start, replay
-from app.demo.timeline import DIABETES, DIGITS, LENGTH, Answer, Event, Trained, timeline
+from app.demo.lesson import DIABETES, DIGITS
+from app.demo.timeline import Event
 from app.ingest.executions import ExecutionUpdate, update_execution
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Prediction
@@ -30,6 +30,7 @@ from app.rollup.columnstore import enable_columnstore
 from app.rollup.refresh import refresh
 from app.store.database import Database
 from app.store.edition import Edition, server_info
+from tests.replayed import LENGTH, Answer, Replayed, new_start, replay, timeline
 
 DAY = timedelta(days=1)
 NEIGHBOUR, SECRET, SECRET_NUMBER = "hushed-team", "hushed", 4242.4242
@@ -38,7 +39,7 @@ EXECUTIONS = 3
 
 @dataclass(frozen=True)
 class Demo:
-    """A database in use; `start` and `end` bound the demo's six hours, `key` reads `default`."""
+    """A database in use; `start` and `end` bound those six hours, `key` reads `default`."""
 
     settings: Settings
     database: Database
@@ -80,7 +81,7 @@ def _digits(version: str, samples: Sequence[int], noise: Sequence[float]) -> lis
         missed = chance.random() < 0.05 + disturbance / 8
         confidence = round(chance.uniform(0.5, 1), 3)
         shown = CLASSES[(sample + missed) % len(CLASSES)]
-        answers.append({shown: confidence, CLASSES[sample - 1]: round(1 - confidence, 3)})
+        answers.append((shown, confidence))
     return answers
 
 
@@ -93,7 +94,7 @@ def _diabetes(version: str, samples: Sequence[int], noise: Sequence[float]) -> l
 # Replaces the demo's own models, which take seconds to train.
 CLASSES = list("0123456789")
 PROGRESS = [float(value) for value in range(40, 340, 5)]
-MODELS = [Trained(DIGITS, CLASSES, _digits), Trained(DIABETES, PROGRESS, _diabetes)]
+MODELS = [Replayed(DIGITS, CLASSES, _digits), Replayed(DIABETES, PROGRESS, _diabetes)]
 
 
 def _a_day_before(event: Event) -> Event:

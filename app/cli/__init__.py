@@ -2,26 +2,53 @@
 
 import signal
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from types import FrameType
 
 import click
 
 from app import logs
-from app.cli.audit import audit
-from app.cli.database import db, refresh
-from app.cli.demo import demo
-from app.cli.keys import keys
-from app.cli.serve import serve
-from app.cli.sql import sql
-from app.cli.status import status
-from app.cli.worker import worker
-from app.cli.workspaces import workspaces
 from app.config import Settings
 from app.errors import TruthlineError
 
+# The module of each command, in which it has the same name, and its help in short. A command is
+# imported when it is run: all of them together would take a second.
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "audit": ("app.cli.audit", "Recount the rows behind every cell, and recompute wrong cells."),
+    "db": ("app.cli.database", "The database's schema."),
+    "demo": ("app.cli.demo", "Tell the history of six models, serve it, and go on live."),
+    "keys": ("app.cli.keys", "API keys."),
+    "refresh": ("app.cli.database", "Bring the levels up to date, as the worker does each minute."),
+    "serve": ("app.cli.serve", "Serve the API until stopped."),
+    "sql": ("app.cli.sql", "Open psql on the database, or run a statement with -c."),
+    "status": ("app.cli.status", "Show the database, its contents, and the state of each level."),
+    "worker": ("app.cli.worker", "Run housekeeping until stopped."),
+    "workspaces": ("app.cli.workspaces", "Workspaces: each has its own models, rows and keys."),
+}
+
 
 class Commands(click.Group):
-    """Reports expected errors with their message and exit code 1, without a traceback."""
+    """Imports commands as late as possible.
+
+    It reports expected errors with their message and exit code 1, without a traceback.
+    """
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """All names, in order."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short) for name, (_, short) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command."""
@@ -48,7 +75,3 @@ def main(context: click.Context) -> None:
 def _leave(_signal: int, _frame: FrameType | None) -> None:
     """Exit normally, so that the last user of an embedded server stops it."""
     sys.exit(128 + signal.SIGTERM)
-
-
-for command in (serve, demo, db, sql, status, refresh, audit, workspaces, keys, worker):
-    main.add_command(command)

@@ -24,7 +24,7 @@ def audit(
     until: datetime | None,
     data: Path | None,
 ) -> None:
-    """Recount the rows behind every cell of the levels, and recompute wrong cells.
+    """Recount the rows behind every cell, and recompute wrong cells.
 
     Exit code 1 if a fault can't be repaired; rows are then read instead of its cells.
     """

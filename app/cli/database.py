@@ -52,7 +52,10 @@ def _description(version: SchemaVersion) -> str:
 @data_option
 @click.pass_obj
 def refresh(settings: Settings, data: Path | None) -> None:
-    """Bring the levels up to date and audit what is new, as the worker does each minute."""
+    """Bring the levels up to date, as the worker does each minute.
+
+    What is new in them is audited.
+    """
     with connected(settings, data) as database:
         for level in refresh_levels(database):
             until = f"{level.clean_until:%F %T} UTC" if level.clean_until else "never"

@@ -1,8 +1,12 @@
-"""`truthline demo`: real models on real data, replayed as if they had served for six hours."""
+"""`truthline demo`: real models on real data, a week of their history, and what follows live."""
 
+import logging
+import os
 import shlex
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -13,28 +17,30 @@ from rich.progress import Progress
 from app.auth.workspaces import default_workspace
 from app.cli.connection import connected, data_option, locate_database
 from app.cli.serve import address, check_port_is_free, is_loopback, serve
-from app.demo.replay import Past, Stored, new_start, past, remaining, replay
-from app.demo.report import report
-from app.demo.timeline import (
-    DIGITS,
-    FAILED,
+from app.demo.history import HOURS_PER_BATCH, Past, Stored, past, remaining, store
+from app.demo.lesson import DIGITS, Lesson, Trained, learn, require_scikit_learn
+from app.demo.live import Plan, replaying
+from app.demo.report import Reporter
+from app.demo.runs import record
+from app.demo.story import (
+    HOUR,
     LENGTH,
     MISTAKEN,
     NEVER_KNOWN,
-    Event,
-    Trained,
-    timeline,
+    RELEASE,
+    Story,
+    hour_of,
 )
-from app.errors import TruthlineError
+from app.demo.timeline import events_by_hour
+from app.query.inferences import preceding
 from app.query.window import Window
+from app.rollup.refresh import refresh
 from app.store.database import Database
 
 HOST, PORT = "127.0.0.1", 8000
 METRICS_PATH = "/metrics-server/api/v1/metrics/pipeline/classification"
-
-
-class NoScikitLearn(TruthlineError):
-    """The package that trains the demo's models isn't installed."""
+SHOWN = timedelta(hours=20)  # of a release, and before it
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def _on_loopback(_context: click.Context, _option: click.Parameter, host: str) -> str:
@@ -62,11 +68,11 @@ def demo(
     use_database: bool,
     data: Path | None,
 ) -> None:
-    """Replay real models, print their metrics, and serve them.
+    """Tell the history of six models, serve it, and go on live.
 
-    A classifier of handwritten digits and a regressor of diabetes, two versions each, are
-    trained and replayed as if they had served for the last six hours. Running it again stores
-    nothing twice.
+    Models of digits, diabetes, tumours and wine are trained. The last eight days of their
+    predictions and truths are stored as if they had been received then, and new ones follow while
+    it serves. Running it again stores what was missed in between, and nothing twice.
     """
     if context.obj.database_url and data is None and not use_database:
         raise click.UsageError(
@@ -76,96 +82,133 @@ def demo(
     if not once:
         check_port_is_free(host, port)
     console = Console(highlight=False)
-    models = _train(console)
+    console.print("Training six models of digits, diabetes, tumours and wine")
+    require_scikit_learn()
+    meanwhile = ThreadPoolExecutor(1)
+    training = meanwhile.submit(learn)  # on another core, while the database starts
     with locate_database(context.obj, data, migrate=True) as settings:
+        lesson = training.result()
+        meanwhile.shutdown()
+        now = _now()
         with connected(settings, None) as database:
-            window = _demonstrate(console, database, models)
+            told = demonstrate(console, database, lesson, now)
         embedded = data is not None or not context.obj.database_url
         if once:
             command = _serve_command(host, port, settings.data if embedded else None)
             _print_lines(console, "To serve this:", command)
-        _print_hints(console, f"http://{address(host, port)}", window)
+        _print_hints(console, f"http://{address(host, port)}", told.release)
         if not once:
-            context.invoke(serve, host=host, port=port, no_auth=True, data=data)
+            plan = Plan(host.strip("[]"), port, told.story.started, now, lesson.models, os.getpid())
+            with replaying(plan):
+                context.invoke(serve, host=host, port=port, no_auth=True, data=data)
 
 
-def _train(console: Console) -> list[Trained]:
-    """Train the models.
-
-    Raises:
-        NoScikitLearn: the extra `demo` isn't installed.
-    """
-    console.print("Training a classifier of digits and a regressor of diabetes, in two versions")
-    try:
-        from app.demo.models import train  # noqa: PLC0415 - an extra, and a second to import
-    except ModuleNotFoundError as error:
-        raise NoScikitLearn(
-            "The demo trains its models with scikit-learn, which isn't installed here: run it from"
-            " a checkout with 'make demo'"
-        ) from error
-    return train()
+def _now() -> datetime:
+    """The end of what is stored as history."""
+    return datetime.now(UTC)
 
 
-def _demonstrate(console: Console, database: Database, models: Sequence[Trained]) -> Window:
-    """Replay what isn't stored yet and print the metrics. Returns the window of six hours."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is stored: a story, and the window of the release that the demo points to."""
+
+    story: Story
+    release: Window
+
+
+def demonstrate(console: Console, database: Database, lesson: Lesson, now: datetime) -> Told:
+    """Store what isn't stored yet up to now, fill the levels, and print the metrics."""
     workspace_id = default_workspace(database)
     with database.reading() as conn:
-        earlier_run = past(conn, workspace_id)
-    _record_training(database, workspace_id)
-    start = earlier_run.start if earlier_run else new_start(datetime.now(UTC))
-    events = remaining(timeline(models, start), earlier_run)
-    _print_stored(console, earlier_run, _replay(console, database, workspace_id, events))
-    window = Window(start, start + LENGTH)
-    _print_explanation(console, window)
+        earlier = past(conn, workspace_id)
+    record(database, workspace_id, lesson.runs)
+    story = Story(hour_of(earlier.start) + LENGTH if earlier else hour_of(now))
+    stored = _store(console, database, workspace_id, lesson.models, story, earlier, now)
+    _print_stored(console, earlier, stored)
+    console.print("Filling and auditing the levels")
+    _refresh(database)
+    told = Told(story, _release(story, now))
+    _print_explanation(console, told.release)
     with database.reading() as conn:
-        tables = report(conn, database.registry, workspace_id=workspace_id, window=window)
-        console.print(*tables, sep="\n")
-    return window
+        reporter = Reporter(conn, database.registry, workspace_id)
+        console.print(*reporter.tables(lesson.models, told.release), sep="\n")
+    return told
 
 
-def _record_training(database: Database, workspace_id: int) -> None:
-    from app.demo.training import record  # noqa: PLC0415 - scikit-learn is an extra
+def _refresh(database: Database) -> None:
+    """Fill the levels without a line in the log for each."""
+    logging.disable(logging.INFO)
+    refresh(database)
+    logging.disable(logging.NOTSET)
 
-    record(database, workspace_id)
+
+def _release(story: Story, now: datetime) -> Window:
+    """The window of the newest bad release, on full hours."""
+    start = story.release(now)
+    return Window(start, min(start + SHOWN, hour_of(now)))
 
 
-def _replay(
-    console: Console, database: Database, workspace_id: int, events: Sequence[Event]
+def _store(
+    console: Console,
+    database: Database,
+    workspace_id: int,
+    models: Sequence[Trained],
+    story: Story,
+    earlier: Past | None,
+    now: datetime,
 ) -> list[Stored]:
-    """Replay with a progress bar that disappears; without one if the output is no terminal."""
+    """Store with a progress bar that disappears; without one if the output is no terminal."""
+    first = max(story.beginning, hour_of(now - LENGTH), earlier.resumed if earlier else _LONG_AGO)
+    hours = remaining(events_by_hour(models, story, first, now), earlier)
+    total = (now - first) / HOUR / HOURS_PER_BATCH
     stored = []
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("Replaying six hours", total=len(events))
-        for batch in replay(database, workspace_id, events):
-            progress.advance(bar, batch.events)
-            stored.append(batch)
+        bar = progress.add_task("Storing the days since", total=total)
+        for day in store(database, workspace_id, hours):
+            progress.advance(bar)
+            stored.append(day)
     return stored
 
 
-def _print_stored(console: Console, earlier_run: Past | None, stored: Sequence[Stored]) -> None:
-    predictions = sum(batch.predictions for batch in stored)
-    truths = sum(batch.truths for batch in stored)
-    if earlier_run:
-        count = f"{len(earlier_run.truths):,} predictions were stored by"
-        console.print(f"Replayed before: {count} {earlier_run.received:%F %T} UTC")
-    if predictions or truths:
-        console.print(f"Stored {predictions:,} predictions and {truths:,} truths")
-    else:
-        console.print("Nothing new to store")
+def _print_stored(console: Console, earlier: Past | None, stored: Iterable[Stored]) -> None:
+    days = list(stored)
+    predictions = sum(day.predictions for day in days)
+    truths = sum(day.truths for day in days)
+    if earlier:
+        console.print(
+            f"Stored before: predictions from {earlier.start:%F %H:%M}"
+            f" to {earlier.received:%F %H:%M} UTC"
+        )
+    console.print(f"Stored now: predictions {predictions:,}, truths {truths:,}")
 
 
-def _print_explanation(console: Console, window: Window) -> None:
+def _print_explanation(console: Console, release: Window) -> None:
     console.print(
-        f"\nThe six hours are those from {window.start:%F %H:%M} to {window.end:%F %H:%M} UTC. "
-        "In the second half, the inputs of v2 get noisier and noisier. "
-        f"{FAILED:.0%} of the requests fail. Truths come minutes to hours later, "
-        f"{MISTAKEN:.0%} of them initially wrong and later corrected; {NEVER_KNOWN:.0%} never come."
+        f"\nAt {release.start:%F %H:%M} UTC, {RELEASE.version} of the digits' classifier was"
+        " released. It was trained on too few images of one digit: find out which. The other"
+        " models have had their bad hours in the last days, too."
+        f" Truths come minutes to hours later, {MISTAKEN:.0%} of them initially wrong and later"
+        f" corrected; {NEVER_KNOWN:.0%} never come."
     )
 
 
-def _print_hints(console: Console, base: str, window: Window) -> None:
-    _print_lines(console, "Open:", f"{base}/", f"{base}/docs")
-    _print_lines(console, "Try:", f"curl '{base}{METRICS_PATH}?{_query_string(window)}'")
+def _print_hints(console: Console, base: str, release: Window) -> None:
+    since = {"startTime": f"{release.start:%FT%TZ}", "endTime": f"{release.end:%FT%TZ}"}
+    around = since | {"startTime": f"{preceding(release).start:%FT%TZ}"}
+    _print_lines(console, "The last 24 hours, live:", f"{base}/")
+    _print_lines(console, "Which model got worse:", f"{base}/?{_query(since)}")
+    named = {"namespace": DIGITS.namespace, "pipeline": DIGITS.pipeline, "model": DIGITS.name}
+    when = f"{base}/model?{_query(named | around | {'interval': '1h'})}"
+    _print_lines(console, "When, and for which digit:", when)
+    asked = {"namespace": DIGITS.namespace, "pipelineName": DIGITS.pipeline}
+    asked |= {"modelName": DIGITS.name} | around | {"interval": "4h"}
+    curl = f"curl '{base}{METRICS_PATH}?{_query(asked)}'"
+    _print_lines(console, "The same through the API:", curl)
+    _print_lines(console, "Its documentation:", f"{base}/docs")
+
+
+def _query(parameters: dict[str, str]) -> str:
+    return urlencode(parameters, safe=":")
 
 
 def _print_lines(console: Console, heading: str, *lines: str) -> None:
@@ -173,19 +216,6 @@ def _print_lines(console: Console, heading: str, *lines: str) -> None:
     console.print(f"\n[bold]{heading}[/]")
     for line in lines:
         console.out(f"  {line}", highlight=False)
-
-
-def _query_string(window: Window) -> str:
-    """The query string of the digits' metrics per half hour, for Seldon's API."""
-    parameters = {
-        "namespace": DIGITS.namespace,
-        "pipelineName": DIGITS.pipeline,
-        "modelName": DIGITS.name,
-        "startTime": f"{window.start:%FT%TZ}",
-        "endTime": f"{window.end:%FT%TZ}",
-        "interval": "30m",
-    }
-    return urlencode(parameters, safe=":")
 
 
 def _serve_command(host: str, port: int, embedded: Path | None) -> str:

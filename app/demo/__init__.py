@@ -1,5 +1,6 @@
-"""A demonstration: real models whose predictions are replayed as if served over six hours.
+"""A demonstration: real models, with a recorded past that goes on live.
 
-`models` trains them, `timeline` decides what happened when, `replay` sends that through ingest, and
-`report` and `tables` show the metrics.
+`models` and `training` train in a process of their own, which `lesson` starts. `story` says what
+happens to the models, and `timeline` which requests and truths follow from that. `history` stores
+those of the past, `live` sends the others when their time comes. `report` shows the metrics.
 """

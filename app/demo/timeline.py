@@ -1,54 +1,39 @@
-"""What happened in six hours: which requests were made, and when their truths arrived.
+"""Which requests were made, and when their truths arrived.
 
-Everything is drawn from generators with fixed seeds, so timelines with the same start are equal,
-request ids included. This module uses no database, and no scikit-learn.
+Each hour of a model is drawn from a generator of its own with a fixed seed, so any part of a story
+can be told again, request ids included. This module uses no database, and no scikit-learn.
 """
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from app.demo.lesson import Answer, Trained
+from app.demo.story import (
+    HOUR,
+    LONGEST_DELAY,
+    MISTAKEN,
+    NEVER_KNOWN,
+    TRAFFIC,
+    Conditions,
+    Story,
+    hours,
+)
 from app.ingest.feedback import Feedback
-from app.ingest.inferences import Prediction
-from app.store.registry import ModelName
+from app.ingest.inferences import Detection, Prediction
+from app.store.registry import Kind
 
-LENGTH = timedelta(hours=6)
-NAMESPACE = "demo"
-DIGITS = ModelName(NAMESPACE, "digits-pipeline", "digits")
-DIABETES = ModelName(NAMESPACE, "diabetes-pipeline", "diabetes")
-REQUESTS = {DIGITS: 6000, DIABETES: 2000}
-VERSIONS = ("v1", "v2")
-
-# In the second half, the inputs of v2 get noisier, up to this many standard deviations.
-FINAL_NOISE = 1.6
-FAILED = 0.01  # of all requests
-NEVER_KNOWN = 0.08  # of all truths
-MISTAKEN = 0.04  # of the truths that become known: initially wrong, later corrected
-MEDIAN_LATENCY_SECONDS = 0.02
-MEDIAN_DELAY = timedelta(minutes=15)  # of a truth, and of the correction after it
-
-# A probability per class, or a value.
-Answer = dict[str, float] | float
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A model, the truths of the samples in its test set, and its predictions for them.
-
-    `answer` takes a version, samples as indices of the truths, and the noise of each.
-    """
-
-    name: ModelName
-    truths: Sequence[str | float]
-    answer: Callable[[str, Sequence[int], Sequence[float]], list[Answer]]
+_NEVER = datetime.max.replace(tzinfo=UTC) - HOUR
+# A truth and its correction arrive within this time after the request.
+LONGEST_WAIT = 2 * LONGEST_DELAY + HOUR
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that arrives: a prediction when it is made, a truth when it becomes known."""
+    """Something that arrives: a prediction once it is made, a truth when it becomes known."""
 
     arrival: datetime
     request_id: str
@@ -63,61 +48,58 @@ class Request:
     time: datetime
     version: str
     sample: int
-    noise: float
+    noise: int
     latency_seconds: float
     failed: bool
 
 
-def timeline(models: Sequence[Trained], start: datetime) -> list[Event]:
-    """All events within LENGTH of the start, in order; the first is at the start."""
-    events = [event for model in models for event in _events_of(model, start)]
-    arrived = [event for event in events if event.arrival < start + LENGTH]
-    return sorted(arrived, key=lambda event: event.arrival)
+def events_by_hour(
+    models: Sequence[Trained], story: Story, since: datetime, until: datetime | None = None
+) -> Iterator[list[Event]]:
+    """All events of the requests from the full hour `since` on, in order: a list per hour.
+
+    Those that arrive from `until` on are omitted; without it there is no end.
+    """
+    waiting: list[Event] = []
+    for hour in hours(since, until or _NEVER):
+        end = min(hour + HOUR, until or _NEVER)
+        waiting += [event for model in models for event in _events(model, hour, story)]
+        due = [event for event in waiting if event.arrival < end]
+        waiting = [event for event in waiting if event.arrival >= end]
+        yield sorted(due, key=lambda event: event.arrival)
 
 
-def _events_of(model: Trained, start: datetime) -> Iterator[Event]:
-    chance = random.Random(model.name.name)  # noqa: S311 - a replay should be predictable
-    requests = _requests(model, start, chance)
-    answers = _answers(model, requests)
-    for request in requests:
-        yield Event(request.time, request.id, _prediction(model, request, answers[request.id]))
+def _events(model: Trained, hour: datetime, story: Story) -> Iterator[Event]:
+    chance = random.Random(f"{model.name.name} {hour:%FT%H}")  # noqa: S311 - it must be repeatable
+    for request in _requests(model, hour, story.conditions(model.name, hour), chance):
+        answer = model.answers[request.version][request.noise][request.sample]
+        arrival = request.time + timedelta(seconds=request.latency_seconds)
+        yield Event(arrival, request.id, _prediction(model, request, answer))
         if not request.failed:
             yield from _truths(model, request, chance)
 
 
-def _requests(model: Trained, start: datetime, chance: random.Random) -> list[Request]:
-    moments = sorted(chance.random() for _ in range(REQUESTS[model.name]))
-    return [
-        _request(f"demo-{model.name.name}-{number:05}", start, moment - moments[0], model, chance)
-        for number, moment in enumerate(moments)
-    ]
+def _requests(
+    model: Trained, hour: datetime, conditions: Conditions, chance: random.Random
+) -> Iterator[Request]:
+    mean = conditions.traffic.per_hour * _rhythm(hour)
+    number = max(0, round(chance.gauss(mean, math.sqrt(mean))))
+    for place, moment in enumerate(sorted(chance.random() for _ in range(number))):
+        version = chance.choice(conditions.versions)
+        yield Request(
+            id=f"demo-{model.name.name}-{hour:%Y%m%dT%H}-{place:04}",
+            time=hour + HOUR * moment,
+            version=version,
+            sample=chance.randrange(len(model.truths)),
+            noise=conditions.noise(version),
+            latency_seconds=chance.lognormvariate(math.log(conditions.latency_seconds), 0.5),
+            failed=chance.random() < conditions.failed,
+        )
 
 
-def _request(
-    id_: str, start: datetime, moment: float, model: Trained, chance: random.Random
-) -> Request:
-    """Draw a request; `moment` is a fraction of the timeline."""
-    version = chance.choice(VERSIONS)
-    return Request(
-        id=id_,
-        time=start + LENGTH * moment,
-        version=version,
-        sample=chance.randrange(len(model.truths)),
-        noise=FINAL_NOISE * max(0.0, 2 * moment - 1) if version == "v2" else 0.0,
-        latency_seconds=chance.lognormvariate(math.log(MEDIAN_LATENCY_SECONDS), 0.5),
-        failed=chance.random() < FAILED,
-    )
-
-
-def _answers(model: Trained, requests: Sequence[Request]) -> dict[str, Answer]:
-    """The answer to each request, by its id."""
-    answers: dict[str, Answer] = {}
-    for version in VERSIONS:
-        of_version = [request for request in requests if request.version == version]
-        samples, noise = [r.sample for r in of_version], [r.noise for r in of_version]
-        results = model.answer(version, samples, noise)
-        answers |= {r.id: result for r, result in zip(of_version, results, strict=True)}
-    return answers
+def _rhythm(hour: datetime) -> float:
+    """Traffic at an hour of the day as a fraction of the mean: most in the afternoon."""
+    return 1 + math.sin((hour.hour - 9) / 12 * math.pi) / 2
 
 
 def _prediction(model: Trained, request: Request, answer: Answer) -> Prediction:
@@ -128,33 +110,37 @@ def _prediction(model: Trained, request: Request, answer: Answer) -> Prediction:
         time=request.time,
         latency_seconds=request.latency_seconds,
         error=request.failed,
-        **({} if request.failed else _output(answer)),
+        **({} if request.failed else _output(model.kind, answer)),
     )
 
 
-def _output(answer: Answer) -> dict[str, Any]:
-    return {"scores": answer} if isinstance(answer, dict) else {"value": answer}
+def _output(kind: Kind, answer: Answer) -> dict[str, Any]:
+    if kind is Kind.DETECTION:
+        return {"detections": [Detection(label, share) for label, share in answer]}
+    ((label, number),) = answer
+    return {"value": number} if kind is Kind.REGRESSION else {"label": label, "confidence": number}
 
 
 def _truths(model: Trained, request: Request, chance: random.Random) -> Iterator[Event]:
     """The truths of a request: none, one, or a wrong one and then its correction."""
-    if chance.random() < NEVER_KNOWN:
-        return
     truth = model.truths[request.sample]
-    learned = request.time + _delay(chance)
+    if truth is None or chance.random() < NEVER_KNOWN:
+        return
+    learned = request.time + timedelta(seconds=request.latency_seconds) + _delay(model, chance)
     if chance.random() < MISTAKEN:
         mistake = chance.choice([other for other in model.truths if other != truth])
         yield Event(learned, request.id, _feedback(model, request, mistake))
-        learned += _delay(chance)
+        learned += _delay(model, chance)
     yield Event(learned, request.id, _feedback(model, request, truth))
 
 
-def _delay(chance: random.Random) -> timedelta:
-    """Minutes to hours."""
-    return MEDIAN_DELAY * chance.lognormvariate(0, 1)
+def _delay(model: Trained, chance: random.Random) -> timedelta:
+    """Minutes to a day."""
+    drawn = TRAFFIC[model.name].delay * chance.lognormvariate(0, 1)
+    return min(drawn, LONGEST_DELAY)
 
 
-def _feedback(model: Trained, request: Request, truth: str | float) -> Feedback:
+def _feedback(model: Trained, request: Request, truth: str | float | None) -> Feedback:
     member = {"label" if isinstance(truth, str) else "value": truth}
     return Feedback(**_named(model) | member, request_id=request.id)
 

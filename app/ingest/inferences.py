@@ -64,16 +64,20 @@ class Prediction(
     server_version: Name = ""
 
 
+class UnreadAnswer(Prediction, frozen=True):
+    """A successful inference whose output has a form that can't be read: it is counted only."""
+
+
 class Output(NamedTuple):
-    """One output as it is stored; all None for a failed inference."""
+    """One output as it is stored; all None for a failed inference, or an unread answer."""
 
     label: str | None = None
     value: float | None = None
     confidence: float | None = None
 
 
-# What a failed inference is stored as.
-FAILED = (Output(),)
+# What a failed inference, or an unread answer, is stored as.
+NOTHING_READ = (Output(),)
 
 
 def check(index: int, row: Prediction) -> RowError | None:
@@ -135,14 +139,14 @@ def outputs_of(row: Prediction) -> Sequence[Output]:
         )
     if row.detections is not None:
         return (Output(label=NOTHING_DETECTED, confidence=0.0),)
-    return FAILED
+    return NOTHING_READ
 
 
 def _output_problem(row: Prediction) -> str | None:
     given = [name for name in ("label", "scores", "value", "detections") if _is_given(row, name)]
     if len(given) > 1:
         return f"has more than one output: {', '.join(given)}"
-    if not given and not row.error:
+    if not given and not row.error and not isinstance(row, UnreadAnswer):
         return "has no output: give label, scores, value or detections, or set error"
     if row.scores is not None and not row.scores:
         return "scores is empty"

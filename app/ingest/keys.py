@@ -16,6 +16,16 @@ def request_key(request_id: str) -> UUID:
     return UUID(bytes=digest)
 
 
+def failure_key(request_id: str) -> UUID:
+    """The key of a failed attempt at a request."""
+    return request_key(f"{request_id}\0failed")
+
+
+def unread_key(request_id: str) -> UUID:
+    """The key of an answer that contains no output that can be read."""
+    return request_key(f"{request_id}\0unread")
+
+
 def lock_requests(conn: Connection, keys: Iterable[tuple[int, UUID]]) -> None:
     """Lock these keys until commit. A key comes with the id of its model.
 

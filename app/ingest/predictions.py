@@ -9,9 +9,16 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from app.ingest.batch import BatchKey, Verdict, reject_if_any, reject_reused_key, reserve_key
-from app.ingest.inferences import Output, Prediction, check, declared_kind_of, outputs_of
+from app.ingest.inferences import (
+    Output,
+    Prediction,
+    UnreadAnswer,
+    check,
+    declared_kind_of,
+    outputs_of,
+)
 from app.ingest.joins import Key, Requests, join, join_late
-from app.ingest.keys import lock_requests, request_key
+from app.ingest.keys import failure_key, lock_requests, request_key, unread_key
 from app.ingest.models import register_kinds
 from app.store.copy import copy_rows, stage_rows
 from app.store.database import Database
@@ -119,12 +126,10 @@ def store_predictions(conn: Connection, prepared: PreparedPredictions) -> Stored
 
     The caller then locks the requests of `to_join`, and joins them with their truths.
     """
-    new_rows, joinable = _new_rows(conn, prepared.rows, prepared.labels)
-    copy_rows(conn, "prediction", PREDICTION_COLUMNS, _prediction_rows(new_rows, prepared.labels))
-    verdict = Verdict(accepted=len(new_rows), duplicates=len(prepared.rows) - len(new_rows))
-    return Stored(
-        verdict, {key: id_ for key, id_ in requests_of(new_rows).items() if key in joinable}
-    )
+    new, joinable = new_rows(conn, prepared.rows, prepared.labels)
+    copy_rows(conn, "prediction", PREDICTION_COLUMNS, prediction_rows(new, prepared.labels))
+    verdict = Verdict(accepted=len(new), duplicates=len(prepared.rows) - len(new))
+    return Stored(verdict, {key: id_ for key, id_ in requests_of(new).items() if key in joinable})
 
 
 def _with_all_ids(
@@ -157,13 +162,18 @@ def _series_name(model: Model, row: Prediction) -> SeriesName:
 
 
 def _key_of(row: Prediction) -> UUID | None:
-    """A failed attempt has a different key, so that a retry that succeeds is no duplicate of it."""
+    """A failed attempt has a different key, so that a retry that succeeds is no duplicate of it.
+
+    So does an unread answer: the same answer may be sent again in a form that can be read.
+    """
     if not row.request_id:
         return None
-    return request_key(f"{row.request_id}\0failed" if row.error else row.request_id)
+    if row.error:
+        return failure_key(row.request_id)
+    return (unread_key if isinstance(row, UnreadAnswer) else request_key)(row.request_id)
 
 
-def _new_rows(
+def new_rows(
     conn: Connection, rows: Sequence[PreparedRow], labels: Mapping[str, int]
 ) -> tuple[list[PreparedRow], Collection[Key]]:
     """Rows that weren't stored before, their keys now reserved; and their joinable requests.
@@ -172,13 +182,13 @@ def _new_rows(
     """
     first = {row.identity: row for row in reversed(rows) if row.key}
     reserved = _reserve_keys(conn, first, labels) if first else {}
-    new_rows = [
+    new = [
         row
         for row in rows
         if row.key is None or (row.identity in reserved and first[row.identity] is row)
     ]
     joinable = {(m, k) for (m, k, *_), is_joinable in reserved.items() if is_joinable and k}
-    return new_rows, joinable
+    return new, joinable
 
 
 def _reserve_keys(
@@ -215,7 +225,8 @@ def _staged_rows(
 
 
 def _has_single_output(prediction: Prediction) -> bool:
-    return not prediction.error and prediction.detections is None
+    unread = isinstance(prediction, UnreadAnswer)
+    return not prediction.error and not unread and prediction.detections is None
 
 
 def _single_output(row: PreparedRow, labels: Mapping[str, int]) -> tuple[int | None, float | None]:
@@ -264,9 +275,10 @@ PREDICTION_COLUMNS = {
 }
 
 
-def _prediction_rows(
+def prediction_rows(
     rows: Iterable[PreparedRow], labels: Mapping[str, int]
 ) -> Iterator[tuple[object, ...]]:
+    """The rows that predictions are stored as, with the values of PREDICTION_COLUMNS."""
     for row in rows:
         prediction, seen = row.prediction, set()
         for position, output in enumerate(row.outputs):

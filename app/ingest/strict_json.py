@@ -32,6 +32,7 @@ _WIDE = re.compile(rb"[\xf0-\xf4]|\\u[dD][89abAB]")
 # Always matches, or the search would start again at every quote.
 _TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _anything: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+_any_range: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=float).decode
 
 
 class DuplicateMember(msgspec.ValidationError):
@@ -53,6 +54,18 @@ def decode(text: bytes, kind: type[Message]) -> Message:
     message = msgspec.json.decode(text, type=kind, dec_hook=read_field)
     reject_duplicate_members(text)
     return message
+
+
+def decode_untyped(text: bytes) -> Any:
+    """Parse a text as any JSON; a number beyond the range of doubles is infinite.
+
+    Raises:
+        as `decode`.
+    """
+    check_weight(text)
+    value = _any_range(text)
+    reject_duplicate_members(text)
+    return value
 
 
 # --- size ---------------------------------------------------------------------------------

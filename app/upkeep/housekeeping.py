@@ -15,6 +15,7 @@ from app.config import Settings
 from app.errors import Unavailable
 from app.ingest.batch import delete_old_batches
 from app.ingest.events.pairs import delete_old_pairs
+from app.ingest.events.unanswered import store_unanswered
 from app.ingest.feedback import delete_stray_feedback
 from app.ingest.joins import join_orphaned
 from app.rollup.columnstore import set_columnstore_policies
@@ -69,6 +70,9 @@ def _try_lock(conn: Connection) -> bool:
 
 def do_round(database: Database, settings: Settings) -> None:
     """Delete what is too old, fill and audit the levels, and drop what is counted and expired."""
+    seconds = settings.unanswered_after_s
+    if seconds and (failures := store_unanswered(database, seconds)):
+        _log.info("counted %d requests without a response as failed", failures)
     with database.writing() as conn:
         conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
         delete_old(conn, settings)

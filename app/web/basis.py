@@ -1,17 +1,16 @@
 """The basis of a panel's numbers: queried with them, and shown if they are not exact."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from app.phrases import first_few
 from app.query.basis import basis_of
-from app.query.inferences import stats_basis
 from app.query.question import Basis, Counted
 from app.query.question import Question as Query
 from app.query.settle import look_up
-from app.query.subjects import Selection, Subject
+from app.query.subjects import Subject
 from app.query.window import Grid, Window
 from app.store.registry import Registry
 from app.web.panels import PanelContext, Rows
@@ -47,11 +46,6 @@ def of_model(context: PanelContext) -> Query[Subject]:
     return context.query
 
 
-def of_models(context: PanelContext) -> Query[Selection]:
-    """The question about all models of that name, regardless of the scope."""
-    return context.query.about(Selection(models=[context.question.model.name]))
-
-
 def of_window(*counted: Counted) -> BasisQuery:
     """The basis of these subjects in the buckets of the window, in the scope of the page."""
     return lambda context: basis_of(context.conn, of_model(context), *counted)
@@ -62,20 +56,19 @@ def basis_within(context: PanelContext, window: Window, grid: Grid, *counted: Co
     return basis_of(context.conn, of_model(context).over(window, grid), *counted)
 
 
-def of_stats(*quantiles: Counted) -> BasisQuery:
-    """The basis of inference stats of the whole model as of now, with quantiles of the window."""
-    return lambda context: stats_basis(context.conn, of_models(context), *quantiles)
-
-
 def of_all(*basis_queries: BasisQuery) -> BasisQuery:
     """The common basis of several answers, of which the first has the requested moment."""
 
     def shared_basis(context: PanelContext) -> Basis:
-        bases = [basis_query(context) for basis_query in basis_queries]
-        snapped = dict.fromkeys(edge for basis in bases for edge in basis.snapped)
-        return Basis(bases[0].moment, list(snapped), None)
+        return merged([basis_query(context) for basis_query in basis_queries])
 
     return shared_basis
+
+
+def merged(bases: Sequence[Basis]) -> Basis:
+    """The common basis of answers, of which the first has the requested moment."""
+    snapped = dict.fromkeys(edge for basis in bases for edge in basis.snapped)
+    return Basis(bases[0].moment, list(snapped), None)
 
 
 def basis_text(question: Question, basis: Basis) -> str:

@@ -1,7 +1,9 @@
-"""Charts over time. Their colours suit light and dark themes; the style sheet does the rest."""
+"""Charts over time. The style sheet adapts them to light and dark; assets/charts.js to the hand."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import plotly.graph_objects as go
@@ -9,20 +11,48 @@ from dash import dcc, html
 from dash.development.base_component import Component
 from markupsafe import Markup
 
+from app.query.noise import FEW
+from app.query.window import Window
 from app.web import markup
-from app.web.markup import to_component
-from app.web.question import Question, iso_utc
-from app.web.tables import labelled
+from app.web.markup import Tag, to_component
+from app.web.question import DAY, Question, iso_utc
+from app.web.tables import UNHEARD, labelled
 
-# Distinguishable with colour vision deficiency, and readable on white and on black.
-COLOURS = ("#4c6ef5", "#e8590c", "#0ca678", "#ae3ec9", "#868e96", "#f59f00")
-HEIGHT = 260
+# The Okabe-Ito palette, distinguishable with every common colour blindness, with a dash and a
+# marker for each: those of the client's figures (client/truthline/plots/theme.py).
+BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
+PURPLE, ORANGE = "#CC79A7", "#E69F00"
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
+FAINT = "#868e96"
+# The style of a metric wherever it is drawn, by its place above: as in the client's figures.
+STYLES = {
+    "accuracy": 0,
+    "precision": 1,
+    "recall": 2,
+    "f1": 3,
+    "specificity": 4,
+    "mean_absolute_error": 0,
+    "root_mean_squared_error": 1,
+}
+# Lengths of a dash and its gap in a legend.
+SAMPLES = {"dash": "7 3", "dot": "2 3", "dashdot": "7 3 2 3", "longdash": "11 4"}
+HEIGHT, WITH_COUNTS = 260, 320
 # With fewer points each one has a marker that can be clicked.
 SPARSE = 150
 # A screen has no room for more points.
 POINTS = 2_000
+# How much of the colour is left to points with fewer than FEW truths.
+FADED = 0.3
 # Characters that plotly interprets as tags, entities and TeX.
 _AS_IT_IS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"})
+Button, Circle = Tag("button"), Tag("circle")
+MODES = (
+    ("zoom", "Zoom", "Drag over the chart to set the time range of the page"),
+    ("before", "Select before", "Drag over the chart to select what is compared with"),
+    ("after", "Select after", "Drag over the chart to select what is shown and compared"),
+)
 
 
 def plain(text: str) -> str:
@@ -34,6 +64,14 @@ def plain(text: str) -> str:
 Points = tuple[Sequence[Any], Sequence[float | None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A span of time that is marked in a chart: `after` or `before`."""
+
+    window: Window
+    name: str
+
+
 def lines(
     title: str,
     question: Question,
@@ -41,36 +79,115 @@ def lines(
     values: Mapping[str, Sequence[float | None]],
     *,
     form: str = "",
-    clicked: str = "",
-    shaded: tuple[datetime, datetime] | None = None,
+    counts: Sequence[int] = (),
+    styles: Sequence[int] = (),
+    marked: Sequence[Marked] = (),
 ) -> Component:
     """Lines with gaps where values are missing; `form` is the d3 format of a value.
 
-    A click on a point sets the URL parameter `clicked` to the start of its bucket; `shaded` is a
-    highlighted span of time.
+    `counts` are the truths of each bucket: they are drawn as bars below, and points with fewer than
+    FEW are faded. A click on a point selects its bucket.
     """
     figure = go.Figure()
-    if shaded:
-        figure.add_vrect(
-            x0=question.clock(shaded[0]),
-            x1=question.clock(shaded[1]),
-            fillcolor=COLOURS[0],
-            opacity=0.15,
-            line_width=0,
-        )
+    ends = [*starts[1:], question.window.end]
     for index, (name, numbers) in enumerate(values.items()):
         figure.add_scatter(
-            x=[question.clock(start) for start in starts],
+            **_line(styles[index] if styles else index, len(numbers)),
+            x=_middles(question, starts),
             y=list(numbers),
             name=plain(name),
             connectgaps=False,
-            customdata=[iso_utc(start) for start in starts],
-            mode="lines+markers" if len(numbers) < SPARSE else "lines",
-            line={"color": COLOURS[index % len(COLOURS)], "width": 1.75},
-            marker={"size": 4},
+            customdata=_spans(question, starts, ends),
             hovertemplate=f"%{{y:{form}}}" if form else "%{y}",
         )
-    return _chart(title, question, figure, form, list(values), clicked=clicked)
+        if counts and min(counts) < FEW:
+            _fade(figure, counts)
+    if counts:
+        _add_counts(figure, question, starts, ends, counts)
+    return _chart(title, question, figure, form, list(values), marked=marked, picks=True)
+
+
+def _line(index: int, points: int) -> dict[str, Any]:
+    """The style of a line."""
+    nth = index % len(COLOURS)
+    return {
+        "mode": "lines+markers" if points < SPARSE else "lines",
+        "line": {"color": COLOURS[nth], "dash": DASHES[nth], "width": 1.75},
+        "marker": {"size": 5, "symbol": SYMBOLS[nth]},
+    }
+
+
+def _fade(figure: go.Figure, counts: Sequence[int]) -> None:
+    """Fade the points of the last line that have few truths, and the line on either side."""
+    line = figure.data[-1]
+    enough = [value if n >= FEW else None for value, n in zip(line.y, counts, strict=True)]
+    figure.add_scatter(
+        x=line.x,
+        y=enough,
+        name=line.name,
+        mode=line.mode,
+        line=line.line.to_plotly_json(),
+        marker=line.marker.to_plotly_json(),
+        connectgaps=False,
+        hoverinfo="skip",
+    )
+    line.update(opacity=FADED, meta="again")
+
+
+def _add_counts(
+    figure: go.Figure,
+    question: Question,
+    starts: Sequence[datetime],
+    ends: Sequence[datetime],
+    counts: Sequence[int],
+) -> None:
+    """Bars of truths, below the lines."""
+    figure.add_bar(
+        x=_middles(question, starts),
+        y=list(counts),
+        width=[
+            1000 * (end - start).total_seconds() for start, end in zip(starts, ends, strict=True)
+        ],
+        name="truths",
+        yaxis="y2",
+        marker={"color": FAINT, "opacity": 0.55, "line": {"width": 0}},
+        customdata=_spans(question, starts, ends),
+        hovertemplate="%{y:,}<br>%{customdata[4]}",
+        meta="counts",
+    )
+    figure.update_xaxes(unifiedhovertitle={"text": "%{x|%Y-%m-%d}"})
+    figure.update_layout(
+        xaxis={"anchor": "y2"},
+        yaxis={"domain": [0.27, 1]},
+        yaxis2={
+            "domain": [0, 0.18],
+            "anchor": "x",
+            "rangemode": "tozero",
+            "title": {"text": "truths", "font": {"size": 11}},
+        },
+        hoversubplots="axis",
+        height=WITH_COUNTS,
+    )
+
+
+def _middles(question: Question, starts: Sequence[datetime]) -> list[datetime]:
+    """Where buckets are drawn: a point is above the middle of its bar."""
+    edges = [question.clock(edge) for edge in (*starts, question.window.end)]
+    return [start + (end - start) / 2 for start, end in pairwise(edges)]
+
+
+def _spans(
+    question: Question, starts: Sequence[datetime], ends: Sequence[datetime]
+) -> list[list[str]]:
+    """The edges of buckets, in UTC and by the clocks of the axis, and as words."""
+    return [_span(question, *edges) for edges in zip(starts, ends, strict=True)]
+
+
+def _span(question: Question, start: datetime, end: datetime) -> list[str]:
+    first, last = question.clock(start), question.clock(end)
+    form = "%Y-%m-%d" if end - start >= DAY else "%H:%M:%S" if first.second else "%H:%M"
+    words = f"{first:{form}} to {last:{form}}"
+    return [iso_utc(start), iso_utc(end), str(first), str(last), words]
 
 
 def box_plot(
@@ -78,6 +195,8 @@ def box_plot(
     question: Question,
     starts: Sequence[datetime],
     quantiles: Sequence[Sequence[float]],
+    *,
+    marked: Sequence[Marked] = (),
 ) -> Component:
     """The median as a line, the quartiles as a band, minimum and maximum as thin lines."""
     figure = go.Figure()
@@ -88,12 +207,12 @@ def box_plot(
             name=name,
             connectgaps=False,
             mode="lines",
-            line={"color": COLOURS[0], "width": width},
+            line={"color": BLUE, "width": width},
             fill=fill,
-            fillcolor="rgba(76,110,245,.2)",
+            fillcolor="rgba(0,114,178,.2)",
             hovertemplate="%{y:.4~g}",
         )
-    return _chart(title, question, figure, ".4~g", [])
+    return _chart(title, question, figure, ".4~g", [], marked=marked)
 
 
 # Lowest first, so that the band is filled from the first to the third quartile.
@@ -112,6 +231,8 @@ def bars(
     starts: Sequence[datetime],
     widths: Sequence[float],
     values: Mapping[str, Sequence[float | None]],
+    *,
+    marked: Sequence[Marked] = (),
 ) -> Component:
     """Stacked bars as wide as their buckets."""
     figure = go.Figure()
@@ -123,10 +244,11 @@ def bars(
             offset=0,
             name=plain(name),
             marker={"color": COLOURS[index % len(COLOURS)], "line": {"width": 0}},
+            customdata=_spans(question, starts, [*starts[1:], question.window.end]),
             hovertemplate="%{y:,}",
         )
     figure.update_layout(barmode="stack", bargap=0)
-    return _chart(title, question, figure, "~s", list(values))
+    return _chart(title, question, figure, "~s", list(values), marked=marked)
 
 
 def curves(title: str, points: Mapping[str, Points]) -> Component:
@@ -140,12 +262,10 @@ def curves(title: str, points: Mapping[str, Points]) -> Component:
         indices = [*range(0, len(values) - 1, step or 1), len(values) - 1] if values else []
         xs = [across[i] for i in indices]
         figure.add_scatter(
+            **_line(index, len(indices)),
             x=[plain(x) if isinstance(x, str) else x for x in xs],
             y=[values[i] for i in indices],
             name=plain(name),
-            mode="lines+markers" if len(indices) < SPARSE else "lines",
-            line={"color": COLOURS[index % len(COLOURS)], "width": 1.75},
-            marker={"size": 4},
             hovertemplate="%{y:.5~g}",
         )
     if any(isinstance(x, str) for across, _ in points.values() for x in across[:1]):
@@ -160,51 +280,129 @@ def _chart(
     form: str,
     names: Sequence[str],
     *,
-    clicked: str = "",
+    marked: Sequence[Marked] = (),
+    picks: bool = False,
 ) -> Component:
     """A chart over the whole window, even where values are missing."""
     window = [question.clock(edge) for edge in (question.window.start, question.window.end)]
     figure.update_xaxes(range=window)
-    return _drawn(title, figure, form, names, clicked=clicked)
+    for span in marked:
+        _mark(figure, question, span)
+    return _drawn(title, figure, form, names, over_time=True, picks=picks)
+
+
+def _mark(figure: go.Figure, question: Question, marked: Marked) -> None:
+    """Mark a selected span; what lies outside the chart is cut off."""
+    start = max(marked.window.start, question.window.start)
+    end = min(marked.window.end, question.window.end)
+    if start < end:
+        colour = BLUE if marked.name == "after" else ORANGE
+        figure.add_shape(
+            type="rect",
+            xref="x",
+            yref="paper",
+            x0=question.clock(start),
+            x1=question.clock(end),
+            y0=0,
+            y1=1,
+            fillcolor=colour,
+            opacity=0.16,
+            line={"width": 0},
+            layer="below",
+        )
+        figure.add_annotation(
+            text=marked.name,
+            x=question.clock(start if marked.name == "after" else end),
+            xref="x",
+            y=1,
+            yref="paper",
+            xanchor="left" if marked.name == "after" else "right",
+            yanchor="bottom",
+            showarrow=False,
+            font={"size": 11},
+        )
 
 
 def _drawn(
-    title: str, figure: go.Figure, form: str, names: Sequence[str], *, clicked: str = ""
+    title: str,
+    figure: go.Figure,
+    form: str,
+    names: Sequence[str],
+    *,
+    over_time: bool = False,
+    picks: bool = False,
 ) -> Component:
+    height = figure.layout.height or HEIGHT
     figure.update_layout(
-        height=HEIGHT,
-        margin={"l": 52, "r": 12, "t": 8, "b": 28},
+        height=height,
+        margin={"l": 52, "r": 12, "t": 18, "b": 28},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         hovermode="x unified",
         hoverdistance=-1,  # the nearest bucket, regardless of the width of buckets
         showlegend=False,
-        font={"family": "inherit", "size": 12, "color": "#868e96"},
+        font={"family": "inherit", "size": 12, "color": FAINT},
         template=None,
         dragmode="zoom",
+        selectdirection="h",
     )
     axis = {"showgrid": True, "gridcolor": "rgba(134,142,150,.22)", "zeroline": False}
-    figure.update_yaxes(**axis, tickformat=form, automargin=True, fixedrange=True, nticks=5)
+    figure.update_yaxes(**axis, automargin=True, fixedrange=True)
+    figure.update_layout(yaxis={"tickformat": form, "nticks": 5})
+    if "yaxis2" in figure.layout:
+        figure.update_layout(yaxis2={"tickformat": "~s", "nticks": 3})
     figure.update_xaxes(showgrid=False, zeroline=False, automargin=True)
-    named: dict[str, Any] = {"id": {"chart": clicked}} if clicked else {}
     graph = dcc.Graph(
         figure=figure,
-        config={"displayModeBar": False, "responsive": True},
-        className="chart",
-        **named,
+        config={"displayModeBar": False, "responsive": True, "doubleClick": False},
+        className="chart" if height == HEIGHT else "chart tall",
     )
     caption = html.Figcaption(title, className="hidden")
-    legend = [to_component(_legend(figure, names), "legend")] if len(names) > 1 else []
-    return html.Figure([*legend, graph, caption], **labelled(title))
+    tools = to_component(_tools(figure, names, picks=picks), "tools")
+    kind: dict[str, Any] = (
+        {"data-picks": "true"} if picks else {"data-time": "true"} if over_time else {}
+    )
+    return html.Figure([tools, graph, caption], **kind, **labelled(title))
 
 
-def _legend(figure: go.Figure, names: Sequence[str]) -> Markup:
-    """The legend, above the chart, where it can wrap on a narrow screen."""
+# --- the legend, and what one can do ------------------------------------------------------
+
+
+def _tools(figure: go.Figure, names: Sequence[str], *, picks: bool) -> Markup:
+    """The legend, above the chart, where it can wrap on a narrow screen; and buttons."""
+    legend = [_entry(figure, name) for name in names] if len(names) > 1 else []
+    modes = [_mode(*mode) for mode in MODES] if picks else []
+    image = Button("PNG", type="button", className="png", title="Save the chart as an image")
     return Markup("").join(
-        markup.Span([markup.Span(className="dot", style={"--colour": _colour(line)}), name])
-        for line, name in zip(figure.data, names, strict=True)
+        (
+            markup.Span(legend, className="legend"),
+            markup.Span(modes, className="modes", role="group", **labelled("What dragging does"))
+            if modes
+            else "",
+            image,
+        )
     )
 
 
-def _colour(line: Any) -> str:
-    return str(line.marker.color if line.type == "bar" else line.line.color)
+def _entry(figure: go.Figure, name: str) -> Markup:
+    """A line's style and name; a click hides and shows the line."""
+    indices = [str(i) for i, line in enumerate(figure.data) if line.name == plain(name)]
+    data = {"data-lines": ",".join(indices), "aria-pressed": "true"}
+    sample = _sample(figure.data[int(indices[0])])
+    return Button(
+        [sample, name], type="button", className="key", title="Hide or show this line", **data
+    )
+
+
+def _sample(line: Any) -> Markup:
+    if line.type == "bar":
+        return markup.Span(className="dot", style={"--colour": line.marker.color}, **UNHEARD)
+    path = markup.Path(
+        d="M1 6H25", stroke=line.line.color, **{"stroke-dasharray": SAMPLES.get(line.line.dash, "")}
+    )
+    return markup.Svg(path, className="sample", viewBox="0 0 26 12", **UNHEARD)
+
+
+def _mode(name: str, label: str, hint: str) -> Markup:
+    pressed = {"data-mode": name, "aria-pressed": str(name == "zoom").lower()}
+    return Button(label, type="button", className="mode", title=hint, **pressed)

@@ -1,4 +1,4 @@
-"""A model's page: quality, requests, latency, and a comparison of its versions."""
+"""A model's page: quality, requests and latency, after and before, and its versions."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,57 +8,72 @@ from dash import html as dash_html
 from dash.development.base_component import Component
 from markupsafe import Markup
 
-from app.query.health import RequestVolume, request_volume
-from app.query.inferences import Compared, error_rate, periods
-from app.query.measures import MODEL, REQUESTS, TRUTHS, leading
+from app.query.classification import Average
+from app.query.health import RequestVolume
+from app.query.measures import TRUTHS, leading
 from app.query.models import Portrait, portrait
 from app.query.question import Basis
+from app.query.window import Window
+from app.store.registry import Kind
 from app.web import markup as html
 from app.web import quality, traffic, versions
-from app.web.basis import BOTH, basis_text, basis_within, of_model
+from app.web.basis import BOTH, basis_text
+from app.web.comparison import (
+    VERSION,
+    WINDOW,
+    Pair,
+    choice,
+    described,
+    sides_basis,
+    spans,
+    words,
+)
 from app.web.markup import to_component
 from app.web.panels import Node, Page, Panel, PanelContext
-from app.web.question import EVERY, Question
-from app.web.tables import compared, tile
+from app.web.question import EVERY, NOTHING, Question, query_string
+from app.web.tables import tile
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A model at a glance: the preceding period, the window, and their basis."""
+    """A model at a glance: both windows, and their basis."""
 
     portrait: Portrait
-    volume: RequestVolume
-    qualities: Sequence[quality.Bucket]
+    spans: Pair[Window]
+    volumes: Pair[RequestVolume]
+    qualities: Pair[quality.Bucket | None]
     basis: Basis
 
 
 def find_summary(context: PanelContext) -> Summary:
-    """The window compared with the preceding one.
+    """Both windows.
 
     Raises:
         UnknownModel: the workspace has no such model.
-        InvalidWindow: no window of this length precedes it.
     """
-    both, halves = periods(context.question.window)
+    name = context.question.model
     return Summary(
-        portrait(context.conn, workspace_id=context.workspace_id, name=context.question.model),
-        request_volume(context.conn, of_model(context).over(both, halves)),
-        quality.metric_buckets(context, both, halves),
-        basis_within(context, both, halves, *BOTH),
+        portrait(context.conn, workspace_id=context.workspace_id, name=name),
+        spans(context),
+        traffic.both_volumes(context),
+        quality.both_qualities(context),
+        sides_basis(*BOTH)(context),
     )
 
 
 def show_summary(question: Question, summary: Summary) -> list[Node]:
-    """The model's name, the scopes to choose from, and its numbers."""
+    """The model's name, what to show and to compare with, and its numbers."""
+    tiles = [*_quality_tiles(question, summary), *traffic.volume_tiles(summary.volumes)]
     return [
         dash_html.Div(
             [
-                to_component(_name(question, summary.portrait)),
-                *_choices(question, summary.portrait),
+                to_component(_name(question, summary.portrait), "model-title"),
+                dash_html.Div([*_choices(question, summary.portrait)], className="choices"),
             ],
             className="model-head",
         ),
-        html.Dl([*_quality_tiles(summary), *_volume_tiles(summary.volume)], className="tiles"),
+        to_component(_compared(question, summary.spans), "compared-with"),
+        html.Dl(tiles, className="tiles"),
         html.P(basis_text(question, summary.basis), className="quiet basis"),
     ]
 
@@ -68,65 +83,111 @@ def _name(question: Question, portrait: Portrait) -> Markup:
     place = " / ".join(filter(None, (name.namespace, name.pipeline)))
     return Markup("").join(
         (
-            html.Span(place, className="quiet place") if place else "",
-            html.H1(name.name, className="model-name"),
+            html.Span(place, className="quiet place", title=place) if place else "",
+            html.H1(name.name, className="model-name", title=name.name),
             html.Span(portrait.kind or "kind not known yet", className="kind"),
         )
     )
 
 
+def _compared(question: Question, windows: Pair[Window]) -> Markup:
+    """What is shown, and what it is compared with; a link ends a selection."""
+    version = question.scope.version
+    after = words(question, windows.after) + (f", {version}" if version else "")
+    parts = [html.Span([html.Span(className="swatch after"), after], className="side")]
+    if windows.before:
+        before = f"{described(question)}: {words(question, windows.before)}"
+        swatch = html.Span(className="swatch before")
+        parts.append(html.Span([swatch, f"vs {before}"], className="side"))
+    if any(question.members.get(name) for name in CHOSEN):
+        ended = {**question.members, **dict.fromkeys(CHOSEN)}
+        parts.append(html.A("end the comparison", href="/model" + query_string(ended)))
+    return html.P(parts, className="sides")
+
+
+CHOSEN = ("after", "before", "beforeVersion", "bucket")
+
+
+# --- what to choose -----------------------------------------------------------------------
+
+
 def _choices(question: Question, portrait: Portrait) -> Iterator[Component]:
-    """Inputs for the version and the deployment; none if the model has no named ones."""
+    """Inputs for the version, the deployment, the average, and what is compared."""
     if portrait.versions:
-        yield _choice(question, "version", portrait.versions)
+        yield _scope(question, "version", portrait.versions)
     if portrait.deployments:
-        yield _choice(question, "deployment", portrait.deployments)
+        yield _scope(question, "deployment", portrait.deployments)
+    if portrait.kind is Kind.CLASSIFICATION:
+        data = [{"value": name.value, "label": name.value} for name in Average]
+        yield _select("average", "Average", data, quality.average(question), w=100)
+    yield _select("compare", "Compare with", _others(question, portrait), choice(question), w=160)
+    if question.before:
+        yield _window("after", "After", question)
+        yield _window("before", "Before", question)
 
 
 # Longer lists are searchable.
 MANY = 8
 
 
-def _choice(question: Question, part: str, names: Sequence[str]) -> Component:
+def _scope(question: Question, part: str, names: Sequence[str]) -> Component:
     every = {
         "value": EVERY,
         "label": f"all {len(names)} {part}s" if len(names) > 1 else f"any {part}",
     }
+    data = [every, *({"value": name, "label": name} for name in names)]
+    return _select(part, part.capitalize(), data, question.members.get(part) or EVERY, w=140)
+
+
+def _others(question: Question, portrait: Portrait) -> list[dict[str, str]]:
+    """What can be compared with."""
+    version = question.scope.version
+    others = [name for name in portrait.versions if name != version]
+    return [
+        {"value": EVERY, "label": "the period before"},
+        *({"value": VERSION + name, "label": f"version {name}"} for name in others),
+        {"value": WINDOW, "label": "another time …"},
+        {"value": NOTHING, "label": "nothing"},
+    ]
+
+
+def _select(name: str, label: str, data: list[dict[str, str]], value: str, w: int) -> Component:
     return dmc.Select(
-        id={"choice": part},
-        label=part.capitalize(),
+        id={"choice": name},
+        label=label,
         size="xs",
-        w=160,
+        w=w,
         allowDeselect=False,
-        data=[every, *({"value": name, "label": name} for name in names)],
-        value=question.members.get(part) or EVERY,
-        searchable=len(names) > MANY,
+        data=data,
+        value=value,
+        searchable=len(data) > MANY,
+        comboboxProps={"width": "max-content", "position": "bottom-start"},
     )
 
 
-def _quality_tiles(summary: Summary) -> Iterator[Markup]:
-    if not summary.qualities:
+def _window(name: str, label: str, question: Question) -> Component:
+    """Two times, to be typed or pasted."""
+    return dmc.TextInput(
+        id={"choice": name},
+        label=label,
+        size="xs",
+        w=330,
+        value=question.members.get(name, ""),
+        placeholder=words(question, question.window),
+        debounce=True,
+    )
+
+
+# --- numbers ------------------------------------------------------------------------------
+
+
+def _quality_tiles(question: Question, summary: Summary) -> Iterator[Markup]:
+    pair = summary.qualities
+    if pair.after is None:
         return
-    previous, now = summary.qualities
-    for measure in leading(summary.portrait.kind)[:2]:
-        numbers = Compared(getattr(now, measure.name), getattr(previous, measure.name))
-        yield tile(measure.label, compared(numbers, measure))
-    yield tile("Truths known", compared(Compared(now.n, previous.n), TRUTHS["n"]))
-
-
-def _volume_tiles(volume: RequestVolume) -> Iterator[Markup]:
-    previous, now = volume.buckets
-    inferences, errors = (
-        Compared(now.answered, previous.answered),
-        Compared(now.failed, previous.failed),
-    )
-    latency = Compared(now.mean_latency_ms, previous.mean_latency_ms)
-    for numbers, measure in (
-        (inferences, REQUESTS["answered"]),
-        (error_rate(inferences, errors), MODEL["error_rate"]),
-        (latency, REQUESTS["mean_latency_ms"]),
-    ):
-        yield tile(measure.title, compared(numbers, measure))
+    for measure in (*leading(summary.portrait.kind)[:2], TRUTHS["n"]):
+        title = "Truths known" if measure is TRUTHS["n"] else quality.label_of(question, measure)
+        yield tile(title, quality.both_of(pair, measure))
 
 
 PAGE = Page(

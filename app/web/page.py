@@ -21,6 +21,7 @@ from app.errors import TruthlineError, UnknownModel
 from app.store.database import Database
 from app.web import markup, shell
 from app.web.basis import basis_text, panel_context
+from app.web.comparison import chosen
 from app.web.files import address, names
 from app.web.markup import to_component
 from app.web.pages import PAGES
@@ -167,7 +168,8 @@ def _connect(app: dash.Dash, database: Database) -> None:
     )
     def choose(_clicks: Any, _choices: Any, search: str) -> Any:
         chosen = _chosen(search or "", ctx.triggered_id, ctx.triggered[0]["value"])
-        return no_update if chosen in (search or "", None) else chosen
+        is_same = chosen is None or members_of(chosen) == members_of(search or "")
+        return no_update if is_same else chosen
 
     @app.callback(
         Output({"panel": MATCH}, "children"),
@@ -192,7 +194,10 @@ def _chosen(search: str, trigger: Any, value: Any) -> str | None:
         name, value = trigger["chart"], _clicked(value)
     else:
         name = trigger["choice"]
-    members = members_of(search)
+    members: dict[str, str | None] = {**members_of(search)}
+    if name == "compare":
+        question = Question.read(search, datetime.now(UTC))
+        return query_string(members | chosen(question, value))
     return query_string(members | {name: None if value == EVERY else value})
 
 

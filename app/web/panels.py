@@ -1,7 +1,7 @@
 """Panels: parts of a page with one query, one view and one CSV export."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from dash.development.base_component import Component
@@ -26,18 +26,31 @@ class PanelContext:
     """The input of a panel: a snapshot of the database, the URL's question, and the settled query.
 
     `query` is the question of the URL with its moment settled and its model looked up; the model
-    may not exist.
+    may not exist. `found` has what parts of a panel share: see `once`.
     """
 
     conn: Connection
     registry: Registry
     question: Question
     query: Query[Subject]
+    found: dict[Any, Any] = field(default_factory=dict, compare=False)
 
     @property
     def workspace_id(self) -> int:
         """The workspace of the page."""
         return self.query.workspace_id
+
+
+def once(find: Callable[[PanelContext], Result]) -> Callable[[PanelContext], Result]:
+    """Query something only once for a panel and its basis."""
+
+    def shared(context: PanelContext) -> Result:
+        if find not in context.found:
+            context.found[find] = find(context)
+        result: Result = context.found[find]
+        return result
+
+    return shared
 
 
 @dataclass(frozen=True, slots=True)

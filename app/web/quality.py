@@ -1,27 +1,44 @@
-"""The quality of a model: metrics over time, and one bucket in detail."""
+"""The quality of a model: metrics over time, and before and after in detail."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from markupsafe import Markup
 
 from app.errors import InvalidInput
+from app.query.basis import basis_of
 from app.query.classification import Average, ClassificationBucket, classification_buckets
 from app.query.measure import Measure, Unit
-from app.query.measures import CLASS, OF_KIND, TRUTHS, leading, on_pages
+from app.query.measures import OF_KIND, TRUTHS, leading, on_pages
+from app.query.noise import FEW
 from app.query.question import Basis, Counted
+from app.query.question import Question as Query
 from app.query.regression import RegressionBucket, regression_buckets
-from app.query.window import Grid, Window, average_length
+from app.query.subjects import Subject
+from app.query.window import Grid, Window
 from app.store.registry import Kind
 from app.web import charts
 from app.web import markup as html
-from app.web.basis import basis_within, of_model, of_window
+from app.web.basis import of_model
+from app.web.changes import certain
+from app.web.classes import classes_table
+from app.web.comparison import (
+    Pair,
+    ask,
+    described,
+    interval_text,
+    neighbours,
+    sides,
+    sides_basis,
+    spans,
+    truths_grid,
+    words,
+)
+from app.web.matrix import matrices
 from app.web.panels import Node, Panel, PanelContext, Rows
-from app.web.question import INTERVALS, Question, iso_utc, query_string
-from app.web.tables import note, table, tile
-from app.web.units import count, format_number, moment
+from app.web.question import Question, iso_utc, query_string
+from app.web.tables import both, note, tile
+from app.web.units import length
 
 Bucket = ClassificationBucket | RegressionBucket
 
@@ -31,6 +48,8 @@ FORMS = {Unit.SHARE: ".1%"}
 FORM = ".4~g"
 NO_TRUTHS = "No truth is known for any prediction in this window."
 NO_METRICS = "There are no quality metrics for this kind of model."
+# Metrics that are averages over the classes.
+AVERAGED = frozenset({"precision", "recall", "specificity", "f1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +58,25 @@ class Quality:
 
     kind: Kind | None
     buckets: Sequence[Bucket]
+    grid: Grid
+    spans: Pair[Window]
 
 
-def metric_buckets(context: PanelContext, window: Window, grid: Grid) -> Sequence[Bucket]:
-    """Buckets of a window; none for a kind without metrics."""
-    query = context.query.over(window, grid)
-    if query.subject.kind is Kind.CLASSIFICATION:
+def metric_buckets(context: PanelContext, query: Query[Subject]) -> Sequence[Bucket]:
+    """The answer to a question; no buckets for a kind without metrics."""
+    kind = of_model(context).subject.kind
+    if kind is Kind.CLASSIFICATION:
         averaged = average(context.question)
         return classification_buckets(context.conn, context.registry, query, averaged)
-    return regression_buckets(context.conn, query) if query.subject.kind is Kind.REGRESSION else []
+    return regression_buckets(context.conn, query) if kind is Kind.REGRESSION else []
+
+
+def both_qualities(context: PanelContext) -> Pair[Bucket | None]:
+    """The metrics of both windows; None for a kind without metrics.
+
+    Cost: a statement for each window.
+    """
+    return ask(sides(context), lambda query: next(iter(metric_buckets(context, query)), None))
 
 
 def average(question: Question) -> Average:
@@ -62,13 +91,11 @@ def average(question: Question) -> Average:
         raise InvalidInput(f"the average must be one of {', '.join(Average)}") from None
 
 
-def kind_of(context: PanelContext) -> Kind | None:
-    """The kind of the model.
-
-    Raises:
-        UnknownModel: the workspace has no such model, or no predictions in this scope.
-    """
-    return of_model(context).subject.kind
+def label_of(question: Question, measure: Measure) -> str:
+    """The name of a metric, with its average if it has one."""
+    if measure.name in AVERAGED:
+        return f"{measure.label} ({average(question)})"
+    return measure.label
 
 
 # --- over time ----------------------------------------------------------------------------
@@ -76,27 +103,55 @@ def kind_of(context: PanelContext) -> Kind | None:
 
 def find_over_time(context: PanelContext) -> Quality:
     """Metrics in the buckets of the window."""
-    kind = kind_of(context)
-    return Quality(kind, metric_buckets(context, context.question.window, context.question.grid))
+    query, grid = of_model(context), truths_grid(context)
+    buckets = metric_buckets(context, query.over(context.question.window, grid))
+    return Quality(query.subject.kind, buckets, grid, spans(context))
 
 
-def show_over_time(question: Question, quality: Quality) -> Node:
-    """Lines, one per metric; a click selects a bucket."""
+def over_time_basis(context: PanelContext) -> Basis:
+    """The basis of those buckets."""
+    query = of_model(context).over(context.question.window, truths_grid(context))
+    return basis_of(context.conn, query, Counted.OUTCOME)
+
+
+def show_over_time(question: Question, quality: Quality) -> Node | list[Node]:
+    """Lines, one per metric, and bars of truths; a click or a drag selects."""
     if quality.kind not in OF_KIND:
         return note(NO_METRICS)
     if not any(bucket.n for bucket in quality.buckets):
         return note(NO_TRUTHS)
     measures = _drawn(quality.kind)
-    chosen = next((bucket for bucket in quality.buckets if _holds(bucket, question.bucket)), None)
-    return charts.lines(
-        f"{', '.join(m.label for m in measures)} over time",
+    labels = [label_of(question, measure) for measure in measures]
+    chart = charts.lines(
+        f"{', '.join(labels)} over time",
         question,
         [bucket.start for bucket in quality.buckets],
-        {m.label: [getattr(bucket, m.name) for bucket in quality.buckets] for m in measures},
+        {
+            label: [getattr(bucket, measure.name) for bucket in quality.buckets]
+            for label, measure in zip(labels, measures, strict=True)
+        },
         form=form_of(quality.kind),
-        clicked="bucket",
-        shaded=(chosen.start, chosen.end) if chosen else None,
+        counts=[bucket.n for bucket in quality.buckets],
+        styles=[charts.STYLES.get(measure.name, 0) for measure in measures],
+        marked=marks(question, quality.spans),
     )
+    return [chart, note(_how_drawn(quality))]
+
+
+def _how_drawn(quality: Quality) -> str:
+    text = f"A point is {length(quality.grid.width)}."
+    few = any(0 < bucket.n < FEW for bucket in quality.buckets)
+    return f"{text} Points with fewer than {FEW} truths are faded." if few else text
+
+
+def marks(question: Question, windows: Pair[Window]) -> list[charts.Marked]:
+    """The spans to mark in charts: those that were selected."""
+    marked = []
+    if windows.before and (question.before or windows.after != question.window):
+        marked.append(charts.Marked(windows.before, "before"))
+    if windows.after != question.window:
+        marked.append(charts.Marked(windows.after, "after"))
+    return marked
 
 
 def form_of(kind: Kind | None) -> str:
@@ -110,179 +165,131 @@ def _drawn(kind: Kind | None) -> list[Measure]:
     return [headline, *(measure for measure in others if measure.unit is headline.unit)]
 
 
-def _holds(bucket: Bucket, instant: datetime | None) -> bool:
-    return instant is not None and bucket.start <= instant < bucket.end
-
-
 def over_time_rows(_: Question, quality: Quality) -> Rows:
     """A line per bucket."""
-    names = [measure.name for measure in on_pages(quality.kind)]
+    return _rows(quality.kind, quality.buckets)
+
+
+def _rows(kind: Kind | None, buckets: Sequence[Bucket]) -> Rows:
+    names = [measure.name for measure in on_pages(kind)]
     yield ["startTime", "endTime", "n", *names]
-    for bucket in quality.buckets:
+    for bucket in buckets:
         numbers = [getattr(bucket, name) for name in names]
         yield [iso_utc(bucket.start), iso_utc(bucket.end), bucket.n, *numbers]
 
 
-# --- one bucket ---------------------------------------------------------------------------
+# --- before and after ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class SelectedBucket:
-    """A bucket, or the whole window, and the buckets on either side."""
+class Detail:
+    """Both windows, their metrics, and the buckets on either side of a selected one."""
 
     kind: Kind | None
-    bucket: Bucket | None
-    previous_start: datetime | None = None
-    next_start: datetime | None = None
+    spans: Pair[Window]
+    qualities: Pair[Bucket | None]
+    previous: Window | None = None
+    next: Window | None = None
 
 
-def find_bucket(context: PanelContext) -> SelectedBucket:
-    """The clicked bucket, or the whole window."""
-    question, kind = context.question, kind_of(context)
-    if question.bucket is None:
-        return SelectedBucket(
-            kind, next(iter(metric_buckets(context, question.window, Grid())), None)
-        )
-    if not question.window.start <= question.bucket < question.window.end:
-        return SelectedBucket(kind, None)
-    buckets = metric_buckets(context, *_near(question, question.bucket))
-    index = next(
-        (i for i, candidate in enumerate(buckets) if _holds(candidate, question.bucket)), None
-    )
-    if index is None:
-        return SelectedBucket(kind, None)
-    previous_start = buckets[index - 1].start if index else None
-    next_start = buckets[index + 1].start if index + 1 < len(buckets) else None
-    return SelectedBucket(kind, buckets[index], previous_start, next_start)
+def find_detail(context: PanelContext) -> Detail:
+    """The selected window, or that of the page, and the one it is compared with."""
+    windows, qualities = spans(context), both_qualities(context)
+    kind = of_model(context).subject.kind
+    if windows.after == context.question.window:
+        return Detail(kind, windows, qualities)
+    return Detail(kind, windows, qualities, *neighbours(context, windows.after))
 
 
-def _near(question: Question, bucket: datetime) -> tuple[Window, Grid]:
-    """A window and grid with some buckets on either side of one."""
-    margin = 2 * average_length(INTERVALS[question.interval])
-    window = question.window
-    near = Window(
-        bucket - min(margin, bucket - window.start), bucket + min(margin, window.end - bucket)
-    )
-    return near, question.grid
+def show_detail(question: Question, detail: Detail) -> list[Markup]:
+    """The metrics, the classes and the confusion matrices, or the errors."""
+    return [_navigation(question, detail), *_contents(question, detail)]
 
 
-def bucket_basis(context: PanelContext) -> Basis:
-    """The basis of the bucket and its neighbours, or of the whole window."""
-    question = context.question
-    bucket = question.bucket
-    inside = bucket is not None and question.window.start <= bucket < question.window.end
-    where = _near(question, bucket) if bucket and inside else (question.window, Grid())
-    return basis_within(context, *where, Counted.OUTCOME)
-
-
-def show_bucket(question: Question, selected: SelectedBucket) -> list[Markup]:
-    """The confusion matrix and classes, or the errors; and links to the neighbours."""
-    return [_navigation(question, selected), *_contents(selected)]
-
-
-def _navigation(question: Question, selected: SelectedBucket) -> Markup:
-    if question.bucket is None or selected.bucket is None:
-        first = question.window.start
-        words = "The whole window. Click a point in the chart above, or"
-        return html.P(
-            [f"{words} ", html.A("step through its buckets", href=_at(question, first)), "."],
-            className="walk quiet",
-        )
-    edges = [moment(question.local(edge)) for edge in (selected.bucket.start, selected.bucket.end)]
+def _navigation(question: Question, detail: Detail) -> Markup:
+    after = detail.spans.after
+    if after == question.window:
+        words_ = "The whole window. Click a point in the chart above, select a time, or"
+        first = {**question.members, "after": None, "bucket": iso_utc(question.window.start)}
+        link = html.A("step through its buckets", href="/model" + query_string(first))
+        return html.P([f"{words_} ", link, "."], className="walk quiet")
     return html.P(
         [
-            html.Strong(" to ".join(edges)),
-            html.A("← previous", href=_at(question, selected.previous_start))
-            if selected.previous_start
-            else None,
-            html.A("next →", href=_at(question, selected.next_start))
-            if selected.next_start
-            else None,
-            html.A(
-                "whole window", href="/model" + query_string({**question.members, "bucket": None})
-            ),
+            html.Strong(words(question, after)),
+            html.A("← previous", href=_at(question, detail.previous)) if detail.previous else None,
+            html.A("next →", href=_at(question, detail.next)) if detail.next else None,
+            html.A("whole window", href=_at(question, None)),
         ],
         className="walk",
     )
 
 
-def _at(question: Question, start: datetime) -> str:
-    return "/model" + query_string({**question.members, "bucket": iso_utc(start)})
+def _at(question: Question, window: Window | None) -> str:
+    chosen = {"bucket": None, "after": interval_text(window) if window else None}
+    return "/model" + query_string({**question.members, **chosen})
 
 
-def _contents(selected: SelectedBucket) -> Iterator[Markup]:
-    if selected.kind not in OF_KIND:
+def _contents(question: Question, detail: Detail) -> Iterator[Markup]:
+    after, before = detail.qualities.after, detail.qualities.before
+    if detail.kind not in OF_KIND:
         yield note(NO_METRICS)
-    elif selected.bucket is None or not selected.bucket.n:
+    elif after is None or not after.n:
         yield note("No truth is known for any of its predictions.")
     else:
-        yield html.Dl(_tiles(selected.kind, selected.bucket), className="tiles small")
-        if isinstance(selected.bucket, ClassificationBucket):
-            yield html.Div(
-                [_matrix(selected.bucket), _classes(selected.bucket)], className="side-by-side"
-            )
+        yield html.Dl(_tiles(question, detail), className="tiles small")
+        if isinstance(after, ClassificationBucket):
+            earlier = before if isinstance(before, ClassificationBucket) else None
+            classes = classes_table(question, Pair(after, earlier))
+            drawn = matrices(after, earlier, titles_of(question, detail.spans))
+            if len(drawn) > 1:
+                yield classes
+                yield html.Div(drawn, className="matrices")
+            else:
+                yield html.Div([*drawn, classes], className="side-by-side")
 
 
-def _tiles(kind: Kind | None, bucket: Bucket) -> Iterator[Markup]:
-    for measure in [TRUTHS["n"], *on_pages(kind)]:
-        yield tile(measure.label, format_number(getattr(bucket, measure.name), measure.unit))
+def titles_of(question: Question, windows: Pair[Window]) -> tuple[str, str]:
+    """What after and before are, as titles: versions, or windows."""
+    after = words(question, windows.after)
+    if question.before_version and windows.before == windows.after:
+        version = question.scope.version or "all versions"
+        return version, question.before_version
+    before = words(question, windows.before) if windows.before else ""
+    return f"After: {after}", f"{described(question).capitalize()}: {before}"
 
 
-def _matrix(bucket: ClassificationBucket) -> Markup:
-    """Counts, and the share within each row: how truths of one class were predicted."""
-    categories = bucket.matrix.categories
-    heads: list[Any] = [("truth ↓ predicted →", "corner"), *categories, ("truths", "number sum")]
-    rows = [
-        [
-            name,
-            *(_matrix_cell(n, sum(counts), i == j) for j, n in enumerate(counts)),
-            html.Td(count(sum(counts)), className="number sum"),
-        ]
-        for i, (name, counts) in enumerate(zip(categories, bucket.matrix.values, strict=True))
-    ]
-    return html.Div(
-        [html.H3("Confusion matrix"), table("Confusion matrix", heads, rows, kind="matrix")]
-    )
+def _tiles(question: Question, detail: Detail) -> Iterator[Markup]:
+    pair = detail.qualities
+    for measure in [TRUTHS["n"], *on_pages(detail.kind)]:
+        yield tile(label_of(question, measure), both_of(pair, measure))
 
 
-def _matrix_cell(n: int, total: int, hit: bool) -> Markup:
-    share = n / total if total else 0.0
-    return html.Td(
-        [
-            html.Span(count(n) if n else "·", className="n"),
-            html.Span(_row_share(n, total), className="share"),
-        ],
-        className="hit" if hit else "miss" if n else "empty",
-        style={"--share": f"{share:.3f}"},
-    )
+def both_of(pair: Pair[Bucket | None], measure: Measure) -> Markup:
+    """A metric of both windows."""
+    numbers = pair.of(lambda bucket: getattr(bucket, measure.name, None))
+    return both(numbers, measure, certain=certain(pair.after, pair.before))
 
 
-def _row_share(n: int, total: int) -> str:
-    if not n:
-        return ""
-    return f"{100 * n / total:.0f} %" if 200 * n >= total else "<1 %"
+def detail_rows(_: Question, detail: Detail) -> Rows:
+    """The confusion matrices, a line per pair of classes; for a regressor its errors."""
+    after, before = detail.qualities.after, detail.qualities.before
+    if isinstance(after, ClassificationBucket):
+        earlier = _counts(before) if isinstance(before, ClassificationBucket) else {}
+        now = _counts(after)
+        yield ["actual", "predicted", "count", "before_count"]
+        for pair in {**now, **earlier}:
+            yield [*pair, now.get(pair, 0), earlier.get(pair, 0)]
+    elif after is not None:
+        yield from _rows(detail.kind, [bucket for bucket in (after, before) if bucket])
 
 
-def _classes(bucket: ClassificationBucket) -> Markup:
-    measures = sorted(CLASS.values(), key=lambda measure: measure.unit is not Unit.COUNT)
-    heads: list[Any] = [("Class", ""), *(m.label for m in measures)]
-    rows = [
-        [metrics.label, *(format_number(getattr(metrics, m.name), m.unit) for m in measures)]
-        for metrics in bucket.classes
-    ]
-    return html.Div([html.H3("Classes"), table("Metrics of each class", heads, rows)])
-
-
-def bucket_rows(_: Question, selected: SelectedBucket) -> Rows:
-    """The confusion matrix, a line per pair of classes; for a regressor its errors."""
-    bucket = selected.bucket
-    if isinstance(bucket, ClassificationBucket):
-        yield ["actual", "predicted", "count"]
-        for actual, counts in zip(bucket.matrix.categories, bucket.matrix.values, strict=True):
-            for predicted, n in zip(bucket.matrix.categories, counts, strict=True):
-                yield [actual, predicted, n]
-    elif bucket is not None:
-        yield from over_time_rows(_, Quality(selected.kind, [bucket]))
+def _counts(bucket: ClassificationBucket) -> dict[tuple[str, str], int]:
+    names = bucket.matrix.categories
+    return {
+        (actual, predicted): n
+        for actual, counts in zip(names, bucket.matrix.values, strict=True)
+        for predicted, n in zip(names, counts, strict=True)
+    }
 
 
 OVER_TIME = Panel(
@@ -291,6 +298,8 @@ OVER_TIME = Panel(
     find_over_time,
     show_over_time,
     over_time_rows,
-    of_window(Counted.OUTCOME),
+    over_time_basis,
 )
-BUCKET = Panel("bucket", "In detail", find_bucket, show_bucket, bucket_rows, bucket_basis)
+BUCKET = Panel(
+    "bucket", "In detail", find_detail, show_detail, detail_rows, sides_basis(Counted.OUTCOME)
+)

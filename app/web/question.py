@@ -4,6 +4,7 @@ The names are those of the API's parameters. The URL alone determines what a pag
 shows everyone the same.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -60,6 +61,8 @@ class Question:
     """A window divided into buckets, a moment, and the scope of a model.
 
     `members` contains the parameters as given. `bucket` is an instant in the selected bucket.
+    `after` and `before` are selected windows, None if the URL has none; `before_version` is the
+    version that the other one is compared with.
     """
 
     members: Mapping[str, str]
@@ -70,6 +73,8 @@ class Question:
     as_of: datetime | None
     scope: Scope
     bucket: datetime | None
+    after: Window | None
+    before: Window | None
 
     @classmethod
     def read(cls, search: str, now: datetime) -> Self:
@@ -97,11 +102,23 @@ class Question:
             as_of,
             _scope(members),
             _instant(members, "bucket", ZoneInfo(zone)),
+            _span(members, "after", ZoneInfo(zone)),
+            _span(members, "before", ZoneInfo(zone)) if _compares(members) else None,
         )
 
     def as_query(self, workspace_id: int) -> Query[Scope]:
         """The question for query functions."""
         return Query(workspace_id, self.scope, self.window, self.grid, self.as_of)
+
+    @property
+    def compares(self) -> bool:
+        """Whether numbers are compared with others."""
+        return _compares(self.members)
+
+    @property
+    def before_version(self) -> str | None:
+        """The version to compare with; None if it is the same."""
+        return (self.members.get("beforeVersion") or None) if self.compares else None
 
     @property
     def model(self) -> ModelName:
@@ -123,11 +140,18 @@ class Question:
         return "" if has_edges else self.members.get("range", DEFAULT_RANGE)
 
 
+# Two times, with a slash between them as in ISO 8601, or a word.
+BETWEEN = re.compile(r"\s*/\s*|\s+to\s+")
+# Nothing is compared.
+NOTHING = "none"
 # The choice of all versions or deployments.
 EVERY = "*"
+# What is selected within a window.
+SELECTED = ("after", "before", "bucket")
 # Parameters of individual pages.
 OF_A_PAGE = (
     *("namespace", "pipeline", "model", "deployment", "version", "bucket", "average"),
+    *("after", "before", "beforeVersion", "classes"),
     *("execution", "metric", "offset", "sort", "q", "kind", "show"),
 )
 
@@ -145,7 +169,7 @@ def common(members: Mapping[str, str]) -> dict[str, str]:
 def query_string(members: Mapping[str, str | None]) -> str:
     """Parameters as a URL's query; empty ones are omitted."""
     non_empty = {name: value for name, value in members.items() if value}
-    return "?" + urlencode(non_empty, safe=":") if non_empty else ""
+    return "?" + urlencode(non_empty, safe=":/") if non_empty else ""
 
 
 def iso_utc(instant: datetime) -> str:
@@ -207,6 +231,24 @@ def automatic_interval(window: Window, buckets: int = AUTOMATIC_BUCKETS) -> str:
 def grid_of(interval: str, window: Window, zone: str) -> Grid:
     """The grid of an interval; a window shorter than every interval is one bucket."""
     return fixed_grid(INTERVALS[interval], zone) if window.length >= SECOND else Grid()
+
+
+def _compares(members: Mapping[str, str]) -> bool:
+    return members.get("before") != NOTHING
+
+
+def _span(members: Mapping[str, str], name: str, zone: ZoneInfo) -> Window | None:
+    """A window written as two times."""
+    text = members.get(name, "").strip()
+    if not text:
+        return None
+    edges = BETWEEN.split(text)
+    if len(edges) != 2:  # noqa: PLR2004 - a start and an end
+        raise InvalidInput(f"{name} must be two times like 2026-03-01T10:00Z/2026-03-01T11:00Z")
+    start, end = (_instant({name: edge}, name, zone) for edge in edges)
+    if start is None or end is None:
+        raise InvalidInput(f"{name} needs both its start and its end")
+    return Window(start, end)
 
 
 def _instant(members: Mapping[str, str], name: str, zone: ZoneInfo) -> datetime | None:

@@ -11,7 +11,16 @@ from dash.development.base_component import Component
 
 from app.errors import InvalidInput
 from app.query.window import zones
-from app.web.question import INTERVALS, RANGES, REFRESHES, Question, common, iso_utc, query_string
+from app.web.question import (
+    INTERVALS,
+    RANGES,
+    REFRESHES,
+    SELECTED,
+    Question,
+    common,
+    iso_utc,
+    query_string,
+)
 from app.web.tables import labelled
 from app.web.units import length
 
@@ -102,6 +111,8 @@ def changed(question: Question, control: str, value: str | None) -> dict[str, st
     """The members of the URL after a control was changed."""
     members: dict[str, str | None] = dict(question.members)
     members.pop("bucket", None)
+    if control in ("range", "start", "end"):  # what was selected may lie outside
+        members = {name: text for name, text in members.items() if name not in SELECTED}
     if control == "range":
         range_members = {"startTime": None, "endTime": None, "range": value, "interval": None}
         if value == CUSTOM:

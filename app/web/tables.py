@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from app.query.inferences import Compared
-from app.query.measure import Measure
+from app.query.measure import Better, Measure
 from app.web import markup as html
 from app.web.units import UNKNOWN, Delta, all_digits, delta, format_number
 
@@ -86,6 +86,33 @@ def compared(numbers: Compared[Any], measure: Measure) -> Markup:
         ],
         className="compared",
     )
+
+
+def both(numbers: Compared[Any], measure: Measure, *, certain: bool = True) -> Markup:
+    """A number after, what it was before, and the difference: coloured unless it may be noise."""
+    unit = measure.unit
+    parts = [
+        html.Span(
+            format_number(numbers.now, unit),
+            className="now",
+            title=all_digits(numbers.now, unit),
+        )
+    ]
+    if numbers.previous is not None:
+        other = f"vs {format_number(numbers.previous, unit)}"
+        before = html.Span(other, className="was", title=all_digits(numbers.previous, unit))
+        parts.append(html.Span([before, *_difference(numbers, measure, certain=certain)]))
+    return html.Span(parts, className="both")
+
+
+def _difference(numbers: Compared[Any], measure: Measure, *, certain: bool) -> Sequence[Markup]:
+    difference = delta(numbers, measure.unit, measure.better if certain else Better.NEITHER)
+    if difference is None:
+        return []
+    tone = difference.tone
+    said = "no more than noise, or too few to tell" if not certain else tone
+    shown = html.Span(difference.text, className=f"change {tone}", title=said)
+    return [shown, html.Span(f" ({said})", className="hidden")] if tone != "same" else [shown]
 
 
 def change(difference: Delta | None) -> Markup:

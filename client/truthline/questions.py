@@ -9,6 +9,7 @@ from truthline.health import Health, health_of
 from truthline.inferences import InferenceStats, Models
 from truthline.metrics import ClassificationMetrics, RegressionMetrics, Subject
 from truthline.session import Session
+from truthline.values import Name, as_name
 from truthline.wire import decode, to_duration, to_wire
 
 Instant = datetime | str
@@ -24,15 +25,15 @@ class Questions:
 
     def classification_metrics(
         self,
-        model: str,
+        model: Name,
         *,
         start: Instant,
         end: Instant,
         interval: Width | None = None,
-        namespace: str = "",
-        pipeline: str = "",
-        deployment: str | None = None,
-        version: str | None = None,
+        namespace: Name = "",
+        pipeline: Name = "",
+        deployment: Name | None = None,
+        version: Name | None = None,
         average: Literal["macro", "weighted", "micro"] = "macro",
         align: Literal["start", "epoch"] = "start",
         time_zone: str = "UTC",
@@ -57,7 +58,7 @@ class Questions:
         Raises:
             TruthlineError: the query failed; the subclass states why.
         """
-        subject = Subject(model, namespace, pipeline, deployment, version)
+        subject = _subject(model, namespace, pipeline, deployment, version)
         asked = _window(start, end, interval, align, time_zone, as_of)
         answer = self._metrics("classification", subject, average=average, **asked)
         return decode(
@@ -66,15 +67,15 @@ class Questions:
 
     def regression_metrics(
         self,
-        model: str,
+        model: Name,
         *,
         start: Instant,
         end: Instant,
         interval: Width | None = None,
-        namespace: str = "",
-        pipeline: str = "",
-        deployment: str | None = None,
-        version: str | None = None,
+        namespace: Name = "",
+        pipeline: Name = "",
+        deployment: Name | None = None,
+        version: Name | None = None,
         align: Literal["start", "epoch"] = "start",
         time_zone: str = "UTC",
         as_of: Instant | None = None,
@@ -83,7 +84,7 @@ class Questions:
 
         Arguments and errors are those of `classification_metrics`.
         """
-        subject = Subject(model, namespace, pipeline, deployment, version)
+        subject = _subject(model, namespace, pipeline, deployment, version)
         asked = _window(start, end, interval, align, time_zone, as_of)
         answer = self._metrics("regression", subject, **asked)
         return decode(RegressionMetrics, answer, subject=subject, time_zone=time_zone)
@@ -93,7 +94,7 @@ class Questions:
         *,
         start: Instant | None = None,
         end: Instant | None = None,
-        models: Iterable[str] | None = None,
+        models: Iterable[Name] | None = None,
         field: str | None = None,
         value: str | None = None,
     ) -> InferenceStats:
@@ -109,7 +110,7 @@ class Questions:
         Raises:
             TruthlineError: the query failed; the subclass states why.
         """
-        names = None if models is None else list(models)
+        names = None if models is None else list(map(as_name, models))
         if names == []:
             raise ValueError("models is empty: omit it to query all models")
         asked = {
@@ -128,7 +129,7 @@ class Questions:
         return decode(Models, self._all_pages("/api/v1/models", _period(start, end)))
 
     def health(
-        self, deployment: str, *, start: Instant | None = None, end: Instant | None = None
+        self, deployment: Name, *, start: Instant | None = None, end: Instant | None = None
     ) -> Health:
         """Requests, failures, latency and values of a deployment, in tenths of a window.
 
@@ -140,6 +141,7 @@ class Questions:
         Raises:
             TruthlineError: the query failed; the subclass states why.
         """
+        deployment = as_name(deployment)
         end = end or datetime.now(timezone.utc)  # the same end for both queries
         asked = {
             "startDateTime": to_wire(start, "start"),
@@ -164,6 +166,14 @@ class Questions:
     def _metrics(self, kind: str, subject: Subject, **asked: Any) -> Any:
         parameters = {**vars(subject), **asked}
         return self._session.get(f"/api/v1/metrics/{kind}", parameters)
+
+
+def _subject(
+    model: Name, namespace: Name, pipeline: Name, deployment: Name | None, version: Name | None
+) -> Subject:
+    """Names as they were stored: a version 3 is "3", as in `log_prediction`."""
+    of, part = (deployment, version), (model, namespace, pipeline)
+    return Subject(*map(as_name, part), *(None if name is None else as_name(name) for name in of))
 
 
 def _period(start: Instant | None, end: Instant | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import itertools
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,16 +11,10 @@ from truthline.batch import Batch
 from truthline.buffer import Counts
 from truthline.forks import watch
 from truthline.outbox import Kind, Limits, Outbox
-from truthline.rows import (
-    Label,
-    as_detections,
-    as_fraction,
-    as_label,
-    as_scores,
-    as_time,
-    encode,
-)
+from truthline.rows import FEEDBACK, PREDICTIONS, as_time, encode
 from truthline.session import Backoff, Session
+from truthline.values import Label, Name, Seconds, as_name, converted, members
+from truthline.wire import camel
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ class Recorder:
 
     def log_prediction(
         self,
-        model: str,
+        model: Name,
         *,
         label: Label | None = None,
         scores: Mapping[Any, float] | None = None,
@@ -74,16 +68,16 @@ class Recorder:
         detections: Iterable[Mapping[str, Any] | tuple[Label, float]] | None = None,
         confidence: float | None = None,
         error: bool = False,
-        request_id: str | None = None,
+        request_id: Name | None = None,
         batch_index: int | None = None,
         time: datetime | str | None = None,
-        latency_seconds: float | None = None,
-        namespace: str | None = None,
-        pipeline: str | None = None,
-        deployment: str | None = None,
-        version: str | None = None,
-        deployment_type: str | None = None,
-        server_version: str | None = None,
+        latency_seconds: Seconds | None = None,
+        namespace: Name | None = None,
+        pipeline: Name | None = None,
+        deployment: Name | None = None,
+        version: Name | None = None,
+        deployment_type: Name | None = None,
+        server_version: Name | None = None,
     ) -> str:
         """Log a prediction and return immediately.
 
@@ -98,10 +92,11 @@ class Recorder:
             detections: or the detected objects, each with label and confidence.
             confidence: probability of `label`, from 0 to 1.
             error: whether the request failed; the output is then optional.
-            request_id: id that the truth references; default: a generated id.
+            request_id: id that the truth references: a text, a whole number or a UUID; default: a
+                generated id.
             batch_index: index of this prediction within the request.
             time: when the prediction was made, in microseconds; default: now.
-            latency_seconds: duration of the request.
+            latency_seconds: duration of the request, in seconds or as a timedelta.
             namespace: namespace of the model.
             pipeline: pipeline of the model.
             deployment: name of the deployment.
@@ -110,46 +105,46 @@ class Recorder:
             server_version: version of the serving software.
 
         Returns:
-            The request id, to log the truth with.
+            The request id as text, to log the truth with.
         """
-        id_ = request_id
+        id_ = ""
         try:
-            if id_ is None:
-                id_ = self._ids.next()
+            given = request_id is not None
+            id_ = converted(as_name, "request_id", request_id) if given else self._ids.next()
             row = {
                 "model": model,
                 "namespace": namespace,
                 "pipeline": pipeline,
                 "deployment": deployment,
                 "version": version,
-                "requestId": id_,
-                "batchIndex": batch_index,
-                "time": as_time(time),
-                "label": None if label is None else as_label(label),
-                "scores": as_scores(scores),
+                "request_id": id_,
+                "batch_index": batch_index,
+                "time": as_time(None) if time is None else time,
+                "label": label,
+                "scores": scores,
                 "value": value,
-                "detections": as_detections(detections),
-                "confidence": as_fraction(confidence),
+                "detections": detections,
+                "confidence": confidence,
                 "error": error or None,
-                "latencySeconds": latency_seconds,
-                "deploymentType": deployment_type,
-                "serverVersion": server_version,
+                "latency_seconds": latency_seconds,
+                "deployment_type": deployment_type,
+                "server_version": server_version,
             }
-            self._outbox.put(Kind.PREDICTIONS, encode(row))
+            self._outbox.put(Kind.PREDICTIONS, _encoded(row, PREDICTIONS))
         except Exception as problem:  # noqa: BLE001 - no error may reach the model
             self._outbox.refuse(Kind.PREDICTIONS, str(problem))
-        return id_ or ""
+        return id_
 
     def log_feedback(
         self,
-        model: str,
-        request_id: str,
+        model: Name,
+        request_id: Name,
         *,
         label: Label | None = None,
         value: float | None = None,
         batch_index: int | None = None,
-        namespace: str | None = None,
-        pipeline: str | None = None,
+        namespace: Name | None = None,
+        pipeline: Name | None = None,
     ) -> None:
         """Log what turned out true of a prediction, and return at once.
 
@@ -170,12 +165,12 @@ class Recorder:
                 "model": model,
                 "namespace": namespace,
                 "pipeline": pipeline,
-                "requestId": request_id,
-                "batchIndex": batch_index,
-                "label": None if label is None else as_label(label),
+                "request_id": request_id,
+                "batch_index": batch_index,
+                "label": label,
                 "value": value,
             }
-            self._outbox.put(Kind.FEEDBACK, encode(row))
+            self._outbox.put(Kind.FEEDBACK, _encoded(row, FEEDBACK))
         except Exception as problem:  # noqa: BLE001 - as above
             self._outbox.refuse(Kind.FEEDBACK, str(problem))
 
@@ -197,3 +192,7 @@ class Recorder:
 
     def _deliver(self, kind: Kind, batch: Batch) -> None:
         self._session.once("POST", f"/api/v1/{kind.value}", **batch.request)
+
+
+def _encoded(row: Mapping[str, Any], converts: Mapping[str, Callable[[Any], Any]]) -> bytes:
+    return encode({camel(name): value for name, value in members(row, converts).items()})

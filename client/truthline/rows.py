@@ -1,22 +1,26 @@
 """Serialize predictions and truths as rows of JSON."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
-from decimal import Decimal
-from numbers import Real
 from operator import itemgetter
 from typing import Any
 
 from truthline.errors import Unloggable
+from truthline.values import (
+    Label,
+    as_flag,
+    as_fraction,
+    as_index,
+    as_label,
+    as_name,
+    as_number,
+    as_seconds,
+    unpacked,
+)
 from truthline.wire import rfc3339
 
-Label = str | int | float | bool
-"""A class. Numbers and booleans are stored as text; equal ones are one label: `as_label`."""
-
-# Tolerance for probabilities outside [0, 1] by rounding; the server has the same. fastText adds
-# 1e-5 in 32 bits and returns 1.0000100136.
-_ROUNDING = 1.1e-5
+_NO_SCORES = "a mapping of classes to probabilities is expected"
 # Exactly these: pandas' NaT is a datetime too.
 _NEVER_MISSING = {str, int, bool, datetime, list, tuple, dict}
 
@@ -33,69 +37,39 @@ def encode(row: Mapping[str, Any]) -> bytes:
         raise Unloggable(str(error)) from None
 
 
-def as_label(label: Any) -> str:
-    """Convert a label to text. Equal numbers are the same label, whatever their type.
-
-    A number equal to an integer is written as that integer: `True`, `1`, `1.0` and numpy's of any
-    width are "1", and `-0.0` is "0". Any other number is written as the shortest decimal of its
-    double, and a string is returned as is.
+def as_scores(scores: Any) -> dict[str, Any]:
+    """Convert probabilities by class: a mapping, a pandas Series, or pairs as of an Arrow map.
 
     Raises:
-        Unloggable: the label is neither a string nor a finite number.
+        Unloggable: it is something else, or two classes are the same label.
     """
-    plain = label if type(label) is str else _unpacked(label)
-    if isinstance(plain, str):
-        return plain
-    if isinstance(plain, (Real, Decimal)):
-        try:
-            return _digits(plain)
-        except (ValueError, OverflowError) as error:
-            raise Unloggable(f"{plain} is not a label: {error}") from None
-    raise Unloggable(f"{type(label).__name__} is not a label type")
-
-
-def _digits(number: Any) -> str:
-    whole = int(number)  # raises for NaN and infinity
-    if whole == number:
-        return str(whole)
-    return repr(number) if type(number) is float else _digits(float(number))
-
-
-def as_fraction(value: Any) -> Any:
-    """Convert a probability; one outside [0, 1] by a rounding error becomes 0 or 1."""
-    plain = value if type(value) is float else _unpacked(value)
-    if isinstance(plain, float) and not 0 <= plain <= 1:
-        if 1 < plain <= 1 + _ROUNDING:
-            return 1.0
-        if -_ROUNDING <= plain < 0:
-            return 0.0
-    return plain
-
-
-def as_scores(scores: Mapping[Any, float] | None) -> dict[str, Any] | None:
-    """Convert probabilities by class.
-
-    Raises:
-        Unloggable: two classes are the same label.
-    """
-    if scores is None:
-        return None
-    given = list(scores.values())
+    entries = scores.items() if hasattr(scores, "items") else scores
+    if not isinstance(entries, Iterable):
+        raise Unloggable(_NO_SCORES)
+    pairs = list(map(_pair, entries))
+    given = [score for _, score in pairs]
     kept = [as_fraction(score) for score in given]
-    named = dict(zip(map(as_label, scores), kept, strict=True))
-    if len(named) < len(scores):
-        raise Unloggable(f"scores name a label twice: {', '.join(map(repr, scores))}")
+    named = dict(zip((as_label(label) for label, _ in pairs), kept, strict=True))
+    if len(named) < len(pairs):
+        labels = ", ".join(repr(label) for label, _ in pairs)
+        raise Unloggable(f"scores name a label twice: {labels}")
     if kept == given:
         return named
-    surest = max(zip(map(_unpacked, given), named, strict=True), key=itemgetter(0))[1]
+    surest = max(zip(map(unpacked, given), named, strict=True), key=itemgetter(0))[1]
     return {surest: named[surest], **named}  # in a tie the server uses the first
 
 
+def _pair(entry: Any) -> tuple[Any, Any]:
+    if not isinstance(entry, (tuple, list)) or len(entry) != 2:  # noqa: PLR2004 - a class and its score
+        raise Unloggable(_NO_SCORES)
+    return entry[0], entry[1]
+
+
 def as_detections(
-    detections: Iterable[Mapping[str, Any] | tuple[Label, float]] | None,
-) -> list[dict[str, Any]] | None:
+    detections: Iterable[Mapping[str, Any] | tuple[Label, float]],
+) -> list[dict[str, Any]]:
     """Convert detections: mappings with `label` and `confidence`, or pairs of both."""
-    return None if detections is None else [_detection(found) for found in detections]
+    return [_detection(found) for found in detections]
 
 
 def _detection(found: Mapping[str, Any] | tuple[Label, float]) -> dict[str, Any]:
@@ -123,22 +97,30 @@ def is_missing(value: Any) -> bool:
         return False
     try:
         return bool(value != value)  # noqa: PLR0124 - a missing value differs from itself
+    except ArithmeticError:  # a signalling NaN of `decimal`
+        return True
     except (TypeError, ValueError):  # unknown for pandas' NA, ambiguous for an array
         return type(value).__name__ == "NAType"
 
 
-def _unpacked(value: Any) -> Any:
-    """Convert a number of numpy, PyTorch or TensorFlow to a Python number."""
-    return value.item() if hasattr(value, "item") else value
+_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
-
-def _plain(value: Any) -> Any:
-    plain = _unpacked(value)
-    if plain is value:
-        raise TypeError(f"{type(value).__name__} can't be stored in a row")
-    return plain
-
-
-_to_json = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
-).encode
+_SUBJECT = {
+    **dict.fromkeys(("model", "namespace", "pipeline", "request_id"), as_name),
+    "batch_index": as_index,
+    "label": as_label,
+    "value": as_number,
+}
+FEEDBACK: Mapping[str, Callable[[Any], Any]] = _SUBJECT
+"""How values of a truth are converted, by the names of `log_feedback`."""
+PREDICTIONS: Mapping[str, Callable[[Any], Any]] = {
+    **_SUBJECT,
+    **dict.fromkeys(("deployment", "version", "deployment_type", "server_version"), as_name),
+    "time": as_time,
+    "scores": as_scores,
+    "detections": as_detections,
+    "confidence": as_fraction,
+    "error": as_flag,
+    "latency_seconds": as_seconds,
+}
+"""How values of a prediction are converted, by the names of `log_prediction`."""

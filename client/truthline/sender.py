@@ -7,17 +7,10 @@ from typing import Any
 from truthline.batch import Batch
 from truthline.errors import InvalidRows, TooLarge, Unloggable
 from truthline.outbox import Kind
-from truthline.rows import (
-    as_detections,
-    as_fraction,
-    as_label,
-    as_scores,
-    as_time,
-    encode,
-    is_missing,
-)
+from truthline.rows import FEEDBACK, PREDICTIONS, encode, is_missing
 from truthline.session import Session
 from truthline.tables import rows_of
+from truthline.values import converted
 from truthline.wire import camel, decode
 
 BATCH_ROWS, BATCH_BYTES = 10_000, 8 * 1024 * 1024
@@ -26,31 +19,13 @@ BATCH_ROWS, BATCH_BYTES = 10_000, 8 * 1024 * 1024
 Column = tuple[str, Callable[[Any], Any]]
 
 
-def _columns(*plain: str, **converted: Callable[[Any], Any]) -> dict[str, Column]:
+def _columns(converts: Mapping[str, Callable[[Any], Any]]) -> dict[str, Column]:
     """Return columns by both of their names: `request_id` and `requestId`."""
-    both = dict.fromkeys(plain, _as_it_is) | converted
-    named = {name: (camel(name), convert) for name, convert in both.items()}
+    named = {name: (camel(name), convert) for name, convert in converts.items()}
     return named | {wire: (wire, convert) for wire, convert in named.values()}
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-_NAME = ("model", "namespace", "pipeline", "request_id", "batch_index", "value")
-_COLUMNS = {
-    Kind.PREDICTIONS: _columns(
-        *_NAME,
-        *("deployment", "version", "deployment_type", "server_version"),
-        *("latency_seconds", "error"),
-        confidence=as_fraction,
-        label=as_label,
-        scores=as_scores,
-        detections=as_detections,
-        time=as_time,
-    ),
-    Kind.FEEDBACK: _columns(*_NAME, label=as_label),
-}
+_COLUMNS = {Kind.PREDICTIONS: _columns(PREDICTIONS), Kind.FEEDBACK: _columns(FEEDBACK)}
 # Columns in which a value may be missing: one of these is the output, unless the request failed,
 _ANSWERS = ("label", "scores", "value", "detections")
 # and unknown confidences and latencies are excluded from means. A missing value in any other column
@@ -203,7 +178,7 @@ def _named(row: Mapping[str, Any], columns: Mapping[str, Column]) -> Iterator[tu
         missing = is_missing(value)
         if missing and wire not in _MAY_BE_MISSING:
             raise Unloggable(f"{name} is missing: fill it in, or omit the column")
-        yield wire, None if missing else convert(value)
+        yield wire, None if missing else converted(convert, name, value)
 
 
 def _refuse_unanswered(members: Mapping[str, Any]) -> None:

@@ -7,11 +7,14 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any, TypedDict, cast
 from urllib.parse import quote
 from uuid import uuid4
 
 from truthline.session import Session
+from truthline.values import Name, as_name, unpacked
 
 # The first variable that is set names the execution of the process.
 EXECUTION_VARIABLES = ("TRUTHLINE_EXECUTION_ID", "CRAFT_AI_EXECUTION_ID")
@@ -48,7 +51,11 @@ class Steps:
 
     @contextmanager
     def execution(
-        self, execution_id: str, *, pipeline: str | None = None, deployment: str | None = None
+        self,
+        execution_id: Name,
+        *,
+        pipeline: Name | None = None,
+        deployment: Name | None = None,
     ) -> Iterator[str]:
         """Set the execution of the values recorded within a `with` statement.
 
@@ -61,7 +68,8 @@ class Steps:
             TruthlineError: the server rejected it.
         """
         about = {"pipeline": pipeline, "deployment": deployment}
-        given = {name: value for name, value in about.items() if value is not None}
+        given = {name: as_name(value) for name, value in about.items() if value is not None}
+        execution_id = as_name(execution_id)
         if given:
             path = f"/api/v1/executions/{_in_path(execution_id)}"
             self._session.patiently(lambda: self._session.once("PUT", path, json=given))
@@ -179,13 +187,18 @@ def _numbers(values: Iterable[float]) -> list[float]:
         ValueError: a value is not finite.
     """
     plain = values.tolist() if hasattr(values, "tolist") else list(values)
-    numbers = [value.item() if hasattr(value, "item") else value for value in plain]
+    numbers = [_number(value) for value in plain]
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise TypeError(f"not a number: {number!r}")
         if not abs(number) <= sys.float_info.max:
             raise ValueError("not a finite number, or larger than a double")
     return numbers
+
+
+def _number(value: Any) -> Any:
+    plain = unpacked(value)
+    return float(plain) if isinstance(plain, Decimal | Fraction) else plain
 
 
 def _filters(

@@ -69,13 +69,21 @@ def _of_arrow(table: Any) -> Iterator[Mapping[str, Any]]:
 def _in_microseconds(batch: Any) -> Any:
     """Truncate nanoseconds: without pandas, pyarrow can't convert them to objects."""
     pyarrow = extra("pyarrow", "arrow")
+    types = [_coarser(pyarrow, column.type) for column in batch.columns]
     columns = [
-        column.cast(pyarrow.timestamp("us", column.type.tz), safe=False)
-        if pyarrow.types.is_timestamp(column.type) and column.type.unit == "ns"
-        else column
-        for column in batch.columns
+        column if type_ is None else column.cast(type_, safe=False)
+        for column, type_ in zip(batch.columns, types, strict=True)
     ]
     return pyarrow.record_batch(columns, names=batch.schema.names)
+
+
+def _coarser(pyarrow: Any, type_: Any) -> Any:
+    """Return the type in microseconds of times and durations in nanoseconds; None of others."""
+    if pyarrow.types.is_timestamp(type_) and type_.unit == "ns":
+        return pyarrow.timestamp("us", type_.tz)
+    if pyarrow.types.is_duration(type_) and type_.unit == "ns":
+        return pyarrow.duration("us")
+    return None
 
 
 def _refuse_twins(names: Sequence[Any]) -> None:

@@ -195,6 +195,47 @@ $$;
 COMMENT ON FUNCTION truthline_internal.inference_stats(integer, timestamptz, timestamptz, text[], text, text, float8[]) IS
     'Inferences, confidences and latencies per model and class, compared with the preceding window.';
 
+-- class_stats: the same classes of one model, of some of its series, per bucket and as of a moment.
+--
+-- Grain    one row per (bucket, class) with an output; `place` is the bucket's number.
+-- Units    as those of inference_stats; n_model_inferences counts the inferences of the series in the
+--          bucket, whatever their classes.
+CREATE OR REPLACE FUNCTION truthline_internal.class_stats(
+    series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity',
+    fractions float8[] DEFAULT '{0.5}'
+) RETURNS TABLE (
+    place integer, label text, n_inferences bigint, n_outputs bigint, n_model_inferences bigint,
+    confidence float8, latency float8, quantiles float8[], deployment_types text,
+    server_versions text
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    WITH counted AS (
+        SELECT cell.place, cell.label_id, sum(cell.n_label_requests)::bigint AS n_inferences,
+               sum(cell.n)::bigint AS n_outputs,
+               (sum(sum(cell.n_requests - cell.n_failed)) OVER (PARTITION BY cell.place))::bigint
+                   AS n_model_inferences,
+               truthline_internal.mean(sum(sum_confidence), sum(n_confidence)) AS confidence,
+               truthline_internal.mean(sum(sum_output_latency), sum(n_output_latency)) AS latency,
+               string_agg(DISTINCT deployment_type COLLATE "C", ',' ORDER BY deployment_type COLLATE "C")
+                   FILTER (WHERE deployment_type <> '') AS deployment_types,
+               string_agg(DISTINCT server_version COLLATE "C", ',' ORDER BY server_version COLLATE "C")
+                   FILTER (WHERE server_version <> '') AS server_versions
+        FROM truthline_internal.cells(
+            NULL::truthline_internal.inference_cell, 'prediction', series, edges, as_of) AS cell
+        JOIN truthline_data.series AS s ON s.id = cell.series_id
+        GROUP BY 1, 2
+    )
+    SELECT counted.place, label.name, n_inferences, n_outputs, n_model_inferences, confidence,
+           latency, q.quantiles, coalesce(deployment_types, ''), coalesce(server_versions, '')
+    FROM counted
+    JOIN truthline_data.label ON label.id = counted.label_id
+    LEFT JOIN truthline_internal.quantiles('confidence', series, edges, as_of, fractions) AS q
+        ON q.place = counted.place AND q.label_id = counted.label_id
+    WHERE n_outputs > 0
+    ORDER BY counted.place, n_inferences DESC, label.name COLLATE "C"
+$$;
+COMMENT ON FUNCTION truthline_internal.class_stats(integer[], timestamptz[], timestamptz, float8[]) IS
+    'Inferences, confidences and latencies per bucket and class.';
+
 -- inference_totals: the same over all models.
 --
 -- Grain    one row.

@@ -111,7 +111,7 @@ COMMENT ON COLUMN truthline.predictions.request_id IS
     'Id of the request, chosen by the client; NULL if it gave none.';
 COMMENT ON COLUMN truthline.predictions.batch_index IS 'Position of the row within its request, from 0.';
 COMMENT ON COLUMN truthline.predictions.label IS
-    'Predicted class; empty if there was no detection, NULL for a value or a failed request.';
+    'Predicted class; empty if there was no detection, NULL for a value, a failed request, or an answer in a form that can''t be read.';
 COMMENT ON COLUMN truthline.predictions.confidence IS
     'Confidence of the prediction, a fraction of 1; NULL if none was given.';
 COMMENT ON COLUMN truthline.predictions.value IS

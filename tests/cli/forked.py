@@ -13,8 +13,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
+from app.cli import COMMANDS
 from app.cli import main as truthline
 
 PATIENCE = 60
@@ -77,4 +79,6 @@ def _serve() -> None:
 
 
 if __name__ == "__main__":
+    for module, _ in COMMANDS.values():
+        import_module(module)
     _serve()

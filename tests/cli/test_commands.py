@@ -1,21 +1,23 @@
 """The command as people run it: real processes, a real embedded server."""
 
+import io
 import json
 import os
 import re
-import shlex
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import requests
 
+from app.cli import COMMANDS
 from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -87,23 +89,42 @@ def await_ready(base, process, stderr=None):
 def test_the_calls_of_the_readme_return_what_it_shows(data):
     readme = (ROOT / "README.md").read_text()
     curls = re.findall(r"```bash\n(curl.*?)```", readme, re.DOTALL)
-    (shown,) = re.findall(r"```json\n(.*?)```", readme, re.DOTALL)
+    shown = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", readme, re.DOTALL)]
+    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (page,) = re.findall(r"<(http://127.0.0.1:8000/model[^>]*)>", readme)
     assert len(curls) == 3
     with served(data, "--no-auth") as base:
         answers = [play(curl, base) for curl in curls]
+        page = requests.get(page.replace("http://127.0.0.1:8000", base), timeout=30)
+        printed = io.StringIO()
+        with redirect_stdout(printed):
+            exec(code.replace("http://127.0.0.1:8000", base), names := {})  # noqa: S102
+        names["client"].close()
 
-    assert answers[0] == {"accepted": 2, "duplicates": 0, "pending": 0}
-    assert answers[1] == {"accepted": 2, "duplicates": 0, "pending": 0}
-    fresh = answers[2]["freshness"]
-    assert fresh.keys() == json.loads(shown)["freshness"].keys()
-    assert answers[2] == json.loads(shown) | {"freshness": fresh}  # of today, not of the page's day
+    assert len(answers) == len(shown)
+    for answer, said in zip(answers, shown, strict=True):
+        assert of_any_day(answer) == of_any_day(said)
+    assert page.ok
+    (comment,) = re.findall(r"^print\(.*\)  # (.*)$", code, re.MULTILINE)
+    assert printed.getvalue() == comment + "\n"
+
+
+def of_any_day(answer):
+    """An answer without its times, which are those of today and not of the page's day."""
+    if isinstance(answer, dict):
+        times = {"startTime", "endTime", "asOf", "cleanUntil"}
+        return {name: None if name in times else of_any_day(answer[name]) for name in answer}
+    return list(map(of_any_day, answer)) if isinstance(answer, list) else answer
 
 
 def play(curl, base):
     """Run a documented curl against another port."""
-    command = shlex.split(curl.replace("http://127.0.0.1:8000", base))
+    command = curl.rstrip().replace("http://127.0.0.1:8000", base)
     answer = subprocess.run(
-        [*command, "--silent", "--fail-with-body"], capture_output=True, text=True, check=False
+        ["/bin/bash", "-c", f"{command} --silent --fail-with-body"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert answer.returncode == 0, answer.stdout
     return json.loads(answer.stdout)
@@ -212,8 +233,30 @@ def test_every_command_of_the_readme_exists(command):
         assert command(*typed.split(), "--help").returncode == 0, typed
 
 
-def test_help_names_every_command():
-    listed = run("--help").stdout
+# What a command imports beyond these is imported when that command runs.
+LIGHT = {"app", "click", "colorama"}
 
-    for command in ("serve", "demo", "db", "status", "refresh", "workspaces", "keys", "worker"):
-        assert re.search(rf"^  {command}\s", listed, re.MULTILINE)
+
+def test_help_lists_every_command_and_imports_none():
+    """Imports are most of what a command takes: --help took a second with those of all of them."""
+    ask = "import sys; from app.cli import main; main(['--help'], standalone_mode=False)"
+    tell = "print(*{name.partition('.')[0] for name in sys.modules} - sys.stdlib_module_names)"
+    started = "import sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    own, told = (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+        ).stdout
+        for code in (started, f"{ask}; {tell}")
+    )
+
+    *listed, imported = told.splitlines()
+    for name, (_, short) in COMMANDS.items():
+        assert f"{name} {short}" in " ".join(" ".join(listed).split())
+    assert set(imported.split()) <= LIGHT | set(own.split())
+
+
+def test_the_list_of_commands_is_that_of_their_modules():
+    for name, (module, short) in COMMANDS.items():
+        command = getattr(import_module(module), name)
+
+        assert (command.name, command.get_short_help_str(100)) == (name, short)

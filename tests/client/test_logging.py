@@ -153,11 +153,11 @@ def test_many_bad_rows_are_all_found(truthline, database, workspace):
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
-        ({"value": float("nan")}, "JSON"),
-        ({"value": object()}, "object can't be stored in a row"),
+        ({"value": float("nan")}, "value: a finite number is expected, not nan"),
+        ({"value": object()}, "value: a number is expected, not <object"),
         ({"label": "\ud800"}, "surrogates"),
         ({"label": "cat", "time": datetime(2026, 3, 1)}, "no offset"),
-        ({"scores": 3}, "no attribute"),
+        ({"scores": 3}, "scores: a mapping of classes to probabilities is expected"),
     ],
 )
 def test_unserialisable_values_are_counted_and_logged_once(truthline, caplog, bad, said):

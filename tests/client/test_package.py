@@ -74,6 +74,24 @@ for ask in (metrics.to_pandas, metrics.plot):
 """
 
 
+def test_it_is_installed_from_a_checkout(tmp_path):
+    """As the README says, but without a network: hatchling and httpx are here."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += [
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-compile",
+        "--target",
+        tmp_path,
+        "./client",
+    ]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+
+    assert {path.name.partition("-")[0] for path in tmp_path.iterdir()} == {"truthline"}
+    assert (tmp_path / "truthline/py.typed").exists()
+    assert "pip install ./client" in (ROOT / "README.md").read_text()
+
+
 def test_it_runs_from_its_wheel_with_httpx_alone(wheel):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", IMPORTS, str(wheel)],

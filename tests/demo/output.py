@@ -22,24 +22,24 @@ class Output:
             for line in drawn[1].splitlines()
         ]
 
-    def column(self, title: str, place: int) -> list[float]:
-        """The numbers of one column."""
-        return [float(row[place].replace(",", "")) for row in self.table(title)]
+    def column(self, title: str, place: int) -> list[str]:
+        """One column."""
+        return [row[place] for row in self.table(title)]
+
+    def count(self, name: str) -> int:
+        """How many predictions or truths were stored now."""
+        said = re.search(rf"Stored now:.*{name} ([\d,]+)", self.text)
+        assert said
+        return int(said[1].replace(",", ""))
 
     @property
-    def tables(self) -> str:
-        """All of the tables."""
-        return self.text[self.text.index("Digits:") : self.text.index("To serve this")]
+    def urls(self) -> list[str]:
+        """The URLs of the links, and of the curl command at the end."""
+        lines = re.findall(r"^  (http.*|curl .*)$", self.text, re.MULTILINE)
+        return [shlex.split(line)[-1] for line in lines]
 
-    @property
-    def url(self) -> str:
-        """The URL of the curl command."""
-        (line,) = re.findall(r"^  (curl .*)$", self.text, re.MULTILINE)
-        program, url = shlex.split(line)
-        assert program == "curl"
-        return url
-
-    @property
-    def start(self) -> datetime:
-        """Where the six hours begin."""
-        return datetime.fromisoformat(parse_qs(urlsplit(self.url).query)["startTime"][0])
+    def window(self, place: int) -> tuple[datetime, datetime]:
+        """The window that a URL shows."""
+        query = parse_qs(urlsplit(self.urls[place]).query)
+        start, end = (datetime.fromisoformat(query[name][0]) for name in ("startTime", "endTime"))
+        return start, end

@@ -1,7 +1,6 @@
-"""The whole command in a process of its own, on the embedded server."""
+"""The whole command in processes of its own, on the embedded server."""
 
 import shlex
-import socket
 import subprocess
 import sys
 import time
@@ -9,21 +8,19 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import psutil
 import pytest
 
 from tests.demo.conftest import invoke
+from tests.demo.output import Output
+from tests.servers import free_port
 
 TRUTHLINE = Path(sys.executable).with_name("truthline")
+PATIENCE_S = 60
 
 
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
-def await_answer(url: str, patience_s: float = 60) -> bytes:
-    deadline = time.monotonic() + patience_s
+def await_answer(url: str) -> bytes:
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             with urlopen(url) as answer:
@@ -39,17 +36,38 @@ def environment(tmp_path):
     return {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "COLUMNS": "100"}
 
 
-def test_it_serves_what_it_printed_and_then_explains_how_to_serve_it_again(tmp_path, environment):
+def libraries(process: psutil.Process) -> set[str]:
+    """The packages whose libraries a process has loaded, among other folders."""
+    return {part for mapped in process.memory_maps() for part in Path(mapped.path).parts}
+
+
+def test_it_trains_serves_and_goes_on_and_then_explains_how_to_serve_it(tmp_path, environment):
     data, port = tmp_path / "data of mine", free_port()
     command = [TRUTHLINE, "demo", "--data", data, "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as served:
         page = await_answer(f"http://127.0.0.1:{port}/docs")
+        main = psutil.Process(served.pid)
+        children = main.children(recursive=True)
+        mapped = set().union(*map(libraries, [main, *children]))
+        replaying = [child for child in children if "app.demo.live" in child.cmdline()]
         served.terminate()
-        printed = served.stdout.read()
+        printed = Output(served.stdout.read())
+    psutil.wait_procs(children, timeout=PATIENCE_S)
     again = invoke("--once", "--data", str(data)).output
 
     assert page
-    assert f"http://127.0.0.1:{port}/docs" in printed
-    assert "Nothing new to store" in again
+    assert "psycopg_binary" in mapped
+    assert not {"sklearn", "scipy", "numpy"} & mapped  # hundreds of megabytes
+    assert len(replaying) == 1
+    assert not replaying[0].is_running()
+    assert min(printed.count("predictions"), printed.count("truths")) > 30_000
+    (digits, *_) = printed.table("Since ")
+    before, since = float(digits[2]), float(digits[3])
+    assert before > 0.94
+    assert since < min(0.93, before - 0.03)
+    eights = printed.table("confusion matrix")[8]
+    assert int(eights[9]) < 0.3 * sum(int(cell) for cell in eights[1:] if cell != "·")
+    assert f"http://127.0.0.1:{port}/docs" in printed.urls
+    assert "Stored before: predictions from 20" in again
     assert f"truthline serve --no-auth --data {shlex.quote(str(data))}" in again
-    assert "\x1b" not in printed + again
+    assert "\x1b" not in printed.text + again

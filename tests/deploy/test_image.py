@@ -50,15 +50,24 @@ def test_the_copied_files_pass_the_ignore_file() -> None:
     assert all((ROOT / name).exists() for name in allowed)
 
 
-@pytest.mark.parametrize("lock", ["requirements-runtime.lock", "requirements-build.lock"])
-def test_a_partial_lock_agrees_with_the_whole(lock: str) -> None:
+@pytest.mark.parametrize("part", ["runtime", "build", "demo"])
+def test_a_partial_lock_agrees_with_the_whole(part: str) -> None:
+    lock = f"requirements-{part}.lock"
     assert pins(lock)
     assert pins(lock).items() <= pins("requirements.lock").items()
 
 
-def test_the_runtime_lock_holds_every_dependency() -> None:
-    needed = {re.match(r"[\w-]+", line)[0] for line in PROJECT["project"]["dependencies"]}
-    assert needed <= set(pins("requirements-runtime.lock"))
+@pytest.mark.parametrize(
+    ("part", "extras"), [("runtime", []), ("demo", ["embedded", "demo", "checkout"])]
+)
+def test_a_partial_lock_holds_every_dependency(part: str, extras: list[str]) -> None:
+    """And nothing that only tests and checks need."""
+    project = PROJECT["project"]
+    lines = [project["dependencies"], *(project["optional-dependencies"][e] for e in extras)]
+    needed = {re.match(r"[\w-]+", line)[0] for extra in lines for line in extra}
+    held = set(pins(f"requirements-{part}.lock"))
+    assert needed <= held
+    assert not held & {"pytest", "playwright", "pandas", "pyarrow", "polars", "mypy"}
 
 
 def test_the_package_brings_its_migrations(tmp_path: Path) -> None:

@@ -26,14 +26,11 @@ from playwright.sync_api import (
 from app.auth.keys import Role, create_key
 from app.auth.workspaces import default_workspace
 from app.config import Settings
-from app.demo.models import train
-from app.demo.replay import new_start, replay
-from app.demo.timeline import LENGTH, timeline
-from app.demo.training import record
 from app.factory import create_app
 from app.query.window import Window
 from app.store.database import Database
 from tests.api.live import Keeping, serving
+from tests.replayed import LENGTH, new_start, record, replay, timeline, train
 
 Scheme = Literal["light", "dark"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from dash import dcc
 
 from app.web import charts
 from app.web.question import Question
@@ -16,6 +17,11 @@ SHOWN = '&lt;a href="https://x.example"&gt;&#36;\\alpha&#36; &amp; &lt;b&gt;b&lt
 FORMULA = '=HYPERLINK("https://x.example","open")'
 QUESTION = Question.read("?range=24h", datetime(2026, 3, 1, tzinfo=UTC))
 STARTS = [QUESTION.window.start]
+
+
+def graph_of(figure):
+    """The chart within its caption and tools."""
+    return next(part for part in figure.children if isinstance(part, dcc.Graph))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +44,7 @@ def test_a_name_is_no_markup_to_plotly(chart):
 
 def test_executions_on_an_axis_are_names():
     chart = charts.curves("t", {"loss": ([MARKUP, "2026-03-01", "7"], [1.0, 2.0, 3.0])})
-    figure = chart.children[0].figure
+    figure = graph_of(chart).figure
 
     assert list(figure.data[0].x) == [SHOWN, "2026-03-01", "7"]
     assert figure.layout.xaxis.type == "category"
@@ -46,9 +52,8 @@ def test_executions_on_an_axis_are_names():
 
 
 def test_places_in_a_list_are_numbers():
-    assert (
-        charts.curves("t", {"x": ([1, 2], [1.0, 2.0])}).children[0].figure.layout.xaxis.type is None
-    )
+    chart = charts.curves("t", {"x": ([1, 2], [1.0, 2.0])})
+    assert graph_of(chart).figure.layout.xaxis.type is None
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 from flask_smorest import Blueprint
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import ValidationError, fields, validate
 from sqlalchemy import Connection
 
 from app.api.h2o.schemas import (
@@ -25,10 +25,10 @@ from app.api.h2o.schemas import (
 )
 from app.api.http.access import needs
 from app.api.http.basis import basis_text, exact_members, set_basis_headers
-from app.api.http.body import read_message
+from app.api.http.body import read_proto_message
 from app.api.http.grpc_gateway import GRPC_GATEWAY
 from app.api.http.numbers import utc_time
-from app.api.http.parameters import UtcInstant
+from app.api.http.parameters import ProtoArgs, UtcInstant
 from app.api.http.problems import use_error_form
 from app.api.http.reference import takes_body
 from app.auth.keys import Role
@@ -89,11 +89,8 @@ def _ordering(words: list[str]) -> tuple[str, bool]:
     return name, direction.upper() == "DESC"
 
 
-class PaginationArgs(Schema):
+class PaginationArgs(ProtoArgs):
     """Which page, in which order."""
-
-    class Meta:  # noqa: D106 - marshmallow's way to say that unknown parameters are ignored
-        unknown = EXCLUDE
 
     size = fields.Integer(
         data_key="pageSize",
@@ -105,11 +102,8 @@ class PaginationArgs(Schema):
     order = OrderBy(data_key="orderBy", load_default=list)
 
 
-class RangeArgs(Schema):
+class RangeArgs(ProtoArgs):
     """A time range; times without an offset are in UTC."""
-
-    class Meta:  # noqa: D106 - as above
-        unknown = EXCLUDE
 
     start = UtcInstant(data_key="startDateTime", metadata={"format": "date-time"})
     end = UtcInstant(data_key="endDateTime", metadata={"format": "date-time"})
@@ -117,9 +111,6 @@ class RangeArgs(Schema):
 
 class DeploymentsArgs(PaginationArgs, RangeArgs):
     """A page, and the range of totalPredictions, by default all time."""
-
-    class Meta:  # noqa: D106 - as above
-        unknown = EXCLUDE
 
 
 def _size(args: dict[str, Any]) -> int:
@@ -385,7 +376,7 @@ class ExportMetricRequest(msgspec.Struct, rename="camel"):
 @blp.response(200, ExportSchema)
 def post_export(workspace_id: int) -> dict[str, Any]:
     """Export a metric over time as CSV, encoded as base64"""
-    body = read_message(ExportMetricRequest)
+    body = read_proto_message(ExportMetricRequest)
     export = EXPORTS.get(body.metric_name)
     if export is None:
         raise InvalidInput(f"metricName must be one of {', '.join(EXPORTS)}")

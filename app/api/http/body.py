@@ -11,10 +11,11 @@ import msgspec
 from flask import request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
 
+from app.api.http.proto_json import of_proto_json
 from app.errors import InvalidInput, TooLarge
 from app.ingest.fields import text_problem
 from app.ingest.partial_batches import read_item
-from app.ingest.strict_json import cut_out, decode, elements
+from app.ingest.strict_json import cut_out, decode, decode_untyped, elements
 from app.ingest.validation_errors import UNREADABLE, Rejection, rejection_of
 from app.running import settings
 
@@ -145,6 +146,19 @@ def read_message(kind: type[Message], max_bytes: int | None = None) -> Message:
     """
     media_type(JSON)
     return as_message(read_body(max_bytes or settings().max_body_bytes), kind)
+
+
+def read_proto_message(kind: type[Message]) -> Message:
+    """Parse the JSON body as this protobuf message, in any form that JSON has for it.
+
+    Raises:
+        as `read_message`.
+    """
+    media_type(JSON)
+    body = read_body(settings().max_body_bytes)
+    message = _or_invalid_input(lambda: of_proto_json(decode_untyped(body), kind))
+    _reject_nul(body, message)
+    return message
 
 
 def as_message(body: bytes, kind: type[Message]) -> Message:

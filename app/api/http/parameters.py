@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from marshmallow import Schema, ValidationError, fields, pre_load
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 from werkzeug.routing import PathConverter
 
 from app.errors import InvalidInput
@@ -21,6 +21,7 @@ _INSTANT = re.compile(
 _WITHOUT_OFFSET = re.compile(r"[^Tt ]+[Tt ][\d:.]+", re.ASCII)
 # An unencoded + in a query is a space; nobody means a space before an offset.
 _UNENCODED_PLUS = re.compile(r" (?=\d\d:\d\d$)")
+_CAPITAL = re.compile(r"[A-Z]")
 MICROSECONDS = 10**6
 Parsed = TypeVar("Parsed")
 
@@ -153,3 +154,32 @@ class StrictArgs(Schema):
     def remove_key(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
         """The query may contain the key, which is no parameter of the view."""
         return {name: value for name, value in data.items() if name != "api_key"}
+
+
+class ProtoArgs(Schema):
+    """Parameters of a query as grpc-gateway takes them: named in lowerCamelCase or in snake_case.
+
+    Unknown ones are ignored.
+    """
+
+    class Meta:  # noqa: D106 - marshmallow's way to say that unknown parameters are ignored
+        unknown = EXCLUDE
+
+    @pre_load
+    def rename(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        """Give each parameter its name in lowerCamelCase."""
+        names = {
+            _snake_case(field.data_key or name): field.data_key or name
+            for name, field in self.fields.items()
+        }
+        renamed: dict[str, Any] = {}
+        for name, value in data.items():
+            json_name = names.get(name, name)
+            if json_name in renamed:
+                raise ValidationError("is given twice", json_name)
+            renamed[json_name] = value
+        return renamed
+
+
+def _snake_case(name: str) -> str:
+    return _CAPITAL.sub(lambda letter: f"_{letter[0].lower()}", name)

@@ -42,6 +42,12 @@ REQUEST_BODY = {
         BATCHED: {"schema": {"type": "array", "items": _EVENT_SCHEMA}},
     },
 }
+IN_BINARY = (
+    "values in binary form do not come with an event; ask the server for JSON (Triton sends it if"
+    " binary_data is false)"
+)
+# In the Open Inference Protocol, the values of such a tensor follow the JSON.
+_BINARY_MARK = b'"binary_data_size"'
 Source = TypeVar("Source")
 Data = TypeVar("Data", bound=msgspec.Struct)
 
@@ -90,6 +96,8 @@ def data_of(event: BaseCloudEvent, kind: type[Data]) -> Data:
         return decode(data, kind)
     except UNREADABLE as error:
         field, reason = rejection_of(error)
+        if _BINARY_MARK in data:
+            reason = f"{reason}: {IN_BINARY}"
         raise InvalidInput(f"{field or 'the data'} {reason}") from None
 
 

@@ -9,12 +9,7 @@ from cloudevents.core.base import BaseCloudEvent
 from app.api.seldon_core.cloudevents import data_of, extensions
 from app.api.seldon_core.confusion import confusion_lookup, confusion_samples
 from app.api.seldon_core.custom_metrics import custom_samples
-from app.api.seldon_core.messages import (
-    InferenceResponse,
-    SeldonFeedback,
-    answer_of,
-    answer_of_response,
-)
+from app.api.seldon_core.messages import Message, SeldonFeedback, answer_of, array_of, check_form
 from app.api.seldon_core.readings import (
     Answer,
     Class,
@@ -31,7 +26,8 @@ from app.ingest.events.metrics import Sample
 from app.ingest.events.pairs import Half
 from app.ingest.feedback import Feedback
 from app.ingest.fields import MAX_NAME_LENGTH
-from app.ingest.inferences import Prediction
+from app.ingest.inferences import Prediction, UnreadAnswer
+from app.running import settings
 
 FEEDBACK = "io.seldon.serving.feedback"
 REQUEST = "io.seldon.serving.inference.request"
@@ -104,16 +100,19 @@ def server_of(event: BaseCloudEvent, servers: MetricsServers) -> MetricsServer:
 
 def _of_request(event: BaseCloudEvent, subject: Subject, _: MetricsServer) -> dict[str, Any]:
     """A request contributes only its time; its data is ignored."""
-    return {"half": _half(subject, requested_at=event.get_time())}
+    awaited = settings().unanswered_after_s > 0
+    return {"half": _half(subject, requested_at=event.get_time(), awaited=awaited)}
 
 
 def _of_response(event: BaseCloudEvent, subject: Subject, server: MetricsServer) -> dict[str, Any]:
-    response = data_of(event, InferenceResponse)
+    response = data_of(event, Message)
     model = {**_of_model(subject, subject.request_id or None), "time": event.get_time()}
     half = _half(subject, responded_at=event.get_time())
     if response.failed:
         return {"predictions": [Prediction(**model, error=True)], "half": half}
-    answer = answer_of_response(response)
+    answer = answer_of("response", response)
+    if answer is None:
+        return {"predictions": [UnreadAnswer(**model)], "half": half}
     rows = _Rows("response", _read(server.kind or answer.kind(), answer))
     return {"predictions": rows.predictions(model), "half": half, "row_errors": rows.errors}
 
@@ -121,14 +120,14 @@ def _of_response(event: BaseCloudEvent, subject: Subject, server: MetricsServer)
 def _of_feedback(event: BaseCloudEvent, subject: Subject, server: MetricsServer) -> dict[str, Any]:
     feedback = data_of(event, SeldonFeedback)
     if feedback.request is not None:
-        answer_of("request", feedback.request.data)
-    truth = answer_of("truth", feedback.truth.data)
+        check_form("request", feedback.request)
+    truth = array_of("truth", feedback.truth)
     check_truth(truth, server.kind)
     labels = subject.labels() | server.labels
     custom = custom_samples(feedback.truth.meta and feedback.truth.meta.metrics, labels)
     if feedback.response is None:
         return _without_answer(subject, server.kind or truth.kind(), truth, labels, custom)
-    answer = answer_of("response", feedback.response.data)
+    answer = array_of("response", feedback.response)
     request = subject.request_id or event.get_id()[:MAX_NAME_LENGTH]
     model = {**_of_model(subject, request), "time": event.get_time()}
     responses, truths = (
@@ -161,11 +160,11 @@ def _without_answer(
 _BY_TYPE = {FEEDBACK: _of_feedback, REQUEST: _of_request, RESPONSE: _of_response}
 
 
-def _half(subject: Subject, **time: Any) -> Half | None:
+def _half(subject: Subject, *, awaited: bool = False, **time: Any) -> Half | None:
     """The event as one half of a pair; None without a request's id or a time."""
     if not subject.request_id or None in time.values():
         return None
-    return Half(**_of_model(subject, subject.request_id), **time)
+    return Half(**_of_model(subject, subject.request_id), **time, awaited=awaited)
 
 
 def _read(kind: MetricKind, answer: Answer) -> Sequence[RowValue | InvalidInput]:

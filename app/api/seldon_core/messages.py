@@ -1,59 +1,50 @@
-"""Messages of Seldon's servers about an inference: arrays, in one of several forms.
+"""Messages of Seldon's servers about an inference, in one of the protocols that they speak.
 
-A SeldonMessage contains `data`, which is one of `ndarray`, `tensor` and `tftensor`; the Open
-Inference Protocol has `outputs`. All other members are ignored.
+| protocol | where the array is |
+|---|---|
+| Seldon's | `data`: one of `ndarray`, `tensor` and `tftensor` |
+| tensorflow, by rows | `predictions`, in a request `instances` |
+| tensorflow, by columns | `outputs`, in a request `inputs` |
+| Open Inference Protocol | the first tensor of `outputs`, in a request of `inputs` |
+
+A message is recognized by its members. All other members are ignored.
 """
 
-from collections.abc import Iterator, Sequence
-from math import prod
+import base64
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from app.api.seldon_core.readings import Answer, Scalar
+from app.api.http.proto_json import of_proto_json
+from app.api.seldon_core.arrays import flattened, of_nested, of_shaped
+from app.api.seldon_core.cloudevents import IN_BINARY
+from app.api.seldon_core.readings import Answer
+from app.api.seldon_core.tensor_proto import answer_of_tensor
 from app.errors import InvalidInput
-from app.ingest.fields import number_text
+from app.ingest.validation_errors import UNREADABLE, rejection_of
 
 FAILURES = ("FAILURE", 1)
-DEPTH = 2  # rows of values; a classifier's answer is not deeper
+# Of a truth, members of a request are as good as those of a response.
+BY_ROWS, BY_COLUMNS = ("predictions", "instances"), ("outputs", "inputs")
+# Payloads of Seldon's protocol that contain no array.
+WITHOUT_ARRAY = ("strData", "jsonData", "binData", "customData")
+_MEMBERS = "data, predictions or outputs"
 
 
 class Tensor(msgspec.Struct):
     """Values in row order."""
 
-    values: list[float]
+    values: list[float] = []
     shape: list[int] = []
-
-
-class TensorDimension(msgspec.Struct):
-    """A size; proto3 JSON writes 64-bit numbers as text."""
-
-    size: int | str = 0
-
-
-class TensorShape(msgspec.Struct, frozen=True):
-    """Sizes."""
-
-    dim: list[TensorDimension] = []
-
-
-class TensorProto(msgspec.Struct, rename="camel"):
-    """TensorFlow's: the member with the values depends on their type."""
-
-    tensor_shape: TensorShape = TensorShape()
-    float_val: list[float] | None = None
-    double_val: list[float] | None = None
-    int_val: list[int] | None = None
-    int64_val: list[int | str] | None = msgspec.field(name="int64Val", default=None)
-    bool_val: list[bool] | None = None
 
 
 class Payload(msgspec.Struct):
     """One of three forms of an array."""
 
     ndarray: list[Any] | None = None
-    tensor: Tensor | None = None
-    tftensor: TensorProto | None = None
+    tensor: Any = None
+    tftensor: Any = None
 
 
 class Meta(msgspec.Struct):
@@ -62,41 +53,35 @@ class Meta(msgspec.Struct):
     metrics: Any = None
 
 
-class SeldonMessage(msgspec.Struct):
-    """An array and its metadata."""
-
-    data: Payload
-    meta: Meta | None = None
-
-
-class SeldonFeedback(msgspec.Struct):
-    """An answer and its truth."""
-
-    truth: SeldonMessage
-    response: SeldonMessage | None = None
-    request: SeldonMessage | None = None
-
-
-class OutputTensor(msgspec.Struct):
-    """One output of the Open Inference Protocol."""
-
-    shape: list[int]
-    data: list[Any]
-    name: str = ""
-    datatype: str = ""
-
-
 class Status(msgspec.Struct):
     """How a request ended; SUCCESS is 0."""
 
     status: str | int | None = None
 
 
-class InferenceResponse(msgspec.Struct):
-    """A response in either protocol."""
+class OutputTensor(msgspec.Struct):
+    """A tensor of the Open Inference Protocol."""
+
+    shape: list[int]
+    data: list[Any] | None = None
+    name: str = ""
+    datatype: str = ""
+    parameters: dict[str, Any] | None = None
+
+
+class Message(msgspec.Struct, rename={name.lower(): name for name in WITHOUT_ARRAY}):
+    """A request, a response or a truth, in any protocol."""
 
     data: Payload | None = None
-    outputs: list[OutputTensor] | None = None
+    predictions: Any = None
+    instances: Any = None
+    outputs: Any = None
+    inputs: Any = None
+    strdata: Any = None
+    jsondata: Any = None
+    bindata: Any = None
+    customdata: Any = None
+    meta: Meta | None = None
     status: Status | None = None
     error: Any = None
 
@@ -105,105 +90,141 @@ class InferenceResponse(msgspec.Struct):
         """Whether it reports an error, and contains no answer."""
         return bool(self.error) or (self.status is not None and self.status.status in FAILURES)
 
+    @property
+    def other_form(self) -> str | None:
+        """The member with a payload that contains no array, if it has one."""
+        return next((n for n in WITHOUT_ARRAY if getattr(self, n.lower()) is not None), None)
 
-def answer_of(name: str, payload: Payload) -> Answer:
-    """The array of a message; `name` identifies it in errors.
+
+class SeldonFeedback(msgspec.Struct):
+    """An answer and its truth."""
+
+    truth: Message
+    response: Message | None = None
+    request: Message | None = None
+
+
+def answer_of(name: str, message: Message) -> Answer | None:
+    """The array of a message; `name` identifies it in errors. None if its form contains none.
 
     Raises:
         InvalidInput: it has none, or none of rows.
     """
+    if message.data is not None:
+        return _of_seldon(f"{name}.data", message.data)
+    for member in (*BY_ROWS, *BY_COLUMNS):
+        if (value := getattr(message, member)) is not None:
+            return _by_rows(_of_array(f"{name}.{member}", value))
+    if message.other_form:
+        return None
+    raise InvalidInput(f"{name} must have {_MEMBERS}")
+
+
+def check_form(name: str, message: Message) -> None:
+    """Reject a message without a payload; an array in it may have any shape.
+
+    Raises:
+        InvalidInput: it has none.
+    """
+    members = (message.data, *(getattr(message, name) for name in (*BY_ROWS, *BY_COLUMNS)))
+    if not message.other_form and all(member is None for member in members):
+        raise InvalidInput(f"{name} must have {_MEMBERS}")
+
+
+def array_of(name: str, message: Message) -> Answer:
+    """As `answer_of`, of a message that must have an array.
+
+    Raises:
+        InvalidInput: it has none, or none of rows.
+    """
+    answer = answer_of(name, message)
+    if answer is None:
+        raise InvalidInput(f"{name} must have {_MEMBERS}: {message.other_form} can't be compared")
+    return answer
+
+
+def _of_seldon(name: str, payload: Payload) -> Answer:
     if payload.ndarray is not None:
-        return as_answer(name, payload.ndarray)
+        return of_nested(name.partition(".")[0], payload.ndarray)
     if payload.tensor is not None:
-        return _shaped(name, payload.tensor.values, payload.tensor.shape)
+        tensor = _as(f"{name}.tensor", payload.tensor, Tensor)
+        return of_shaped(name.partition(".")[0], tensor.values, tensor.shape)
     if payload.tftensor is not None:
-        return _of_tensorflow(name, payload.tftensor)
-    raise InvalidInput(f"{name}.data must have ndarray, tensor or tftensor")
+        return answer_of_tensor(f"{name}.tftensor", payload.tftensor)
+    raise InvalidInput(f"{name} must have ndarray, tensor or tftensor")
 
 
-def answer_of_response(response: InferenceResponse) -> Answer:
-    """The model's answer: in the Open Inference Protocol, the first output.
-
-    Raises:
-        InvalidInput: it contains none.
-    """
-    if response.data is not None:
-        return answer_of("response", response.data)
-    if response.outputs:
-        first = response.outputs[0]
-        flat = [value for value, _ in _leaves("outputs[0].data", first.data, 0, 8)]
-        return _shaped("outputs[0]", flat, first.shape)
-    raise InvalidInput("a response must have data or outputs")
-
-
-def as_answer(name: str, array: list[Any]) -> Answer:
-    """A nested list as rows of scalars.
-
-    Raises:
-        InvalidInput: it is empty, ragged, nested deeper than rows, or contains something else.
-    """
-    leaves = list(_leaves(name, array, 1, DEPTH))
-    depths = {depth for _, depth in leaves}
-    if not leaves or len(depths) > 1 or (depths == {1} and len(leaves) < len(array)):
-        raise InvalidInput(f"{name} must be a list of values or of rows, and not empty")
-    values = _same_type([value for value, _ in leaves])
-    if depths == {1}:
-        return Answer([[value] for value in values], flat=True)
-    lengths = {len(row) for row in array}
-    if len(lengths) > 1:
-        raise InvalidInput(f"rows of {name} must have the same length")
-    return Answer(_in_rows(values, lengths.pop()), flat=False)
-
-
-def _leaves(name: str, array: list[Any], depth: int, limit: int) -> Iterator[tuple[Scalar, int]]:
-    """The scalars of a nested list, and the depth of each."""
-    for value in array:
-        if isinstance(value, list) and depth < limit:
-            yield from _leaves(name, value, depth + 1, limit)
-        elif value is None or isinstance(value, bool | int | float | str):
-            yield value, depth
-        else:
-            kind = "a deeper list" if isinstance(value, list) else "an object"
-            raise InvalidInput(f"{name} must contain numbers or texts in rows, not {kind}")
-
-
-def _same_type(values: list[Scalar]) -> list[Scalar]:
-    """Values of one type, as numpy converts an array; next to texts, numbers are labels.
-
-    A null stays null: it makes only its own row invalid.
-    """
-    kinds = {type(value) for value in values if value is not None}
-    if len(kinds) <= 1:
-        return values
-    make = number_text if str in kinds else float if float in kinds else int
+def _as(name: str, value: Any, kind: type[Any]) -> Any:
+    """The JSON of a part of a message, as a protobuf message of this type."""
     try:
-        return [v if v is None or isinstance(v, str) else make(v) for v in values]
-    except (OverflowError, ValueError):
-        raise InvalidInput("a number is out of range") from None
+        return of_proto_json(value, kind)
+    except UNREADABLE as error:
+        field, reason = rejection_of(error)
+        raise InvalidInput(f"{'.'.join(filter(None, (name, field)))} {reason}") from None
 
 
-def _shaped(name: str, values: Sequence[Scalar], shape: Sequence[int]) -> Answer:
-    """Values in row order, as rows of this shape; without a shape, as a vector."""
-    sizes = shape or [len(values)]
-    if not 1 <= len(sizes) <= DEPTH or any(s < 1 for s in sizes) or prod(sizes) != len(values):
-        raise InvalidInput(
-            f"{name} must have a shape of one or two sizes that fits its {len(values)} values"
-        )
-    converted = _same_type(list(values))
-    return Answer(_in_rows(converted, 1 if len(sizes) == 1 else sizes[1]), flat=len(sizes) == 1)
+# --- tensorflow and the Open Inference Protocol -------------------------------------------
 
 
-def _in_rows(values: Sequence[Scalar], length: int) -> list[Sequence[Scalar]]:
-    return [values[at : at + length] for at in range(0, len(values), length)]
+def _by_rows(answer: Answer) -> Answer:
+    """An answer in a protocol whose first dimension is that of rows: integers and texts are labels.
+
+    Fractions are no labels, so they are one row's.
+    """
+    labels = answer.flat and not any(isinstance(value, float) for (value,) in answer.rows)
+    return replace(answer, labels=labels)
 
 
-def _of_tensorflow(name: str, tensor: TensorProto) -> Answer:
-    members = (tensor.float_val, tensor.double_val, tensor.int_val, tensor.int64_val)
-    values = next((list(m) for m in (*members, tensor.bool_val) if m), None)
-    if values is None:
-        raise InvalidInput(f"{name}.data.tftensor must have floatVal, doubleVal, intVal or similar")
+def _of_array(name: str, value: Any) -> Answer:
+    """An array of either protocol."""
+    if isinstance(value, list) and value and _is_tensor(value[0]):
+        return _of_tensor(f"{name}[0]", value[0])
+    array = _named(name, value)
+    if isinstance(array, list) and any(isinstance(row, dict) for row in array):
+        array = [_named(f"{name}[{index}]", row) for index, row in enumerate(array)]
+    plain = _without_base64(array)
+    return of_nested(name, plain if isinstance(plain, list) else [plain])
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, dict) and not value.keys().isdisjoint(("datatype", "shape", "data"))
+
+
+def _of_tensor(name: str, value: Any) -> Answer:
+    tensor: OutputTensor = _as(name, value, OutputTensor)
+    if tensor.data is None:
+        raise InvalidInput(f"{name} must have data: {IN_BINARY}")
+    values = flattened(f"{name}.data", tensor.data)
+    if (tensor.parameters or {}).get("content_type") == "base64":
+        values = [_decoded(value) if isinstance(value, str) else value for value in values]
+    return of_shaped(name, values, tensor.shape)
+
+
+def _named(name: str, value: Any) -> Any:
+    """Of several named outputs, the one whose name is first in alphabetical order.
+
+    TensorFlow Serving writes them in any order.
+    """
+    if not isinstance(value, dict) or _is_base64(value):
+        return value
+    if not value:
+        raise InvalidInput(f"{name} must have an output")
+    return value[min(value)]
+
+
+def _is_base64(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str)
+
+
+def _without_base64(value: Any) -> Any:
+    """An array in which bytes are texts."""
+    if isinstance(value, list):
+        return [_without_base64(item) for item in value]
+    return _decoded(value["b64"]) if _is_base64(value) else value
+
+
+def _decoded(text: str) -> str:
     try:
-        sizes = [int(dimension.size) for dimension in tensor.tensor_shape.dim]
-        return _shaped(name, [int(v) if isinstance(v, str) else v for v in values], sizes)
-    except ValueError:
-        raise InvalidInput(f"{name}.data.tftensor has an invalid number") from None
+        return base64.b64decode(text, validate=True).decode()
+    except ValueError:  # UnicodeDecodeError is one too
+        raise InvalidInput(f"{text[:40]!r} is not base64 of a text in UTF-8") from None

@@ -41,14 +41,19 @@ class MetricKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An array as received: a list of rows, or, if `flat`, of scalars."""
+    """An array as received: a list of rows, or, if `flat`, of scalars.
+
+    Scalars are one vector, unless they are `labels` of so many rows.
+    """
 
     rows: Sequence[Sequence[Scalar]]
     flat: bool
+    labels: bool = False
 
     def kind(self) -> MetricKind:
         """How an answer of this shape is interpreted if nothing is configured."""
-        vector = len(self.rows[0]) > 1 or (self.flat and len(self.rows) > 1)
+        scalars = self.flat and not self.labels
+        vector = len(self.rows[0]) > 1 or (scalars and len(self.rows) > 1)
         return MetricKind.ONE_HOT if vector else MetricKind.NUMERIC
 
 
@@ -115,7 +120,7 @@ def check_truth(truth: Answer, configured: MetricKind | None) -> None:
     """
     if configured is MetricKind.ONE_HOT and _length(truth) == 1:
         raise InvalidInput(f"{configured} expects a vector of several values as truth, not of one")
-    if configured is None and truth.flat and len(truth.rows) > 1:
+    if configured is None and truth.flat and not truth.labels and len(truth.rows) > 1:
         numbers = [row[0] for row in truth.rows if isinstance(row[0], int | float)]
         if not all(0 <= number <= 1 for number in numbers):
             raise InvalidInput(_ONE_VECTOR)

@@ -10,15 +10,15 @@ from typing import Any
 import msgspec
 from flask import Response, jsonify
 from flask_smorest import Blueprint
-from marshmallow import EXCLUDE, Schema, fields, validate
+from marshmallow import Schema, fields, validate
 
 from app.api.http.access import needs
 from app.api.http.basis import ExactSchema, vendor_members
-from app.api.http.body import read_message
+from app.api.http.body import read_proto_message
 from app.api.http.grpc_gateway import GRPC_GATEWAY
 from app.api.http.numbers import Float32, UtcTime
 from app.api.http.observe import count_rows
-from app.api.http.parameters import GoDuration, Instant, Text
+from app.api.http.parameters import GoDuration, Instant, ProtoArgs, Text
 from app.api.http.problems import use_error_form
 from app.api.http.reference import takes_body
 from app.auth.keys import Role
@@ -65,11 +65,8 @@ use_error_form(PREFIX + "/", GRPC_GATEWAY)
 # --- metrics ------------------------------------------------------------------------------
 
 
-class MetricsArgs(Schema):
+class MetricsArgs(ProtoArgs):
     """A model, a window and an interval."""
-
-    class Meta:  # noqa: D106 - marshmallow's way to say that unknown parameters are ignored
-        unknown = EXCLUDE
 
     namespace = Text(required=True)
     pipeline = Text(required=True, data_key="pipelineName")
@@ -211,11 +208,8 @@ class SubscribeRequest(msgspec.Struct, rename="camel"):
     features_metadata: list[FeatureMetadata]
 
 
-class SubscriptionsArgs(Schema):
+class SubscriptionsArgs(ProtoArgs):
     """Empty or absent means any."""
-
-    class Meta:  # noqa: D106 - as above
-        unknown = EXCLUDE
 
     namespace = Text(load_default="")
     pipeline = Text(load_default="", data_key="pipelineName")
@@ -227,11 +221,8 @@ class SubscriptionsArgs(Schema):
     offset = fields.Integer(load_default=0, validate=validate.Range(0, MAX_OFFSET))
 
 
-class UnsubscribeArgs(Schema):
+class UnsubscribeArgs(ProtoArgs):
     """Which subscription."""
-
-    class Meta:  # noqa: D106 - as above
-        unknown = EXCLUDE
 
     id = fields.Integer(
         required=True, data_key="subscriptionId", validate=validate.Range(0, 2**ID_BITS - 1)
@@ -252,7 +243,7 @@ class SubscriptionIdSchema(Schema):
 @blp.response(200, SubscriptionIdSchema)
 def post_subscribe(workspace_id: int) -> dict[str, str]:
     """Declare a model's output: its kind and, for a classifier, its categories in order"""
-    body = read_message(SubscribeRequest)
+    body = read_proto_message(SubscribeRequest)
     kind, categories = _declared_output(body.features_metadata)
     name = ModelName(body.namespace, body.pipeline_name, body.model_name)
     registry = database().registry
@@ -357,15 +348,15 @@ def _subscription_element(subscription: Subscription) -> dict[str, Any]:
 
 
 class CategoryIndex(msgspec.Struct):
-    """An index of the subscription's categories, from 0."""
+    """An index of the subscription's categories, from 0. Protobuf's JSON omits a zero."""
 
-    value: int
+    value: int = 0
 
 
 class RegressionTruth(msgspec.Struct):
-    """A value."""
+    """A value. Protobuf's JSON omits a zero."""
 
-    value: Value
+    value: Value = 0.0
 
 
 class Truth(msgspec.Struct, rename="camel"):
@@ -392,7 +383,7 @@ class FeedbackRequest(msgspec.Struct, rename="camel"):
 @blp.response(200)
 def post_feedback(workspace_id: int) -> Response:
     """Store the truth about a prediction; a later one for the same prediction replaces it"""
-    body = read_message(FeedbackRequest)
+    body = read_proto_message(FeedbackRequest)
     truth = Feedback(
         namespace=body.namespace,
         pipeline=body.pipeline_name,

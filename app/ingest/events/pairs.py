@@ -5,13 +5,13 @@ transaction that stores its event. Of two concurrent ones, the second waits for 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Connection, text
 
-from app.ingest.keys import request_key
+from app.ingest.keys import failure_key, request_key, unread_key
 
 # How long the first half is kept.
 PAIR_DAYS = 1
@@ -20,9 +20,8 @@ PAIR_DAYS = 1
 LATE_REQUEST = timedelta(minutes=5)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Half:
-    """A request or a response of a model, with its id and its time: one of the times is given."""
+class RequestNames(msgspec.Struct, frozen=True, kw_only=True):
+    """A request of a model: what identifies it, as it is stored until its response arrives."""
 
     namespace: str
     pipeline: str
@@ -30,14 +29,30 @@ class Half:
     deployment: str
     version: str
     request_id: str
+
+
+class Half(RequestNames, frozen=True, kw_only=True):
+    """A request or a response of a model, with its id and its time: one of the times is given.
+
+    If a request is `awaited`, it counts as failed should no response arrive.
+    """
+
     requested_at: datetime | None = None
     responded_at: datetime | None = None
+    awaited: bool = False
 
     @property
     def key(self) -> UUID:
         """Equal for both halves of a pair."""
         names = (self.namespace, self.pipeline, self.model, self.deployment, self.version)
         return request_key("\0".join((*names, self.request_id)))
+
+    @property
+    def names(self) -> RequestNames:
+        """What identifies the request."""
+        return RequestNames(
+            **{name: getattr(self, name) for name in RequestNames.__struct_fields__}
+        )
 
 
 def match(conn: Connection, workspace_id: int, halves: Iterable[Half]) -> dict[UUID, float]:
@@ -46,21 +61,22 @@ def match(conn: Connection, workspace_id: int, halves: Iterable[Half]) -> dict[U
     A response with an earlier time than its request has no latency. If the same half comes several
     times, the first counts.
     """
-    columns: dict[str, list[datetime | None]] = {"requested": [], "responded": []}
     merged = _merged(halves)
-    for times in merged.values():
-        columns["requested"].append(times[0])
-        columns["responded"].append(times[1])
-    keys = {"workspace_id": workspace_id, "keys": list(merged)}
-    rows = conn.execute(_MATCH, keys | columns)
+    columns = {
+        "workspace_id": workspace_id,
+        "keys": list(merged),
+        "requested": [pair.requested_at for pair in merged.values()],
+        "responded": [pair.responded_at for pair in merged.values()],
+        "requests": [_request(pair) for pair in merged.values()],
+    }
+    rows = conn.execute(_MATCH, columns)
     return {row.key: row.seconds for row in rows if row.seconds is not None}
 
 
 def fill_in(conn: Connection, workspace_id: int, late: Iterable[tuple[Half, float]]) -> None:
     """Set the latency of predictions that were stored before their request was known."""
     for half, seconds in late:
-        key = request_key(half.request_id)
-        failed = request_key(f"{half.request_id}\0failed")
+        keys = [key(half.request_id) for key in (request_key, failure_key, unread_key)]
         columns = {
             "workspace_id": workspace_id,
             "namespace": half.namespace,
@@ -69,7 +85,7 @@ def fill_in(conn: Connection, workspace_id: int, late: Iterable[tuple[Half, floa
             "deployment": half.deployment,
             "version": half.version,
             "request_id": half.request_id,
-            "keys": [key, failed],
+            "keys": keys,
             "seconds": seconds,
             "time_limit": LATE_REQUEST,
         }
@@ -81,25 +97,40 @@ def delete_old_pairs(conn: Connection) -> int:
     return conn.execute(_DELETE_OLD, {"days": PAIR_DAYS}).rowcount
 
 
-def _merged(halves: Iterable[Half]) -> Mapping[UUID, tuple[datetime | None, datetime | None]]:
-    """Both times of each pair, as far as they came together, ordered by key."""
-    times_by_key: dict[UUID, tuple[datetime | None, datetime | None]] = {}
+def _merged(halves: Iterable[Half]) -> Mapping[UUID, Half]:
+    """Each pair with both times, as far as they came together, ordered by key."""
+    merged: dict[UUID, Half] = {}
     for half in halves:
-        requested, responded = times_by_key.get(half.key, (None, None))
-        times_by_key[half.key] = (requested or half.requested_at, responded or half.responded_at)
-    return dict(sorted(times_by_key.items()))
+        known = merged.setdefault(half.key, half)
+        merged[half.key] = msgspec.structs.replace(
+            known,
+            requested_at=known.requested_at or half.requested_at,
+            responded_at=known.responded_at or half.responded_at,
+            awaited=known.awaited or half.awaited,
+        )
+    return dict(sorted(merged.items()))
+
+
+def _request(pair: Half) -> str | None:
+    """What is stored of a request that waits for its response, in JSON."""
+    if pair.responded_at or not pair.awaited:
+        return None
+    return msgspec.json.encode(pair.names).decode()
 
 
 # In key order, so that two batches with common pairs can't deadlock.
 _MATCH = text("""
-    INSERT INTO event_pair AS known (workspace_id, key, requested_at, responded_at)
-    SELECT :workspace_id, key, requested_at, responded_at
+    INSERT INTO event_pair AS known (workspace_id, key, requested_at, responded_at, request)
+    SELECT :workspace_id, key, requested_at, responded_at, CAST(request AS jsonb)
     FROM unnest(CAST(:keys AS uuid[]), CAST(:requested AS timestamptz[]),
-                CAST(:responded AS timestamptz[])) AS half (key, requested_at, responded_at)
+                CAST(:responded AS timestamptz[]), CAST(:requests AS text[]))
+        AS half (key, requested_at, responded_at, request)
     ORDER BY key
     ON CONFLICT (workspace_id, key) DO UPDATE
     SET requested_at = coalesce(known.requested_at, EXCLUDED.requested_at),
-        responded_at = coalesce(known.responded_at, EXCLUDED.responded_at)
+        responded_at = coalesce(known.responded_at, EXCLUDED.responded_at),
+        request = CASE WHEN num_nonnulls(known.responded_at, EXCLUDED.responded_at) = 0
+                       THEN coalesce(known.request, EXCLUDED.request) END
     RETURNING key, CASE WHEN responded_at >= requested_at
                         THEN extract(epoch FROM responded_at - requested_at)::float8 END AS seconds
 """)

@@ -263,6 +263,19 @@ def test_a_metric_is_exported_as_csv(client):
     assert boxes[1:] == [[noon, end, "1.5", "1.5", "1.5", "1.5", "1.5"]]
 
 
+def test_a_request_in_any_form_of_protobufs_json(client):
+    given_deployed(client, LABEL)
+    body = {"deployment_id": "shop-fraud", "metric_name": "predictions", "model_id": None}
+    body |= {"start_date_time": DAY["startDateTime"], "endDateTime": DAY["endDateTime"]}
+    answer = client.post(EXPORT, json=body)
+    assert answer.json == export(client, metricName="predictions").json
+
+    page = {"page_size": "1", "page_token": "1", "order_by": "name"}
+    path = "/model-monitoring/v1/deployment"
+    first, second = (client.get(path, query_string=page | {"page_token": n}).json for n in (0, 1))
+    assert [len(answer["deployment"]) for answer in (first, second)] == [1, 0]
+
+
 def test_an_export_that_cannot_be_is_refused(client):
     given_deployed(client, LABEL)
 

@@ -222,13 +222,13 @@ def test_what_is_refused_is_counted_and_logged(app, client, caplog):
     assert lines == [
         (
             "2 of 3 events can't be stored: event 1 of the batch: truth is required; "
-            "event 2 of the batch: a response must have data or outputs"
+            "event 2 of the batch: response must have data, predictions or outputs"
         ),
         (
             "rows of events can't be stored, 1: "
             "row 1 of response: a label must have at most 194 characters"
         ),
-        "1 of 1 events can't be stored: truth.data is required",
+        "1 of 1 events can't be stored: truth must have data, predictions or outputs",
     ]
 
 

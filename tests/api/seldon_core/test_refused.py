@@ -58,10 +58,11 @@ ROW = message([[0, 1]])
 BAD_FEEDBACK = [
     ({"response": ROW}, "truth is required"),
     ({"truth": None, "response": ROW}, "truth must be an object, not null"),
-    ({"truth": {}, "response": ROW}, "truth.data is required"),
-    ({"truth": ROW, "response": {}}, "response.data is required"),
-    ({"truth": ROW, "response": ROW, "request": {}}, "request.data is required"),
-    ({"truth": {"strData": "a"}, "response": ROW}, "truth.data is required"),
+    ({"truth": {}, "response": ROW}, "truth must have data, predictions or outputs"),
+    ({"truth": ROW, "response": {}}, "response must have data, predictions or outputs"),
+    ({"truth": ROW, "response": ROW, "request": {}}, "request must have data, predictions or out"),
+    ({"truth": {"strData": "a"}, "response": ROW}, "outputs: strData can't be compared"),
+    ({"truth": ROW, "response": {"binData": "YQ=="}}, "outputs: binData can't be compared"),
     ({"truth": {"data": {}}, "response": ROW}, "truth.data must have ndarray, tensor or tftensor"),
     ({"truth": {"data": {"ndarray": 5}}, "response": ROW}, "must be a list, not a whole number"),
     ({"truth": message([]), "response": ROW}, "truth must be a list of values or of rows, and not"),
@@ -116,12 +117,21 @@ def test_a_truth_without_an_answer_has_to_say_of_which_request(client, traces):
 
 
 BAD_RESPONSES = [
-    ({}, "a response must have data or outputs"),
-    ({"outputs": []}, "a response must have data or outputs"),
-    ({"outputs": [{"name": "a"}]}, "outputs[0].shape is required"),
+    ({}, "response must have data, predictions or outputs"),
+    ({"jsonData": None}, "response must have data, predictions or outputs"),
+    ({"outputs": []}, "response.outputs must be a list of values or of rows, and not empty"),
+    ({"outputs": {}}, "response.outputs must have an output"),
+    ({"outputs": [{"data": [1]}]}, "response.outputs[0].shape is required"),
+    ({"outputs": [{"shape": [1], "data": 1}]}, "response.outputs[0].data must be a list, not a"),
+    (
+        {"outputs": [{"shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": 8}}]},
+        "response.outputs[0] must have data: values in binary form do not come with an event",
+    ),
+    ({"predictions": [[[1]]]}, "response.predictions must contain numbers or texts in rows, not a"),
+    ({"predictions": [{"b64": "/w=="}]}, "'/w==' is not base64 of a text in UTF-8"),
+    ({"predictions": [{"a": 1}, {}]}, "response.predictions[1] must have an output"),
     ({"outputs": [{"shape": [2, 2, 2], "data": [0] * 8}]}, "one or two sizes"),
     ({"outputs": [{"shape": [3], "data": [1]}]}, "fits its 1 values"),
-    ({"strData": "a"}, "a response must have data or outputs"),
 ]
 
 
@@ -244,6 +254,9 @@ DIMENSIONS = st.lists(
 TF_TENSORS = st.fixed_dictionaries(
     {"tensorShape": st.fixed_dictionaries({"dim": DIMENSIONS})},
     optional={
+        "dtype": st.sampled_from(["DT_FLOAT", "DT_STRING", "DT_COMPLEX64", "DT_X", 3, 9, 99, None]),
+        "tensorContent": st.text("AQz=-", max_size=9) | SCALARS,
+        "stringVal": st.lists(st.text("AQz=", max_size=5), max_size=2),
         "floatVal": st.lists(NUMBERS, max_size=4),
         "int64Val": st.lists(st.integers() | st.text("0123456789-", max_size=3), max_size=4),
     },
@@ -273,8 +286,17 @@ OUTPUTS = st.lists(
     st.fixed_dictionaries({"shape": st.lists(st.integers(-1, 4), max_size=3), "data": ARRAYS}),
     max_size=2,
 )
+NAMED = st.dictionaries(st.sampled_from(["a", "b64", "data", "shape"]), ARRAYS, max_size=2)
 RESPONSES = st.fixed_dictionaries(
-    {}, optional={"data": PAYLOADS, "outputs": OUTPUTS, "status": ARRAYS, "error": SCALARS}
+    {},
+    optional={
+        "data": PAYLOADS,
+        "predictions": ARRAYS | st.lists(NAMED, max_size=2),
+        "outputs": OUTPUTS | ARRAYS | NAMED,
+        "jsonData": ARRAYS,
+        "status": ARRAYS,
+        "error": SCALARS,
+    },
 )
 ATTRIBUTE = st.text(max_size=12) | st.sampled_from(["2026-03-01T10:00:00Z", "1", "r%00", "%ff"])
 STRANGE = st.dictionaries(

@@ -173,6 +173,66 @@ def test_a_number_is_refused_for_a_classifier(client, classifier, stored):
     assert stored() == before
 
 
+# A feedback on index 0 of row 0, and on index 1 of row 1, as grpc-gateway's clients write them.
+PROTO_FORMS = {
+    "as it is": ({"feedback": index(0), "batchId": 0}, {"feedback": index(1), "batchId": 1}),
+    "zeros omitted": (
+        {"feedback": {"classificationFeedback": {}}},
+        {"feedback": {"classificationFeedback": {"value": 1}}, "batchId": 1},
+    ),
+    "numbers as texts": (
+        {"feedback": index("0"), "batchId": "0"},
+        {"feedback": index("1"), "batchId": "1"},
+    ),
+    "as the .proto file has it": (
+        {"feedback": {"classification_feedback": {"value": 0}}, "batch_id": 0},
+        {"feedback": {"classification_feedback": {"value": 1}}, "batch_id": 1},
+    ),
+    "nulls": (
+        {"feedback": index(None) | {"regressionFeedback": None}, "batchId": None},
+        {"feedback": index(1.0) | {"regression_feedback": None}, "batchId": 1e0},
+    ),
+}
+
+
+@pytest.mark.parametrize("form", PROTO_FORMS)
+def test_a_feedback_in_any_form_of_protobufs_json(client, classifier, form):
+    names = {"namespace": "shop", "pipeline_name": "checkout", "model_name": "fraud"}
+    for members in PROTO_FORMS[form]:
+        body = names | {"request_id": "r"} | members
+        assert accepted(client.post(f"{SELDON}/pipeline/model/feedback", json=body))
+
+    assert matrix(client) == (["yes", "no"], [1, 0, 1, 0])  # each was predicted as a yes
+
+
+@pytest.mark.parametrize("value", [{}, {"value": "0"}, {"value": "-0.0"}, {"value": None}])
+def test_a_number_in_any_form_of_protobufs_json(client, regressor, value):
+    assert accepted(feed_back(client, "r", {"regression_feedback": value}))
+
+    assert mean_absolute_error(client) == 10
+
+
+def test_a_member_under_both_of_its_names_is_refused(client, classifier):
+    message = refused(feed_back(client, "r", index(0), batchId=1, batch_id=1))
+
+    assert message == "batchId is given twice"
+
+
+def test_parameters_as_the_proto_file_has_them(client, classifier):
+    feed_back(client, "r", index(1))
+    names = {"pipelineName": "pipeline_name", "modelName": "model_name"}
+    names |= {"startTime": "start_time", "endTime": "end_time"}
+    answer = metrics(client)
+    same = client.get(
+        answer.request.path,
+        query_string={names.get(name, name): value for name, value in answer.request.args.items()},
+    )
+    assert (same.status_code, same.json) == (200, answer.json)
+
+    both = client.get(answer.request.path, query_string=dict(answer.request.args) | {"end_time": 1})
+    assert refused(both) == "endTime is given twice"
+
+
 NUL = "a text must not contain the character NUL"
 INDEX, NUMBER = "feedback.classificationFeedback.value", "feedback.regressionFeedback.value"
 NOT_WHOLE = "must be a whole number, written without a point or exponent"
@@ -181,9 +241,9 @@ BAD_MEMBERS = {
     "both truths": ({"feedback": index(0) | number(1)}, ONE_TRUTH),
     "no truth": ({"feedback": {}}, ONE_TRUTH),
     "no feedback": ({}, "feedback is required"),
-    "feedback null": ({"feedback": None}, "feedback must be an object, not null"),
-    "an index that is a text": (
-        {"feedback": index("0")},
+    "feedback null": ({"feedback": None}, "feedback is required"),
+    "an index that is a word": (
+        {"feedback": index("first")},
         f"{INDEX} must be a whole number, not a text",
     ),
     "an index of 0.5": ({"feedback": index(0.5)}, f"{INDEX} {NOT_WHOLE}"),
@@ -191,10 +251,12 @@ BAD_MEMBERS = {
         {"feedback": index(True)},
         f"{INDEX} must be a whole number, not true or false",
     ),
-    "a number that is a text": (
-        {"feedback": number("1")},
+    "a number that is a word": (
+        {"feedback": number("one")},
         f"{NUMBER} must be a number, not a text",
     ),
+    "not a number": ({"feedback": number("NaN")}, f"{NUMBER} must be at least -1e+100"),
+    "infinity": ({"feedback": number("-Infinity")}, f"{NUMBER} must be at least -1e+100"),
     "a number beyond any quantity": (
         {"feedback": number(1e101)},
         f"{NUMBER} must be at most 1e+100",
@@ -235,12 +297,19 @@ def test_a_feedback_names_its_prediction(client, classifier, stored, name):
     assert message == f"{name} is required"
 
 
-@pytest.mark.parametrize("number_text", ["1e999", "-1e999", "9" * 401])
-def test_a_number_out_of_range_is_refused(client, regressor, stored, number_text):
+@pytest.mark.parametrize(
+    ("number_text", "reason"),
+    [
+        ("1e999", "must be at most 1e+100"),
+        ("-1e999", "must be at least -1e+100"),
+        ("9" * 401, "is out of range"),
+    ],
+)
+def test_a_number_out_of_range_is_refused(client, regressor, stored, number_text, reason):
     body = json.dumps(SELDON_MODEL | {"requestId": "r", "feedback": number(0.125)})
 
     message = refuse(client, stored, body.replace("0.125", number_text))
-    assert message == f"{NUMBER} is out of range"
+    assert message == f"{NUMBER} {reason}"
 
 
 def test_a_truncated_feedback_is_refused(client, classifier, stored):
