@@ -217,7 +217,7 @@ def query() -> str:
 
 def ask_for_panels(client: FlaskClient) -> None:
     """What the browser asks for, panel by panel."""
-    for panel in ("totals", "models"):
+    for panel in ("models",):
         search = {"id": "url", "property": "search", "value": query()}
         tick = {"id": "tick", "property": "n_intervals", "value": 0}
         path = {"id": "url", "property": "pathname", "value": "/"}
