@@ -1,5 +1,6 @@
 """The `truthline` command: the same functions as the API."""
 
+import logging
 import signal
 import sys
 from types import FrameType
@@ -16,8 +17,10 @@ from app.cli.sql import sql
 from app.cli.status import status
 from app.cli.worker import worker
 from app.cli.workspaces import workspaces
-from app.config import Settings
-from app.errors import TruthlineError
+from app.config import Settings, unknown_variables
+from app.errors import TruthlineError, with_reason
+
+_log = logging.getLogger(__name__)
 
 
 class Commands(click.Group):
@@ -28,7 +31,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except (TruthlineError, ValueError) as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(with_reason(error)) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,6 +45,8 @@ def main(context: click.Context) -> None:
     """
     context.obj = Settings.from_environment()
     logs.configure(context.obj.log_format)
+    for problem in unknown_variables():
+        _log.warning("%s", problem)
     signal.signal(signal.SIGTERM, _leave)
 
 

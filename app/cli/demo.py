@@ -77,7 +77,7 @@ def demo(
         check_port_is_free(host, port)
     console = Console(highlight=False)
     models = _train(console)
-    with locate_database(context.obj, data, migrate=True) as settings:
+    with locate_database(context.obj, data, migrate=True, create=True) as settings:
         with connected(settings, None) as database:
             window = _demonstrate(console, database, models)
         embedded = data is not None or not context.obj.database_url
