@@ -39,6 +39,7 @@ class Settings:
     auth: bool = True
     access_token_seconds: int = 3_600
     public_url: str = ""  # empty: from the request
+    trusted_proxies: str = "127.0.0.1,::1"
     oidc_issuer: str = ""  # empty: no tokens of others are accepted
     oidc_audience: str = ""
     oidc_workspace_claim: str = "truthline_workspace"

@@ -27,6 +27,7 @@ from app.auth.issuer import Issuer
 from app.config import Settings
 from app.ingest.events.batching import EventBatcher
 from app.store.database import Database
+from app.subpath import SubPath
 from app.web import routes
 
 API_CONFIG = {
@@ -94,4 +95,5 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     for module in BLUEPRINTS:
         api.register_blueprint(module.blp)
     reference.install(app, api)
+    app.wsgi_app = SubPath(app.wsgi_app, settings)  # type: ignore[method-assign] # Flask's way
     return app

@@ -147,6 +147,7 @@ class Server(BaseApplication):
         """Apply the options."""
         fixed = {
             "worker_class": responding(BufferedWorker),
+            "forwarded_allow_ips": self.settings.trusted_proxies,
             "sendfile": False,  # the worker sends responses, not the thread
             "graceful_timeout": GRACE_SECONDS,
             "timeout": 2 * GRACE_SECONDS,

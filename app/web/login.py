@@ -3,7 +3,7 @@
 from html import escape
 from http import HTTPStatus
 
-from flask import Response
+from flask import Response, request
 
 from app.web.session import local_path
 
@@ -13,14 +13,14 @@ PAGE = """<!doctype html>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <title>Log in · Truthline</title>
-  <link rel="icon" type="image/svg+xml" href="/web/assets/icon.svg">
-  <link rel="stylesheet" href="/web/assets/login.css">
+  <link rel="icon" type="image/svg+xml" href="{root}/web/assets/icon.svg">
+  <link rel="stylesheet" href="{root}/web/assets/login.css">
 </head>
 <body>
   <main>
     <h1>Truthline</h1>
     <p>What your models predicted, and what turned out true.</p>
-    <form method="post" action="/login">
+    <form method="post" action="{root}/login">
       <label for="key">API key</label>
       <input id="key" name="key" type="password" autocomplete="current-password" required autofocus
              spellcheck="false"{described}>
@@ -30,7 +30,7 @@ PAGE = """<!doctype html>
     </form>
     <p class="hint">A key with the role read or admin. The server's operator creates one with
       <code>truthline keys create --role read</code>. The API itself is described at
-      <a href="/docs">/docs</a>.</p>
+      <a href="{root}/docs">{root}/docs</a>.</p>
   </main>
 </body>
 </html>
@@ -45,6 +45,7 @@ POLICY = (
 def login_page(target: str, error: str = "", status: int = HTTPStatus.OK) -> Response:
     """Show the form, and the error of the last attempt."""
     page = PAGE.format(
+        root=escape(request.script_root),
         target=escape(local_path(target)),
         error=ERROR.format(escape(error[:1].upper() + error[1:] + ".")) if error else "",
         described=' aria-describedby="wrong" aria-invalid="true"' if error else "",

@@ -12,6 +12,8 @@ from typing import Any
 from dash import html
 from markupsafe import Markup, escape
 
+from app.subpath import at_root
+
 Child = str | None
 NAMES = {"className": "class", "tabIndex": "tabindex"}
 
@@ -24,7 +26,7 @@ class Tag:
 
     def __call__(self, children: Child | Iterable[Child] = None, **attributes: Any) -> Markup:
         """The element as text; attributes that are None or empty are omitted."""
-        values = {NAMES.get(name, name): _value(value) for name, value in attributes.items()}
+        values = {NAMES.get(name, name): _value(name, value) for name, value in attributes.items()}
         text = Markup("").join(
             Markup(' {}="{}"').format(name, value) for name, value in values.items() if value
         )
@@ -38,7 +40,9 @@ def join(children: Child | Iterable[Child]) -> Markup:
     return Markup("").join(escape(part) for part in parts if part is not None)
 
 
-def _value(value: Any) -> str:
+def _value(name: str, value: Any) -> str:
+    if name == "href" and value:
+        return at_root(str(value))
     if isinstance(value, Mapping):
         return "; ".join(f"{name}: {part}" for name, part in value.items())
     return "" if value is None else str(value)

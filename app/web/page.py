@@ -53,28 +53,28 @@ THEME: Any = {
 }
 
 
-def build(database: Database, *, auth: bool) -> dash.Dash:
+def build(database: Database, *, auth: bool, root: str = "") -> dash.Dash:
     """Create the Dash application, with its own Flask application that gets forwarded requests."""
     app = dash.Dash(
         "app.web",
         routes_pathname_prefix=PREFIX,
-        requests_pathname_prefix=PREFIX,
+        requests_pathname_prefix=root + PREFIX,
         assets_ignore=r"before\.js|login\.css",
-        index_string=INDEX,
+        index_string=INDEX.replace('="/web/', f'="{root}/web/'),
         update_title="",
         suppress_callback_exceptions=True,
         add_log_handler=False,
     )
     app.server.config["PROPAGATE_EXCEPTIONS"] = True  # the service's own error handlers format them
-    app.layout = _layout(auth=auth)
+    app.layout = _layout(auth=auth, root=root)
     _connect(app, database)
     return app
 
 
-def _layout(*, auth: bool) -> Component:
+def _layout(*, auth: bool, root: str) -> Component:
     leave = html.Form(
         html.Button("Log out", type="submit", className="quiet-button"),
-        action="/logout",
+        action=f"{root}/logout",
         method="POST",
     )
     return dmc.MantineProvider(
@@ -84,7 +84,7 @@ def _layout(*, auth: bool) -> Component:
             html.A("Skip to the content", href="#content", className="skip"),
             html.Header(
                 [
-                    dcc.Link("Truthline", href="/", className="brand"),
+                    dcc.Link("Truthline", href=f"{root}/", className="brand"),
                     html.Nav(id="navigation", **labelled("Pages")),
                     dmc.ColorSchemeToggle(
                         lightIcon="☾",
@@ -127,11 +127,11 @@ def _connect(app: dash.Dash, database: Database) -> None:
         Output("navigation", "children"), Input("url", "pathname"), Input("url", "search")
     )
     def lead_on(path: str, search: str) -> list[Component]:
-        return shell.navigation(path, members_of(search or ""))
+        return shell.navigation(_local(path), members_of(search or ""))
 
     @app.callback(Output("content", "children"), Input("url", "pathname"))
     def open_page(path: str) -> list[Component]:
-        page = PAGES.get(path)
+        page = PAGES.get(_local(path))
         return frame(page) if page else [html.P("There is no such page.")]
 
     @app.callback(
@@ -153,9 +153,14 @@ def _connect(app: dash.Dash, database: Database) -> None:
         State({"panel": MATCH}, "id"),
     )
     def show_panel(search: str, _ticks: int, path: str, id_: dict[str, str]) -> Any:
-        page = PAGES.get(path)
+        page = PAGES.get(_local(path))
         panel = page and next((p for p in page.panels if p.name == id_["panel"]), None)
         return render_panel(database, panel, search or "") if panel else no_update
+
+
+def _local(path: str) -> str:
+    """The path that a browser shows, without the sub-path."""
+    return path.removeprefix(flask.request.script_root)
 
 
 def _chosen(search: str, trigger: Any, value: Any) -> str | None:
