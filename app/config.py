@@ -1,9 +1,10 @@
 """Settings: one frozen value, read from the environment once."""
 
+import difflib
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ ACCESS_TOKEN_SECONDS = (300, 86_400)
 MAX_DAYS = 36_500
 # Halves of a pair are kept for a day; the worker may be away for half of it.
 MAX_UNANSWERED_S = 43_200.0
+POOLERS = ("auto", "transaction", "none")  # see app/store/poolers.py
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,8 @@ class Settings:
     """All settings. `docs/settings.md` has a row for each, which a test checks."""
 
     database_url: str = ""  # empty: the embedded server in `data`
+    direct_database_url: str = ""  # empty: `database_url`
+    pooler: str = "auto"
     data: Path = Path("truthline-data")
     pool_size: int = 16
     pool_timeout_s: float = 10.0
@@ -37,6 +41,7 @@ class Settings:
     auth: bool = True
     access_token_seconds: int = 3_600
     public_url: str = ""  # empty: from the request
+    trusted_proxies: str = "127.0.0.1,::1"
     oidc_issuer: str = ""  # empty: no tokens of others are accepted
     oidc_audience: str = ""
     oidc_workspace_claim: str = "truthline_workspace"
@@ -59,6 +64,8 @@ class Settings:
             ValueError: the message names the variable.
         """
         self._check_retention()
+        if self.pooler not in POOLERS:
+            raise ValueError(f"TRUTHLINE_POOLER must be one of {', '.join(POOLERS)}")
         for name in ("head_timeout_s", "body_timeout_s", "answer_timeout_s"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{PREFIX}{name.upper()} must be more than 0")
@@ -75,6 +82,13 @@ class Settings:
                 "TRUTHLINE_OIDC_AUDIENCE must be set too, or tokens that the issuer created for"
                 " others would be accepted"
             )
+
+    @property
+    def direct(self) -> "Settings":
+        """The same without the pooler, if it can be gone around."""
+        if not self.direct_database_url:
+            return self
+        return replace(self, database_url=self.direct_database_url, pooler="auto")
 
     def _check_retention(self) -> None:
         """Cells must outlive the rows that distinguish their parts."""
@@ -116,3 +130,29 @@ def _parse(name: str, default: object, text: str) -> object:
         return type(default)(text)  # type: ignore[call-arg] # each accepts a text
     except ValueError:
         raise ValueError(f"{name} must be of type {type(default).__name__}, not {text!r}") from None
+
+
+# Variables of others that share the prefix: the Python client's, and those of the compose file.
+OTHERS = {"TRUTHLINE_URL", "TRUTHLINE_KEY", "TRUTHLINE_EXECUTION_ID", "TRUTHLINE_DB_PASSWORD"}
+OTHERS_PREFIX = "TRUTHLINE_TEST_"
+
+
+def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """A sentence for each variable with our prefix that is no setting, with a suggestion."""
+    known = {PREFIX + field.name.upper() for field in fields(Settings)}
+    unknown = sorted(
+        name
+        for name in environ
+        if name.startswith(PREFIX) and not name.startswith(OTHERS_PREFIX) and name not in OTHERS
+    )
+    return [
+        f"{name} is not a setting and is ignored{_suggestion(name, known)}"
+        for name in unknown
+        if name not in known
+    ]
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    short = {setting.removeprefix(PREFIX): setting for setting in known}
+    close = difflib.get_close_matches(name.removeprefix(PREFIX), short, n=1)
+    return f"; did you mean {short[close[0]]}?" if close else ""

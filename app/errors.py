@@ -41,6 +41,12 @@ class TruthlineError(Exception):
         return self
 
 
+def with_reason(error: Exception) -> str:
+    """The error's text and, for the operator, its reason."""
+    reason = getattr(error, "reason", "")
+    return f"{error} ({reason})" if reason else str(error)
+
+
 class InvalidInput(TruthlineError):
     """The request could not be parsed."""
 

@@ -27,6 +27,7 @@ from app.auth.issuer import Issuer
 from app.config import Settings
 from app.ingest.events.batching import EventBatcher
 from app.store.database import Database
+from app.subpath import SubPath
 from app.web import routes
 from app.web.error_page import error_page
 
@@ -95,4 +96,5 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     for module in BLUEPRINTS:
         api.register_blueprint(module.blp)
     reference.install(app, api)
+    app.wsgi_app = SubPath(app.wsgi_app, settings)  # type: ignore[method-assign] # Flask's way
     return app

@@ -31,3 +31,10 @@ def first_few(texts: Sequence[str]) -> str:
     """The first texts of a list, and how many more there are."""
     more = [f"and {len(texts) - FEW} more"] if len(texts) > FEW else []
     return ", ".join([*texts[:FEW], *more])
+
+
+EXTENSION_MISSING = (
+    "the server has TimescaleDB, but this database doesn't use it: its tables are plain. To use it,"
+    " drop this database, create it again with 'CREATE EXTENSION timescaledb' as its owner or a"
+    " superuser, and run 'truthline db upgrade'"
+)

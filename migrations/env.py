@@ -32,25 +32,26 @@ def prepare(connection: Connection) -> None:
 
 def keep_others_out(connection: Connection) -> None:
     """Lock alembic's table, which takes privileges on it, so that one migration runs at a time."""
-    with suppress(ProgrammingError, IntegrityError), connection.begin_nested():
-        connection.exec_driver_sql(
-            MAKE_VERSION_TABLE
-        )  # fails if another process has just created it
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql(MAKE_VERSION_TABLE)
+    except (ProgrammingError, IntegrityError):
+        found = connection.exec_driver_sql(f"SELECT to_regclass('{VERSION_TABLE}')").scalar()
+        if found is None:  # otherwise another process has just created it
+            raise
     connection.exec_driver_sql(f"LOCK TABLE {VERSION_TABLE} IN SHARE ROW EXCLUSIVE MODE")
 
 
 def install_extension(connection: Connection) -> None:
     """Install TimescaleDB where the server has it loaded; elsewhere tables stay plain.
 
-    Only a role that may see the setting can also create the extension. For others, the
-    operator creates it beforehand, as the images of TimescaleDB do.
+    The database's owner may. For other roles, the operator creates it beforehand, as the images of
+    TimescaleDB do; without it, tables stay plain too, which `db upgrade` and `status` point out.
     """
-    loaded = connection.exec_driver_sql(
-        "SELECT 1 FROM pg_settings WHERE name = 'shared_preload_libraries'"
-        " AND setting ~ '\\mtimescaledb\\M'"
-    )
-    if loaded.first():
-        connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS timescaledb SCHEMA public")
+    loaded = connection.exec_driver_sql("SELECT current_setting('timescaledb.disable_load', true)")
+    if loaded.scalar() is not None:
+        with suppress(ProgrammingError), connection.begin_nested():
+            connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS timescaledb SCHEMA public")
 
 
 def migrate(connection: Connection) -> None:
@@ -67,6 +68,8 @@ def migrate(connection: Connection) -> None:
 engine = create_engine(
     context.config.attributes["database_url"],
     poolclass=pool.NullPool,
+    # prepared statements would outlive us in the session of a pooler
+    connect_args={"connect_timeout": 10, "prepare_threshold": None},
 )
 with engine.connect() as connection:
     migrate(connection)

@@ -3,7 +3,8 @@
 TRUTHLINE_TEST_EDITION says which edition: `postgres` (the default) starts the embedded server on
 a throw-away directory, `community` and `apache` a PostgreSQL with TimescaleDB that this machine
 has; for those, TRUTHLINE_TEST_DATABASE_URL may name a running server instead, on which
-databases are made.
+databases are made. With TRUTHLINE_TEST_POOLER=1 the databases of most tests are reached through
+PgBouncer in transaction mode.
 """
 
 import gc
@@ -19,7 +20,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from sqlalchemy import NullPool, create_engine, make_url
+from sqlalchemy import URL, NullPool, create_engine, make_url
 
 from app.auth.keys import Role, create_key
 from app.auth.workspaces import find_or_create_workspace
@@ -29,6 +30,7 @@ from app.store.database import Database
 from app.store.migration import upgrade
 from tests.demodata import Demo, fill
 from tests.effort import THOROUGH
+from tests.poolers import pooling
 from tests.recorder import QueryRecorder
 from tests.servers import server_url
 
@@ -69,8 +71,20 @@ def _execute(url: str, statement: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def empty_database_url(server: str) -> Iterator[Callable[[str], str]]:
+def pooled_server(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """URL of a pooler in transaction mode in front of that server."""
+    with pooling(server, tmp_path_factory.mktemp("pooler"), size=30) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def empty_database_url(
+    server: str, request: pytest.FixtureRequest
+) -> Iterator[Callable[[str], str]]:
     """Make a database, empty or a copy of `template`; they are dropped at the end."""
+    base = make_url(server)
+    if os.environ.get("TRUTHLINE_TEST_POOLER"):
+        base = request.getfixturevalue("pooled_server")
     made: list[str] = []
     numbers = itertools.count()
 
@@ -79,7 +93,7 @@ def empty_database_url(server: str) -> Iterator[Callable[[str], str]]:
         # through the log, block by block, it would take three times as long
         _execute(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         made.append(name)
-        return make_url(server).set(database=name).render_as_string(hide_password=False)
+        return base.set(database=name).render_as_string(hide_password=False)
 
     yield make
     for name in reversed(made):

@@ -1,5 +1,6 @@
 """The `truthline` command: the same functions as the API."""
 
+import logging
 import signal
 import sys
 from collections.abc import Mapping
@@ -9,8 +10,10 @@ from types import FrameType
 import click
 
 from app import logs
-from app.config import Settings
-from app.errors import TruthlineError
+from app.config import Settings, unknown_variables
+from app.errors import TruthlineError, with_reason
+
+_log = logging.getLogger(__name__)
 
 # The module of each command, in which it has the same name, and its help in short. A command is
 # imported when it is run: all of them together would take a second.
@@ -55,7 +58,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except (TruthlineError, ValueError) as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(with_reason(error)) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -69,6 +72,8 @@ def main(context: click.Context) -> None:
     """
     context.obj = Settings.from_environment()
     logs.configure(context.obj.log_format)
+    for problem in unknown_variables():
+        _log.warning("%s", problem)
     signal.signal(signal.SIGTERM, _leave)
 
 

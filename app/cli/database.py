@@ -6,7 +6,9 @@ import click
 
 from app.cli.connection import connected, data_option
 from app.config import Settings
+from app.phrases import EXTENSION_MISSING
 from app.rollup.refresh import refresh as refresh_levels
+from app.store.edition import server_info
 from app.store.migration import SchemaVersion, schema_version
 
 
@@ -20,9 +22,14 @@ def db() -> None:
 @click.pass_obj
 def db_upgrade(settings: Settings, data: Path | None) -> None:
     """Migrate the schema to the version that this program needs."""
-    with connected(settings, data, migrate=True) as database, database.reading() as conn:
-        version = schema_version(conn)
+    with (
+        connected(settings, data, migrate=True, create=True) as database,
+        database.reading() as conn,
+    ):
+        version, server = schema_version(conn), server_info(conn)
     click.echo(f"schema is at {version.current}")
+    if server.extension_missing:
+        click.echo(f"Note: {EXTENSION_MISSING}.", err=True)
 
 
 @db.command("status")

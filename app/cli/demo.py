@@ -86,7 +86,7 @@ def demo(
     require_scikit_learn()
     meanwhile = ThreadPoolExecutor(1)
     training = meanwhile.submit(learn)  # on another core, while the database starts
-    with locate_database(context.obj, data, migrate=True) as settings:
+    with locate_database(context.obj, data, migrate=True, create=True) as settings:
         lesson = training.result()
         meanwhile.shutdown()
         now = _now()

@@ -60,7 +60,7 @@ def create(
     All other output goes to standard error, so that KEY=$(truthline keys create ...)
     contains only the key.
     """
-    with connected(settings, data) as database, database.writing() as conn:
+    with connected(settings, data, create=True) as database, database.writing() as conn:
         exists = find_workspace(conn, workspace) is not None
         workspace_id = find_or_create_workspace(conn, workspace)
         key = create_key(conn, workspace_id, Role(role), name=name, lifetime=expires_in)

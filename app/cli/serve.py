@@ -25,6 +25,7 @@ from app.cli.gateway_errors import responding
 from app.cli.watch import watch
 from app.config import Settings
 from app.embedded.server import Cluster
+from app.store.database import Database
 from app.upkeep.housekeeping import run_housekeeping
 
 GRACE_SECONDS = 30
@@ -62,7 +63,7 @@ def serve(
         settings = replace(settings, max_questions=max(1, threads - RESERVED_THREADS))
     check_port_is_free(host, port)
     cluster = embedded(settings, data)
-    with locate_database(settings, data) as settings, _shared_metrics(workers):
+    with locate_database(settings, data, create=True) as settings, _shared_metrics(workers):
         options = {"bind": address(host, port), "workers": workers, "threads": threads}
         Server(settings, options, housekeeping=not no_worker, cluster=cluster).run()
 
@@ -146,6 +147,7 @@ class Server(BaseApplication):
         """Apply the options."""
         fixed = {
             "worker_class": responding(BufferedWorker),
+            "forwarded_allow_ips": self.settings.trusted_proxies,
             "sendfile": False,  # the worker sends responses, not the thread
             "graceful_timeout": GRACE_SECONDS,
             "timeout": 2 * GRACE_SECONDS,
@@ -172,7 +174,10 @@ class Server(BaseApplication):
         if self.cluster:
             threading.Thread(target=watch, args=(self.cluster, stop), daemon=True).start()
         if self.housekeeping:
-            arguments = (worker.wsgi.extensions["database"], self.settings, stop)
+            database = worker.wsgi.extensions["database"]
+            if self.settings.direct_database_url:
+                database = Database.from_settings(self.settings.direct)
+            arguments = (database, self.settings, stop)
             threading.Thread(target=run_housekeeping, args=arguments, daemon=True).start()
 
 

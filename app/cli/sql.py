@@ -14,7 +14,8 @@ from app.cli.connection import connected, data_option, locate_database
 from app.config import Settings
 from app.embedded.server import NoEmbeddedServer, embedded_binaries
 from app.errors import TruthlineError
-from app.store.database import sqlalchemy_url
+from app.store.database import driver
+from app.store.urls import sqlalchemy_url
 
 # All other settings keep PostgreSQL's defaults: an analyst's query may take long.
 SESSION = {"search_path": "truthline,public", "timezone": "UTC"}
@@ -44,13 +45,12 @@ def sql(
     workspace, create a role for them with truthline.admit.
     """
     program = _psql()
-    with locate_database(settings, data) as connection_settings:
-        if workspace is not None:
-            _check(connection_settings, workspace)
+    with locate_database(settings, data) as located:
+        _check(located, workspace)
         options = SESSION | ({} if write else {"default_transaction_read_only": "on"})
         if workspace is not None:
             options["truthline.workspace"] = workspace
-        code = _run([program, *arguments], _environment(connection_settings.database_url, options))
+        code = _run([program, *arguments], _environment(located.direct.database_url, options))
     raise SystemExit(code)
 
 
@@ -71,10 +71,15 @@ def _psql() -> str:
         ) from None
 
 
-def _check(settings: Settings, workspace: str) -> None:
-    """Reject a workspace that doesn't exist, for which psql would show nothing."""
+def _check(settings: Settings, workspace: str | None) -> None:
+    """Reject a pooler, where psql's settings would not last, and a workspace that doesn't exist."""
     with connected(settings, None) as database, database.reading() as conn:
-        if find_workspace(conn, workspace) is None:
+        if driver(conn).pooled:
+            raise click.ClickException(
+                "TRUTHLINE_DATABASE_URL leads to a connection pooler, and psql needs a session: set"
+                " TRUTHLINE_DIRECT_DATABASE_URL too"
+            )
+        if workspace is not None and find_workspace(conn, workspace) is None:
             raise click.ClickException(f"there is no workspace {workspace}")
 
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.connection import connected, data_option
-from app.config import Settings
-from app.phrases import duration, faults_in_words
+from app.config import Settings, unknown_variables
+from app.phrases import EXTENSION_MISSING, duration, faults_in_words
 from app.query.status import LevelStatus, Status, service_status
 
 
@@ -38,6 +38,10 @@ def _rows(status: Status) -> Iterator[tuple[str, str]]:
     extension = f", TimescaleDB {timescaledb}" if timescaledb else ""
     yield "edition", status.server.edition
     yield "server", f"PostgreSQL {status.server.postgres}{extension}"
+    if status.server.extension_missing:
+        yield "note", EXTENSION_MISSING
+    for problem in unknown_variables():
+        yield "setting", problem
     yield "workspaces", f"{status.workspaces:,}"
     yield "models", f"{status.models:,} in {status.series:,} series"
     yield "predictions", f"{status.predictions:,}{_since(status.last_prediction)}"

@@ -23,6 +23,6 @@ def worker(settings: Settings, data: Path | None) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     cluster = embedded(settings, data)
-    with connected(settings, data) as database, watched(cluster):
+    with connected(settings, data, create=True) as database, watched(cluster):
         _log.info("worker started")
         run_housekeeping(database, settings, stop)

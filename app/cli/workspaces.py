@@ -22,7 +22,7 @@ def workspaces() -> None:
 @click.pass_obj
 def create(settings: Settings, name: str, data: Path | None) -> None:
     """Create a workspace."""
-    with connected(settings, data) as database, database.writing() as conn:
+    with connected(settings, data, create=True) as database, database.writing() as conn:
         created = create_workspace(conn, name)
     click.echo(
         f"Created the workspace {name}." if created else f"The workspace {name} already exists."

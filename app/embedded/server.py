@@ -86,6 +86,11 @@ class Cluster:
         return self.directory / "postgres"
 
     @property
+    def exists(self) -> bool:
+        """Whether it has been created."""
+        return (self.data / "PG_VERSION").exists()
+
+    @property
     def log(self) -> Path:
         """The server's log file."""
         return self.directory / "postgres.log"

@@ -78,12 +78,12 @@ def _try_refresh(conn: Connection, span: dict[str, Any]) -> bool:
 # From where the source still has its rows: refreshing what was dropped there would erase the cells.
 # To the end of the last complete span. NULL if the level is already filled that far.
 _SPAN = text("""
-    SELECT (SELECT since FROM retention WHERE relation = level.source),
+    SELECT (SELECT since FROM truthline_data.retention WHERE relation = level.source),
            CASE WHEN target > filled_until AND isfinite(target) THEN target END AS until
-    FROM level
+    FROM truthline_data.level
     JOIN truthline_internal.filled_levels() AS filled USING (name)
     CROSS JOIN LATERAL (
-        SELECT learned_start(learned_width, least(
+        SELECT truthline_data.learned_start(learned_width, least(
             CAST(:until AS timestamptz), clock_timestamp(), truthline_internal.clean_until(source)))
     ) AS goal (target)
     WHERE name = :level

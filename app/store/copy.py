@@ -50,11 +50,13 @@ def stage_rows(
 ) -> None:
     """Copy rows into a temporary table, which is emptied at the end of the transaction.
 
-    One SQL statement can then join any number of them with stored rows.
+    One SQL statement can then join any number of them with stored rows. Behind a pooler the table
+    is dropped instead: its session belongs to others afterwards.
     """
+    end = "DROP" if driver(conn).pooled else "DELETE ROWS"
     definition = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
     conn.exec_driver_sql(
         f"{_LOOK_UP_BY_KEY}"
-        f"CREATE TEMPORARY TABLE IF NOT EXISTS {table} ({definition}) ON COMMIT DELETE ROWS"
+        f"CREATE TEMPORARY TABLE IF NOT EXISTS {table} ({definition}) ON COMMIT {end}"
     )
     copy_rows(conn, table, columns, rows)

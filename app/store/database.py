@@ -11,23 +11,22 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 from sqlalchemy import (
-    URL,
     Connection,
     Engine,
     PoolProxiedConnection,
     create_engine,
     event,
-    make_url,
 )
 from sqlalchemy.exc import InvalidatePoolError
 
 from app.config import Settings
-from app.errors import Unavailable
-from app.store.disconnects import WatchedConnection
+from app.errors import TruthlineError, Unavailable
 from app.store.event_metrics import EventMetricRegistry
 from app.store.executions import StepRegistry
 from app.store.outages import translating_outages
+from app.store.poolers import PoolableConnection, Pooler
 from app.store.registry import Registry
+from app.store.urls import sqlalchemy_url
 
 POOL_RECYCLE_SECONDS = 3600
 # Limits how long a vanished database host can block a request: seconds, the last in milliseconds.
@@ -49,8 +48,9 @@ class Database:
     parameters.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, statement_timeout_ms: int) -> None:
         self.engine = engine
+        self._statement_timeout_ms = statement_timeout_ms
         self.registry = Registry(engine)
         self.steps = StepRegistry(engine)
         self.event_metrics = EventMetricRegistry(engine)
@@ -59,10 +59,6 @@ class Database:
     @classmethod
     def from_settings(cls, settings: Settings) -> "Database":
         """Create the engine. It connects on the first query."""
-        options = (
-            f"-c timezone=UTC -c search_path={SEARCH_PATH.replace(' ', '')}"
-            f" -c statement_timeout={settings.statement_timeout_ms}"
-        )
         engine = create_engine(
             sqlalchemy_url(settings.database_url),
             pool_size=settings.pool_size,
@@ -72,11 +68,11 @@ class Database:
             pool_recycle=POOL_RECYCLE_SECONDS,
             # a statement that follows one that takes locks needs a new snapshot
             isolation_level="READ COMMITTED",
-            connect_args={"options": options, "prepare_threshold": sys.maxsize, **NETWORK_TIMEOUTS},
+            connect_args={"prepare_threshold": sys.maxsize, **NETWORK_TIMEOUTS},
         )
         event.listen(engine, "checkout", _reject_closed)
-        event.listen(engine, "do_connect", partial(_connect, settings.statement_timeout_ms))
-        return cls(engine)
+        event.listen(engine, "do_connect", partial(_connect, settings))
+        return cls(engine, settings.statement_timeout_ms)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -98,20 +94,27 @@ class Database:
         """For small statements of almost every request, which need no common snapshot.
 
         They bypass SQLAlchemy, whose overhead is longer than the statement itself, and save the
-        round trips that begin and end a transaction (bench/steps.py).
+        round trips that begin and end a transaction (bench/steps.py). Behind a pooler they are one
+        transaction, because only within one they have our settings.
 
         Raises:
             Unavailable: the database is unreachable, busy, or too slow, or a cached plan is stale.
         """
         with translating_outages(), closing(self.engine.raw_connection()) as pooled:
             conn = _driver(pooled)
-            conn.autocommit = True
+            conn.autocommit = not conn.pooled
             try:
                 yield conn
+                if conn.pooled:
+                    conn.commit()
             except psycopg.Error as error:
                 conn.close()  # it may be broken, or have a cached plan that would fail again
                 if isinstance(error, psycopg.errors.FeatureNotSupported):
                     raise Unavailable("the database's schema has changed; try again") from error
+                raise
+            except TruthlineError:
+                if conn.pooled:
+                    conn.rollback()
                 raise
             finally:
                 if conn.info.transaction_status == TransactionStatus.IDLE:
@@ -135,25 +138,30 @@ class Database:
         """A connection in autocommit mode, without a time limit for statements.
 
         For what PostgreSQL rejects inside a transaction, such as refreshing a continuous aggregate.
+        Behind a pooler none of our settings apply, so names must be qualified, and the database's
+        own time limit applies, by default none.
 
         Raises:
             Unavailable: the database is unreachable or busy.
         """
         with translating_outages(), self.engine.connect() as connection:
             conn = connection.execution_options(isolation_level="AUTOCOMMIT")
+            if driver(conn).pooled:
+                yield conn
+                return
             conn.exec_driver_sql("SET statement_timeout = 0")
             try:
                 yield conn
             finally:
                 if not conn.invalidated:  # otherwise the original error would be lost
-                    conn.exec_driver_sql("RESET statement_timeout")
+                    conn.exec_driver_sql(f"SET statement_timeout = {self._statement_timeout_ms}")
 
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
 
 
-def driver(conn: Connection) -> psycopg.Connection:
+def driver(conn: Connection) -> PoolableConnection:
     """The psycopg connection, for what bypasses SQLAlchemy inside a transaction."""
     return _driver(conn.connection)
 
@@ -170,22 +178,28 @@ def prepared(
     return driver(conn).execute(query, parameters, prepare=True, binary=True)
 
 
-def _driver(pooled: PoolProxiedConnection) -> psycopg.Connection:
+def _driver(pooled: PoolProxiedConnection) -> PoolableConnection:
     driver_connection = pooled.driver_connection
-    assert isinstance(driver_connection, psycopg.Connection)  # noqa: S101 - the engine uses psycopg
+    assert isinstance(driver_connection, PoolableConnection)  # noqa: S101 - see `_connect`
     return driver_connection
 
 
 def _connect(
-    statement_timeout_ms: int, _dialect: Any, _record: Any, args: Any, parameters: Any
+    settings: Settings, _dialect: Any, _record: Any, args: Any, parameters: Any
 ) -> psycopg.Connection:
-    return WatchedConnection.connect_for(statement_timeout_ms, *args, **parameters)
+    ours = {
+        "search_path": SEARCH_PATH,
+        "TimeZone": "UTC",
+        "statement_timeout": str(settings.statement_timeout_ms),
+    }
+    conn = PoolableConnection.connect_with(ours, Pooler(settings.pooler), *args, **parameters)
+    conn.limit_silence(settings.statement_timeout_ms)
+    return conn
 
 
 @contextmanager
-def _only_reading(conn: psycopg.Connection) -> Iterator[None]:
+def _only_reading(conn: PoolableConnection) -> Iterator[None]:
     """Allow statements in the block to be cancelled once their client has disconnected."""
-    assert isinstance(conn, WatchedConnection)  # noqa: S101 - see `_connect`
     conn.reading = True
     try:
         yield
@@ -206,11 +220,3 @@ def _reject_closed(connection: psycopg.Connection, *_: object) -> None:
     poll.register(connection.fileno(), select.POLLIN)
     if poll.poll(0):
         raise InvalidatePoolError
-
-
-def sqlalchemy_url(url: str) -> URL:
-    """Accept the URL as libpq does: `postgres://` and `postgresql://` mean psycopg 3 here."""
-    parsed = make_url(url)
-    if parsed.drivername in ("postgres", "postgresql"):
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    return parsed

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any, Self, TypeVar
+from typing import TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
@@ -44,13 +44,10 @@ class WatchedConnection(psycopg.Connection[TupleRow]):
     limit_s: float = 0.0  # 0: no limit
     reading = False  # a statement that only reads can be cancelled silently
 
-    @classmethod
-    def connect_for(cls, statement_timeout_ms: int, *args: Any, **parameters: Any) -> Self:
-        """Connect to a server that cancels statements after this time."""
-        conn = cls.connect(*args, **parameters)
+    def limit_silence(self, statement_timeout_ms: int) -> None:
+        """Limit waiting for a server that cancels statements after this time."""
         if statement_timeout_ms:
-            conn.limit_s = statement_timeout_ms / 1000 + SILENCE_SECONDS
-        return conn
+            self.limit_s = statement_timeout_ms / 1000 + SILENCE_SECONDS
 
     def wait(
         self, gen: PQGen[Result], interval: float = _POLL_SECONDS, timeout: float | None = None

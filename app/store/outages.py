@@ -9,11 +9,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import ClientGone, Unavailable
 from app.store.disconnects import client_gone
+from app.store.reasons import in_words, quoted
 
 QUERY_CANCELED = "57014"
 DEADLOCK = "40P01"
 LOCK_NOT_AVAILABLE = "55P03"
 OUT_OF_RESOURCES = "53"  # the class of all such states
+INSUFFICIENT_PRIVILEGE = "42501"
+READ_ONLY = "25006"
 # undefined table, schema, column or function: the code is newer than the schema
 UNDEFINED_OBJECT = ("42P01", "3F000", "42703", "42883")
 
@@ -32,11 +35,18 @@ def translating_outages() -> Iterator[None]:
         raise Unavailable("all database connections are busy; try again") from error
     except DBAPIError as error:
         lost = error.connection_invalidated or isinstance(error, OperationalError)
+        lost = lost or _never_connected(error)
         _raise_if_outage(error.orig, error, lost=lost)
         raise
     except psycopg.Error as error:  # COPY and `glancing` bypass SQLAlchemy
         _raise_if_outage(error, error, lost=isinstance(error, psycopg.OperationalError))
         raise
+
+
+def _never_connected(error: DBAPIError) -> bool:
+    """Whether libpq refused a parameter of the URL: no server has seen it."""
+    original = error.orig
+    return isinstance(original, psycopg.ProgrammingError) and original.sqlstate is None
 
 
 def is_held_lock(error: DBAPIError) -> bool:
@@ -52,6 +62,8 @@ def _raise_if_outage(original: object, error: Exception, *, lost: bool) -> None:
         raise Unavailable(
             "the database took too long; try again, or request less at once"
         ) from error
+    if sqlstate == LOCK_NOT_AVAILABLE:
+        raise Unavailable("another session holds a lock for too long; try again") from error
     if sqlstate == DEADLOCK:
         raise Unavailable("two writers blocked each other; try again") from error
     if sqlstate in UNDEFINED_OBJECT:
@@ -59,5 +71,19 @@ def _raise_if_outage(original: object, error: Exception, *, lost: bool) -> None:
         raise Unavailable(reason) from error
     if sqlstate and sqlstate.startswith(OUT_OF_RESOURCES):
         raise Unavailable("the database is out of connections, memory or disk space") from error
+    if sqlstate == INSUFFICIENT_PRIVILEGE:
+        reason = "the database role lacks a privilege"
+        raise Unavailable(reason).because(quoted(original)) from error
+    if sqlstate == READ_ONLY:
+        raise Unavailable("the database is read-only, as a standby is") from error
     if lost:
-        raise Unavailable("the database can't be reached") from error
+        raise unreachable(original) from error
+
+
+def unreachable(said: object) -> Unavailable:
+    """The error of a database that can't be reached: in words for everyone, as said for the log."""
+    words = in_words(str(said))
+    message = (
+        f"the database can't be reached: {words}" if words else "the database can't be reached"
+    )
+    return Unavailable(message).because(quoted(said))

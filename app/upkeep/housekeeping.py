@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.auth.refresh import delete_expired_tokens
 from app.config import Settings
-from app.errors import Unavailable
+from app.errors import Unavailable, with_reason
 from app.ingest.batch import delete_old_batches
 from app.ingest.events.pairs import delete_old_pairs
 from app.ingest.events.unanswered import store_unanswered
@@ -38,7 +38,7 @@ def run_housekeeping(database: Database, settings: Settings, stop: threading.Eve
                 if leader:
                     do_round(database, settings)
         except Unavailable as error:
-            _log.warning("housekeeping postponed: %s", error)
+            _log.warning("housekeeping postponed: %s", with_reason(error))
         except Exception:  # noqa: BLE001 - nobody would notice if the thread ended
             _log.exception("housekeeping failed; the next round tries again")
         stop.wait(PAUSE_SECONDS)

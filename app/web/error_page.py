@@ -3,7 +3,7 @@
 from html import escape
 from http import HTTPStatus
 
-from flask import Response
+from flask import Response, request
 
 from app.web.files import address
 from app.web.login import POLICY
@@ -21,7 +21,7 @@ PAGE = """<!doctype html>
   <main>
     <h1>{title}</h1>
     <p>{detail}</p>
-    <p><a href="/">All models</a> · <a href="/docs">API</a></p>
+    <p><a href="{root}/">All models</a> · <a href="{root}/docs">API</a></p>
     <p class="hint">Status {status}</p>
   </main>
 </body>
@@ -41,6 +41,7 @@ def error_page(status: int, title: str, detail: str) -> Response:
         title=escape(title),
         detail=escape(text),
         status=status,
+        root=escape(request.script_root),
         icon=address("icon.svg"),
         style=address("login.css"),
     )

@@ -1,7 +1,7 @@
 """Scripts and styles: compressed, and kept by browsers for as long as their address names them.
 
 The address of a file contains a fingerprint of it. Only while that is the one of the file served,
-the answer may be kept for good: during an upgrade one server may be asked for another's file.
+the answer may be kept permanently: during an upgrade one server may be asked for another's file.
 Nothing here is secret, so compression reveals nothing; pages and their data are not compressed.
 """
 
@@ -17,8 +17,10 @@ from werkzeug.exceptions import NotFound
 from werkzeug.security import safe_join
 from werkzeug.wrappers import Response
 
+from app.subpath import at_root
+
 ASSETS = Path(__file__).parent / "assets"
-FOR_GOOD = "public, max-age=31536000, immutable"
+PERMANENTLY = "public, max-age=31536000, immutable"
 _DASH_FINGERPRINT = re.compile(r"\.(v[\w-]+m[0-9a-f]+)\.")
 # By the digest of what was compressed; there are no more than the installed packages have files.
 _compressed: dict[bytes, bytes] = {}
@@ -31,7 +33,7 @@ def _fingerprint(name: str) -> str:
 
 def address(name: str) -> str:
     """The address of one of our assets."""
-    return f"/web/assets/{name}?v={_fingerprint(name)}"
+    return at_root(f"/web/assets/{name}?v={_fingerprint(name)}")
 
 
 def names(suffix: str, *others: str) -> list[str]:
@@ -49,7 +51,7 @@ def own_asset(name: str) -> Response:
     if not path.is_file():
         raise NotFound
     response = Response(path.read_bytes(), mimetype=guess_type(name)[0])
-    return _kept(response, for_good=request.args.get("v") == _fingerprint(name))
+    return _kept(response, permanently=request.args.get("v") == _fingerprint(name))
 
 
 def fingerprints(page: str) -> frozenset[str]:
@@ -59,18 +61,18 @@ def fingerprints(page: str) -> frozenset[str]:
 
 def dash_file(response: Response, current: frozenset[str]) -> Response:
     """One of Dash's files, as its own application served it."""
-    return _kept(response, for_good=bool(current & fingerprints(request.path)))
+    return _kept(response, permanently=bool(current & fingerprints(request.path)))
 
 
-def _kept(response: Response, *, for_good: bool) -> Response:
-    """A file, compressed if the browser takes it; asked for again unless it is kept for good."""
-    response.headers["Cache-Control"] = FOR_GOOD if for_good else "no-cache"
+def _kept(response: Response, *, permanently: bool) -> Response:
+    """A file, compressed if the browser takes it; asked for again unless it is kept permanently."""
+    response.headers["Cache-Control"] = PERMANENTLY if permanently else "no-cache"
     response.vary.add("Accept-Encoding")
     if request.accept_encodings.quality("gzip"):
         response.set_data(_gzipped(response.get_data()))
         response.headers["Content-Encoding"] = "gzip"
     response.add_etag(overwrite=True)
-    return response if for_good else response.make_conditional(request)
+    return response if permanently else response.make_conditional(request)
 
 
 def _gzipped(body: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from html import escape
 from http import HTTPStatus
 
-from flask import Response
+from flask import Response, request
 
 from app.web.files import address
 from app.web.session import local_path
@@ -21,7 +21,7 @@ PAGE = """<!doctype html>
   <main>
     <h1>Truthline</h1>
     <p>What your models predicted, and what turned out true.</p>
-    <form method="post" action="/login">
+    <form method="post" action="{root}/login">
       <label for="key">API key</label>
       <input id="key" name="key" type="password" autocomplete="current-password" required autofocus
              spellcheck="false"{described}>
@@ -31,7 +31,7 @@ PAGE = """<!doctype html>
     </form>
     <p class="hint">A key with the role read or admin. The server's operator creates one with
       <code>truthline keys create --role read</code>. The API itself is described at
-      <a href="/docs">/docs</a>.</p>
+      <a href="{root}/docs">{root}/docs</a>.</p>
   </main>
 </body>
 </html>
@@ -48,6 +48,7 @@ def login_page(target: str, error: str = "", status: int = HTTPStatus.OK) -> Res
     page = PAGE.format(
         icon=address("icon.svg"),
         style=address("login.css"),
+        root=escape(request.script_root),
         target=escape(local_path(target)),
         error=ERROR.format(escape(error[:1].upper() + error[1:] + ".")) if error else "",
         described=' aria-describedby="wrong" aria-invalid="true"' if error else "",

@@ -12,6 +12,8 @@ from typing import Any
 from dash import html
 from markupsafe import Markup, escape
 
+from app.subpath import at_root
+
 Child = str | None
 NAMES = {"className": "class", "tabIndex": "tabindex"}
 
@@ -27,7 +29,7 @@ class Tag:
         text = "".join(
             f' {NAMES.get(name, name)}="{escape(value)}"'
             for name, given in attributes.items()
-            if (value := _value(given))
+            if (value := _value(name, given))
         )
         # Markup.format would escape as much, in three times the time
         return Markup(f"<{self.name}{text}>{join(children)}</{self.name}>")  # noqa: S704 - escaped
@@ -39,7 +41,9 @@ def join(children: Child | Iterable[Child]) -> Markup:
     return Markup("".join(escape(part) for part in parts if part is not None))  # noqa: S704
 
 
-def _value(value: Any) -> str:
+def _value(name: str, value: Any) -> str:
+    if name == "href" and value:
+        return at_root(str(value))
     if isinstance(value, Mapping):
         return "; ".join(f"{name}: {part}" for name, part in value.items())
     return "" if value is None else str(value)

@@ -61,12 +61,12 @@ THEME: Any = {
 }
 
 
-def build(database: Database, *, auth: bool) -> dash.Dash:
+def build(database: Database, *, auth: bool, root: str = "") -> dash.Dash:
     """Create the Dash application, with its own Flask application that gets forwarded requests."""
     app = dash.Dash(
         "app.web",
         routes_pathname_prefix=PREFIX,
-        requests_pathname_prefix=PREFIX,
+        requests_pathname_prefix=root + PREFIX,
         include_assets_files=False,  # their addresses have our fingerprints
         index_string=_index(),
         update_title="",
@@ -74,7 +74,7 @@ def build(database: Database, *, auth: bool) -> dash.Dash:
         add_log_handler=False,
     )
     app.server.config["PROPAGATE_EXCEPTIONS"] = True  # the service's own error handlers format them
-    app.layout = _layout(auth=auth)
+    app.layout = _layout(auth=auth, root=root)
     _connect(app, database)
     return app
 
@@ -92,10 +92,10 @@ def _index() -> str:
     return re.sub(r"\[\[(\w+)\]\]", lambda match: parts[match[1]], INDEX)
 
 
-def _layout(*, auth: bool) -> Component:
+def _layout(*, auth: bool, root: str) -> Component:
     leave = html.Form(
         html.Button("Log out", type="submit", className="quiet-button"),
-        action="/logout",
+        action=f"{root}/logout",
         method="POST",
     )
     return dmc.MantineProvider(
@@ -105,7 +105,7 @@ def _layout(*, auth: bool) -> Component:
             html.A("Skip to the content", href="#content", className="skip"),
             html.Header(
                 [
-                    dcc.Link("Truthline", href="/", className="brand"),
+                    dcc.Link("Truthline", href=f"{root}/", className="brand"),
                     html.Nav(id="navigation", **labelled("Pages")),
                     dmc.ColorSchemeToggle(
                         lightIcon="☾",
@@ -151,12 +151,12 @@ def _connect(app: dash.Dash, database: Database) -> None:
         Input("url", "search"),
     )
     def lead_on(path: str, search: str) -> tuple[list[Component], str]:
-        members = members_of(search or "")
+        members, path = members_of(search or ""), _local(path)
         return shell.navigation(path, members), shell.title(path, members)
 
     @app.callback(Output("content", "children"), Input("url", "pathname"))
     def open_page(path: str) -> list[Component]:
-        page = PAGES.get(path)
+        page = PAGES.get(_local(path))
         return frame(page) if page else [html.P("There is no such page.")]
 
     @app.callback(
@@ -179,11 +179,17 @@ def _connect(app: dash.Dash, database: Database) -> None:
         State({"panel": MATCH}, "id"),
     )
     def show_panel(search: str, _ticks: int, path: str, id_: dict[str, str]) -> Any:
-        panels = PAGES[path].panels if path in PAGES else ()
+        page = PAGES.get(_local(path))
+        panels = page.panels if page else ()
         panel = next((panel for panel in panels if panel.name == id_["panel"]), None)
         if panel is None:
             return no_update
         return render_panel(database, panel, search or "", alone=panel is panels[0])
+
+
+def _local(path: str) -> str:
+    """The path that a browser shows, without the sub-path."""
+    return path.removeprefix(flask.request.script_root)
 
 
 def _chosen(search: str, trigger: Any, value: Any) -> str | None:

@@ -20,6 +20,7 @@ from app.auth import sessions
 from app.auth.sessions import Session
 from app.errors import Forbidden, Unauthenticated
 from app.running import database, settings
+from app.subpath import at_root
 from app.web.files import dash_file, fingerprints, own_asset
 from app.web.login import login_page
 from app.web.session import WORKSPACE, check_origin, current, forget, keep, local_path
@@ -35,18 +36,22 @@ POLICY = (
 )
 MAX_FORM_BYTES = 64 * 1024  # of requests without authentication
 MAX_UPDATE_BYTES = 1024 * 1024
+MAX_ROOTS = 4  # sub-paths; usually there is one
 _dash_lock = threading.Lock()
 
 
 def _dash() -> Any:
-    """The Dash application, created on first use."""
-    extensions = flask.current_app.extensions
+    """The Dash application of this request's sub-path, created on first use."""
+    apps = flask.current_app.extensions.setdefault("web", {})
+    root = request.script_root
     with _dash_lock:
-        if "web" not in extensions:
+        if root not in apps:
             from app.web.page import build  # noqa: PLC0415 - see above
 
-            extensions["web"] = build(database(), auth=settings().auth)
-    return extensions["web"]
+            if len(apps) >= MAX_ROOTS:
+                apps.pop(next(iter(apps)))
+            apps[root] = build(database(), auth=settings().auth, root=root)
+        return apps[root]
 
 
 def _dash_response(path: str, workspace_id: int | None = None, body: bytes = b"") -> Response:
@@ -67,7 +72,7 @@ def _page() -> Response:
         session = current()
     except (Unauthenticated, Forbidden):
         target = urlencode({"next": request.full_path.removesuffix("?")})
-        return redirect(f"/login?{target}", HTTPStatus.SEE_OTHER)
+        return redirect(at_root(f"/login?{target}"), HTTPStatus.SEE_OTHER)
     from app.web.shell import title as title_of  # noqa: PLC0415 - see above
 
     response = _dash_response("/web/")
@@ -92,7 +97,7 @@ for _path in PATHS:
 def login() -> Response:
     """Show the login form."""
     if not settings().auth:
-        return redirect("/", HTTPStatus.SEE_OTHER)
+        return redirect(at_root("/"), HTTPStatus.SEE_OTHER)
     return login_page(request.args.get("next", "/"))
 
 
@@ -106,14 +111,14 @@ def log_in() -> Response:
         token = sessions.begin(database(), request.form.get("key", "").strip())
     except (Unauthenticated, Forbidden) as error:
         return login_page(target, str(error), HTTPStatus.UNAUTHORIZED)
-    return keep(redirect(target, HTTPStatus.SEE_OTHER), token)
+    return keep(redirect(at_root(target), HTTPStatus.SEE_OTHER), token)
 
 
 @blp.post("/logout")
 def log_out() -> Response:
     """End the session."""
     check_origin()
-    return forget(redirect("/login", HTTPStatus.SEE_OTHER))
+    return forget(redirect(at_root("/login"), HTTPStatus.SEE_OTHER))
 
 
 @blp.get("/export/<string:panel>.csv")

@@ -35,7 +35,13 @@ def current() -> Session:
 def keep(response: Cookied, token: str) -> Cookied:
     """Store a session's token in the browser, inaccessible to scripts and other sites."""
     response.set_cookie(
-        _name(), token, max_age=sessions.SECONDS, secure=_secure(), httponly=True, samesite="Lax"
+        _name(),
+        token,
+        max_age=sessions.SECONDS,
+        path=_path(),
+        secure=_secure(),
+        httponly=True,
+        samesite="Lax",
     )
     return response
 
@@ -44,7 +50,7 @@ def forget(response: Cookied) -> Cookied:
     """End the session, in the browser and on the server."""
     if token := request.cookies.get(_name()):
         sessions.end(database(), token)
-    response.delete_cookie(_name(), secure=_secure(), httponly=True, samesite="Lax")
+    response.delete_cookie(_name(), path=_path(), secure=_secure(), httponly=True, samesite="Lax")
     return response
 
 
@@ -77,5 +83,12 @@ def _secure() -> bool:
 
 
 def _name() -> str:
-    """With this prefix browsers accept the cookie only from this host, over https."""
-    return "__Host-truthline" if _secure() else "truthline"
+    """With these prefixes browsers accept the cookie only over https; `__Host-` needs path `/`."""
+    if not _secure():
+        return "truthline"
+    return "__Host-truthline" if _path() == "/" else "__Secure-truthline"
+
+
+def _path() -> str:
+    """Other services of the host don't get the cookie."""
+    return request.script_root or "/"

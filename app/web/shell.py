@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 
 from app.errors import InvalidInput
 from app.query.window import zones
+from app.subpath import at_root
 from app.web.question import (
     INTERVALS,
     RANGES,
@@ -207,7 +208,7 @@ def navigation(path: str, members: Mapping[str, str]) -> list[Component]:
     return [
         dcc.Link(
             title,
-            href=link + query_string(common(members)),
+            href=at_root(link) + query_string(common(members)),
             className="current" if link == BELOW.get(path, path) else "",
         )
         for link, title in PAGES

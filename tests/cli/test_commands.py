@@ -208,8 +208,89 @@ def test_an_unreachable_database_is_reported_plainly():
     told = run("status", TRUTHLINE_DATABASE_URL=url)
 
     assert told.returncode == 1
-    assert told.stderr.startswith("Error: the database can't be reached")
+    assert told.stderr.startswith(
+        "Error: the database can't be reached: nothing listens at its address (connection to server"
+    )
     assert "Traceback" not in told.stderr
+
+
+INVOCATIONS = (
+    ("serve",),
+    ("worker",),
+    ("status",),
+    ("db", "status"),
+    ("db", "upgrade"),
+    ("refresh",),
+    ("audit",),
+    ("sql", "-c", "SELECT 1"),
+    ("keys", "list"),
+    ("keys", "revoke", "1"),
+    ("keys", "create", "--role", "read"),
+    ("workspaces", "list"),
+    ("workspaces", "create", "x"),
+)
+LASTING = (("serve",), ("worker",))  # they wait for the database
+
+
+@pytest.mark.parametrize("typed", [typed for typed in INVOCATIONS if typed not in LASTING])
+def test_no_command_has_a_traceback_for_a_database_that_is_away(command, typed):
+    url = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
+    told = command(*typed, TRUTHLINE_DATABASE_URL=url)
+
+    assert told.returncode == 1
+    assert told.stderr.startswith("Error: the database can't be reached: nothing listens")
+    assert len(told.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("typed", INVOCATIONS)
+def test_no_command_has_a_traceback_for_another_url(command, typed):
+    told = command(*typed, TRUTHLINE_DATABASE_URL="sqlite:///truthline.db")
+
+    assert told.returncode == 1
+    (line,) = told.stderr.splitlines()
+    assert line.startswith("Error: TRUTHLINE_DATABASE_URL: Truthline needs PostgreSQL, not sqlite")
+
+
+READING = (
+    *(("status",), ("db", "status"), ("keys", "list"), ("keys", "revoke", "1"), ("refresh",)),
+    *(("workspaces", "list"), ("audit",), ("sql", "-c", "SELECT 1")),
+)
+
+
+@pytest.mark.parametrize("typed", READING)
+def test_reading_in_a_wrong_directory_creates_nothing(command, tmp_path, typed):
+    told = command(*typed, TRUTHLINE_DATA=str(tmp_path / "here"))
+
+    assert told.returncode == 1
+    assert f"there is no database in {tmp_path}/here" in told.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+IGNORED = " is not a setting and is ignored"
+
+
+@pytest.mark.parametrize("typed", [*LASTING, ("status",), ("db", "status"), ("db", "upgrade")])
+def test_an_unknown_setting_is_named_with_a_suggestion(command, typed):
+    given = {
+        "TRUTHLINE_DATABSE_URL": "postgresql://x/y",
+        "TRUTHLINE_XYZZY": "1",
+        "TRUTHLINE_URL": "http://127.0.0.1:8000",  # the client's
+        "TRUTHLINE_DATABASE_URL": "sqlite:///refused.db",
+    }
+    lines = command(*typed, **given).stderr.splitlines()
+
+    named = [line.partition("warning ")[2] for line in lines if "is not a setting" in line]
+    assert named == [
+        f"TRUTHLINE_DATABSE_URL{IGNORED}; did you mean TRUTHLINE_DATABASE_URL?",
+        f"TRUTHLINE_XYZZY{IGNORED}",
+    ]
+
+
+def test_status_names_an_unknown_setting(command, data):
+    command("db", "upgrade", "--data", data)
+    told = command("status", "--data", data, TRUTHLINE_POOLSIZE="3")
+
+    assert "did you mean TRUTHLINE_POOL_SIZE?" in " ".join(re.sub("│", " ", told.stdout).split())
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,8 @@ def test_it_writes_only_if_asked_to(answered, run, url):
     ]
 
 
-def test_the_embedded_server_runs_as_long_as_psql(answered, tmp_path):
+def test_the_embedded_server_runs_as_long_as_psql(answered, command, tmp_path):
+    assert command("db", "upgrade", "--data", tmp_path / "data").returncode == 0
     assert answered("--data", str(tmp_path / "data"), "-c", "SELECT * FROM workspaces")
     assert not (tmp_path / "data/postgres/postmaster.pid").exists()
 
@@ -103,3 +104,15 @@ def test_a_password_is_no_argument(run, url, tmp_path):
     secret = make_url(url).set(password="p w'd").render_as_string(hide_password=False)
     done = run("-c", "SELECT 1", url=secret, path=str(tmp_path))
     assert done.stdout.splitlines() == ["-c SELECT 1", "p w'd"]
+
+
+def test_behind_a_pooler_it_asks_for_a_direct_connection(command, url, pooled_server):
+    pooled = pooled_server.set(database=make_url(url).database)
+    given = {"TRUTHLINE_DATABASE_URL": pooled.render_as_string(hide_password=False)}
+    shown = ("sql", "-X", "-A", "-t", "-c", "SHOW search_path")
+    refused = command(*shown, **given)
+    direct = command(*shown, **given, TRUTHLINE_DIRECT_DATABASE_URL=url)
+
+    assert refused.returncode == 1
+    assert "set TRUTHLINE_DIRECT_DATABASE_URL too" in refused.stderr
+    assert direct.stdout == "truthline,public\n"

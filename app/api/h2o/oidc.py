@@ -134,7 +134,8 @@ def get_configuration(realm: str) -> Response:
 
     def url(endpoint: str) -> str:
         path = url_for(endpoint, realm=realm)
-        return (settings().public_url or request.url_root).rstrip("/") + path
+        base = settings().public_url or request.url_root
+        return base.rstrip("/") + path.removeprefix(request.script_root)
 
     issuer = url(".get_configuration").removesuffix("/.well-known/openid-configuration")
     return jsonify(

@@ -47,6 +47,7 @@ from app.errors import (
     WrongKind,
 )
 from app.logs import request_id
+from app.subpath import at_root
 
 _log = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ def error_schemas() -> dict[str, Any]:
 
 def problem_json(problem: Problem) -> Response:
     """The native form."""
-    type_ = f"/problems#{problem.kind}" if problem.kind else "about:blank"
+    type_ = at_root(f"/problems#{problem.kind}") if problem.kind else "about:blank"
     body = {"type": type_, "title": problem.title, "status": problem.status}
     optional = {"detail": problem.detail, "errors": problem.errors}
     body |= {name: value for name, value in optional.items() if value}

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import flask_smorest
 import flask_swagger_ui
 import msgspec
-from flask import Blueprint, Flask, Response, send_from_directory
+from flask import Blueprint, Flask, Response, request, send_from_directory
 
 from app.api.http.problems import (
     NATIVE_ERROR,
@@ -28,13 +28,13 @@ PAGE = """<!doctype html>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <title>Truthline API</title>
-  <link rel="icon" href="/docs/assets/favicon-32x32.png">
-  <link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+  <link rel="icon" href="{root}/docs/assets/favicon-32x32.png">
+  <link rel="stylesheet" href="{root}/docs/assets/swagger-ui.css">
 </head>
 <body>
   <div id="reference"></div>
-  <script src="/docs/assets/swagger-ui-bundle.js"></script>
-  <script src="/docs/start.js"></script>
+  <script src="{root}/docs/assets/swagger-ui-bundle.js"></script>
+  <script src="{root}/docs/start.js"></script>
 </body>
 </html>
 """
@@ -44,7 +44,10 @@ PROBLEMS_PAGE = """<!doctype html>
 <body><h1>Problems</h1><dl>{rows}</dl></body>
 </html>
 """
-START = """SwaggerUIBundle({url: "/openapi.json", dom_id: "#reference", deepLinking: true});\n"""
+START = """SwaggerUIBundle({{
+  url: "{root}/openapi.json", dom_id: "#reference", deepLinking: true
+}});
+"""
 
 OPEN_PATHS = ("/livez", "/readyz", "/metrics")
 SECURITY_SCHEMES = {
@@ -60,13 +63,14 @@ pages = Blueprint("reference", __name__, url_prefix="/docs")
 @pages.get("/")
 def page() -> tuple[str, dict[str, str]]:
     """Show the reference."""
-    return PAGE, {"Content-Security-Policy": POLICY}
+    return PAGE.format(root=request.script_root), {"Content-Security-Policy": POLICY}
 
 
 @pages.get("/start.js")
 def start() -> tuple[str, dict[str, str]]:
     """Start the viewer; in a file of its own, so that the page needs no inline script."""
-    return START, {"Content-Type": "text/javascript; charset=utf-8"}
+    script = START.format(root=request.script_root)
+    return script, {"Content-Type": "text/javascript; charset=utf-8"}
 
 
 @pages.get("/assets/<path:name>")
@@ -150,9 +154,14 @@ def problem_kinds() -> tuple[str, dict[str, str]]:
     return PROBLEMS_PAGE.format(rows=rows), {"Content-Security-Policy": POLICY}
 
 
+def _servers() -> dict[str, Any]:
+    """Where the paths are, if below a path of this host."""
+    return {"servers": [{"url": request.script_root}]} if request.script_root else {}
+
+
 def install(app: Flask, api: flask_smorest.Api) -> None:
     """Serve the document and the pages. Call it once all views are registered."""
     document = _document(api)
-    app.add_url_rule("/openapi.json", "openapi", lambda: document)
+    app.add_url_rule("/openapi.json", "openapi", lambda: document | _servers())
     app.register_blueprint(pages)
     app.add_url_rule("/problems", "problems", problem_kinds)

@@ -1,5 +1,6 @@
 """For operators: whether the service is alive and ready, and its metrics."""
 
+import logging
 import os
 from http import HTTPStatus
 from typing import Any
@@ -11,7 +12,7 @@ from prometheus_client import REGISTRY as PROCESS_REGISTRY
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.api.operations.level_metrics import LevelMetrics
-from app.errors import Unavailable
+from app.errors import Unavailable, with_reason
 from app.query.status import FreshLevel, fresh_levels
 from app.running import database
 from app.store.disconnects import time_limit
@@ -20,6 +21,8 @@ from app.store.migration import schema_version
 
 # A readiness probe doesn't wait long for a database that hangs.
 SILENCE_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
 
 blp = Blueprint("operations", __name__, description="Health and the service's own metrics")
 
@@ -39,6 +42,7 @@ def readyz() -> tuple[Response, int]:
     try:
         report = _report()
     except Unavailable as error:
+        _log.warning("not ready: %s", with_reason(error))
         report = {"status": "not ready", "database": str(error)}
     ready = report["status"] == "ready"
     return jsonify(report), HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE

@@ -19,6 +19,7 @@
 
   let leaving = false;
   addEventListener("pagehide", () => { leaving = true; });
+  const root = new URL(document.currentScript.src).pathname.replace(/\/web\/assets\/before\.js$/, "");
   window.fetch = async (...question) => {
     let answer;
     try {
@@ -33,8 +34,8 @@
       report("");
     }
     if (answer.status === 401) {
-      const here = location.pathname + location.search;
-      location.assign("/login?next=" + encodeURIComponent(here));
+      const here = location.pathname.slice(root.length) + location.search;
+      location.assign(root + "/login?next=" + encodeURIComponent(here));
       // The browser leaves the page. Given the response, Dash would read its body twice and fail.
       return new Promise(() => {});
     }

@@ -17,7 +17,7 @@ from tests.servers import edition
 
 LIST = f"{SELDON}/pipeline/subscriptions"
 FIELDS = ["status", "database", "migrations", "edition", "postgres", "timescaledb"]
-AWAY = "the database can't be reached"
+AWAY = "the database can't be reached: nothing listens at its address"
 
 
 @pytest.fixture
