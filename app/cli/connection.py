@@ -39,7 +39,7 @@ def locate_database(
 
     `--data` always means the embedded server, even if TRUTHLINE_DATABASE_URL is set. The embedded
     database is always migrated; a configured one only with `migrate`. An embedded one is created
-    only with `create`: whoever asks in a wrong directory must not see an empty one.
+    only with `create`: a query in a wrong directory must not see an empty one.
 
     Raises:
         NoDatabase: there is no embedded one.

@@ -253,7 +253,7 @@ def render_panel(
 ) -> list[Component]:
     """A panel's content, or why it can't be shown.
 
-    That there is no such model is said once: by a panel that is not `alone` no more is said.
+    An unknown model is reported once: a panel that is not `alone` stays empty then.
     """
     try:
         question = Question.read(search, datetime.now(UTC))

@@ -250,7 +250,7 @@ def show_stats(_: Question, classes: Classes) -> list[Markup] | None:
     return [table("Inference stats by class", heads, rows, kind="classes")]
 
 
-# Columns that are left out if there is nothing in them.
+# Columns that are omitted if they are empty.
 TEXTS = {"deployment_types": "Deployment types", "server_versions": "Server versions"}
 
 

@@ -15,7 +15,6 @@
 --          this catalog: audits of levels find that (app/rollup/audit.py).
 -- Version  this is the catalog of 2.29. With another version no level counts as filled: answers then
 --          read raw rows, which is slower and still correct.
---          read raw rows, slower and still right.
 CREATE OR REPLACE FUNCTION truthline_internal.filled_levels()
 RETURNS TABLE (name text, filled_until timestamptz) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH catalog AS (

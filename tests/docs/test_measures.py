@@ -6,6 +6,7 @@ Schemas, pages and CSV are made from the registry; the rest is compared with it,
 import json
 import re
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,13 @@ from app.api.native.numbers import QUANTILES
 from app.query import classification, health, inferences, models, regression, steps
 from app.query import measures as registry
 from app.query.measure import Better, Surface, Unit, shown_in
+from app.query.window import Grid, Window
 from app.store.registry import Kind
+from app.web.comparison import Pair
 from app.web.quality import Quality, over_time_rows
 from grafana.dashboards.__main__ import written
 
+DAY = Window(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
 PAGE = (Path(__file__).parents[2] / "docs/metrics.md").read_text()
 HEAD = "| metric | name | definition | unit | better |"
 BETTER = {Better.UP: "higher", Better.DOWN: "lower", Better.NEITHER: ""}
@@ -229,7 +233,7 @@ def _name(measure):
 
 @pytest.mark.parametrize("kind", registry.OF_KIND)
 def test_the_csv_of_a_page_has_each(kind):
-    (heads,) = over_time_rows(None, Quality(kind, []))
+    (heads,) = over_time_rows(None, Quality(kind, [], Grid(), Pair(DAY, before=None)))
 
     measures = registry.TRUTHS | registry.OF_KIND[kind]
     assert set(heads) - {"startTime", "endTime"} == {
