@@ -55,9 +55,9 @@ class Reporter:
         return settle(self.conn, Question(self.workspace_id, scope, window, grid))
 
     def _headline(self, question: Question[Subject]) -> tuple[int, float | None]:
-        """The number of truths, and accuracy or root mean squared error."""
+        """The number of truths, and accuracy or mean absolute error."""
         if question.subject.kind is Kind.REGRESSION:
             (errors,) = regression_buckets(self.conn, question)
-            return errors.n, errors.root_mean_squared_error
+            return errors.n, errors.mean_absolute_error
         (classes,) = classification_buckets(self.conn, self.registry, question)
         return classes.n, classes.accuracy

@@ -14,7 +14,7 @@ from app.store.registry import Kind, ModelName
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A model in a window of `n` truths and in the one before: accuracy, or a regressor's RMSE."""
+    """A model in a window of `n` truths and in the one before: accuracy, or a regressor's MAE."""
 
     name: ModelName
     kind: Kind
@@ -32,7 +32,7 @@ def comparison_table(models: Sequence[Judged], since: Window) -> Table:
     for heading in ("before", "since", "truths since"):
         table.add_column(heading, justify="right")
     for model in models:
-        metric, digits = ("RMSE", 1) if model.kind is Kind.REGRESSION else ("accuracy", 3)
+        metric, digits = ("MAE", 1) if model.kind is Kind.REGRESSION else ("accuracy", 3)
         numbers = (_number(model.before, digits), _number(model.since, digits), f"{model.n:,}")
         table.add_row(model.name.name, metric, *numbers)
     return table
