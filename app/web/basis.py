@@ -46,11 +46,6 @@ def of_model(context: PanelContext) -> Query[Subject]:
     return context.query
 
 
-def of_window(*counted: Counted) -> BasisQuery:
-    """The basis of these subjects in the buckets of the window, in the scope of the page."""
-    return lambda context: basis_of(context.conn, of_model(context), *counted)
-
-
 def basis_within(context: PanelContext, window: Window, grid: Grid, *counted: Counted) -> Basis:
     """The basis of these subjects in other buckets."""
     return basis_of(context.conn, of_model(context).over(window, grid), *counted)

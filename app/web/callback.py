@@ -11,15 +11,12 @@ import msgspec
 from app.errors import InvalidInput
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-# The only property that is a number: the ticks of the timer.
-TICKS = "n_intervals"
+# The only properties that are no text: the ticks of the timer, and what a pattern matched.
+NO_TEXT = ("n_intervals", "id")
 
 
 class Property(msgspec.Struct):
-    """A property of a component; its value is None if the page does not have it yet.
-
-    For components with a name instead of a pattern it is a text.
-    """
+    """A property of a component; its value is None if the page does not have it yet."""
 
     id: str | dict[str, str]
     property: str
@@ -28,7 +25,7 @@ class Property(msgspec.Struct):
     def __post_init__(self) -> None:
         """Check the value, which Dash passes on unchanged."""
         is_text = self.value is None or isinstance(self.value, str)
-        if isinstance(self.id, str) and self.property != TICKS and not is_text:
+        if self.property not in NO_TEXT and not is_text:
             raise ValueError("must be a text")  # msgspec makes it an error of its own
 
 

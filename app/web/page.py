@@ -161,12 +161,11 @@ def _connect(app: dash.Dash, database: Database) -> None:
 
     @app.callback(
         Output("url", "search", allow_duplicate=True),
-        Input({"chart": ALL}, "clickData"),
         Input({"choice": ALL}, "value"),
         State("url", "search"),
         prevent_initial_call=True,
     )
-    def choose(_clicks: Any, _choices: Any, search: str) -> Any:
+    def choose(_choices: Any, search: str) -> Any:
         chosen = _chosen(search or "", ctx.triggered_id, ctx.triggered[0]["value"])
         is_same = chosen is None or members_of(chosen) == members_of(search or "")
         return no_update if is_same else chosen
@@ -193,26 +192,15 @@ def _local(path: str) -> str:
 
 
 def _chosen(search: str, trigger: Any, value: Any) -> str | None:
-    """The query after a click on a chart, or a choice within a panel; None if it was neither."""
-    if value is None:
+    """The query after a choice within a panel; None if none was made."""
+    if value is None or not isinstance(trigger, dict):
         return None
-    if "chart" in trigger:
-        name, value = trigger["chart"], _clicked(value)
-    else:
-        name = trigger["choice"]
+    name = trigger.get("choice", "")
     members: dict[str, str | None] = {**members_of(search)}
     if name == "compare":
         question = Question.read(search, datetime.now(UTC))
         return query_string(members | chosen(question, value))
     return query_string(members | {name: None if value == EVERY else value})
-
-
-def _clicked(value: Any) -> str | None:
-    """The value of the clicked point; None if the click data is not that of a chart."""
-    match value:
-        case {"points": [{"customdata": str(text)}, *_]}:
-            return text
-    return None
 
 
 def _kept(search: str, trigger: Any) -> list[Any]:

@@ -72,22 +72,6 @@ def _cell(child: Child) -> Markup:
     return html.Td(child, className="number")
 
 
-def compared(numbers: Compared[Any], measure: Measure) -> Markup:
-    """A number, and its difference from the preceding period."""
-    unit = measure.unit
-    return html.Span(
-        [
-            html.Span(
-                format_number(numbers.now, unit),
-                className="now",
-                title=all_digits(numbers.now, unit),
-            ),
-            change(delta(numbers, unit, measure.better)),
-        ],
-        className="compared",
-    )
-
-
 def both(numbers: Compared[Any], measure: Measure, *, certain: bool = True) -> Markup:
     """A number after, what it was before, and the difference: coloured unless it may be noise."""
     unit = measure.unit

@@ -31,6 +31,12 @@ def update(client, output, inputs, state=(), changed="url.search"):
     return client.post(PATH, json=body | {"changedPropIds": [changed]})
 
 
+def output_of(app, start):
+    """The output of the callback that begins so, of a service without a sub-path."""
+    (output,) = (name for name in app.extensions["web"][""].callback_map if name.startswith(start))
+    return output
+
+
 def refused(answer):
     return answer.status_code == 400 and "not what the page sends" in answer.json["detail"]
 
@@ -54,20 +60,28 @@ def test_a_path_that_is_no_text_is_refused(page, value):
     assert refused(update(page, "content.children", [given("url", "pathname", value)]))
 
 
-@pytest.mark.parametrize("value", [None, {}, {"points": []}, {"points": [1]}, "x", 5, [[]]])
-def test_a_click_on_nothing_changes_nothing(app, page, value):
+def choice(app, page, id_, value):
+    """A choice within a panel."""
     page.get("/")
-    (output,) = (one for one in app.extensions["web"].callback_map if one.startswith("url.search@"))
-    id_ = {"chart": "bucket"}
-    answer = update(
+    output = output_of(app, "url.search@")
+    return update(
         page,
         output,
-        [[given(id_, "clickData", value)], []],
+        [[given(id_, "value", value)]],
         [given("url", "search", "")],
-        changed=json.dumps(id_, separators=(",", ":")) + ".clickData",
+        changed=json.dumps(id_, separators=(",", ":")) + ".value",
     )
 
-    assert answer.status_code in (200, 204)
+
+@pytest.mark.parametrize("value", [{}, [], 5, 1.5, True, [[]]])
+def test_a_choice_that_is_no_text_is_refused(app, page, value):
+    assert refused(choice(app, page, {"choice": "compare"}, value))
+
+
+@pytest.mark.parametrize("id_", [{"choice": "compare"}, {"panel": "bucket"}, "refused"])
+@pytest.mark.parametrize("value", [None, "", "x", "version:", "window"])
+def test_no_choice_is_a_crash(app, page, id_, value):
+    assert choice(app, page, id_, value).status_code in (200, 204)
 
 
 @pytest.mark.parametrize("control", CONTROLS)
@@ -85,7 +99,7 @@ def test_a_click_on_nothing_changes_nothing(app, page, value):
 )
 def test_no_control_at_an_extreme_is_a_crash(app, page, control, value, search):
     page.get("/")
-    (output,) = (one for one in app.extensions["web"].callback_map if one.startswith("..url"))
+    output = output_of(app, "..url")
     values = [given(name, "value", value) for name in CONTROLS]
     clock = [given("url", "search", search), given("tick", "n_intervals", 0)]
 
