@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 PREFIX = "TRUTHLINE_"
 MEBIBYTE = 1024 * 1024
@@ -16,6 +17,30 @@ ACCESS_TOKEN_SECONDS = (300, 86_400)
 MAX_DAYS = 36_500
 # Halves of a pair are kept for a day; the worker may be away for half of it.
 MAX_UNANSWERED_S = 43_200.0
+# How the paths of routes begin; a test compares them.
+OWN_PATHS = (
+    "/api/v1",
+    "/auth/realms",
+    "/docs",
+    "/executions",
+    "/export",
+    "/inference-stats",
+    "/livez",
+    "/login",
+    "/logout",
+    "/metrics",
+    "/metrics-server/api/v1",
+    "/model",
+    "/model-monitoring",
+    "/openapi.json",
+    "/problems",
+    "/protocol",
+    "/readyz",
+    "/status",
+    "/v1/metrics",
+    "/web",
+)
+SUB_PATH = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 POOLERS = ("auto", "transaction", "none")  # see app/store/poolers.py
 
 
@@ -77,6 +102,7 @@ class Settings:
         for name, url in (("OIDC_ISSUER", self.oidc_issuer), ("PUBLIC_URL", self.public_url)):
             if url and not re.fullmatch(r"https?://[^\s?#]+", url):
                 raise ValueError(f"TRUTHLINE_{name} must be a URL of http or https")
+        _check_sub_path(urlsplit(self.public_url).path.rstrip("/"))
         if self.oidc_issuer and not self.oidc_audience:
             raise ValueError(
                 "TRUTHLINE_OIDC_AUDIENCE must be set too, or tokens that the issuer created for"
@@ -116,6 +142,20 @@ class Settings:
             if (text := environ.get(PREFIX + field.name.upper()))
         }
         return cls(**values)
+
+
+def _check_sub_path(path: str) -> None:
+    """A path passed on by a proxy must differ from all paths of which a proxy has stripped it."""
+    if path and not SUB_PATH.fullmatch(path):
+        raise ValueError(
+            "the path of TRUTHLINE_PUBLIC_URL may have letters, digits, '.', '_', '~' and '-' only"
+        )
+    for own in OWN_PATHS if path else ():
+        if f"{own}/".startswith(f"{path}/") or path.startswith(f"{own}/"):
+            raise ValueError(
+                f"the path of TRUTHLINE_PUBLIC_URL can't be {path}, because {own} is a path of"
+                " Truthline itself: choose another, such as /truthline"
+            )
 
 
 BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}

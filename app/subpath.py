@@ -5,7 +5,6 @@ becomes WSGI's SCRIPT_NAME, whether the proxy has stripped it from the request's
 routes don't contain it and links do (`at_root`). Without it, as probes ask, paths work too.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -13,10 +12,25 @@ from urllib.parse import urlsplit
 
 from flask import has_request_context, request
 
-from app.config import Settings
+from app.config import SUB_PATH, Settings
 
-PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+class Roots:
+    """Knows below which path each request asks."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.own = urlsplit(settings.public_url).path.rstrip("/")
+        self.trusted = settings.trusted_proxies
+
+    def split(self, path: str, said: str = "", address: str = "") -> tuple[str, str]:
+        """The sub-path and the rest; `said` is what the client at `address` says it is."""
+        said = said.rstrip("/")
+        trusted = SUB_PATH.fullmatch(said) and is_trusted(address, self.trusted)
+        root = said if trusted else self.own
+        within = root and (path == root or path.startswith(f"{root}/"))
+        return root, (path.removeprefix(root) or "/") if within else path
 
 
 class SubPath:
@@ -24,24 +38,16 @@ class SubPath:
 
     def __init__(self, application: Application, settings: Settings) -> None:
         self.application = application
-        self.own = urlsplit(settings.public_url).path.rstrip("/")
-        self.trusted = settings.trusted_proxies
+        self.roots = Roots(settings)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Pass the request on."""
-        if prefix := self._prefix(environ):
-            path = environ.get("PATH_INFO", "")
-            environ["SCRIPT_NAME"] = prefix
-            if path == prefix or path.startswith(f"{prefix}/"):
-                environ["PATH_INFO"] = path.removeprefix(prefix) or "/"
+        said = environ.get("HTTP_X_FORWARDED_PREFIX", "")
+        address = environ.get("REMOTE_ADDR", "")
+        root, path = self.roots.split(environ.get("PATH_INFO", ""), said, address)
+        if root:
+            environ["SCRIPT_NAME"], environ["PATH_INFO"] = root, path
         return self.application(environ, start_response)
-
-    def _prefix(self, environ: dict[str, Any]) -> str:
-        said = environ.get("HTTP_X_FORWARDED_PREFIX", "").rstrip("/")
-        trusted = PREFIX.fullmatch(said) and is_trusted(
-            environ.get("REMOTE_ADDR", ""), self.trusted
-        )
-        return said if trusted else self.own
 
 
 def is_trusted(address: str, proxies: str) -> bool:

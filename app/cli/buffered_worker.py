@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.http.message import Request
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from app.cli.gateway_errors import LATE
 from app.cli.wire import (
     FAIR_BYTES_PER_SECOND,
     RECEIVED_AT_ONCE,
@@ -27,8 +28,10 @@ from app.cli.wire import (
     Room,
     Wire,
     framing_of,
+    path_below,
 )
 from app.store.disconnects import client_gone
+from app.subpath import Roots
 
 if TYPE_CHECKING:
     from prometheus_client import Counter
@@ -44,11 +47,6 @@ LINGER_BYTES = 64 * 1024
 PAUSE_SECONDS = 0.25
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _NO_CLIENT = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
-_LATE_BODY = b'{"type": "about:blank", "title": "Request Timeout", "status": 408}'
-_LATE = (
-    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
-    b"Content-Type: application/problem+json\r\nContent-Length: %d\r\n\r\n%b"
-) % (len(_LATE_BODY), _LATE_BODY)
 
 
 class Client(TConn):
@@ -109,6 +107,7 @@ class BufferedWorker(ThreadWorker):
         """Serve until stopped."""
         settings = self.app.settings
         self.settings = settings
+        self.roots = Roots(settings)
         self.room = Room(settings.max_waiting_bytes)
         self.waiting: dict[Client, Waiting] = {}
         self.cut = _cut_connections()
@@ -251,7 +250,7 @@ class BufferedWorker(ThreadWorker):
         self._stop_waiting(conn)
         conn.sock.read_deadline = time.monotonic() + self.settings.body_timeout_s
         request = conn.parser.prepared
-        path = str(request.path) if isinstance(request, Request) else ""
+        path = path_below(self.roots, request, conn.client) if isinstance(request, Request) else ""
         done: Future[Any] = self.probes.get(path, self.tpool).submit(self.handle, conn)
         done.add_done_callback(
             lambda future: self.method_queue.defer(self.finish_request, conn, future)
@@ -393,7 +392,7 @@ class BufferedWorker(ThreadWorker):
             return
         self._stop_waiting(conn)
         try:
-            conn.sock.send_now(_LATE)
+            conn.sock.send_now(LATE)
         except OSError:
             self.nr_conns -= 1
             conn.sock.close()

@@ -96,7 +96,8 @@ def demo(
         if once:
             command = _serve_command(host, port, settings.data if embedded else None)
             _print_lines(console, "To serve this:", command)
-        _print_hints(console, f"http://{address(host, port)}", told.release)
+        base = settings.public_url.rstrip("/") or f"http://{address(host, port)}"
+        _print_hints(console, base, told.release)
         if not once:
             plan = Plan(host.strip("[]"), port, told.story.started, now, lesson.models, os.getpid())
             with replaying(plan):

@@ -33,6 +33,11 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
     errors.UnsupportedTransferCoding: (501, "Transfer-Encoding may be chunked only"),
     errors.ForbiddenProxyRequest: (403, "this proxy is not trusted"),
 }
+_LATE_BODY = b'{"type": "about:blank", "title": "Request Timeout", "status": 408}'
+LATE = (
+    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
+    b"Content-Type: application/problem+json\r\nContent-Length: %d\r\n\r\n%b"
+) % (len(_LATE_BODY), _LATE_BODY)
 CRASH = (500, "Something went wrong on the server; its log has the cause, under this request's id.")
 
 

@@ -17,6 +17,8 @@ from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 
+from app.subpath import Roots
+
 RECEIVED_AT_ONCE = 256 * 1024
 # A client that sends or receives this much per second is not slow.
 FAIR_BYTES_PER_SECOND = 64 * 1024
@@ -279,3 +281,9 @@ def framing_of(request: Request, max_bytes: int) -> Framing | None:
     if isinstance(reader, LengthReader) and 0 < reader.length <= max_bytes:
         return Counted(reader.length)
     return None
+
+
+def path_below(roots: Roots, request: Request, client: Any) -> str:
+    """A request's path below that of the service."""
+    said = ",".join(value for name, value in request.headers if name == "X-FORWARDED-PREFIX")
+    return roots.split(str(request.path), said, client[0] if isinstance(client, tuple) else "")[1]

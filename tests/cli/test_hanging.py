@@ -17,6 +17,8 @@ from tests.cli.test_commands import served
 
 PATIENCE = 60
 ALL_MODELS = "/api/v1/models?startTime=2026-01-01T00:00:00Z&endTime=2026-01-02T00:00:00Z"
+# What the probes' path and headers are behind a proxy that strips the path, or passes it on.
+PROXIES = (("", None), ("/below", None), ("/other", {"X-Forwarded-Prefix": "/other"}))
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
 
@@ -77,17 +79,23 @@ def hanging(data):
 @pytest.mark.timeout(200)
 def test_a_database_that_hangs_is_no_reason_to_hang(tmp_path):
     data = tmp_path / "data"
-    limits = {"TRUTHLINE_STATEMENT_TIMEOUT_MS": "500", "TRUTHLINE_MAX_QUESTIONS": "8"}
+    limits = {
+        "TRUTHLINE_STATEMENT_TIMEOUT_MS": "500",
+        "TRUTHLINE_MAX_QUESTIONS": "8",
+        "TRUTHLINE_PUBLIC_URL": "http://localhost/below",
+    }
     with served(data, "--no-auth", "--no-worker", "--threads", "2", **limits) as base:
 
-        def status(path):
-            return requests.get(base + path, timeout=PATIENCE).status_code
+        def status(path, headers=None):
+            return requests.get(base + path, headers=headers, timeout=PATIENCE).status_code
 
         assert status(ALL_MODELS) == 200
         with hanging(data), ThreadPoolExecutor(4) as pool:
             asked = [pool.submit(status, ALL_MODELS) for _ in range(4)]
-            assert status("/livez") == 200
-            assert status("/readyz") == 503
+            for root, headers in PROXIES:
+                assert status(f"{root}/livez", headers) == 200
+            assert not any(one.done() for one in asked)  # all threads but the probes' are busy
+            assert status("/below/readyz") == 503
             assert {one.result() for one in asked} == {503}
         assert status(ALL_MODELS) == 200
         assert status("/readyz") == 200

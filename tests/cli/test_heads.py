@@ -10,6 +10,7 @@ import requests
 from tests.cli.test_commands import served
 
 SECRET = "tl_a-key-that-must-not-be-told"
+ROOT = "/below/this"
 # Paths of each dialect, and the members of its errors.
 DIALECTS = {
     "/api/v1/models": {"type", "title", "status", "detail"},
@@ -36,7 +37,8 @@ MANY = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 1_000) for number in range(99)
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    with served(tmp_path_factory.mktemp("heads") / "data") as base:
+    url = {"TRUTHLINE_PUBLIC_URL": f"https://x.example{ROOT}"}
+    with served(tmp_path_factory.mktemp("heads") / "data", **url) as base:
         yield base
 
 
@@ -51,6 +53,15 @@ def say(base, head):
     lines, _, body = said.partition(b"\r\n\r\n")
     status, *headers = lines.decode().split("\r\n")
     return int(status.split()[1]), dict(line.split(": ", 1) for line in headers), body
+
+
+@pytest.mark.parametrize("root", ["", ROOT])
+@pytest.mark.parametrize("path", DIALECTS)
+def test_a_path_passed_on_by_a_proxy_has_the_same_form(base, root, path):
+    expected, head = BROKEN["a header with a space"]
+    status, _, body = say(base, head % ((root + path).encode(), b"x", b"x"))
+
+    assert (status, json.loads(body).keys()) == (expected, DIALECTS[path])
 
 
 @pytest.mark.parametrize("path", DIALECTS)

@@ -47,7 +47,7 @@ from app.errors import (
     WrongKind,
 )
 from app.logs import request_id
-from app.subpath import at_root
+from app.subpath import Roots, at_root
 
 _log = logging.getLogger(__name__)
 
@@ -237,7 +237,9 @@ def on_crash(error: Exception) -> Response:
 def refuse(app: Flask, method: str, target: str, status: int, detail: str) -> Response:
     """The response to a request that the server rejects before it reaches the application."""
     parts = urlsplit(target if target.startswith("/") else f"/{target}")
-    url = unquote(parts.path) + (f"?{parts.query}" if parts.query else "")
+    # a proxy's header may be what can't be read, so only the public URL counts
+    _, path = Roots(app.extensions["settings"]).split(unquote(parts.path))
+    url = path + (f"?{parts.query}" if parts.query else "")
     request_id.set(uuid.uuid4().hex)
     with app.app_context():
         problem = Problem(status, "", HTTPStatus(status).phrase, detail)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from app.config import OWN_PATHS, Settings
 from app.factory import create_app
 
 ROOT = "/truthline"
@@ -73,3 +74,32 @@ def test_an_odd_header_is_ignored(app, prefix):
 def test_the_issuer_has_it_once(below):
     url = below.get("/auth/realms/x/.well-known/openid-configuration").json["token_endpoint"]
     assert url.startswith(f"https://x.example{ROOT}/auth/realms/x/")
+
+
+def test_paths_of_all_routes_are_known(app):
+    paths = [rule.rule for rule in app.url_map.iter_rules()]
+    fixed = [path for path in paths if path != "/" and not path.startswith("/<")]
+    for path in fixed:
+        assert any(path == own or path.startswith(f"{own}/") for own in OWN_PATHS), path
+    for own in OWN_PATHS:
+        assert any(path == own or path.startswith(f"{own}/") for path in fixed), own
+
+
+ROUTES = ["/api", "/api/v1/", "/auth", "/auth/realms/x", "/model", "/docs/"]
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_path_that_is_also_a_route_is_refused(path):
+    with pytest.raises(ValueError, match=f"can't be {path.rstrip('/')}, because .* choose another"):
+        Settings(public_url=f"https://x.example{path}")
+
+
+@pytest.mark.parametrize("path", ["/caf%C3%A9", "/a//b", "//a", "/a<b"])
+def test_a_path_that_links_cannot_contain_is_refused(path):
+    with pytest.raises(ValueError, match="may have letters"):
+        Settings(public_url=f"https://x.example{path}")
+
+
+@pytest.mark.parametrize("path", ["", "/", "/models", "/api/truthline", "/apis", "/a.b/c_d~-/"])
+def test_other_paths_are_accepted(path):
+    assert Settings(public_url=f"https://x.example{path}").public_url.endswith(path)
