@@ -155,7 +155,9 @@ def test_a_clicked_bucket_is_shown_in_full(visit, open_url, window):
     page.wait_for_url("**bucket=*")
     visit.settled()
     chart = panel(page, "quality").locator(".js-plotly-plot")
-    box = chart.locator(".nsewdrag").first.bounding_box()
+    place = chart.locator(".nsewdrag").first
+    expect(place).to_be_visible()
+    box = place.bounding_box()
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 3
     page.mouse.move(*middle)
     expect(chart.locator(".hoverlayer")).to_contain_text("Accuracy")
@@ -210,7 +212,7 @@ def test_a_zone_moves_the_clock_and_not_the_window(visit, open_url, demo, window
     field.click()
     field.fill("Asia/Kathm")
     page.get_by_role("option", name="Asia/Kathmandu").click()
-    page.wait_for_url("**timeZone=Asia*")
+    page.wait_for_url(re.compile("timeZone=Asia"))
     visit.settled()
 
     start = demo.window.start + timedelta(hours=5, minutes=45)
