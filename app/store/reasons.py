@@ -18,6 +18,7 @@ WORDS = {
         "it has no free connection"
     ),
     r"startup parameter|command-line options": "a pooler rejects the options in its URL",
+    r"not currently accepting connections": "it accepts no connections",
     r"database system is|administrator command|cannot connect now": (
         "it is starting or shutting down"
     ),

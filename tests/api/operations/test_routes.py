@@ -128,7 +128,8 @@ def test_ingest_reports_a_database_lost_after_the_key_check(
         return original(*args)
 
     monkeypatch.setattr(Registry, step, without_database)
-    assert unavailable(predict(own, prediction(label="a"))) == AWAY
+    reason = unavailable(predict(own, prediction(label="a")))
+    assert reason == "the database can't be reached: it accepts no connections"
     assert steps == [step]
 
 
