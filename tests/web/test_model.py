@@ -76,14 +76,11 @@ def answered(url, members):
     return bucket
 
 
-def matrices(page):
-    """The counts of each confusion matrix, in order of appearance."""
-    tables = panel(page, "bucket").locator("table.matrix:has(.sum)").all()
-    return [[digits(cell) for cell in one.locator("td .n").all_inner_texts()] for one in tables]
-
-
-def digits(cell):
-    return 0 if cell == "·" else int(cell.replace(",", ""))
+def expect_matrices(page, *buckets):
+    """Wait until the confusion matrices are those of these buckets of the API's answers."""
+    counts = [f"{n:,}" if n else "·" for bucket in buckets for n in flat(bucket)]
+    tables = panel(page, "bucket").locator("table.matrix:has(.sum)")
+    expect(tables.locator("td .n")).to_have_text(counts)
 
 
 def flat(bucket):
@@ -127,7 +124,7 @@ def test_when_and_for_which_class_it_got_worse(hand, open_url, window):
     points = 100 * (after["accuracy"] - before["accuracy"])
     said = (share(after["accuracy"]), f"vs {share(before['accuracy'])}", f"−{-points:.1f} pt")
     assert all(words in tile for words in said), tile
-    assert matrices(page) == [flat(before), flat(after)]
+    expect_matrices(page, before, after)
     assert "F1 (macro)" in panel(page, "summary").inner_text()
 
     by_name = [{one["label"]: one for one in bucket["classes"]} for bucket in (before, after)]
@@ -142,7 +139,7 @@ def test_when_and_for_which_class_it_got_worse(hand, open_url, window):
 
     page.reload()
     hand.visit.settled()
-    assert matrices(page) == [flat(before), flat(after)]
+    expect_matrices(page, before, after)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", scheme)
@@ -160,7 +157,7 @@ def test_two_versions_side_by_side(hand, open_url, window):
     assert (members["version"], members["beforeVersion"]) == ("v2", "v1")
 
     old, new = (answered(open_url, window | {"version": version}) for version in ("v1", "v2"))
-    assert matrices(page) == [flat(old), flat(new)]
+    expect_matrices(page, old, new)
     tile = panel(page, "summary").locator(".tile").filter(has_text="Accuracy").inner_text()
     assert share(new["accuracy"]) in tile
     assert f"vs {share(old['accuracy'])}" in tile
