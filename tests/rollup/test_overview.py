@@ -3,7 +3,6 @@ each part of the window, whatever part of the rows is in levels."""
 
 import math
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from uuid import uuid4
@@ -92,11 +91,9 @@ class Part:
         self.truths = len(pairs)
         self.requests = Share(self.errors, len(told))
         if model == "price":
-            far = [abs(Decimal(repr(p)) - Decimal(repr(t))) for p, t in pairs]
-            self.judged = Errors(
-                len(far), sum(map(Fraction, far)), sum(Fraction(e) ** 2 for e in far)
-            )
-            self.headline = math.fsum(map(float, far)) / len(far) if far else None
+            far = [abs(Fraction(p) - Fraction(t)) for p, t in pairs]
+            self.judged = Errors(len(far), sum(far), sum(e**2 for e in far))
+            self.headline = float(sum(far) / len(far)) if far else None
         else:
             self.judged = Share(sum(p == t for p, t in pairs), len(pairs))
             self.headline = self.judged.hits / len(pairs) if pairs else None
