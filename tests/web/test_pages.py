@@ -149,7 +149,7 @@ def test_executions_show_scalars_and_curves(visit, open_url):
 
 
 def hovered(page, name):
-    """Where the mouse is in a chart whose numbers show; a panel may be drawn again meanwhile."""
+    """Where the mouse is in a chart whose numbers show. A panel may be drawn again until then."""
     chart = panel(page, name).locator(".js-plotly-plot")
     for _ in range(HOVERS):
         if box := chart.locator(".nsewdrag").first.bounding_box():
