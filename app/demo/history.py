@@ -20,6 +20,7 @@ from app.demo.timeline import LONGEST_WAIT, Event
 from app.ingest.feedback import Feedback, prepare_feedback
 from app.ingest.inferences import Prediction
 from app.ingest.keys import lock_requests
+from app.ingest.outcomes import KNOWN, learning
 from app.ingest.predictions import (
     PREDICTION_COLUMNS,
     new_rows,
@@ -87,8 +88,8 @@ class Stored:
 def store(database: Database, workspace_id: int, hours: Iterable[list[Event]]) -> Iterator[Stored]:
     """Store events as if each had been received when it arrived: a day's in a transaction."""
     for events in _by_day(hours):
-        predictions = [event for event in events if isinstance(event.row, Prediction)]
-        truths = [event for event in events if isinstance(event.row, Feedback)]
+        predictions = [(e.row, e.arrival) for e in events if isinstance(e.row, Prediction)]
+        truths = [(e.row, e.arrival) for e in events if isinstance(e.row, Feedback)]
         yield _store(database, workspace_id, predictions, truths)
 
 
@@ -103,19 +104,23 @@ def _by_day(hours: Iterable[list[Event]]) -> Iterator[list[Event]]:
 
 
 def _store(
-    database: Database, workspace_id: int, predictions: Sequence[Event], truths: Sequence[Event]
+    database: Database,
+    workspace_id: int,
+    predictions: Sequence[tuple[Prediction, datetime]],
+    truths: Sequence[tuple[Feedback, datetime]],
 ) -> Stored:
-    prepared = prepare_predictions(database, workspace_id, [_prediction(e) for e in predictions])
-    received = {event.request_id: event.arrival for event in predictions}
-    known = prepare_feedback(database, workspace_id, [_feedback(event) for event in truths])
+    """Store rows with the times at which they arrived."""
+    prepared = prepare_predictions(database, workspace_id, [row for row, _ in predictions])
+    received = {row.request_id: arrival for row, arrival in predictions}
+    known = prepare_feedback(database, workspace_id, [row for row, _ in truths])
     staged = [
-        (*truth.identity, *truth.content, truth.request_id, event.arrival)
-        for truth, event in zip(known.truths, truths, strict=True)
+        (*truth.identity, *truth.content, truth.request_id, arrival)
+        for truth, (_, arrival) in zip(known.truths, truths, strict=True)
     ]
     with database.writing() as conn:
         new, _ = new_rows(conn, prepared.rows, prepared.labels)
         rows = [
-            (received[row.prediction.request_id or ""], *values)
+            (received[row.prediction.request_id], *values)
             for row in new
             for values in prediction_rows([row], prepared.labels)
         ]
@@ -123,16 +128,6 @@ def _store(
         lock_requests(conn, known.requests)
         learned = sum(_learn(conn, turn) for turn in _turns(staged))
     return Stored(len(new), learned)
-
-
-def _prediction(event: Event) -> Prediction:
-    assert isinstance(event.row, Prediction)  # noqa: S101 - for the type checker
-    return event.row
-
-
-def _feedback(event: Event) -> Feedback:
-    assert isinstance(event.row, Feedback)  # noqa: S101 - for the type checker
-    return event.row
 
 
 Staged = tuple[object, ...]
@@ -202,39 +197,8 @@ _STAGED_COLUMNS = {
 }
 # As app/ingest/feedback.py does it, with the stated time of receipt. A truth without a prediction
 # is of a day that was left out.
-_LEARN = text("""
-    WITH news AS (
-        SELECT k.*, s.request_id, s.received_at, s.actual_label AS new_label,
-               s.actual_value AS new_value
-        FROM staged_past AS s
-        CROSS JOIN LATERAL (
-            SELECT * FROM prediction_key AS k
-            WHERE (k.model_id, k.key, k.batch_index) = (s.model_id, s.key, s.batch_index)
-            OFFSET 0  -- looked up for each staged row, whatever the planner thinks
-        ) AS k
-        WHERE (k.predicted_label IS NULL) = (s.actual_label IS NULL)
-          AND (k.predicted_value IS NULL) = (s.actual_value IS NULL)
-          AND (k.actual_label IS DISTINCT FROM s.actual_label
-               OR k.actual_value IS DISTINCT FROM s.actual_value)
-    ),
-    learned AS (
-        UPDATE prediction_key AS k
-        SET actual_label = news.new_label, actual_value = news.new_value
-        FROM news
-        WHERE (k.model_id, k.key, k.batch_index, k.series_id)
-            = (news.model_id, news.key, news.batch_index, news.series_id)
-    ),
-    appended AS (
-        INSERT INTO outcome (received_at, time, series_id, predicted_label, actual_label,
-                             predicted_value, actual_value, weight, batch_index, request_id)
-        SELECT news.received_at, news.time, news.series_id, news.predicted_label, pair.label,
-               news.predicted_value, pair.value, pair.weight, news.batch_index, news.request_id
-        FROM news
-        CROSS JOIN LATERAL (VALUES
-            (news.actual_label, news.actual_value, -1), (news.new_label, news.new_value, 1)
-        ) AS pair (label, value, weight)
-        WHERE num_nonnulls(pair.label, pair.value) = 1
-        ORDER BY news.received_at, pair.weight
-    )
-    SELECT count(*) FROM news
+_LEARN = text(f"""
+    WITH {KNOWN.format(staged="staged_past", more=", s.received_at")},
+    {learning("changed.received_at", "ORDER BY changed.received_at, pair.weight")}
+    SELECT count(*) FROM changed
 """)

@@ -28,6 +28,7 @@ from app.ingest.fields import (
 from app.ingest.joins import Requests, join_late
 from app.ingest.keys import lock_requests, request_key
 from app.ingest.models import DeclaredKind, check_kinds, recheck_kinds
+from app.ingest.outcomes import KNOWN, learning
 from app.store.copy import stage_rows
 from app.store.database import Database
 from app.store.registry import Kind, Model, ModelName, Registry
@@ -231,44 +232,12 @@ def _staged_rows(truths: Iterable[Truth]) -> Iterator[tuple[object, ...]]:
         yield (*truth.identity, *truth.content, truth.request_id)
 
 
-# One row with weight +1 for the new truth, and one with -1 for the pair that it replaces, if any.
 # Several series may have answered a request: its truth is joined with each of them, and counted
 # once. All this is one statement with one snapshot: with two, a prediction could be stored
 # between them, and a truth would be neither joined nor pending.
-_STORE = text("""
-    WITH known AS (
-        SELECT k.*, s.request_id, s.actual_label AS new_label, s.actual_value AS new_value
-        FROM staged_feedback AS s
-        CROSS JOIN LATERAL (
-            SELECT * FROM prediction_key AS k
-            WHERE (k.model_id, k.key, k.batch_index) = (s.model_id, s.key, s.batch_index)
-            OFFSET 0  -- looked up for each staged row, whatever the planner thinks
-        ) AS k
-        WHERE (k.predicted_label IS NULL) = (s.actual_label IS NULL)
-          AND (k.predicted_value IS NULL) = (s.actual_value IS NULL)
-    ),
-    news AS (
-        SELECT * FROM known
-        WHERE actual_label IS DISTINCT FROM new_label OR actual_value IS DISTINCT FROM new_value
-    ),
-    learned AS (
-        UPDATE prediction_key AS k
-        SET actual_label = news.new_label, actual_value = news.new_value
-        FROM news
-        WHERE (k.model_id, k.key, k.batch_index, k.series_id)
-            = (news.model_id, news.key, news.batch_index, news.series_id)
-    ),
-    appended AS (
-        INSERT INTO outcome (time, series_id, predicted_label, actual_label, predicted_value,
-                             actual_value, weight, batch_index, request_id)
-        SELECT news.time, news.series_id, news.predicted_label, pair.label, news.predicted_value,
-               pair.value, pair.weight, news.batch_index, news.request_id
-        FROM news
-        CROSS JOIN LATERAL (VALUES
-            (news.actual_label, news.actual_value, -1), (news.new_label, news.new_value, 1)
-        ) AS pair (label, value, weight)
-        WHERE num_nonnulls(pair.label, pair.value) = 1
-    ),
+_STORE = text(f"""
+    WITH {KNOWN.format(staged="staged_feedback", more="")},
+    {learning()},
     superseded AS (
         DELETE FROM pending_feedback AS waiting
         USING known
@@ -292,7 +261,7 @@ _STORE = text("""
            OR waiting.actual_value IS DISTINCT FROM EXCLUDED.actual_value
         RETURNING 1
     )
-    SELECT (SELECT count(DISTINCT (model_id, key, batch_index)) FROM news),
+    SELECT (SELECT count(DISTINCT (model_id, key, batch_index)) FROM changed),
            (SELECT count(*) FROM waits)
 """)
 # Truths of a kind that their model does not have: no prediction can ever be joined with them.

@@ -17,6 +17,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from app.ingest.keys import lock_requests
+from app.ingest.outcomes import learning
 from app.store.copy import look_up_by_key
 from app.store.database import Database
 
@@ -77,7 +78,7 @@ def _columns(requests: Requests) -> dict[str, list[object]]:
 
 # A pending truth replaces the known one, if any: the old pair is taken back. An answer without a
 # truth gets that of another series' answer to the same request.
-_JOIN = text("""
+_JOIN = text(f"""
     WITH request AS MATERIALIZED (
         SELECT * FROM unnest(CAST(:model_ids AS integer[]), CAST(:keys AS uuid[]),
                              CAST(:request_ids AS text[])) AS r (model_id, key, request_id)
@@ -91,7 +92,7 @@ _JOIN = text("""
             OFFSET 0  -- looked up for each request, whatever the planner thinks
         ) AS k
     ),
-    news AS MATERIALIZED (
+    known AS MATERIALIZED (
         SELECT answer.*, truth.waits, truth.actual_label AS new_label,
                truth.actual_value AS new_value
         FROM answer
@@ -111,32 +112,11 @@ _JOIN = text("""
             LIMIT 1
         ) AS truth
     ),
-    learned AS (
-        UPDATE prediction_key AS k
-        SET actual_label = news.new_label, actual_value = news.new_value
-        FROM news
-        WHERE (k.model_id, k.key, k.batch_index, k.series_id)
-            = (news.model_id, news.key, news.batch_index, news.series_id)
-          AND (k.actual_label IS DISTINCT FROM news.new_label
-               OR k.actual_value IS DISTINCT FROM news.new_value)
-    ),
-    appended AS (
-        INSERT INTO outcome (time, series_id, predicted_label, actual_label, predicted_value,
-                             actual_value, weight, batch_index, request_id)
-        SELECT news.time, news.series_id, news.predicted_label, pair.label, news.predicted_value,
-               pair.value, pair.weight, news.batch_index, news.request_id
-        FROM news
-        CROSS JOIN LATERAL (VALUES
-            (news.actual_label, news.actual_value, -1), (news.new_label, news.new_value, 1)
-        ) AS pair (label, value, weight)
-        WHERE num_nonnulls(pair.label, pair.value) = 1
-          AND (news.actual_label IS DISTINCT FROM news.new_label
-               OR news.actual_value IS DISTINCT FROM news.new_value)
-    )
+    {learning()}
     DELETE FROM pending_feedback AS f
-    USING news
-    WHERE news.waits
-      AND (f.model_id, f.key, f.batch_index) = (news.model_id, news.key, news.batch_index)
+    USING known
+    WHERE known.waits
+      AND (f.model_id, f.key, f.batch_index) = (known.model_id, known.key, known.batch_index)
 """)
 # Executed by psycopg, without SQLAlchemy: see `Database.glancing`.
 _UNJOINED = """
