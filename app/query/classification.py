@@ -45,6 +45,14 @@ class ConfusionMatrix:
     categories: list[str]
     values: list[list[int]]
 
+    def cells(self) -> dict[tuple[str, str], int]:
+        """The counts by actual and predicted category, in the order of the rows."""
+        return {
+            (actual, predicted): n
+            for actual, row in zip(self.categories, self.values, strict=True)
+            for predicted, n in zip(self.categories, row, strict=True)
+        }
+
     def counts(self) -> list[Counts]:
         """Each category versus all others, in order."""
         total = sum(map(sum, self.values))

@@ -65,6 +65,11 @@ class Interval:
         return self.low > 0 or self.high < 0
 
 
+def is_significant(interval: Interval | None) -> bool:
+    """Whether a difference is known to be more than noise; not if there is too little to tell."""
+    return interval is not None and interval.significant
+
+
 def difference_of_shares(now: Share, previous: Share) -> Interval | None:
     """Newcombe's hybrid score interval, made of Wilson's for each share; None for `FEW`.
 

@@ -5,10 +5,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
@@ -20,8 +19,6 @@ from app.query.subjects import Selection
 from app.query.window import GRID_EDGES, WINDOW_PARAMETERS
 from app.store.registry import Kind, ModelName
 
-Number = TypeVar("Number", int, float)
-
 
 @dataclass(frozen=True, slots=True)
 class ModelOverview:
@@ -30,8 +27,8 @@ class ModelOverview:
     `headline` is the accuracy of a classifier (a fraction of 1), the mean absolute error of a
     regressor (in its own unit), None for other kinds and without truths. `headline_change` and
     `failure_change` are the intervals of the differences of the headline and of the error rate,
-    None if there is too little to compare. The `bucket_…` sequences have one element per bucket of
-    the window: its start, inferences and headline. `kind` is None while only feedback has arrived.
+    None if there is too little to compare. `bucket_headlines` has the headline of each bucket of
+    the window. `kind` is None while only feedback has arrived.
     """
 
     name: ModelName
@@ -43,8 +40,6 @@ class ModelOverview:
     headline: Compared[float | None]
     headline_change: Interval | None
     failure_change: Interval | None
-    bucket_starts: Sequence[datetime]
-    bucket_inferences: Sequence[int]
     bucket_headlines: Sequence[float | None]
 
     @property
@@ -63,8 +58,7 @@ def overview(conn: Connection, question: Question[Selection]) -> list[ModelOverv
         InvalidWindow: no window of this length precedes it.
     """
     rows = conn.execute(_TRIAGE, compared(question)).all()
-    starts = rows[0].edges[:-1] if rows else []
-    return [_model(row, starts) for row in rows]
+    return [_model(row, rows[0].buckets) for row in rows]
 
 
 def overview_basis(conn: Connection, question: Question[Selection]) -> Basis:
@@ -74,7 +68,7 @@ def overview_basis(conn: Connection, question: Question[Selection]) -> Basis:
     return shared_basis(conn, (preceding_question, counted), (question, counted))
 
 
-def _model(row: Row[Any], starts: Sequence[datetime]) -> ModelOverview:
+def _model(row: Row[Any], buckets: int) -> ModelOverview:
     kind = None if row.kind is None else Kind(row.kind)
     inferences = Compared(row.n_inferences, row.prev_n_inferences)
     errors = Compared(row.n_errors, row.prev_n_errors)
@@ -92,9 +86,7 @@ def _model(row: Row[Any], starts: Sequence[datetime]) -> ModelOverview:
             Share(errors.now, errors.now + inferences.now),
             Share(errors.previous, errors.previous + inferences.previous),
         ),
-        starts,
-        [number or 0 for number in _per_bucket(row.volume_places, row.volumes, len(starts))],
-        _per_bucket(row.headline_places, row.headlines, len(starts)),
+        _per_bucket(row.headline_places, row.headlines, buckets),
     )
 
 
@@ -122,16 +114,15 @@ def _double(number: Fraction) -> float:
     return float(min(number, Fraction(LARGEST)))
 
 
-def _per_bucket(
-    places: Sequence[int], values: Sequence[Number], buckets: int
-) -> list[Number | None]:
+def _per_bucket(places: Sequence[int], values: Sequence[float], buckets: int) -> list[float | None]:
     """Values in their buckets, which are counted from 1; None in the others."""
     known = dict(zip(places, values, strict=True))
     return [known.get(place) for place in range(1, buckets + 1)]
 
 
-# The edges of the buckets are those of all models, so they are in the first row alone.
+# The number of buckets is that of all models, so it is in the first row alone.
 _TRIAGE = text(f"""
-    SELECT triage.*, CASE WHEN row_number() OVER () = 1 THEN {GRID_EDGES} END AS edges
+    SELECT triage.*,
+           CASE WHEN row_number() OVER () = 1 THEN cardinality({GRID_EDGES}) - 1 END AS buckets
     FROM truthline_internal.triage(:workspace, {WINDOW_PARAMETERS}) AS triage
 """)

@@ -8,7 +8,13 @@ Nothing is known of how latencies and confidences vary, so their differences are
 from app.query.classification import ClassificationBucket, ClassMetrics
 from app.query.health import RequestVolume
 from app.query.measure import Measure
-from app.query.noise import Errors, Interval, Share, difference_of_errors, difference_of_shares
+from app.query.noise import (
+    Errors,
+    Share,
+    difference_of_errors,
+    difference_of_shares,
+    is_significant,
+)
 from app.query.regression import RegressionBucket
 
 Bucket = ClassificationBucket | RegressionBucket
@@ -17,9 +23,9 @@ Bucket = ClassificationBucket | RegressionBucket
 def certain(after: Bucket | None, before: Bucket | None) -> bool:
     """Whether the metrics of two windows differ by more than noise."""
     if isinstance(after, ClassificationBucket) and isinstance(before, ClassificationBucket):
-        return _significant(_accuracy(after), _accuracy(before))
+        return certain_share(_accuracy(after), _accuracy(before))
     if isinstance(after, RegressionBucket) and isinstance(before, RegressionBucket):
-        return _is(difference_of_errors(_errors(after), _errors(before)))
+        return is_significant(difference_of_errors(_errors(after), _errors(before)))
     return False
 
 
@@ -30,27 +36,19 @@ def certain_class(after: ClassMetrics, before: ClassMetrics | None, measure: Mea
     """
     if before is None:
         return False
-    recall, precision = (_significant(of(after), of(before)) for of in (_recall, _precision))
+    recall, precision = (certain_share(of(after), of(before)) for of in (_recall, _precision))
     by_name = {"recall": recall, "precision": precision}
     return by_name.get(measure.name, recall or precision)
 
 
 def certain_failures(after: RequestVolume, before: RequestVolume | None) -> bool:
     """Whether the difference of the share of failed requests is more than noise."""
-    return before is not None and _significant(_failures(after), _failures(before))
+    return before is not None and certain_share(_failures(after), _failures(before))
 
 
-def certain_cell(after: Share, before: Share) -> bool:
+def certain_share(after: Share, before: Share) -> bool:
     """Whether the difference of two shares is more than noise."""
-    return _significant(after, before)
-
-
-def _significant(after: Share, before: Share) -> bool:
-    return _is(difference_of_shares(after, before))
-
-
-def _is(interval: Interval | None) -> bool:
-    return interval is not None and interval.significant
+    return is_significant(difference_of_shares(after, before))
 
 
 def _accuracy(bucket: ClassificationBucket) -> Share:

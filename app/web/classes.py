@@ -15,7 +15,7 @@ from app.web import markup as html
 from app.web.changes import certain_class
 from app.web.comparison import Pair
 from app.web.question import Question, query_string
-from app.web.tables import both, table
+from app.web.tables import both, sorted_rows, table
 
 # Truths first, then F1, which is both of the others in one.
 MEASURES = sorted(CLASS.values(), key=lambda one: (one.unit is not Unit.COUNT, one.name != "f1"))
@@ -97,9 +97,7 @@ def _sorted(
     items = list(paired(pair).items())
     if down and name == NAME:
         return items[::-1]
-    known = [item for item in items if column.key(item[1]) is not None]
-    unknown = [item for item in items if column.key(item[1]) is None]
-    return [*sorted(known, key=lambda item: column.key(item[1]), reverse=down), *unknown]
+    return sorted_rows(items, lambda item: column.key(item[1]), descending=down)
 
 
 def _head(question: Question, column: Column, compared: bool) -> Markup:

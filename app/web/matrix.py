@@ -1,6 +1,6 @@
 """Confusion matrices of two windows side by side, and where they differ most."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from markupsafe import Markup
 from app.query.classification import ClassificationBucket, ConfusionMatrix
 from app.query.noise import Share
 from app.web import markup as html
-from app.web.changes import certain_cell
+from app.web.changes import certain_share
 from app.web.tables import table
 from app.web.units import MINUS, count
 
@@ -95,11 +95,7 @@ def _names(after: ConfusionMatrix, before: ConfusionMatrix) -> list[str]:
 
 def _cells(matrix: ConfusionMatrix, names: Sequence[str]) -> Rows:
     """The cells of a matrix for these classes, which include its own."""
-    counts: Mapping[tuple[str, str], int] = {
-        (actual, predicted): n
-        for actual, row in zip(matrix.categories, matrix.values, strict=True)
-        for predicted, n in zip(matrix.categories, row, strict=True)
-    }
+    counts = matrix.cells()
     totals = {name: sum(row) for name, row in zip(matrix.categories, matrix.values, strict=True)}
     return [
         [Cell(actual, name, counts.get((actual, name), 0), totals.get(actual, 0)) for name in names]
@@ -109,7 +105,7 @@ def _cells(matrix: ConfusionMatrix, names: Sequence[str]) -> Rows:
 
 def _change(after: Cell, before: Cell) -> Change:
     shares = (Share(cell.n, cell.total) for cell in (after, before))
-    return Change(after, before, certain_cell(*shares))
+    return Change(after, before, certain_share(*shares))
 
 
 def _framed(title: str, drawn: Markup, role: str = "") -> Markup:

@@ -30,7 +30,7 @@ from app.web.comparison import (
 )
 from app.web.markup import to_component
 from app.web.panels import Node, Page, Panel, PanelContext
-from app.web.question import EVERY, NOTHING, Question, query_string
+from app.web.question import EVERY, NOTHING, SELECTED, Question, query_string
 from app.web.tables import tile
 
 
@@ -105,7 +105,7 @@ def _compared(question: Question, windows: Pair[Window]) -> Markup:
     return html.P(parts, className="sides")
 
 
-CHOSEN = ("after", "before", "beforeVersion", "bucket")
+CHOSEN = (*SELECTED, "beforeVersion")
 
 
 # --- what to choose -----------------------------------------------------------------------

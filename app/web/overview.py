@@ -1,8 +1,6 @@
 """The first page: which model got worse. A line per model, compared with the preceding period."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from itertools import pairwise
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -11,7 +9,7 @@ from dash.development.base_component import Component
 from markupsafe import Markup
 
 from app.query.inferences import Compared, error_rate
-from app.query.measure import Measure
+from app.query.measure import Better, Measure
 from app.query.measures import MODEL, TRUTHS
 from app.query.noise import FEW
 from app.query.overview import ModelOverview, overview, overview_basis
@@ -46,8 +44,6 @@ from app.web.units import Delta, all_digits, delta, format_number, weighed
 # As many points as a sparkline has room for. In windows of several days each point is a day, for
 # which cells exist.
 POINTS, BY_DAYS = 31, 4 * DAY
-# A bucket shorter than this share of its neighbour was clipped by the window.
-WHOLE = 0.9
 NO_MODELS = (
     "No model has sent anything yet. Send predictions to /api/v1/predictions, or to an endpoint of"
     " Seldon's, H2O's or Roboflow's that your models already use."
@@ -78,17 +74,6 @@ def sparkline_grid(question: Question) -> Grid:
     if question.window.length >= BY_DAYS and interval.endswith("h"):
         interval = "1d"
     return grid_of(interval, question.window, question.zone)
-
-
-def unclipped(model: ModelOverview, end: datetime) -> Sequence[int]:
-    """Inferences per bucket without a clipped first or last bucket, which would look idle."""
-    edges = [*model.bucket_starts, end]
-    lengths = [end - start for start, end in pairwise(edges)]
-    if len(lengths) < 3:  # noqa: PLR2004 - without a middle bucket there is none to compare with
-        return model.bucket_inferences
-    first = lengths[0] < WHOLE * lengths[1]
-    last = lengths[-1] < WHOLE * lengths[-2]
-    return model.bucket_inferences[first : len(lengths) - last]
 
 
 def show_models(question: Question, models: Sequence[ModelOverview]) -> list[Node]:
@@ -184,7 +169,7 @@ def _totals(models: Sequence[ModelOverview]) -> Markup:
         parts += [
             html.Strong(format_number(numbers.now, measure.unit)),
             f" {measure.title.lower()} ",
-            change(_quiet(delta(numbers, measure.unit, measure.better))),
+            change(delta(numbers, measure.unit, Better.NEITHER)),
             " ",
         ]
     return html.P(parts, className="quiet totals")
@@ -287,15 +272,7 @@ def _failures(model: ModelOverview) -> Delta | None:
 
 def _drift(model: ModelOverview) -> Delta | None:
     """The change of a latency, never judged: its variance is not kept."""
-    measure = MODEL["latency"]
-    return _quiet(delta(model.latency, measure.unit, measure.better))
-
-
-def _quiet(difference: Delta | None) -> Delta | None:
-    """A change that is not judged."""
-    if difference is None:
-        return None
-    return Delta(difference.text, "same", difference.in_words.removeprefix(f"{difference.tone}: "))
+    return delta(model.latency, MODEL["latency"].unit, Better.NEITHER)
 
 
 def _trend(model: ModelOverview) -> Markup:

@@ -274,22 +274,13 @@ def detail_rows(_: Question, detail: Detail) -> Rows:
     """The confusion matrices, a line per pair of classes; for a regressor its errors."""
     after, before = detail.qualities.after, detail.qualities.before
     if isinstance(after, ClassificationBucket):
-        earlier = _counts(before) if isinstance(before, ClassificationBucket) else {}
-        now = _counts(after)
+        earlier = before.matrix.cells() if isinstance(before, ClassificationBucket) else {}
+        now = after.matrix.cells()
         yield ["actual", "predicted", "count", "before_count"]
         for pair in {**now, **earlier}:
             yield [*pair, now.get(pair, 0), earlier.get(pair, 0)]
     elif after is not None:
         yield from _rows(detail.kind, [bucket for bucket in (after, before) if bucket])
-
-
-def _counts(bucket: ClassificationBucket) -> dict[tuple[str, str], int]:
-    names = bucket.matrix.categories
-    return {
-        (actual, predicted): n
-        for actual, counts in zip(names, bucket.matrix.values, strict=True)
-        for predicted, n in zip(names, counts, strict=True)
-    }
 
 
 OVER_TIME = Panel(

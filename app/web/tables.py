@@ -1,7 +1,8 @@
 """Parts of pages: tables, numbers compared with previous ones, sparklines. No queries here."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from markupsafe import Markup
 
@@ -11,6 +12,7 @@ from app.web import markup as html
 from app.web.units import UNKNOWN, Delta, all_digits, delta, format_number
 
 Child = str | None
+Row = TypeVar("Row")
 # Sizes of sparklines, in pixels; EDGE is free space above and below for the width of the line.
 WIDTH, HEIGHT, EDGE = 96, 24, 3
 TINY = 1e-12
@@ -23,6 +25,16 @@ UNHEARD: dict[str, Any] = {"aria-hidden": "true"}
 def labelled(words: str) -> dict[str, Any]:
     """The label of a part for screen readers."""
     return {"aria-label": words}
+
+
+def sorted_rows(
+    rows: Iterable[Row], key: Callable[[Row], Any], *, descending: bool = False
+) -> list[Row]:
+    """Rows by a key, those whose key is None last in either order."""
+    keyed = [(key(row), row) for row in rows]
+    known = [pair for pair in keyed if pair[0] is not None]
+    known.sort(key=itemgetter(0), reverse=descending)
+    return [row for _, row in known] + [row for value, row in keyed if value is None]
 
 
 def table(

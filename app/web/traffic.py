@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from app.query.health import BoxPlot, RequestVolume, box_plots, request_volume
-from app.query.inferences import Compared, error_rate
+from app.query.inferences import Compared
 from app.query.measure import Better, Measure, Unit
 from app.query.measures import MODEL, MODEL_CLASS, REQUESTS
 from app.query.outputs import ClassOutputs, class_outputs, latency_quantiles
@@ -40,12 +40,7 @@ def both_volumes(context: PanelContext) -> Pair[RequestVolume]:
 def volume_tiles(volumes: Pair[RequestVolume]) -> list[Markup]:
     """Requests, failed requests and mean latency of both windows."""
     answered = volumes.of(lambda volume: volume.answered)
-    failed = volumes.of(lambda volume: volume.failed)
-    rates = (
-        error_rate(answered, Compared(failed.now, failed.previous or 0))
-        if (answered.previous is not None)
-        else Compared(_rate(volumes.after), None)
-    )
+    rates = volumes.of(_error_rate)
     latency = volumes.of(lambda volume: volume.mean_latency_ms)
     return [
         tile(ANSWERED.title, both(answered, ANSWERED)),
@@ -61,7 +56,7 @@ def volume_tiles(volumes: Pair[RequestVolume]) -> list[Markup]:
     ]
 
 
-def _rate(volume: RequestVolume) -> float | None:
+def _error_rate(volume: RequestVolume) -> float | None:
     requests = volume.answered + volume.failed
     return volume.failed / requests if requests else None
 

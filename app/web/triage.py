@@ -12,6 +12,7 @@ from app.query.noise import FEW, Interval
 from app.query.overview import ModelOverview
 from app.store.registry import Kind
 from app.web.question import Question
+from app.web.tables import sorted_rows
 
 NO_HEADLINE = Measure("headline", "", Unit.NUMBER, Better.NEITHER, "of a kind without metrics")
 DESCENDING = "-"
@@ -23,11 +24,6 @@ UNKNOWN_KIND = "unknown"
 def headline_of(model: ModelOverview) -> Measure:
     """The measure that models of this kind are compared by."""
     return next(iter(leading(model.kind)), NO_HEADLINE)
-
-
-def significant(interval: Interval | None) -> bool:
-    """Whether a change is known to be more than noise."""
-    return interval is not None and interval.significant
 
 
 def moved(model: ModelOverview) -> int:
@@ -45,12 +41,8 @@ def failing(model: ModelOverview) -> bool:
 
 def silent(model: ModelOverview) -> bool:
     """Whether requests stopped: there are none, after at least `FEW`."""
-    requests = [a + b for a, b in zip(_pair(model.inferences), _pair(model.errors), strict=True)]
-    return not requests[0] and requests[1] >= FEW
-
-
-def _pair(numbers: Any) -> tuple[int, int]:
-    return numbers.now, numbers.previous
+    before = model.inferences.previous + model.errors.previous
+    return not (model.inferences.now or model.errors.now) and before >= FEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +143,7 @@ def sort_models(members: Mapping[str, str], models: Sequence[ModelOverview]) -> 
     column = next((column for column in COLUMNS if column.name == name), None)
     if column is None:
         raise InvalidInput(f"sort must be one of {', '.join(column.name for column in COLUMNS)}")
-    keys = [(column.of(model), model) for model in models]
-    known = [pair for pair in keys if pair[0] is not None]
-    known.sort(key=lambda pair: pair[0], reverse=sort.startswith(DESCENDING))
-    return [model for _, model in known] + [model for key, model in keys if key is None]
+    return sorted_rows(models, column.of, descending=sort.startswith(DESCENDING))
 
 
 def namespace_of(model: ModelOverview) -> str:

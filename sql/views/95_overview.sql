@@ -112,9 +112,9 @@ COMMENT ON FUNCTION truthline_internal.overview(integer, timestamptz, timestampt
 --          successful inferences, n_errors failed ones; latency in seconds per inference, as in
 --          model_stats; n_truths counts predictions with a known truth, n_correct those of the right
 --          class; sums are of |error| and error², in the model's own unit and its square, NULL without
---          values. The arrays have an element for each bucket of the window that counts anything:
---          `volume_places` and `headline_places` count buckets from 1, `volumes` are inferences, and
---          `headlines` the accuracy of a classifier or the mean absolute error of a regressor.
+--          values. The arrays have an element for each bucket of the window with truths: its number in
+--          `headline_places`, from 1, and in `headlines` the accuracy of a classifier or the mean
+--          absolute error of a regressor.
 -- Cost     as overview, without a row for each model and bucket. The preceding period is cut into
 --          buckets too: cells of equal buckets are read faster than those of one long one.
 CREATE TYPE truthline_internal.weighed_cell AS (
@@ -129,8 +129,8 @@ CREATE OR REPLACE FUNCTION truthline_internal.triage(
     prev_n_inferences bigint, n_errors bigint, prev_n_errors bigint, latency float8,
     prev_latency float8, n_truths bigint, prev_n_truths bigint, n_correct bigint,
     prev_n_correct bigint, sum_absolute_error numeric, prev_sum_absolute_error numeric,
-    sum_squared_error numeric, prev_sum_squared_error numeric, volume_places integer[],
-    volumes bigint[], headline_places integer[], headlines float8[]
+    sum_squared_error numeric, prev_sum_squared_error numeric, headline_places integer[],
+    headlines float8[]
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH bounds AS (
         SELECT truthline_internal.edges(start_time - span, start_time, width, origin, zone) AS earlier,
@@ -160,9 +160,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.triage(
                truthline_internal.mean(sum(sum_latency) FILTER (WHERE place > 0),
                                        sum(n_latency) FILTER (WHERE place > 0)) AS latency,
                truthline_internal.mean(sum(sum_latency) FILTER (WHERE place < 1),
-                                       sum(n_latency) FILTER (WHERE place < 1)) AS prev_latency,
-               array_agg(place ORDER BY place) FILTER (WHERE place > 0) AS places,
-               array_agg(n ORDER BY place) FILTER (WHERE place > 0) AS volumes
+                                       sum(n_latency) FILTER (WHERE place < 1)) AS prev_latency
         FROM answered GROUP BY 1
     ),
     judged AS (
@@ -197,7 +195,6 @@ CREATE OR REPLACE FUNCTION truthline_internal.triage(
            coalesce(quality.n, 0)::bigint, coalesce(quality.prev_n, 0)::bigint,
            coalesce(quality.n_correct, 0)::bigint, coalesce(quality.prev_n_correct, 0)::bigint,
            quality.total, quality.prev_total, quality.squares, quality.prev_squares,
-           coalesce(load.places, '{}'), coalesce(load.volumes, '{}'),
            coalesce(quality.places, '{}'), coalesce(quality.headlines, '{}')
     FROM truthline_data.model
     LEFT JOIN load ON load.model_id = model.id

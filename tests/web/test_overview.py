@@ -43,16 +43,13 @@ def model(name, kind=Kind.CLASSIFICATION, headline=(0.8, 0.9), change=None, **mo
         "truths": Compared(100, 100),
         "failure_change": None,
     }
-    series = ([NOW - LENGTH], [100], [0.5])
     given = plain | more
     return ModelOverview(
         ModelName(given.pop("namespace", ""), "", name),
         kind,
         headline=Compared(*headline),
         headline_change=change,
-        bucket_starts=series[0],
-        bucket_inferences=series[1],
-        bucket_headlines=series[2],
+        bucket_headlines=[0.5],
         **given,
     )
 

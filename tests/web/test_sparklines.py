@@ -1,4 +1,4 @@
-"""Sparklines of the first page: as many points as fit, none of them clipped."""
+"""Sparklines of the first page: as many points as fit."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,21 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.query.inferences import Compared
-from app.query.overview import ModelOverview
 from app.query.window import Window, average_length
-from app.store.registry import ModelName
-from app.web.overview import sparkline_grid, unclipped
-from app.web.question import DAY, HOUR, MINUTE, RANGES, Question
+from app.web.overview import sparkline_grid
+from app.web.question import DAY, RANGES, Question
 
 NOW = datetime(2026, 3, 4, 10, 41, 7, tzinfo=UTC)
-NOTHING = Compared(None, None)
-
-
-def model(starts, volumes):
-    headlines = [None] * len(volumes)
-    known = (ModelName("", "", "m"), None, *[NOTHING] * 5, None, None)
-    return ModelOverview(*known, starts, volumes, headlines)
 
 
 @pytest.mark.parametrize("name", RANGES)
@@ -38,25 +28,3 @@ def test_no_window_has_more_points_than_fit_or_parts_of_a_long_day(length, zone)
     if length < 31 * 31 * DAY:
         assert grid.buckets(window) <= 33
     assert length < 4 * DAY or average_length(grid.width) >= DAY
-
-
-@pytest.mark.parametrize(
-    ("starts", "end", "kept"),
-    [
-        ([0, 30, 90, 150], 210, slice(1, None)),
-        ([0, 60, 120, 180], 210, slice(None, -1)),
-        ([0, 10, 70, 130], 150, slice(1, -1)),
-        ([0, 60, 120], 180, slice(None)),
-        ([0, 40], 60, slice(None)),
-        ([0], 60, slice(None)),
-    ],
-)
-def test_a_bucket_that_the_window_clips_is_no_dip(starts, end, kept):
-    volumes = list(range(len(starts)))
-    one = model([NOW + n * MINUTE for n in starts], volumes)
-    assert unclipped(one, NOW + end * MINUTE) == volumes[kept]
-
-
-def test_a_day_that_lost_an_hour_is_not_clipped():
-    starts = [NOW, NOW + 24 * HOUR, NOW + 47 * HOUR]
-    assert unclipped(model(starts, [1, 2, 3]), NOW + 71 * HOUR) == [1, 2, 3]
