@@ -13,9 +13,8 @@ from app.demo.lesson import AREAS, DIABETES, DIGITS, STRIPS, TUMOURS, WINE
 from app.store.registry import ModelName
 
 HOUR = timedelta(hours=1)
-LENGTH = timedelta(
-    days=8
-)  # of the past that a first start tells, and the most that a later one does
+# Of the past that a first start tells, and the most that a later one does.
+LENGTH = timedelta(days=8)
 WEEK = timedelta(days=7)
 
 FAILED = 0.01  # of all requests

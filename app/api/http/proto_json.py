@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 
+from app.errors import InvalidInput
 from app.ingest.fields import read_field
 from app.ingest.strict_json import DuplicateMember
+from app.ingest.validation_errors import UNREADABLE, rejection_of
 
 Message = TypeVar("Message", bound=msgspec.Struct)
 Convert = Callable[[Any], Any]
@@ -33,6 +35,19 @@ def of_proto_json(value: Any, kind: type[Message]) -> Message:
         one of UNREADABLE: it isn't one, or has a member under both of its names.
     """
     return msgspec.convert(_converter(kind)(value), kind, dec_hook=read_field)
+
+
+def part_of_message(name: str, value: Any, kind: type[Message]) -> Message:
+    """As `of_proto_json`, of a part of a message; `name` identifies it in errors.
+
+    Raises:
+        InvalidInput: it isn't one.
+    """
+    try:
+        return of_proto_json(value, kind)
+    except UNREADABLE as error:
+        field, reason = rejection_of(error)
+        raise InvalidInput(f"{'.'.join(filter(None, (name, field)))} {reason}") from None
 
 
 @cache

@@ -16,13 +16,12 @@ from typing import Any
 
 import msgspec
 
-from app.api.http.proto_json import of_proto_json
+from app.api.http.proto_json import part_of_message
 from app.api.seldon_core.arrays import flattened, of_nested, of_shaped
 from app.api.seldon_core.cloudevents import IN_BINARY
 from app.api.seldon_core.readings import Answer
 from app.api.seldon_core.tensor_proto import answer_of_tensor
 from app.errors import InvalidInput
-from app.ingest.validation_errors import UNREADABLE, rejection_of
 
 FAILURES = ("FAILURE", 1)
 # Of a truth, members of a request are as good as those of a response.
@@ -147,20 +146,11 @@ def _of_seldon(name: str, payload: Payload) -> Answer:
     if payload.ndarray is not None:
         return of_nested(name.partition(".")[0], payload.ndarray)
     if payload.tensor is not None:
-        tensor = _as(f"{name}.tensor", payload.tensor, Tensor)
+        tensor = part_of_message(f"{name}.tensor", payload.tensor, Tensor)
         return of_shaped(name.partition(".")[0], tensor.values, tensor.shape)
     if payload.tftensor is not None:
         return answer_of_tensor(f"{name}.tftensor", payload.tftensor)
     raise InvalidInput(f"{name} must have ndarray, tensor or tftensor")
-
-
-def _as(name: str, value: Any, kind: type[Any]) -> Any:
-    """The JSON of a part of a message, as a protobuf message of this type."""
-    try:
-        return of_proto_json(value, kind)
-    except UNREADABLE as error:
-        field, reason = rejection_of(error)
-        raise InvalidInput(f"{'.'.join(filter(None, (name, field)))} {reason}") from None
 
 
 # --- tensorflow and the Open Inference Protocol -------------------------------------------
@@ -191,7 +181,7 @@ def _is_tensor(value: Any) -> bool:
 
 
 def _of_tensor(name: str, value: Any) -> Answer:
-    tensor: OutputTensor = _as(name, value, OutputTensor)
+    tensor = part_of_message(name, value, OutputTensor)
     if tensor.data is None:
         raise InvalidInput(f"{name} must have data: {IN_BINARY}")
     values = flattened(f"{name}.data", tensor.data)

@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from app.api.http.proto_json import of_proto_json
+from app.api.http.proto_json import part_of_message
 from app.api.seldon_core.arrays import of_shaped
 from app.api.seldon_core.readings import Answer, Scalar
 from app.errors import InvalidInput
 from app.ingest.strict_json import ROOM_BYTES
-from app.ingest.validation_errors import UNREADABLE, rejection_of
 
 NUMBER_BYTES = 32  # of a number and its slot in a list
 UNTYPED = (0, "", "DT_INVALID")
@@ -70,11 +69,7 @@ def answer_of_tensor(name: str, tensor: Any) -> Answer:
     Raises:
         InvalidInput: it is no tensor of numbers or texts, in rows.
     """
-    try:
-        proto = of_proto_json(tensor, TensorProto)
-    except UNREADABLE as error:
-        field, reason = rejection_of(error)
-        raise InvalidInput(f"{name}.{field} {reason}".replace(". ", " ")) from None
+    proto = part_of_message(name, tensor, TensorProto)
     try:
         values = _values(name, proto)
         sizes = [dimension.size for dimension in proto.tensor_shape.dim]

@@ -5,6 +5,7 @@ stays: a response that arrives later is stored as well, like a retry that succee
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -63,8 +64,7 @@ def _store_failures(
     rows = list(_without_answer(conn, prepared.rows))
     if not rows:
         return 0
-    unanswered = type(prepared)(rows, prepared.labels)
-    return store_predictions(conn, unanswered).verdict.accepted
+    return store_predictions(conn, replace(prepared, rows=rows)).verdict.accepted
 
 
 def _failure(request: _Unanswered) -> Prediction:

@@ -325,6 +325,7 @@ def test_an_issuer_that_answers_nonsense_is_as_good_as_away(
         ({"oidc_issuer": "file:///etc", "oidc_audience": "a"}, "TRUTHLINE_OIDC_ISSUER"),
         ({"oidc_issuer": "issuer.example", "oidc_audience": "a"}, "TRUTHLINE_OIDC_ISSUER"),
         ({"public_url": "example.org"}, "TRUTHLINE_PUBLIC_URL"),
+        ({"trusted_proxies": "127.0.0.1,proxy"}, "TRUTHLINE_TRUSTED_PROXIES"),
         ({"access_token_seconds": 120}, "TRUTHLINE_ACCESS_TOKEN_SECONDS"),
         ({"access_token_seconds": 10**6}, "TRUTHLINE_ACCESS_TOKEN_SECONDS"),
     ],
