@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,6 +41,7 @@ OWN_PATHS = (
     "/v1/metrics",
     "/web",
 )
+EVERY_PROXY = "*"
 SUB_PATH = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 POOLERS = ("auto", "transaction", "none")  # see app/store/poolers.py
 
@@ -103,6 +105,7 @@ class Settings:
             if url and not re.fullmatch(r"https?://[^\s?#]+", url):
                 raise ValueError(f"TRUTHLINE_{name} must be a URL of http or https")
         _check_sub_path(urlsplit(self.public_url).path.rstrip("/"))
+        _check_proxies(self.trusted_proxies)
         if self.oidc_issuer and not self.oidc_audience:
             raise ValueError(
                 "TRUTHLINE_OIDC_AUDIENCE must be set too, or tokens that the issuer created for"
@@ -142,6 +145,22 @@ class Settings:
             if (text := environ.get(PREFIX + field.name.upper()))
         }
         return cls(**values)
+
+
+def networks(text: str) -> list[IPv4Network | IPv6Network]:
+    """Addresses and networks that are separated by commas.
+
+    Raises:
+        ValueError: one is neither.
+    """
+    return [ip_network(part.strip(), strict=False) for part in text.split(",") if part]
+
+
+def _check_proxies(text: str) -> None:
+    try:
+        networks("" if text.strip() == EVERY_PROXY else text)
+    except ValueError as error:
+        raise ValueError(f"TRUTHLINE_TRUSTED_PROXIES: {error}") from None
 
 
 def _check_sub_path(path: str) -> None:

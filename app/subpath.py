@@ -6,13 +6,13 @@ routes don't contain it and links do (`at_root`). Without it, as probes ask, pat
 """
 
 from collections.abc import Callable, Iterable
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask import has_request_context, request
 
-from app.config import SUB_PATH, Settings
+from app.config import EVERY_PROXY, SUB_PATH, Settings, networks
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -22,15 +22,25 @@ class Roots:
 
     def __init__(self, settings: Settings) -> None:
         self.own = urlsplit(settings.public_url).path.rstrip("/")
-        self.trusted = settings.trusted_proxies
+        proxies = settings.trusted_proxies
+        self.trusts_all = proxies.strip() == EVERY_PROXY
+        self.trusted = [] if self.trusts_all else networks(proxies)
 
     def split(self, path: str, said: str = "", address: str = "") -> tuple[str, str]:
         """The sub-path and the rest; `said` is what the client at `address` says it is."""
         said = said.rstrip("/")
-        trusted = SUB_PATH.fullmatch(said) and is_trusted(address, self.trusted)
+        trusted = SUB_PATH.fullmatch(said) and self._is_trusted(address)
         root = said if trusted else self.own
         within = root and (path == root or path.startswith(f"{root}/"))
         return root, (path.removeprefix(root) or "/") if within else path
+
+    def _is_trusted(self, address: str) -> bool:
+        """Whether an address is one of the proxies."""
+        try:
+            found = ip_address(address)
+        except ValueError:
+            return self.trusts_all
+        return self.trusts_all or any(found in network for network in self.trusted)
 
 
 class SubPath:
@@ -48,18 +58,6 @@ class SubPath:
         if root:
             environ["SCRIPT_NAME"], environ["PATH_INFO"] = root, path
         return self.application(environ, start_response)
-
-
-def is_trusted(address: str, proxies: str) -> bool:
-    """Whether an address is one of these addresses and networks; `*` is all."""
-    if proxies.strip() == "*":
-        return True
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return False
-    networks = [ip_network(part.strip(), strict=False) for part in proxies.split(",") if part]
-    return any(found in network for network in networks)
 
 
 def at_root(path: str) -> str:
