@@ -118,7 +118,7 @@ def _store(
         for truth, (_, arrival) in zip(known.truths, truths, strict=True)
     ]
     with database.writing() as conn:
-        new, _ = new_rows(conn, prepared.rows, prepared.labels)
+        new, _ = new_rows(conn, prepared)
         rows = [
             (received[row.prediction.request_id], *values)
             for row in new

@@ -192,6 +192,11 @@ def _with_ids(
     labels = registry.register_labels(
         workspace_id, {row.label for row in feedback if row.label is not None}
     )
+    registry.register_classes(
+        (model.id, labels[row.label])
+        for row, model in zip(feedback, models, strict=True)
+        if row.label is not None
+    )
     return [
         Truth(
             model_id=model.id,

@@ -1,4 +1,8 @@
-"""How truths are learned: common parts of the statements that join them with their predictions."""
+"""How truths are learned: common parts of the statements that join them with their predictions.
+
+Both rows of a correction carry what score metrics need. The numbers of the row that is withdrawn
+equal those of the row that was stored with it, because scores never change.
+"""
 
 # The predictions that the truths of a staged table are about, for `learning`.
 KNOWN = """
@@ -36,15 +40,22 @@ def learning(received_at: str = "clock_timestamp()", order: str = "") -> str:
     ),
     appended AS (
         INSERT INTO outcome (received_at, time, series_id, predicted_label, actual_label,
-                             predicted_value, actual_value, weight, batch_index, request_id)
+                             predicted_value, actual_value, weight, batch_index, request_id,
+                             predicted_score, actual_score, other_score, rest_squared)
         SELECT {received_at}, changed.time, changed.series_id, changed.predicted_label, pair.label,
                changed.predicted_value, pair.value, pair.weight, changed.batch_index,
-               changed.request_id
+               changed.request_id, changed.confidence, score.actual, score.other,
+               score.rest_squared
         FROM changed
         CROSS JOIN LATERAL (VALUES
             (changed.actual_label, changed.actual_value, -1),
             (changed.new_label, changed.new_value, 1)
         ) AS pair (label, value, weight)
+        LEFT JOIN LATERAL (
+            SELECT * FROM truthline_data.scores_of(
+                changed.model_id, changed.scores, changed.predicted_label, pair.label)
+            WHERE changed.scores IS NOT NULL
+        ) AS score ON true
         WHERE num_nonnulls(pair.label, pair.value) = 1
         {order}
     )"""

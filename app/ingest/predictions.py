@@ -20,20 +20,29 @@ from app.ingest.inferences import (
 from app.ingest.joins import Key, Requests, join, join_late
 from app.ingest.keys import failure_key, lock_requests, request_key, unread_key
 from app.ingest.models import register_kinds
-from app.store.copy import copy_rows, stage_rows
+from app.ingest.scores import MAX_CLASSES, Scores
+from app.store.copy import PACKED, copy_rows, packed, stage_rows
 from app.store.database import Database
-from app.store.registry import Model, SeriesName
+from app.store.registry import Model, Registry, SeriesName
 
+# The model and the classes of scores, in the order in which they were sent.
+Classes = tuple[int, tuple[str, ...]]
+# Where scores of these classes are stored in the arrays of their model.
+Places = Mapping[Classes, Sequence[int]]
 # Model, key, batch index and series: predictions are the same if these are equal.
 Identity = tuple[int, UUID | None, int, int]
 
 
 class PreparedRow(NamedTuple):
-    """A prediction with the ids under which it is stored. `key` is None without a request id."""
+    """A prediction with the ids under which it is stored.
+
+    `key` is None without a request id, `scores` if there are none to keep until the truth is known.
+    """
 
     prediction: Prediction
     time: datetime
     outputs: Sequence[Output]
+    scores: Scores | None
     series_id: int
     key: UUID | None
     identity: Identity
@@ -84,6 +93,7 @@ class PreparedPredictions:
 
     rows: Sequence[PreparedRow]
     labels: Mapping[str, int]
+    places: "Places"
 
     @property
     def requests(self) -> Requests:
@@ -118,7 +128,11 @@ def prepare_predictions(
     """
     rows = _with_all_ids(database, workspace_id, predictions, now=datetime.now(UTC))
     names = {o.label for row in rows for o in row.outputs if o.label is not None}
-    return PreparedPredictions(rows, database.registry.register_labels(workspace_id, names))
+    scored = {classes for row in rows if (classes := _scored_classes(row))}
+    labels = database.registry.register_labels(
+        workspace_id, names.union(*(labels for _, labels in scored))
+    )
+    return PreparedPredictions(rows, labels, _places(database.registry, rows, scored, labels))
 
 
 def store_predictions(conn: Connection, prepared: PreparedPredictions) -> Stored:
@@ -126,10 +140,39 @@ def store_predictions(conn: Connection, prepared: PreparedPredictions) -> Stored
 
     The caller then locks the requests of `to_join`, and joins them with their truths.
     """
-    new, joinable = new_rows(conn, prepared.rows, prepared.labels)
+    new, joinable = new_rows(conn, prepared)
     copy_rows(conn, "prediction", PREDICTION_COLUMNS, prediction_rows(new, prepared.labels))
     verdict = Verdict(accepted=len(new), duplicates=len(prepared.rows) - len(new))
     return Stored(verdict, {key: id_ for key, id_ in requests_of(new).items() if key in joinable})
+
+
+def _scored_classes(row: PreparedRow) -> Classes | None:
+    """The model and the classes of its scores."""
+    return (row.identity[0], row.scores.labels) if row.scores else None
+
+
+def _places(
+    registry: Registry,
+    rows: Iterable[PreparedRow],
+    scored: Iterable[Classes],
+    labels: Mapping[str, int],
+) -> Places:
+    """Register the classes of classifiers, and look up the places of their scores.
+
+    Scores of a model with too many classes have none.
+    """
+    classes = {
+        (row.identity[0], labels[row.outputs[0].label])
+        for row in rows
+        if _has_single_output(row.prediction) and row.outputs[0].label is not None
+    }
+    classes |= {(model_id, labels[name]) for model_id, names in scored for name in names}
+    known = registry.register_classes(classes)
+    places = {
+        (model_id, names): [known[model_id, labels[name]] for name in names]
+        for model_id, names in scored
+    }
+    return {of: found for of, found in places.items() if max(found) <= MAX_CLASSES}
 
 
 def _with_all_ids(
@@ -152,7 +195,14 @@ def _with_ids(row: Prediction, model_id: int, series_id: int, time: datetime) ->
     outputs = outputs_of(row)
     key = _key_of(row)
     identity = (model_id, key, row.batch_index, series_id)
-    return PreparedRow(row, time, outputs, series_id, key, identity)
+    return PreparedRow(row, time, outputs, _scores_of(row), series_id, key, identity)
+
+
+def _scores_of(row: Prediction) -> Scores | None:
+    """Scores that a truth can be compared with."""
+    if row.scores and len(row.scores) <= MAX_CLASSES and _has_single_output(row):
+        return Scores.of(row.scores)
+    return None
 
 
 def _series_name(model: Model, row: Prediction) -> SeriesName:
@@ -174,17 +224,17 @@ def _key_of(row: Prediction) -> UUID | None:
 
 
 def new_rows(
-    conn: Connection, rows: Sequence[PreparedRow], labels: Mapping[str, int]
+    conn: Connection, prepared: PreparedPredictions
 ) -> tuple[list[PreparedRow], Collection[Key]]:
     """Rows that weren't stored before, their keys now reserved; and their joinable requests.
 
     Rows without a request id are always new.
     """
-    first = {row.identity: row for row in reversed(rows) if row.key}
-    reserved = _reserve_keys(conn, first, labels) if first else {}
+    first = {row.identity: row for row in reversed(prepared.rows) if row.key}
+    reserved = _reserve_keys(conn, first.values(), prepared) if first else {}
     new = [
         row
-        for row in rows
+        for row in prepared.rows
         if row.key is None or (row.identity in reserved and first[row.identity] is row)
     ]
     joinable = {(m, k) for (m, k, *_), is_joinable in reserved.items() if is_joinable and k}
@@ -192,13 +242,13 @@ def new_rows(
 
 
 def _reserve_keys(
-    conn: Connection, first: Mapping[Identity, PreparedRow], labels: Mapping[str, int]
+    conn: Connection, rows: Iterable[PreparedRow], prepared: PreparedPredictions
 ) -> Mapping[Identity, bool]:
     """New identities, and whether a truth or another answer to the request is stored.
 
     Of two writers with the same identity, the second waits for the first.
     """
-    stage_rows(conn, "staged_prediction", STAGED_COLUMNS, _staged_rows(first.values(), labels))
+    stage_rows(conn, "staged_prediction", STAGED_COLUMNS, _staged_rows(rows, prepared))
     return {
         (row.model_id, row.key, row.batch_index, row.series_id): row.is_joinable
         for row in conn.execute(_RESERVE_KEYS)
@@ -213,15 +263,26 @@ STAGED_COLUMNS = {
     "time": "timestamptz",
     "predicted_label": "integer",
     "predicted_value": "double precision",
+    "confidence": "double precision",
+    "scores": PACKED,
 }
 
 
 def _staged_rows(
-    rows: Iterable[PreparedRow], labels: Mapping[str, int]
+    rows: Iterable[PreparedRow], prepared: PreparedPredictions
 ) -> Iterator[tuple[object, ...]]:
     for row in rows:
-        label, value = _single_output(row, labels)
-        yield (*row.identity, row.time, label, value)
+        output = _single_output(row)
+        label = None if output.label is None else prepared.labels[output.label]
+        scores = _packed_scores(row, prepared.places)
+        yield (*row.identity, row.time, label, output.value, output.confidence, scores)
+
+
+def _packed_scores(row: PreparedRow, places: Places) -> bytes | None:
+    """Its scores as they are stored."""
+    if not row.scores or not (order := places.get((row.identity[0], row.scores.labels))):
+        return None
+    return packed(row.scores.at(order))
 
 
 def _has_single_output(prediction: Prediction) -> bool:
@@ -229,15 +290,12 @@ def _has_single_output(prediction: Prediction) -> bool:
     return not prediction.error and not unread and prediction.detections is None
 
 
-def _single_output(row: PreparedRow, labels: Mapping[str, int]) -> tuple[int | None, float | None]:
+def _single_output(row: PreparedRow) -> Output:
     """What a truth is compared with: nothing for a failed attempt, even if it has an output.
 
     Detections can't be compared yet: a truth needs a box to match.
     """
-    if not _has_single_output(row.prediction):
-        return None, None
-    output = row.outputs[0]
-    return (None if output.label is None else labels[output.label]), output.value
+    return row.outputs[0] if _has_single_output(row.prediction) else Output()
 
 
 # In key order, so that two batches with common keys can't deadlock. A request is joinable if a
@@ -245,8 +303,9 @@ def _single_output(row: PreparedRow, labels: Mapping[str, int]) -> tuple[int | N
 # that answer may have a truth, or be about to get one.
 _RESERVE_KEYS = text("""
     INSERT INTO prediction_key AS mine (model_id, key, batch_index, series_id, time,
-                                        predicted_label, predicted_value)
-    SELECT model_id, key, batch_index, series_id, time, predicted_label, predicted_value
+                                        predicted_label, predicted_value, confidence, scores)
+    SELECT model_id, key, batch_index, series_id, time, predicted_label, predicted_value,
+           confidence, scores
     FROM staged_prediction
     ORDER BY model_id, key, batch_index, series_id
     ON CONFLICT DO NOTHING

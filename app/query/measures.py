@@ -17,7 +17,9 @@ UP, DOWN, NEITHER = Better.UP, Better.DOWN, Better.NEITHER
 SQL_ONLY = frozenset(Surface) - {Surface.SQL}
 NOT_IN_SQL = frozenset({Surface.SQL})
 NOT_IN_REST = frozenset({Surface.REST})
+NOT_YET_SHOWN = frozenset({Surface.PAGES, Surface.DASHBOARDS})
 NO_TRUTH = "without truths"
+NO_SCORES = "without truths whose prediction has scores"
 
 
 def _table(*measures: Measure) -> Measures:
@@ -112,6 +114,38 @@ CLASS = _table(
     ),
 )
 """Metrics of one class versus all others, in a bucket."""
+
+SCORES = _table(
+    Measure(
+        "n",
+        "Truths with scores",
+        COUNT,
+        NEITHER,
+        "truths whose prediction has scores, or in a binary model a confidence; a corrected truth"
+        " counts once",
+        left_out=NOT_YET_SHOWN,
+    ),
+    Measure(
+        "log_loss",
+        "Log loss",
+        NUMBER,
+        DOWN,
+        "mean of −ln(score of the true class), of scores within [2⁻⁵², 1 − 2⁻⁵²]",
+        NO_SCORES,
+        left_out=NOT_YET_SHOWN,
+    ),
+    Measure(
+        "brier_score",
+        "Brier score",
+        NUMBER,
+        DOWN,
+        "binary: mean of (score of the positive class − y)², where y is 1 if it is true, else 0;"
+        " otherwise mean of the sum over the classes of (score − y)²",
+        NO_SCORES,
+        left_out=NOT_YET_SHOWN,
+    ),
+)
+"""Metrics of the scores of a classifier in a bucket."""
 
 REGRESSION = _table(
     Measure(

@@ -24,13 +24,14 @@ class Counted(StrEnum):
 
     Metrics with truths are computed from outcomes; volumes, means and inference stats from
     predictions; quantiles of confidence and values from scores, and those of latency from
-    latencies.
+    latencies; metrics of scores with truths from `SCORED`.
     """
 
     OUTCOME = "outcome"
     PREDICTION = "prediction"
     SCORE = "score"
     LATENCY = "latency"
+    SCORED = "scored"
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,11 +132,32 @@ _INSERT_LABELS = text("""
 _SELECT_LABELS = text("""
     SELECT name, id FROM label WHERE workspace_id = :workspace_id AND name = ANY (:names)
 """)
+# A class gets the next number of its model. The lock makes concurrent writers take turns; the
+# insert is a statement of its own, so that it sees what the writer before it has committed.
+_LOCK_MODELS = text("""
+    SELECT FROM model WHERE id = ANY (:model_ids) ORDER BY id FOR NO KEY UPDATE
+""")
+_INSERT_CLASSES = text("""
+    INSERT INTO model_class (model_id, label_id, place)
+    SELECT model_id, label_id,
+           (SELECT count(*) FROM model_class AS known WHERE known.model_id = seen.model_id)
+           + row_number() OVER (PARTITION BY model_id ORDER BY label_id)
+    FROM unnest(CAST(:model_ids AS integer[]), CAST(:label_ids AS integer[]))
+         AS seen (model_id, label_id)
+    WHERE (model_id, label_id) NOT IN (SELECT model_id, label_id FROM model_class
+                                       WHERE model_id = ANY (:model_ids))
+""")
+_SELECT_CLASSES = text("""
+    SELECT model_id, label_id, place
+    FROM model_class
+    JOIN unnest(CAST(:model_ids AS integer[]), CAST(:label_ids AS integer[]))
+         AS seen (model_id, label_id) USING (model_id, label_id)
+""")
 _NAME_LABELS = text("SELECT id, name FROM label WHERE id = ANY (:ids)")
 
 
 class Registry:
-    """Ids of models, series and labels, for one database."""
+    """Ids of models, series, labels and classes, for one database."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -144,6 +165,7 @@ class Registry:
         self._series: Cache[SeriesName, int] = Cache()
         self._labels: Cache[tuple[int, str], int] = Cache()
         self._label_names: Cache[int, str] = Cache()
+        self._places: Cache[tuple[int, int], int] = Cache()
 
     def known_models(self, workspace_id: int, names: Iterable[ModelName]) -> dict[ModelName, Model]:
         """The models among `names` that are registered; registers none."""
@@ -209,6 +231,24 @@ class Registry:
         ids = self._labels.resolve({(workspace_id, name) for name in names}, look_up)
         return {name: label_id for (_, name), label_id in ids.items()}
 
+    def register_classes(self, classes: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
+        """Places of classes among those of their model, by model id and label id.
+
+        A class gets the next place of its model on first use, from 1.
+        """
+
+        def look_up(missing: list[tuple[int, int]]) -> dict[tuple[int, int], int]:
+            columns = _class_columns(sorted(missing))
+            with translating_outages(), self._engine.begin() as conn:
+                rows = conn.execute(_SELECT_CLASSES, columns).all()
+                if len(rows) < len(missing):
+                    conn.execute(_LOCK_MODELS, columns)
+                    conn.execute(_INSERT_CLASSES, columns)
+                    rows = conn.execute(_SELECT_CLASSES, columns).all()
+            return {(row.model_id, row.label_id): row.place for row in rows}
+
+        return self._places.resolve(set(classes), look_up)
+
     def label_names(self, conn: Connection, ids: Iterable[int]) -> dict[int, str]:
         """Class names of the ids in rows."""
 
@@ -253,6 +293,13 @@ def _model_columns(workspace_id: int, names: Sequence[ModelName]) -> dict[str, A
         "namespaces": [name.namespace for name in names],
         "pipelines": [name.pipeline for name in names],
         "names": [name.name for name in names],
+    }
+
+
+def _class_columns(classes: list[tuple[int, int]]) -> dict[str, Any]:
+    return {
+        "model_ids": [model_id for model_id, _ in classes],
+        "label_ids": [label_id for _, label_id in classes],
     }
 
 

@@ -94,6 +94,14 @@ label = Table(
     Column("workspace_id", Integer),
     Column("name", Text),
 )
+model_class = Table(
+    "model_class",
+    metadata,
+    Column("model_id", Integer, primary_key=True),
+    Column("label_id", Integer, primary_key=True),
+    Column("place", Integer),
+    Column("since", DateTime(timezone=True)),
+)
 subscription = Table(
     "subscription",
     metadata,

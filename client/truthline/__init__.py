@@ -42,6 +42,8 @@ from truthline.metrics import (
     Freshness,
     RegressionBucket,
     RegressionMetrics,
+    ScoreBucket,
+    ScoreMetrics,
     Snapped,
     Subject,
 )
@@ -82,6 +84,8 @@ __all__ = [
     "RegressionBucket",
     "RegressionMetrics",
     "RowProblem",
+    "ScoreBucket",
+    "ScoreMetrics",
     "Snapped",
     "Spread",
     "Stats",

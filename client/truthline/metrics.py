@@ -102,6 +102,21 @@ class ClassificationBucket(Bucket):
 
 
 @dataclass(frozen=True)
+class ScoreBucket:
+    """How good scores are as probabilities in a part of the window, `[start, end)`.
+
+    `n` counts truths whose prediction has scores, and in a binary model those with a confidence.
+    `log_loss` is in nats; both losses are None if `n` is 0.
+    """
+
+    start: Start = ABSENT
+    end: End = ABSENT
+    n: int = ABSENT
+    log_loss: float | None = None
+    brier_score: float | None = None
+
+
+@dataclass(frozen=True)
 class RegressionBucket(Bucket):
     """Metrics of a regressor in a bucket; error is predicted minus actual.
 
@@ -215,6 +230,18 @@ class RegressionMetrics(Metrics):
         return regression(self, unit)
 
 
+@dataclass(frozen=True)
+class ScoreMetrics(Metrics):
+    """Metrics of the scores of a classifier; `positive_class` is None unless it has two classes."""
+
+    positive_class: str | None = None
+    buckets: tuple[ScoreBucket, ...] = ABSENT
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a DataFrame with a row per bucket, indexed by start in the requested zone."""
+        return _table(self.buckets, self.time_zone)
+
+
 def _bucket_at(
     buckets: tuple[ClassificationBucket, ...], wanted: int | datetime | str
 ) -> ClassificationBucket:
@@ -227,7 +254,9 @@ def _bucket_at(
     raise LookupError(f"no bucket contains {wanted}")
 
 
-def _table(buckets: Iterable[Bucket], zone: str, but: Iterable[str] = ()) -> "pd.DataFrame":
+def _table(
+    buckets: Iterable[Bucket | ScoreBucket], zone: str, but: Iterable[str] = ()
+) -> "pd.DataFrame":
     """Return a table of the numbers per bucket; None becomes NaN."""
     pandas = extra("pandas", "pandas")
     rows = [_numbers(bucket, {"confusion_matrix", *but}) for bucket in buckets]
@@ -238,7 +267,7 @@ def _table(buckets: Iterable[Bucket], zone: str, but: Iterable[str] = ()) -> "pd
     return table.astype(dict.fromkeys(floats, float))
 
 
-def _numbers(bucket: Bucket, but: set[str]) -> dict[str, Any]:
+def _numbers(bucket: Bucket | ScoreBucket, but: set[str]) -> dict[str, Any]:
     return {
         field.name: getattr(bucket, field.name) for field in fields(bucket) if field.name not in but
     }

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from truthline.health import Health, health_of
 from truthline.inferences import InferenceStats, Models
-from truthline.metrics import ClassificationMetrics, RegressionMetrics, Subject
+from truthline.metrics import ClassificationMetrics, RegressionMetrics, ScoreMetrics, Subject
 from truthline.session import Session
 from truthline.values import Name, as_name
 from truthline.wire import decode, to_duration, to_wire
@@ -88,6 +88,30 @@ class Questions:
         asked = _window(start, end, interval, align, time_zone, as_of)
         answer = self._metrics("regression", subject, **asked)
         return decode(RegressionMetrics, answer, subject=subject, time_zone=time_zone)
+
+    def score_metrics(
+        self,
+        model: str,
+        *,
+        start: Instant,
+        end: Instant,
+        interval: Width | None = None,
+        namespace: str = "",
+        pipeline: str = "",
+        deployment: str | None = None,
+        version: str | None = None,
+        align: Literal["start", "epoch"] = "start",
+        time_zone: str = "UTC",
+        as_of: Instant | None = None,
+    ) -> ScoreMetrics:
+        """Log loss and Brier score of a classifier's scores over time.
+
+        Arguments and errors are those of `classification_metrics`.
+        """
+        subject = Subject(model, namespace, pipeline, deployment, version)
+        asked = _window(start, end, interval, align, time_zone, as_of)
+        answer = self._metrics("scores", subject, **asked)
+        return decode(ScoreMetrics, answer, subject=subject, time_zone=time_zone)
 
     def inference_stats(
         self,

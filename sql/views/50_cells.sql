@@ -47,6 +47,24 @@ $$;
 COMMENT ON FUNCTION truthline_internal.outcome_cells(integer[], timestamptz[], timestamptz) IS
     'Additive cells of predictions with truth: counts per (bucket, predicted, actual).';
 
+-- scored_cells: sums over predictions with a confidence and a truth.
+--
+-- Units    `n` counts truths. sum_log_loss in nats; sum_missing_squared adds up (1 - score)^2 of the true
+--          class, sum_rest_squared the squared scores of all other classes. If only a confidence was
+--          sent (has_scores is false), they are those of a binary model.
+CREATE TYPE truthline_internal.scored_cell AS (
+    place integer, actual_label integer, has_scores boolean, n bigint, sum_log_loss numeric,
+    sum_missing_squared numeric, sum_rest_squared numeric
+);
+CREATE OR REPLACE FUNCTION truthline_internal.scored_cells(
+    series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
+) RETURNS SETOF truthline_internal.scored_cell LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT * FROM truthline_internal.cells(
+        NULL::truthline_internal.scored_cell, 'scored', series, edges, as_of)
+$$;
+COMMENT ON FUNCTION truthline_internal.scored_cells(integer[], timestamptz[], timestamptz) IS
+    'Additive cells of scores with truth: losses per (bucket, actual class).';
+
 -- error_cells: sums of the errors of values.
 --
 -- Grain    one row per bucket.

@@ -21,16 +21,6 @@ $$;
 COMMENT ON FUNCTION truthline_internal.asked(text, text, text, text, text, text, timestamptz, timestamptz, interval, timestamptz, text) IS
     'The series and the edges of buckets that names and a window stand for.';
 
--- declared_classes: the classes that the subscription of a model declares, because a declared class
--- counts even where it doesn't occur.
-CREATE OR REPLACE FUNCTION truthline_internal.declared_classes(model integer) RETURNS integer[]
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT coalesce((SELECT s.categories FROM truthline_data.subscription AS s
-                     WHERE s.model_id = model), '{}')
-$$;
-COMMENT ON FUNCTION truthline_internal.declared_classes(integer) IS
-    'The classes that the subscription of a model declares.';
-
 -- classification_metrics: accuracy and averages over classes, per bucket.
 CREATE OR REPLACE FUNCTION truthline.classification_metrics(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
@@ -111,6 +101,33 @@ SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION truthline.confusion_matrix(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
     'Counts of truths per bucket, actual and predicted class; no row for a bucket without truths.';
+
+-- score_metrics: log loss and Brier score of a classifier, per bucket.
+--
+-- Units    as those by id; `positive_class` is the positive class of a binary model, NULL for others.
+CREATE OR REPLACE FUNCTION truthline.score_metrics(
+    workspace text, model text, start_time timestamptz, end_time timestamptz,
+    width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
+    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    bucket_start timestamptz, bucket_end timestamptz, n bigint, log_loss float8,
+    brier_score float8, positive_class text
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT m.bucket_start, m.bucket_end, m.n, m.log_loss, m.brier_score, label.name
+    FROM truthline_internal.asked(
+        workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
+        zone) AS asked
+    CROSS JOIN LATERAL truthline_internal.positive_class(
+        truthline.model_id(workspace, model, namespace, pipeline), as_of) AS class (positive)
+    CROSS JOIN LATERAL truthline_internal.score_metrics(
+        asked.series, asked.edges, as_of, class.positive) AS m
+    LEFT JOIN truthline_data.label ON label.id = class.positive
+    ORDER BY m.bucket_start
+$$;
+COMMENT ON FUNCTION truthline.score_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
+    'Log loss and Brier score of a classifier per bucket.';
 
 -- regression_metrics: how far predictions were from their truths, per bucket.
 CREATE OR REPLACE FUNCTION truthline.regression_metrics(

@@ -79,6 +79,7 @@ QUESTIONS = {
     "/<string:workspace>/inference-stats": ROBOFLOW_DAY,
     "/api/v1/metrics/classification": NATIVE_MODEL,
     "/api/v1/metrics/regression": NATIVE_MODEL | {"model": "price"},
+    "/api/v1/metrics/scores": NATIVE_MODEL,
     "/api/v1/inference-stats": NATIVE_DAY,
     "/api/v1/models": NATIVE_DAY,
     SINGLE: {"filters[execution_id]": NAMED},

@@ -71,6 +71,7 @@ BUDGETS = {
     # metrics
     ("GET", "/api/v1/metrics/classification"): 4,
     ("GET", "/api/v1/metrics/regression"): 4,
+    ("GET", "/api/v1/metrics/scores"): 4,
     ("GET", "/api/v1/inference-stats"): 5,
     ("GET", "/api/v1/models"): 4,
     ("GET", "/api/v1/metrics/steps"): 3,

@@ -19,7 +19,7 @@ from app.api.native import inferences as stats_routes
 from app.api.native import metrics as routes
 from app.api.native import steps as steps_routes
 from app.api.native.numbers import QUANTILES
-from app.query import classification, health, inferences, models, regression, steps
+from app.query import classification, health, inferences, models, regression, scores, steps
 from app.query import measures as registry
 from app.query.measure import Better, Surface, Unit, shown_in
 from app.query.window import Grid, Window
@@ -67,6 +67,13 @@ SUBJECTS = {
         routes.RegressionBucketSchema,
         truthline.RegressionBucket,
     ),
+    "scores": Subject(
+        registry.SCORES,
+        scores.ScoreBucket,
+        "score_metrics",
+        routes.ScoreBucketSchema,
+        truthline.ScoreBucket,
+    ),
     "totals": Subject(
         registry.TOTALS,
         inferences.Totals,
@@ -113,6 +120,7 @@ NO_MEASURES = {
     *("start", "end", "start_time", "end_time", "bucket_start", "bucket_end"),
     *("namespace", "pipeline", "model", "name", "full_name", "kind", "label", "execution"),
     *("deployment", "deployments", "versions", "deployment_types", "server_versions"),
+    "positive_class",  # the same in every bucket
     *("first_seen", "last_seen", "first_recorded_at", "last_recorded_at"),
     *("classes", "total_classes", "model_classes", "categories", "matrix", "confusion_matrix"),
     *("model_inferences", "n_model_inferences"),  # those of the model, repeated for each class

@@ -88,3 +88,23 @@ def test_of_two_kinds_claimed_at_once_one_stands(database, shared_settings, work
     winner = accepted.index(1) % 2
     assert accepted == [int(index % 2 == winner) for index in range(PROCESSES)]
     assert len(stored(database, workspace, model)) == PROCESSES // 2
+
+
+def classes(database, model_id, label_ids, seed):
+    """Places of a model's classes: each process requests them in an order of its own."""
+    pairs = [(model_id, label_id) for label_id in label_ids]
+    return database.registry.register_classes(shuffled(pairs, seed))
+
+
+def test_many_processes_number_the_classes_of_a_model_alike(database, shared_settings, workspace):
+    name = ModelName("", "", new_model())
+    model = database.registry.register_models(workspace.id, {name: Kind.CLASSIFICATION})[name]
+    labels = list(database.registry.register_labels(workspace.id, map(str, range(50))).values())
+    with databases(shared_settings.database_url, PROCESSES) as opened:
+        # each begins with other classes, so that they meet half-way
+        tasks = [partial(classes, db, model.id, labels[i:], i) for i, db in enumerate(opened)]
+        answers = at_once(*tasks)
+
+    places = classes(database, model.id, labels, seed=0)
+    assert sorted(places.values()) == list(range(1, 51))
+    assert all(answer.items() <= places.items() for answer in answers)

@@ -32,7 +32,9 @@ MAX_BUCKETS = 9
 
 _numbers = itertools.count()
 
-Output = str | float  # a class, or a value
+# A class, a value, scores by class, or a class and its confidence.
+Output = str | float | dict[str, float] | tuple[str, float]
+Truth = str | float
 Pairs = Iterable[tuple[datetime, Output, Output]]  # time, predicted, actual
 
 
@@ -55,7 +57,7 @@ class Answer:
 
     version: str
     time: datetime
-    predicted: str | float
+    predicted: Output
     told_in: int
 
 
@@ -124,7 +126,7 @@ def categories_of(case: Case) -> list[Output]:
     """Those declared, in order, and then those that only occur in the window, by name."""
     window = case.question.window
     occurring = set(itertools.chain(*within(case.pairs(), window.start, window.end)))
-    return [*case.declared, *sorted(occurring - set(case.declared))]
+    return [*case.declared, *sorted(occurring - set(case.declared), key=str)]
 
 
 def plain_matrix(
@@ -183,7 +185,7 @@ def requests(
     draw: st.DrawFn,
     question: Question,
     predicted: st.SearchStrategy[Output],
-    actual: st.SearchStrategy[Output],
+    actual: st.SearchStrategy[Truth],
 ) -> Request:
     """A request and its story: one or two answers, and none to several truths."""
     versions = draw(st.sampled_from([("v1",), ("v1",), ("v2",), ("v1", "v2")]))
@@ -201,7 +203,7 @@ def requests(
 def cases(
     draw: st.DrawFn,
     predicted: st.SearchStrategy[Output],
-    actual: st.SearchStrategy[Output],
+    actual: st.SearchStrategy[Truth],
     declared: Sequence[str] = (),
     max_requests: int = 25,
 ) -> Case:
@@ -300,5 +302,9 @@ def _feedback(name: ModelName, case: Case, number: int) -> Iterator[Feedback]:
 
 
 def said(output: Output) -> dict[str, Any]:
-    """A label or a value, as the member that carries it."""
+    """A label, a value, scores, or a label with its confidence, as the members that carry it."""
+    if isinstance(output, dict):
+        return {"scores": output}
+    if isinstance(output, tuple):
+        return {"label": output[0], "confidence": output[1]}
     return {"label": output} if isinstance(output, str) else {"value": output}

@@ -18,9 +18,10 @@ from app.api.native.numbers import numbers
 from app.auth.keys import Role
 from app.errors import InvalidWindow
 from app.query.classification import Average, ClassificationBucket, classification
-from app.query.measures import CLASS, CLASSIFICATION, REGRESSION, TRUTHS
+from app.query.measures import CLASS, CLASSIFICATION, REGRESSION, SCORES, TRUTHS
 from app.query.question import Answer, Question
 from app.query.regression import RegressionBucket, regression
+from app.query.scores import scores
 from app.query.subjects import Scope
 from app.query.window import Calendar, Grid, Window, fixed_grid, zones
 from app.running import database
@@ -91,7 +92,7 @@ class WindowArgs(StrictArgs):
     )
 
 
-class MetricsArgs(WindowArgs):
+class ModelArgs(WindowArgs):
     """A window, and a model or a part of it."""
 
     namespace = Text(load_default="")
@@ -103,6 +104,11 @@ class MetricsArgs(WindowArgs):
         data_key="asOf",
         metadata={"format": "date-time", "description": "As it was known at this moment"},
     )
+
+
+class MetricsArgs(ModelArgs):
+    """A window, a model, and whether to explain the answer."""
+
     explain = fields.Boolean(
         load_default=False,
         error_messages={"invalid": "must be true or false"},
@@ -159,6 +165,30 @@ class RegressionBucketSchema(BucketSchema):
 
     class Meta:  # noqa: D106 - as above
         include = numbers(REGRESSION)
+
+
+class ScoreBucketSchema(Schema):
+    """How good scores are as probabilities, in a bucket."""
+
+    start = UtcTime(data_key="startTime")
+    end = UtcTime(data_key="endTime")
+
+    class Meta:  # noqa: D106 - as above
+        include = numbers(SCORES)
+
+
+class ScoreAnswerSchema(BasisSchema):
+    """Buckets, oldest first, and their basis."""
+
+    positive = fields.String(
+        data_key="positiveClass",
+        allow_none=True,
+        metadata={
+            "description": "Of a model with two classes: the second of the declared ones, else the"
+            " one that sorts last; null for other models"
+        },
+    )
+    buckets = fields.List(fields.Nested(ScoreBucketSchema))
 
 
 class PieceSchema(Schema):
@@ -227,6 +257,23 @@ def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     with database().reading() as conn:
         answer = regression(conn, question, with_predictions=True, explained=args["explain"])
     return _members(answer, asdict)
+
+
+@blp.route("/scores")
+@needs(Role.READ)
+@blp.arguments(ModelArgs, location="query", unknown=RAISE)
+@blp.response(200, ScoreAnswerSchema)
+def get_scores(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
+    """Log loss and Brier score over time
+
+    Of a classifier that sends scores; if it has two classes, a confidence is enough. A class
+    without a score has score 0. Truths count as in the other metrics.
+    """
+    question = _question(args, workspace_id)
+    with database().reading() as conn:
+        answer = scores(conn, database().registry, question)
+    members = {"positive": answer.positive, "buckets": answer.buckets}
+    return basis_members(answer.basis) | members
 
 
 def _question(args: dict[str, Any], workspace_id: int) -> Question[Scope]:
