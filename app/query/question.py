@@ -24,7 +24,7 @@ class Counted(StrEnum):
 
     Metrics with truths are computed from outcomes; volumes, means and inference stats from
     predictions; quantiles of confidence and values from scores, and those of latency from
-    latencies; metrics of scores with truths from `SCORED`.
+    latencies; metrics of scores with truths from `SCORED` and `RANKED`.
     """
 
     OUTCOME = "outcome"
@@ -32,6 +32,7 @@ class Counted(StrEnum):
     SCORE = "score"
     LATENCY = "latency"
     SCORED = "scored"
+    RANKED = "ranked"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,36 +1,50 @@
-"""Metrics of scores: how good they are as probabilities, per bucket.
+"""Metrics of scores: how good they are as probabilities, and how well they rank.
 
-`sql/views/65_scores.sql` defines the metrics; this module queries and names them.
+`sql/views/65_scores.sql` and `66_ranking.sql` define the metrics; this module queries and names
+them.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
+from psycopg.errors import InvalidParameterValue
 from sqlalchemy import Connection, Row, text
+from sqlalchemy.exc import DataError
 
+from app.errors import InvalidInput
 from app.query.basis import basis_of
 from app.query.question import Basis, Counted, Question, parameters
 from app.query.settle import settle
-from app.query.subjects import Scope
+from app.query.subjects import Scope, Subject
 from app.query.window import EDGES
 from app.store.registry import Kind, Registry
+
+# Those that a question can be limited to.
+METRICS = ("log_loss", "brier_score", "roc_auc", "average_precision", "calibration_error")
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreBucket:
-    """Losses of a bucket, None if `n` is 0.
+    """Metrics of the scores in a bucket, None without truths, or if they were not requested.
 
     `n` counts truths whose prediction has scores; in a binary model, those with a confidence too.
-    `log_loss` is in nats. `brier_score` is 0 to 1 for a binary model, otherwise 0 to 2.
+    `log_loss` is in nats. `brier_score` is 0 to 1 for a binary model, otherwise 0 to 2; the others
+    are fractions of 1. `n_positive`, `roc_auc` and `average_precision` are of the positive class,
+    None for a model without one.
     """
 
     start: datetime
     end: datetime
     n: int
+    n_positive: int | None
     log_loss: float | None
     brier_score: float | None
+    roc_auc: float | None
+    average_precision: float | None
+    calibration_error: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,32 +59,166 @@ class ScoreAnswer:
     positive: str | None
 
 
-def scores(conn: Connection, registry: Registry, question: Question[Scope]) -> ScoreAnswer:
-    """Losses of one classifier in the buckets of a grid, as of now or as of an earlier moment.
+@dataclass(frozen=True, slots=True)
+class ThresholdPoint:
+    """What happens if a score at or above `threshold` predicts the positive class.
+
+    Rates are fractions of 1, None where their denominator is 0.
+    """
+
+    threshold: float
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    true_negatives: int
+    precision: float | None
+    recall: float | None
+    false_positive_rate: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationPoint:
+    """How often scores within (start, end] come true: `share` of `n`. The first part includes 0."""
+
+    start: float
+    end: float
+    n: int
+    mean_score: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class CurveAnswer:
+    """Curves of a window; points by threshold, from the highest, and calibration from the lowest.
+
+    `points` is empty for a model without a positive class; `calibration` is then that of the
+    predicted class.
+    """
+
+    points: Sequence[ThresholdPoint]
+    calibration: Sequence[CalibrationPoint]
+    basis: Basis
+    positive: str | None
+
+
+def scores(
+    conn: Connection,
+    registry: Registry,
+    question: Question[Scope],
+    *,
+    positive: str | None = None,
+    metrics: Sequence[str] = METRICS,
+) -> ScoreAnswer:
+    """Metrics of the scores of one classifier in the buckets of a grid, as of a moment.
+
+    `positive` is the class that scores are about, by default the positive one of the model.
 
     Shape: one bucket per width, oldest first, clipped to the window; a single one without width.
-    Cost:  three statements, one of them over the cells of the window.
+    Cost:  three statements: the cells of the window once per metric, average precision reads the
+           scores themselves.
 
     Raises:
         InvalidWindow, UnknownModel, WrongKind: as in `settle`.
+        InvalidInput: `positive` is not one of the classes of a model with two classes.
     """
-    settled = settle(conn, question, Counted.SCORED, kind=Kind.CLASSIFICATION)
-    rows = conn.execute(_METRICS, parameters(settled) | {"model": settled.subject.id}).all()
-    basis = basis_of(conn, settled, Counted.SCORED)
-    positive = rows[0].positive  # the same in each bucket
-    names = registry.label_names(conn, [] if positive is None else [positive])
-    return ScoreAnswer([_bucket(row) for row in rows], basis, names.get(positive))
+    settled = settle(conn, question, *_COUNTED, kind=Kind.CLASSIFICATION)
+    asked = _asked(settled, positive) | {"metrics": list(metrics)}
+    with _only_of_two():
+        rows = conn.execute(_METRICS, asked).all()
+    basis = basis_of(conn, settled, *_COUNTED)
+    return ScoreAnswer([_bucket(row) for row in rows], basis, _name(conn, registry, rows[0].class_))
+
+
+def curves(
+    conn: Connection,
+    registry: Registry,
+    question: Question[Scope],
+    *,
+    positive: str | None = None,
+    thresholds: Sequence[float] | None = None,
+    n_points: int = 200,
+    n_parts: int = 10,
+) -> CurveAnswer:
+    """The ROC, precision-recall and reliability curves of a window, whatever the grid.
+
+    Points are at `thresholds`, by default at every distinct score, or at about `n_points` of them.
+
+    Cost: four statements; without thresholds, every score of the window is read.
+
+    Raises:
+        InvalidWindow, UnknownModel, WrongKind, InvalidInput: as in `scores`.
+    """
+    settled = settle(conn, question.over(question.window), *_COUNTED, kind=Kind.CLASSIFICATION)
+    asked = _asked(settled, positive)
+    with _only_of_two():
+        class_id = conn.execute(_CLASS, asked).scalar_one()
+    asked |= {"class": class_id, "parts": n_parts}
+    points: Sequence[ThresholdPoint] = []
+    if class_id is not None:
+        how = {"points": n_points} if thresholds is None else {"thresholds": list(thresholds)}
+        statement = _CURVE if thresholds is None else _AT_THRESHOLDS
+        points = [ThresholdPoint(*row) for row in conn.execute(statement, asked | how)]
+    calibration = [CalibrationPoint(*row) for row in conn.execute(_CALIBRATION, asked)]
+    basis = basis_of(conn, settled, *_COUNTED)
+    return CurveAnswer(points, calibration, basis, _name(conn, registry, class_id))
+
+
+def _asked(question: Question[Subject], positive: str | None) -> dict[str, Any]:
+    return parameters(question) | {"model": question.subject.id, "positive": positive}
+
+
+@contextmanager
+def _only_of_two() -> Iterator[None]:
+    """Report a class that scores can't be about as an error of the caller.
+
+    Raises:
+        InvalidInput: it is not one of the classes of a model with two classes.
+    """
+    try:
+        yield
+    except DataError as error:
+        if isinstance(error.orig, InvalidParameterValue):
+            raise InvalidInput(error.orig.diag.message_primary) from None
+        raise
+
+
+def _name(conn: Connection, registry: Registry, class_id: int | None) -> str | None:
+    return None if class_id is None else registry.label_names(conn, [class_id])[class_id]
 
 
 def _bucket(row: Row[Any]) -> ScoreBucket:
-    return ScoreBucket(row.bucket_start, row.bucket_end, row.n, row.log_loss, row.brier_score)
+    return ScoreBucket(*row[: len(fields(ScoreBucket))])
 
 
+_COUNTED = (Counted.SCORED, Counted.RANKED)
+_POSITIVE = """
+    truthline_internal.positive_class(
+        :model, coalesce(CAST(:as_of AS timestamptz), 'infinity'), CAST(:positive AS text))
+"""
+_CLASS = text(f"SELECT {_POSITIVE}")
 _METRICS = text(f"""
-    SELECT metrics.*, class.positive
-    FROM truthline_internal.positive_class(
-        :model, coalesce(CAST(:as_of AS timestamptz), 'infinity')) AS class (positive)
+    SELECT metrics.*, class.id AS class_
+    FROM {_POSITIVE} AS class (id)
     CROSS JOIN LATERAL truthline_internal.score_metrics(
-        CAST(:series AS integer[]), {EDGES}, class.positive) AS metrics
+        CAST(:series AS integer[]), {EDGES}, class.id, CAST(:metrics AS text[])) AS metrics
     ORDER BY bucket_start
+""")
+_POINTS = """
+    SELECT threshold, true_positives, false_positives, false_negatives, true_negatives, rates.*
+    FROM truthline_internal.{function}(CAST(:series AS integer[]), {edges}, :class, {how}) AS point
+    CROSS JOIN LATERAL truthline_internal.threshold_rates(
+        true_positives, false_positives, false_negatives, true_negatives) AS rates
+    ORDER BY threshold DESC
+"""
+_CURVE = text(_POINTS.format(function="score_curve", edges=EDGES, how=":points"))
+_AT_THRESHOLDS = text(
+    _POINTS.format(
+        function="at_thresholds", edges=EDGES, how="CAST(:thresholds AS double precision[])"
+    )
+)
+_CALIBRATION = text(f"""
+    SELECT (part - 1) / CAST(:parts AS float8), part / CAST(:parts AS float8), n, mean_score, share
+    FROM truthline_internal.calibration(
+        CAST(:series AS integer[]), {EDGES}, CAST(:class AS integer), :parts)
+    ORDER BY part
 """)

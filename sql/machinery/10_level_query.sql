@@ -14,16 +14,13 @@ CREATE OR REPLACE FUNCTION truthline_data.level_query(
         format('date_bin(%L::interval, %I, TIMESTAMPTZ ''2000-01-03 00:00:00+00'')',
                level.event_width, CASE WHEN from_raw.yes THEN 'time' ELSE 'bucket' END),
         string_agg(format('%s AS %I', source.expression, c.name), ', ' ORDER BY c.place)
-            FILTER (WHERE NOT summed AND NOT collected),
-        string_agg(format(CASE WHEN collected THEN 'array_agg(%1$s ORDER BY %1$s) AS %3$I'
-                               ELSE 'sum(%1$s)::%2$s AS %3$I' END,
-                          source.expression, type, c.name), ', ' ORDER BY c.place)
-            FILTER (WHERE summed OR collected),
+            FILTER (WHERE of_rows IS NULL),
+        string_agg(format(of_rows, source.expression, type, c.name), ', ' ORDER BY c.place),
         relation,
         CASE WHEN from_raw.yes THEN subject.condition ELSE 'true' END,
         replace(picked, '{at}', from_raw.clock),
         (SELECT string_agg(n::text, ', ')
-         FROM generate_series(1, 3 + count(*) FILTER (WHERE NOT summed AND NOT collected)) AS n)
+         FROM generate_series(1, 3 + count(*) FILTER (WHERE of_rows IS NULL)) AS n)
     )
     FROM subject
     JOIN level_column AS c ON c.subject = subject.name
@@ -33,6 +30,11 @@ CREATE OR REPLACE FUNCTION truthline_data.level_query(
     ) AS from_raw (yes, clock)
     CROSS JOIN LATERAL (SELECT CASE WHEN from_raw.yes THEN c.expression ELSE c.name END)
         AS source (expression)
+    CROSS JOIN LATERAL (SELECT
+        CASE WHEN computed THEN '%1$s AS %3$I'
+             WHEN collected THEN
+                 'array_agg(%1$s ORDER BY %1$s) FILTER (WHERE %1$s IS NOT NULL) AS %3$I'
+             WHEN summed THEN 'sum(%1$s)::%2$s AS %3$I' END) AS form (of_rows)
     WHERE subject.name = level.subject
     GROUP BY subject.name, from_raw.yes, from_raw.clock
 $function$;

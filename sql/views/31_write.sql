@@ -26,8 +26,8 @@ DECLARE
 BEGIN
     SELECT subject_name,
            string_agg(format('%s AS %I', of_cell, name), ', ' ORDER BY place),
-           string_agg(format(CASE WHEN collected THEN 'ARRAY[%s] AS %I' ELSE '%s AS %I' END,
-                             of_row, name), ', ' ORDER BY place),
+           string_agg(format(CASE WHEN collected THEN 'array_remove(ARRAY[%s], NULL) AS %I'
+                                  ELSE '%s AS %I' END, of_row, name), ', ' ORDER BY place),
            string_agg(format(CASE WHEN summed THEN 'sign * %1$I AS %1$I' ELSE '%1$I' END, name),
                       ', ' ORDER BY place),
            string_agg(format(CASE WHEN summed THEN 'sum(%1$I)::%2$s AS %1$I' ELSE '%1$I' END, name,
@@ -38,7 +38,7 @@ BEGIN
     INTO wanted
     FROM (
         SELECT place, name, type, summed, collected, quote_ident(name) AS of_cell,
-               expression AS of_row
+               CASE WHEN computed THEN format('NULL::%s', type) ELSE expression END AS of_row
         FROM truthline_data.level_column WHERE subject = subject_name
         UNION ALL
         SELECT 0, 'series_id', 'integer', false, false, 'series_id', 'series_id'

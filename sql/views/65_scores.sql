@@ -1,4 +1,4 @@
--- score_metrics: how good the scores of a classifier are as probabilities, per bucket.
+-- score_losses: how good the scores of a classifier are as probabilities, per bucket.
 --
 -- Grain    one row per bucket of the window, oldest first, including empty ones.
 -- Units    `n` counts truths whose prediction has scores, or a confidence if the model is binary;
@@ -11,7 +11,7 @@
 --          without a score has 0.
 -- Params   `positive` is the positive class of a binary model, NULL for others: see positive_class.
 -- Cost     scored_cells, and then only cells.
-CREATE OR REPLACE FUNCTION truthline_internal.score_metrics(
+CREATE OR REPLACE FUNCTION truthline_internal.score_losses(
     series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity',
     positive integer DEFAULT NULL
 ) RETURNS TABLE (
@@ -35,5 +35,5 @@ CREATE OR REPLACE FUNCTION truthline_internal.score_metrics(
     ) AS total USING (place)
     ORDER BY grid.place
 $$;
-COMMENT ON FUNCTION truthline_internal.score_metrics(integer[], timestamptz[], timestamptz, integer) IS
+COMMENT ON FUNCTION truthline_internal.score_losses(integer[], timestamptz[], timestamptz, integer) IS
     'Log loss and Brier score per bucket.';

@@ -4,7 +4,7 @@
 --
 -- Grain    one row per subject: `outcome` for metrics with truths, `prediction` for volumes, means and
 --          inference stats, `score` for quantiles of confidence and value, `latency` for those of
---          latency, `scored` for metrics of scores.
+--          latency, `scored` and `ranked` for metrics of scores.
 -- Units    those of basis by id.
 CREATE OR REPLACE FUNCTION truthline.basis(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
@@ -17,7 +17,7 @@ CREATE OR REPLACE FUNCTION truthline.basis(
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM truthline_internal.basis(
-        '{outcome,prediction,score,latency,scored}'::text[],
+        '{outcome,prediction,score,latency,scored,ranked}'::text[],
         CASE WHEN model IS NULL
              THEN truthline_internal.workspace_series(truthline.workspace_id(workspace))
              ELSE truthline.series_of(workspace, model, version, deployment, namespace, pipeline) END,

@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import brier_score_loss, log_loss
+from sklearn.metrics import (
+    average_precision_score,
+    brier_score_loss,
+    log_loss,
+    precision_recall_curve,
+    roc_auc_score,
+    roc_curve,
+)
 
 from app.query.question import Question as Asked
-from app.query.scores import scores
+from app.query.scores import curves, scores
 from app.query.subjects import Scope
 from app.query.window import Grid
 from tests.effort import examples
@@ -29,13 +36,21 @@ TOLERANCE = 1e-12
 
 
 def told(database, workspace, case):
+    return asked(database, given_in(database, workspace, case))
+
+
+def given_in(database, workspace, case):
+    """Send a case; returns its question."""
     name = new_name()
     declare(database, workspace.id, name, case.declared)
     tell(database, workspace.id, name, case)
     question = case.question
+    return Asked(workspace.id, Scope(name), question.window, Grid(question.width))
+
+
+def asked(database, question, function=scores, **options):
     with database.reading() as conn:
-        asked = Asked(workspace.id, Scope(name), question.window, Grid(question.width))
-        return scores(conn, database.registry, asked)
+        return function(conn, database.registry, question, **options)
 
 
 # --- plain answers ------------------------------------------------------------------------
@@ -91,6 +106,54 @@ def plain_brier_score(scored, positive):
     return math.fsum(squares) / len(scored)
 
 
+def assert_ranked(bucket, scored, positive):
+    """Ranks of a bucket equal those of all pairs, and of every threshold."""
+    if positive is None:
+        assert (bucket.n_positive, bucket.roc_auc, bucket.average_precision) == (None, None, None)
+        return
+    hits = [s[positive] for s, actual in scored if actual == positive]
+    misses = [s[positive] for s, actual in scored if actual != positive]
+    assert bucket.n_positive == len(hits)
+    assert bucket.roc_auc == near(plain_roc_auc(hits, misses))
+    assert bucket.average_precision == near(plain_average_precision(hits, misses))
+    assert bucket.calibration_error == near(plain_calibration_error(hits, misses))
+
+
+def near(number):
+    return None if number is None else pytest.approx(number, abs=TOLERANCE)
+
+
+def plain_roc_auc(hits, misses):
+    if not hits or not misses:
+        return None
+    return sum((hit > miss) + (hit == miss) / 2 for hit in hits for miss in misses) / (
+        len(hits) * len(misses)
+    )
+
+
+def plain_average_precision(hits, misses):
+    if not hits:
+        return None
+    precision = [
+        sum(other >= hit for other in hits) / sum(other >= hit for other in hits + misses)
+        for hit in hits
+    ]
+    return math.fsum(precision) / len(hits)
+
+
+def plain_calibration_error(hits, misses, n_parts=10):
+    parts = {}
+    for score, is_hit in [(hit, 1) for hit in hits] + [(miss, 0) for miss in misses]:
+        part = sum(i * (1 / n_parts) < score for i in range(1, n_parts))
+        parts.setdefault(part, []).append((score, is_hit))
+    n = len(hits) + len(misses)
+    gaps = [
+        abs(math.fsum(s for s, _ in part) - sum(is_hit for _, is_hit in part))
+        for part in parts.values()
+    ]
+    return math.fsum(gaps) / n if n else None
+
+
 # --- cases --------------------------------------------------------------------------------
 
 shares = st.one_of(
@@ -127,6 +190,7 @@ def test_every_bucket_equals_plain_python(database, workspace, case):
     for bucket in answer.buckets:
         scored = usable(case, within(case.pairs(), bucket.start, bucket.end))
         assert bucket.n == len(scored)
+        assert_ranked(bucket, scored, positive)
         if not scored:
             assert (bucket.log_loss, bucket.brier_score) == (None, None)
             continue
@@ -159,9 +223,48 @@ def test_every_metric_equals_scikit_learn(database, workspace, data, names):
             assert bucket.brier_score == pytest.approx(
                 sklearn_brier_score(actual, matrix, names), abs=TOLERANCE
             )
+            if len(names) == 2:
+                assert_ranked_as_by_scikit_learn(bucket, actual, matrix[:, 1], names[1])
+
+
+def assert_ranked_as_by_scikit_learn(bucket, actual, of_positive, positive):
+    hits = [label == positive for label in actual]
+    both = len(set(hits)) == 2
+    assert bucket.roc_auc == near(roc_auc_score(hits, of_positive) if both else None)
+    assert bucket.average_precision == near(
+        average_precision_score(hits, of_positive) if any(hits) else None
+    )
 
 
 def sklearn_brier_score(actual, matrix, names):
     if len(names) == 2:
         return brier_score_loss(actual, matrix[:, 1], pos_label=names[1], labels=names)
     return brier_score_loss(actual, matrix, labels=names)
+
+
+@examples(40, thorough=300)
+@given(data=st.data())
+def test_curves_equal_scikit_learn(database, workspace, data):
+    names = ["no", "yes"]
+    case = data.draw(cases(probabilities(names), st.sampled_from(names), names))
+    question = given_in(database, workspace, case)
+
+    answer = asked(database, question, curves)
+    pairs = within(case.pairs(), question.window.start, question.window.end)
+    hits = [truth == "yes" for _, truth in pairs]
+    found = [(p.threshold, p.false_positive_rate, p.recall) for p in answer.points]
+    thresholds = sorted({predicted["yes"] for predicted, _ in pairs}, reverse=True)
+    assert [threshold for threshold, *_ in found] == thresholds
+    if len(set(hits)) == 2:
+        of_positive = [predicted["yes"] for predicted, _ in pairs]
+        false, true, at = roc_curve(hits, of_positive, drop_intermediate=False)
+        assert found == list(zip(at[1:], false[1:], true[1:], strict=True))
+        precision, recall, at = precision_recall_curve(hits, of_positive)
+        ours = [(p.threshold, p.precision, p.recall) for p in reversed(answer.points)]
+        assert ours == list(zip(at, precision[:-1], recall[:-1], strict=True))
+
+    some = data.draw(st.lists(shares, min_size=1, max_size=5))
+    for point in asked(database, question, curves, thresholds=some).points:
+        above = [truth == "yes" for s, truth in pairs if s["yes"] >= point.threshold]
+        assert (point.true_positives, point.false_positives) == (sum(above), above.count(False))
+        assert point.true_positives + point.false_negatives == sum(hits)

@@ -19,15 +19,16 @@ from tests.effort import examples
 from tests.oracle.plain import new_name
 from tests.rollup.conftest import fold_all
 from tests.rollup.plain import asked, differences, edges_of, raw_rows
+from tests.rollup.ranks import assert_ranked
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MICROSECOND, MINUTE, HOUR = timedelta(microseconds=1), timedelta(minutes=1), timedelta(hours=1)
 LABELS = ["cat", "dog", "cow"]
 BACKDATED = text("""
     INSERT INTO outcome (received_at, time, series_id, predicted_label, actual_label, weight,
-                         batch_index)
+                         batch_index, predicted_score)
     SELECT greatest(CAST(:time AS timestamptz), clock_timestamp() - CAST(:age AS interval)), :time,
-           :series, 1, 2, weight, 0
+           :series, 1, 2, weight, 0, 0.25
     FROM generate_series(1, :n), (VALUES (1), (1), (-1)) AS w (weight)
 """)
 
@@ -50,6 +51,11 @@ outputs = st.one_of(
         lambda label, confidence: {"label": label, "confidence": confidence},
         st.sampled_from(LABELS),
         st.one_of(st.sampled_from([None, 0.0, 0.25, 0.7311, 1.0]), shares),
+    ),
+    st.builds(
+        lambda names, numbers: {"scores": dict(zip(names, numbers, strict=False))},
+        st.permutations(LABELS),
+        st.lists(st.one_of(st.sampled_from([0.0, 0.25, 0.7311, 1.0]), shares), min_size=1),
     ),
 )
 latencies = st.one_of(st.sampled_from([None, 0.0, 0.0125, 1.5]), seconds)
@@ -185,6 +191,7 @@ class Story(RuleBasedStateMachine):
             now = conn.execute(text("SELECT clock_timestamp()")).scalar_one()
             question["as_of"] = now - timedelta(milliseconds=170) if back else "infinity"
             assert list(differences(conn, series, question)) == []
+            assert_ranked(conn, series, question)
             answer = asked(conn, "outcome", series, question | {"as_of": "infinity"})
             self.compare_with_sklearn(conn, series, question | {"as_of": "infinity"}, answer)
         self.remembered.append((question | {"as_of": now}, series, answer))
@@ -214,6 +221,7 @@ class Story(RuleBasedStateMachine):
         days = {"start": NOON - 24 * HOUR, "end": NOON + 96 * HOUR, "width": HOUR, "origin": None}
         with self.database.reading() as conn:
             assert list(differences(conn, self.series(), days | {"as_of": "infinity"})) == []
+            assert_ranked(conn, self.series(), days | {"as_of": "infinity"})
 
     @rule()
     def remember(self):

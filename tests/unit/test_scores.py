@@ -20,7 +20,7 @@ def test_it_is_the_mapping_that_was_sent(scores):
     assert dict(kept) == scores
     assert list(kept) == list(scores)
     with pytest.raises(KeyError):
-        kept["\0"]
+        kept["".join(scores) + "?"]
 
 
 @given(scores=sent)
