@@ -126,6 +126,14 @@ SCORES = _table(
         left_out=NOT_YET_SHOWN,
     ),
     Measure(
+        "n_positive",
+        "Positive truths",
+        COUNT,
+        NEITHER,
+        "those of them that are of the positive class; null for a model that has not two classes",
+        left_out=NOT_YET_SHOWN,
+    ),
+    Measure(
         "log_loss",
         "Log loss",
         NUMBER,
@@ -142,6 +150,37 @@ SCORES = _table(
         "binary: mean of (score of the positive class − y)², where y is 1 if it is true, else 0;"
         " otherwise mean of the sum over the classes of (score − y)²",
         NO_SCORES,
+        left_out=NOT_YET_SHOWN,
+    ),
+    Measure(
+        "roc_auc",
+        "ROC AUC",
+        SHARE,
+        UP,
+        "share of pairs of a positive and another truth in which the positive one has the higher"
+        " score; equal scores count half",
+        "without both, or if the model has not two classes",
+        left_out=NOT_YET_SHOWN,
+    ),
+    Measure(
+        "average_precision",
+        "Average precision",
+        SHARE,
+        UP,
+        "sum over the scores of (recall − recall at the next higher score) × precision, without"
+        " interpolation",
+        "without positive truths, or if the model has not two classes",
+        left_out=NOT_YET_SHOWN,
+    ),
+    Measure(
+        "calibration_error",
+        "Expected calibration error",
+        SHARE,
+        DOWN,
+        "mean over truths of |mean score − share of positive truths| in the tenth of the range that"
+        " contains the score; if the model has not two classes, of the predicted class's score",
+        NO_SCORES,
+        short="ECE",
         left_out=NOT_YET_SHOWN,
     ),
 )

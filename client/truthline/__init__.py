@@ -35,6 +35,7 @@ from truthline.inferences import (
 )
 from truthline.metrics import (
     Bucket,
+    CalibrationPart,
     ClassificationBucket,
     ClassificationMetrics,
     ClassMetrics,
@@ -43,9 +44,11 @@ from truthline.metrics import (
     RegressionBucket,
     RegressionMetrics,
     ScoreBucket,
+    ScoreCurves,
     ScoreMetrics,
     Snapped,
     Subject,
+    ThresholdPoint,
 )
 from truthline.outbox import Limits
 from truthline.recorder import Stats
@@ -57,6 +60,7 @@ from truthline.version import __version__
 __all__ = [
     "Backoff",
     "Bucket",
+    "CalibrationPart",
     "ClassMetrics",
     "ClassStats",
     "ClassificationBucket",
@@ -85,12 +89,14 @@ __all__ = [
     "RegressionMetrics",
     "RowProblem",
     "ScoreBucket",
+    "ScoreCurves",
     "ScoreMetrics",
     "Snapped",
     "Spread",
     "Stats",
     "StepMetric",
     "Subject",
+    "ThresholdPoint",
     "TokenProvider",
     "TooLarge",
     "Totals",

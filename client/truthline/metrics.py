@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 from truthline.extras import extra
-from truthline.wire import ABSENT, End, Start, to_time
+from truthline.wire import ABSENT, End, Named, Start, to_time
 
 if TYPE_CHECKING:  # packages that need not be there
     import pandas as pd
@@ -103,17 +103,51 @@ class ClassificationBucket(Bucket):
 
 @dataclass(frozen=True)
 class ScoreBucket:
-    """How good scores are as probabilities in a part of the window, `[start, end)`.
+    """How good scores are in a part of the window, `[start, end)`.
 
     `n` counts truths whose prediction has scores, and in a binary model those with a confidence.
-    `log_loss` is in nats; both losses are None if `n` is 0.
+    `log_loss` is in nats; `roc_auc`, `average_precision` and `calibration_error` are fractions of
+    1. Metrics are None without such truths, or if they were not requested; `n_positive`, `roc_auc`
+    and `average_precision` also if the model has not two classes.
     """
 
     start: Start = ABSENT
     end: End = ABSENT
     n: int = ABSENT
+    n_positive: int | None = None
     log_loss: float | None = None
     brier_score: float | None = None
+    roc_auc: float | None = None
+    average_precision: float | None = None
+    calibration_error: float | None = None
+
+
+@dataclass(frozen=True)
+class ThresholdPoint:
+    """What happens if a score at or above `threshold` predicts the positive class.
+
+    Rates are fractions of 1, None where their denominator is 0.
+    """
+
+    threshold: float = ABSENT
+    true_positives: int = ABSENT
+    false_positives: int = ABSENT
+    false_negatives: int = ABSENT
+    true_negatives: int = ABSENT
+    precision: float | None = None
+    recall: float | None = None
+    false_positive_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class CalibrationPart:
+    """Scores within (`start`, `end`], the first part including 0: `n`, and how many came true."""
+
+    start: Annotated[float, Named("from")] = ABSENT
+    end: Annotated[float, Named("to")] = ABSENT
+    n: int = ABSENT
+    mean_score: float = ABSENT
+    share: float = ABSENT
 
 
 @dataclass(frozen=True)
@@ -240,6 +274,26 @@ class ScoreMetrics(Metrics):
     def to_pandas(self) -> "pd.DataFrame":
         """Return a DataFrame with a row per bucket, indexed by start in the requested zone."""
         return _table(self.buckets, self.time_zone)
+
+
+@dataclass(frozen=True)
+class ScoreCurves(Metrics):
+    """ROC, precision-recall and reliability curves of a window.
+
+    `points` has the highest threshold first, and `calibration` the lowest scores. Without a
+    positive class there are no points, and calibration is of the predicted class.
+    """
+
+    positive_class: str | None = None
+    points: tuple[ThresholdPoint, ...] = ABSENT
+    calibration: tuple[CalibrationPart, ...] = ABSENT
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a DataFrame with a row per threshold, from the highest."""
+        pandas = extra("pandas", "pandas")
+        names = [field.name for field in fields(ThresholdPoint)]
+        rows = [[getattr(point, name) for name in names] for point in self.points]
+        return pandas.DataFrame(rows, columns=names).set_index("threshold")
 
 
 def _bucket_at(

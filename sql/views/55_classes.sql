@@ -19,6 +19,8 @@ CREATE OR REPLACE FUNCTION truthline_internal.classes_of(
     FROM (
         SELECT unnest(truthline_internal.declared_classes(model)) AS id
         UNION
+        SELECT m.positive_label FROM truthline_data.model AS m WHERE m.id = model
+        UNION
         SELECT used.label_id FROM truthline_data.model_class AS used
         WHERE used.model_id = model AND used.since <= as_of
     ) AS class

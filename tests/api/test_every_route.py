@@ -80,6 +80,7 @@ QUESTIONS = {
     "/api/v1/metrics/classification": NATIVE_MODEL,
     "/api/v1/metrics/regression": NATIVE_MODEL | {"model": "price"},
     "/api/v1/metrics/scores": NATIVE_MODEL,
+    "/api/v1/metrics/score-curves": {k: v for k, v in NATIVE_MODEL.items() if k != "interval"},
     "/api/v1/inference-stats": NATIVE_DAY,
     "/api/v1/models": NATIVE_DAY,
     SINGLE: {"filters[execution_id]": NAMED},

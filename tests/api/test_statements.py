@@ -72,6 +72,8 @@ BUDGETS = {
     ("GET", "/api/v1/metrics/classification"): 4,
     ("GET", "/api/v1/metrics/regression"): 4,
     ("GET", "/api/v1/metrics/scores"): 4,
+    ("GET", "/api/v1/metrics/score-curves"): 6,
+    ("PUT", "/api/v1/models/positive-class"): 2,
     ("GET", "/api/v1/inference-stats"): 5,
     ("GET", "/api/v1/models"): 4,
     ("GET", "/api/v1/metrics/steps"): 3,
@@ -246,6 +248,11 @@ REQUESTS = {
     ),
     ("PUT", "/api/v1/executions/<name:execution_id>"): lambda v: (
         lambda: v.client.put(f"/api/v1/executions/{NAMED}", json={"pipeline": "p"})
+    ),
+    ("PUT", "/api/v1/models/positive-class"): lambda v: (
+        lambda: v.client.put(
+            "/api/v1/models/positive-class", query_string=MODEL, json={"positiveClass": "a"}
+        )
     ),
     ("POST", f"{SELDON}/pipeline/model/subscribe"): prepared_subscribe,
     ("DELETE", f"{SELDON}/pipeline/model/unsubscribe"): prepared_unsubscribe,

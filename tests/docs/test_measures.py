@@ -17,6 +17,7 @@ from truthline.plots.buckets import ERRORS, SQUARED
 
 from app.api.native import inferences as stats_routes
 from app.api.native import metrics as routes
+from app.api.native import scores as score_routes
 from app.api.native import steps as steps_routes
 from app.api.native.numbers import QUANTILES
 from app.query import classification, health, inferences, models, regression, scores, steps
@@ -71,7 +72,7 @@ SUBJECTS = {
         registry.SCORES,
         scores.ScoreBucket,
         "score_metrics",
-        routes.ScoreBucketSchema,
+        score_routes.ScoreBucketSchema,
         truthline.ScoreBucket,
     ),
     "totals": Subject(
@@ -120,7 +121,7 @@ NO_MEASURES = {
     *("start", "end", "start_time", "end_time", "bucket_start", "bucket_end"),
     *("namespace", "pipeline", "model", "name", "full_name", "kind", "label", "execution"),
     *("deployment", "deployments", "versions", "deployment_types", "server_versions"),
-    "positive_class",  # the same in every bucket
+    *("positive", "positive_class"),  # the same in every bucket
     *("first_seen", "last_seen", "first_recorded_at", "last_recorded_at"),
     *("classes", "total_classes", "model_classes", "categories", "matrix", "confusion_matrix"),
     *("model_inferences", "n_model_inferences"),  # those of the model, repeated for each class

@@ -18,10 +18,9 @@ from app.api.native.numbers import numbers
 from app.auth.keys import Role
 from app.errors import InvalidWindow
 from app.query.classification import Average, ClassificationBucket, classification
-from app.query.measures import CLASS, CLASSIFICATION, REGRESSION, SCORES, TRUTHS
+from app.query.measures import CLASS, CLASSIFICATION, REGRESSION, TRUTHS
 from app.query.question import Answer, Question
 from app.query.regression import RegressionBucket, regression
-from app.query.scores import scores
 from app.query.subjects import Scope
 from app.query.window import Calendar, Grid, Window, fixed_grid, zones
 from app.running import database
@@ -167,30 +166,6 @@ class RegressionBucketSchema(BucketSchema):
         include = numbers(REGRESSION)
 
 
-class ScoreBucketSchema(Schema):
-    """How good scores are as probabilities, in a bucket."""
-
-    start = UtcTime(data_key="startTime")
-    end = UtcTime(data_key="endTime")
-
-    class Meta:  # noqa: D106 - as above
-        include = numbers(SCORES)
-
-
-class ScoreAnswerSchema(BasisSchema):
-    """Buckets, oldest first, and their basis."""
-
-    positive = fields.String(
-        data_key="positiveClass",
-        allow_none=True,
-        metadata={
-            "description": "Of a model with two classes: the second of the declared ones, else the"
-            " one that sorts last; null for other models"
-        },
-    )
-    buckets = fields.List(fields.Nested(ScoreBucketSchema))
-
-
 class PieceSchema(Schema):
     """What was read: a level or a raw table, and when its rows were received."""
 
@@ -230,7 +205,7 @@ def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any
     Truths count in the bucket in which their prediction was made. Late and corrected truths are
     included in the next answer.
     """
-    question = _question(args, workspace_id)
+    question = question_of(args, workspace_id)
     with database().reading() as conn:
         answer = classification(
             conn,
@@ -253,30 +228,13 @@ def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     Truths count in the bucket in which their prediction was made. Late and corrected truths are
     included in the next answer.
     """
-    question = _question(args, workspace_id)
+    question = question_of(args, workspace_id)
     with database().reading() as conn:
         answer = regression(conn, question, with_predictions=True, explained=args["explain"])
     return _members(answer, asdict)
 
 
-@blp.route("/scores")
-@needs(Role.READ)
-@blp.arguments(ModelArgs, location="query", unknown=RAISE)
-@blp.response(200, ScoreAnswerSchema)
-def get_scores(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
-    """Log loss and Brier score over time
-
-    Of a classifier that sends scores; if it has two classes, a confidence is enough. A class
-    without a score has score 0. Truths count as in the other metrics.
-    """
-    question = _question(args, workspace_id)
-    with database().reading() as conn:
-        answer = scores(conn, database().registry, question)
-    members = {"positive": answer.positive, "buckets": answer.buckets}
-    return basis_members(answer.basis) | members
-
-
-def _question(args: dict[str, Any], workspace_id: int) -> Question[Scope]:
+def question_of(args: dict[str, Any], workspace_id: int) -> Question[Scope]:
     """The parameters as a question.
 
     Raises:

@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from tests.api.given import (
     MINUTE,
+    MODEL,
     categorical,
     native_metrics,
     now_of,
@@ -27,7 +28,6 @@ def scores_of(client, **parameters):
 def losses(client, **parameters):
     """Number of truths, log loss and Brier score of the window."""
     (bucket,) = scores_of(client, **parameters)["buckets"]
-    assert set(bucket) == {"startTime", "endTime", "n", "logLoss", "brierScore"}
     return bucket["n"], bucket["logLoss"], bucket["brierScore"]
 
 
@@ -142,8 +142,118 @@ def test_a_regressor_has_none(client):
     assert "regression" in answer.json["detail"]
 
 
+def ranked(client, **parameters):
+    """Positive truths, ROC AUC, average precision and calibration error of the window."""
+    (bucket,) = scores_of(client, **parameters)["buckets"]
+    names = ("nPositive", "rocAuc", "averagePrecision", "calibrationError")
+    return tuple(bucket[name] for name in names)
+
+
+SPAM = [
+    ({"scores": {"ham": 0.9, "spam": 0.1}}, "ham"),
+    ({"scores": {"ham": 0.6, "spam": 0.4}}, "ham"),
+    ({"scores": {"ham": 0.65, "spam": 0.35}}, "spam"),
+    ({"scores": {"ham": 0.2, "spam": 0.8}}, "spam"),
+]
+
+
+def test_scikit_learns_example(client):
+    """The scores and classes of the documentation of roc_auc_score and average_precision_score."""
+    given(client, *SPAM)
+
+    error = pytest.approx((0.1 + abs(0.35 + 0.4 - 1) + 0.2) / 4)
+    assert ranked(client) == (2, 0.75, pytest.approx(0.8333333333333333), error)
+
+
+def test_the_other_class_can_be_asked_for(client):
+    given(client, *SPAM)
+
+    answer = scores_of(client, positiveClass="ham")
+    assert answer["positiveClass"] == "ham"
+    assert answer["buckets"][0]["nPositive"] == 2
+    assert answer["buckets"][0]["rocAuc"] == 0.75
+    refused = native_metrics(client, "scores", positiveClass="eggs")
+    assert refused.status_code == 400
+    assert "positive class eggs" in refused.json["detail"]
+
+
+def test_only_some_metrics(client):
+    given(client, *SPAM)
+
+    (bucket,) = scores_of(client, metric="rocAuc")["buckets"]
+    assert (bucket["rocAuc"], bucket["logLoss"], bucket["averagePrecision"]) == (0.75, None, None)
+
+
+def test_a_declared_positive_class_holds_for_earlier_truths(client):
+    given(client, *SPAM[1:])
+    assert scores_of(client)["positiveClass"] == "spam"
+
+    assert declare(client, "ham") == (200, {"positiveClass": "ham"})
+
+    assert scores_of(client)["positiveClass"] == "ham"
+    assert ranked(client)[:2] == (1, 0.5)
+    assert declare(client, None) == (200, {"positiveClass": None})
+    assert scores_of(client)["positiveClass"] == "spam"
+
+
+def declare(client, label, **model):
+    answer = client.put(
+        "/api/v1/models/positive-class",
+        query_string=MODEL | model,
+        json={"positiveClass": label},
+    )
+    return answer.status_code, answer.json
+
+
+def test_a_positive_class_can_be_declared_before_the_first_prediction(client):
+    assert declare(client, "spam")[0] == 200
+    given(client, ({"label": "ham", "confidence": 0.75}, "ham"))
+
+    assert scores_of(client)["positiveClass"] == "spam"
+    assert losses(client) == (1, mean_loss(0.75), pytest.approx(0.0625))
+
+
+def test_what_can_not_be_a_positive_class(client):
+    predict(client, prediction(requestId="r0", value=1.5))
+
+    assert declare(client, "spam")[0] == 400
+    assert declare(client, "", model="other")[0] == 400
+    assert declare(client, {}, model="other")[0] == 400
+
+
+def test_three_classes_have_no_ranks_but_are_calibrated(client):
+    given(
+        client,
+        ({"scores": {"a": 0.75, "b": 0.2, "c": 0.1}}, "a"),
+        ({"scores": {"a": 0.5, "b": 0.25, "c": 0.25}}, "b"),
+    )
+
+    assert ranked(client) == (None, None, None, pytest.approx((0.25 + 0.5) / 2))
+    assert curves_of(client)["points"] == []
+    assert [part["n"] for part in curves_of(client)["calibration"]] == [1, 1]
+
+
+def curves_of(client, **parameters):
+    answer = native_metrics(client, "score-curves", interval=None, **parameters)
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def test_curves(client):
+    given(client, *SPAM)
+
+    answer = curves_of(client)
+    rates = [(p["threshold"], p["falsePositiveRate"], p["recall"]) for p in answer["points"]]
+    assert rates == [(0.8, 0, 0.5), (0.4, 0.5, 0.5), (0.35, 0.5, 1), (0.1, 1, 1)]
+    assert answer["calibration"][0] == {"from": 0, "to": 0.1, "n": 1, "meanScore": 0.1, "share": 0}
+    (point,) = curves_of(client, threshold=0.5)["points"]
+    assert (point["truePositives"], point["falseNegatives"]) == (1, 1)
+    assert point["precision"] == 1
+    assert [p["threshold"] for p in curves_of(client, points=2)["points"]] == [0.8, 0.35, 0.1]
+
+
 BY_NAME = text("""
-    SELECT n, log_loss, brier_score, positive_class
+    SELECT n, log_loss, brier_score, positive
     FROM truthline.score_metrics(:workspace, 'fraud', :startTime, :endTime, namespace => 'shop')
 """)
 
@@ -154,3 +264,42 @@ def test_sql_by_name_says_the_same(client, database, workspace):
     with database.reading() as conn:
         row = conn.execute(BY_NAME, {"workspace": workspace.name, **MINUTE}).one()
     assert tuple(row) == (*losses(client), "yes")
+
+
+CURVES_BY_NAME = [
+    (
+        "score_curve",
+        text("""SELECT threshold, true_positives, false_positives, precision, recall, positive
+                FROM truthline.score_curve(:workspace, 'fraud', :startTime, :endTime,
+                                           namespace => 'shop')"""),
+    ),
+    (
+        "score_thresholds",
+        text("""SELECT threshold, true_positives, false_positives, precision, recall, positive
+                FROM truthline.score_thresholds(
+                    :workspace, 'fraud', :startTime, :endTime, namespace => 'shop',
+                    thresholds => '{0.8,0.4,0.35,0.1}')"""),
+    ),
+]
+
+
+@pytest.mark.parametrize(("_", "by_name"), CURVES_BY_NAME, ids=[name for name, _ in CURVES_BY_NAME])
+def test_sql_has_the_curves_too(client, database, workspace, _, by_name):
+    given(client, *SPAM)
+
+    with database.reading() as conn:
+        rows = conn.execute(by_name, {"workspace": workspace.name, **MINUTE}).all()
+        parts = conn.execute(CALIBRATION, {"workspace": workspace.name, **MINUTE}).all()
+    answer = curves_of(client)
+    names = ("threshold", "truePositives", "falsePositives", "precision", "recall")
+    expected = [(*(point[name] for name in names), "spam") for point in answer["points"]]
+    assert sorted(map(tuple, rows)) == sorted(expected)
+    assert [tuple(part) for part in parts] == [
+        (p["from"], p["to"], p["n"], p["meanScore"], p["share"]) for p in answer["calibration"]
+    ]
+
+
+CALIBRATION = text("""
+    SELECT part_start, part_end, n, mean_score, share
+    FROM truthline.calibration(:workspace, 'fraud', :startTime, :endTime, namespace => 'shop')
+""")
