@@ -32,47 +32,59 @@ $$;
 COMMENT ON FUNCTION truthline_internal.ranked_cells(integer[], timestamptz[], timestamptz) IS
     'The text of a query for the cells of the scores of a class.';
 
--- auc_query: text of a query that computes areas under ROC curves from such cells.
+-- score_parts: text of common table expressions that put the cells of a bin together.
 --
--- Formula  (pairs of a hit and a miss in order + half of those that are equal) / all pairs: Mann and
---          Whitney's U over its maximum, which is the area under the curve with its ties.
--- Cost     the counts of all cells. Numbers are read only in bins of several cells: the largest cell
---          has its pairs counted, and the numbers of the others are merged and compared with it.
-CREATE OR REPLACE FUNCTION truthline_internal.auc_query(cells text) RETURNS text
+-- Grain    `bin` has one row per (bucket, bin), `part` one per part of the bins that meet `chosen`: a
+--          large cell with all that it holds, or all others of one sign, merged.
+-- Why      pairs are counted between parts, so a bin must have few of them; but merging sorts numbers
+--          that are in order already. Arrays are concatenated with an empty one so that they are
+--          decompressed once.
+CREATE OR REPLACE FUNCTION truthline_internal.score_parts(cells text, chosen text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT format($query$
-        WITH cell AS MATERIALIZED (
-            SELECT *, n > 0 AND pairs IS NOT NULL
-                      AND row_number() OVER (PARTITION BY place, bin
-                                             ORDER BY n > 0 AND pairs IS NOT NULL DESC, n DESC) = 1
-                   AS is_base
-            FROM (%s) AS piece
+        cell AS MATERIALIZED (
+            SELECT *, pairs IS NOT NULL AND nth <= 4 AS is_own
+            FROM (SELECT *, row_number() OVER (PARTITION BY place, bin
+                                               ORDER BY pairs IS NULL, abs(n) DESC) AS nth
+                  FROM (%1$s) AS piece) AS numbered
         ),
         bin AS MATERIALIZED (
             SELECT place, bin, sum(n_hits) AS n_hits, sum(n - n_hits) AS n_misses,
-                   bool_and(is_base) AS is_counted, sum(pairs) FILTER (WHERE is_base) AS pairs
+                   bool_and(is_own) AND count(*) = 1 AS is_counted, sum(pairs) AS pairs
             FROM cell GROUP BY place, bin
         ),
-        other AS (
-            SELECT cell.place, cell.bin, cell.sign, is_hit, number
+        part AS MATERIALIZED (
+            SELECT place, bin, nth, sign, cell.pairs, hits || '{}'::float8[] AS hits,
+                   misses || '{}'::float8[] AS misses
+            FROM cell JOIN bin USING (place, bin) WHERE is_own AND %2$s
+            UNION ALL
+            SELECT place, bin, NULL, sign, NULL,
+                   array_agg(number ORDER BY number) FILTER (WHERE is_hit),
+                   array_agg(number ORDER BY number) FILTER (WHERE NOT is_hit)
             FROM cell
             JOIN bin USING (place, bin)
             CROSS JOIN LATERAL (SELECT true, unnest(hits) UNION ALL SELECT false, unnest(misses))
                 AS score (is_hit, number)
-            WHERE NOT is_base AND NOT is_counted
-        ),
-        part AS MATERIALIZED (
-            SELECT place, bin, 1 AS sign, bin.pairs, cell.hits || '{}'::float8[] AS hits,
-                   cell.misses || '{}'::float8[] AS misses
-            FROM cell JOIN bin USING (place, bin) WHERE is_base AND NOT is_counted
-            UNION ALL
-            SELECT place, bin, sign, NULL, array_agg(number ORDER BY number) FILTER (WHERE is_hit),
-                   array_agg(number ORDER BY number) FILTER (WHERE NOT is_hit)
-            FROM other GROUP BY place, bin, sign
-        ),
+            WHERE NOT is_own AND %2$s
+            GROUP BY place, bin, sign
+        )
+    $query$, cells, chosen)
+$$;
+COMMENT ON FUNCTION truthline_internal.score_parts(text, text) IS
+    'The text of common table expressions that put the cells of a bin together.';
+
+-- auc_query: text of a query that computes areas under ROC curves from such cells.
+--
+-- Formula  (pairs of a hit and a miss in order + half of those that are equal) / all pairs: Mann and
+--          Whitney's U over its maximum, which is the area under the curve with its ties.
+-- Cost     the counts of all cells. Numbers are read only in bins of several cells.
+CREATE OR REPLACE FUNCTION truthline_internal.auc_query(cells text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT format($query$
+        WITH %s,
         shared AS (
             SELECT place, bin, sum(above.sign * below.sign
-                * CASE WHEN above.pairs IS NOT NULL AND below.pairs IS NOT NULL THEN above.pairs
+                * CASE WHEN above.nth = below.nth THEN above.pairs
                        ELSE truthline_data.pairs_of(above.hits, below.misses) END) AS pairs
             FROM part AS above JOIN part AS below USING (place, bin) GROUP BY place, bin
         )
@@ -86,7 +98,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         ) AS counted
         GROUP BY place
         HAVING sum(n_hits + n_misses) > 0
-    $query$, cells)
+    $query$, truthline_internal.score_parts(cells, 'NOT is_counted'))
 $$;
 COMMENT ON FUNCTION truthline_internal.auc_query(text) IS
     'The text of a query that computes areas under ROC curves from cells of scores.';
@@ -152,15 +164,49 @@ COMMENT ON FUNCTION truthline_internal.ranks(integer[], timestamptz[], timestamp
 -- Grain    one row per bucket that has a hit.
 -- Formula  sum over thresholds of (recall - recall at the next higher one) * precision, as in
 --          scikit-learn: without interpolation.
+-- Cost     the counts of all cells, and a few binary searches per hit.
 CREATE OR REPLACE FUNCTION truthline_internal.average_precision(
     series integer[], edges timestamptz[], as_of timestamptz, class integer
-) RETURNS TABLE (place integer, average_precision float8) LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT place, sum(n_hits * hits_above::float8 / (hits_above + misses_above) ORDER BY score)
-                  / sum(n_hits)::float8
-    FROM truthline_internal.ranks(series, edges, as_of, class)
-    WHERE n_hits > 0
-    GROUP BY place
-$$;
+) RETURNS TABLE (place integer, average_precision float8)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off SET extra_float_digits = 1 AS $function$
+DECLARE
+    reach record;
+BEGIN
+    SELECT * INTO STRICT reach FROM truthline_internal.reach('ranked', series, edges, as_of);
+    RETURN QUERY EXECUTE format($query$
+        WITH %s,
+        above AS (
+            SELECT place, bin, sum(n_hits) OVER higher - n_hits AS n_hits,
+                   sum(n_misses) OVER higher - n_misses AS n_misses
+            FROM bin WINDOW higher AS (PARTITION BY place ORDER BY bin DESC)
+        ),
+        hit AS (
+            SELECT place, bin, number, sum(sign) AS n FROM part CROSS JOIN unnest(hits) AS number
+            GROUP BY place, bin, number HAVING sum(sign) <> 0
+        ),
+        counted AS (
+            SELECT hit.place, hit.bin, hit.number, hit.n,
+                   coalesce(sum(part.sign * (cardinality(part.misses) - width_bucket(
+                       truthline_data.below(hit.number), part.misses))), 0) AS n_misses
+            FROM hit LEFT JOIN part ON part.place = hit.place AND part.bin = hit.bin
+                                   AND part.misses <> '{}'
+            GROUP BY hit.place, hit.bin, hit.number, hit.n
+        ),
+        ranked AS (
+            SELECT place, number, counted.n,
+                   above.n_hits + sum(counted.n) OVER (PARTITION BY place, bin
+                                                       ORDER BY number DESC) AS n_hits,
+                   above.n_misses + counted.n_misses AS n_misses
+            FROM counted JOIN above USING (place, bin)
+        )
+        SELECT place, sum(n * n_hits::float8 / (n_hits + n_misses)::float8 ORDER BY number)
+                      / sum(n)::float8
+        FROM ranked GROUP BY place
+        $query$, truthline_internal.score_parts(truthline_internal.ranked_cells(
+            series, reach.reached_edges, reach.reached_as_of), 'bin.n_hits <> 0'))
+    USING series, reach.reached_edges, class;
+END
+$function$;
 COMMENT ON FUNCTION truthline_internal.average_precision(integer[], timestamptz[], timestamptz, integer) IS
     'Average precision of the scores of a class, per bucket.';
 
