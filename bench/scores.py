@@ -9,12 +9,15 @@ TRUTHLINE_DATABASE_URL names a server; without, an embedded one is started.
 """
 
 import sys
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from app.rollup.refresh import refresh
 from app.store.database import Database
@@ -78,11 +81,20 @@ ROWS = """
         FROM truthline_data.outcome WHERE series_id = 1 ORDER BY time
     ) TO STDOUT (FORMAT binary)
 """
-FIELD = [("columns", ">i2")]
 WIDTHS = {"by day": timedelta(days=1), "of 30 days": timedelta(days=DAYS)}
 QUESTIONS = {
     "AUC and log loss": ["roc_auc", "log_loss"],
     "average precision": ["average_precision"],
+}
+
+
+def _weighted(metric: Callable[..., float]) -> Callable[..., float]:
+    return lambda hits, scores, weights: metric(hits, scores, sample_weight=weights)
+
+
+SCIKIT = {
+    "AUC and log loss": [_weighted(roc_auc_score), _weighted(log_loss)],
+    "average precision": [_weighted(average_precision_score)],
 }
 
 
@@ -129,25 +141,21 @@ def _by_sklearn(conn: Connection, question: str, width: timedelta) -> list[list[
     rows = _rows(conn)
     bucket = (rows["time"].astype(int) - int(START.timestamp())) // int(width.total_seconds())
     edges = np.searchsorted(bucket, np.arange(bucket[-1] + 2))
-    metrics = {
-        "AUC and log loss": lambda *of: [
-            roc_auc_score(*of[:2], sample_weight=of[2]),
-            log_loss(*of[:2], sample_weight=of[2]),
-        ],
-        "average precision": lambda *of: [average_precision_score(*of[:2], sample_weight=of[2])],
-    }[question]
+    metrics = SCIKIT[question]
     columns = [rows[name].astype(float) for name in ("hit", "score", "weight")]
-    return [
-        metrics(*(column[begin:end] for column in columns))
-        for begin, end in zip(edges, edges[1:], strict=False)
-    ]
+    return [metrics(*(column[begin:end] for column in columns)) for begin, end in pairwise(edges)]
 
 
 def _rows(conn: Connection) -> np.ndarray:
     """Times, scores, truths and weights of all rows, by time."""
+    # of each row the number of columns, and of each column its length and its value
     kind = np.dtype(
-        [("n", ">i2"), ("l0", ">i4"), ("time", ">i8"), ("l1", ">i4"), ("score", ">f8")]
-        + [("l2", ">i4"), ("hit", ">i4"), ("l3", ">i4"), ("weight", ">i2")]
+        {
+            "names": ["time", "score", "hit", "weight"],
+            "formats": [">i8", ">f8", ">i4", ">i2"],
+            "offsets": [6, 18, 30, 38],
+            "itemsize": 40,
+        }
     )
     driver = conn.connection.driver_connection
     with driver.cursor() as cursor, cursor.copy(ROWS) as copy:  # type: ignore[union-attr]
@@ -155,7 +163,7 @@ def _rows(conn: Connection) -> np.ndarray:
     return np.frombuffer(data, kind, offset=19, count=(len(data) - 21) // kind.itemsize)
 
 
-def _same(ours: list, theirs: list[list[float]]) -> None:
+def _same(ours: Sequence[Row[Any]], theirs: list[list[float]]) -> None:
     """Both ways have the same numbers, or none is worth measuring."""
     for row, expected in zip(ours, theirs, strict=True):
         found = [number for number in (row.roc_auc, row.log_loss, row.average_precision) if number]

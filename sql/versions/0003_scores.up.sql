@@ -34,8 +34,8 @@ JOIN model ON model.id = series.model_id
 WHERE model.kind = 'classification'
 GROUP BY model_id, label_id;
 
--- The class of a binary model that its scores are about, if it was declared.
-ALTER TABLE model ADD COLUMN positive_label integer REFERENCES label (id);
+-- The class of a binary model that its scores are about, as the id of a label, if it was declared.
+ALTER TABLE model ADD COLUMN positive_label integer;
 
 -- Of a prediction that can still receive a truth. `scores` has the model's score of each class at
 -- the class's place, NULL for a class that was not scored; NULL if only a confidence was sent.
