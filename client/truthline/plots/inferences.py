@@ -40,7 +40,7 @@ class Panel:
 
 PANELS = (
     Panel("Inferences", lambda one: one.inferences, 1, ",.0f"),
-    Panel("Error rate, % of requests", lambda one: one.error_rate, 100, ".2f"),
+    Panel("Failed requests, %", lambda one: one.error_rate, 100, ".2f"),
     Panel("Mean latency, ms", lambda one: one.latency_seconds, 1000, ",.1f"),
 )
 
