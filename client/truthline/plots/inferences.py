@@ -46,7 +46,7 @@ PANELS = (
 
 
 def periods(stats: InferenceStats) -> "Figure":
-    """Inferences, error rate and latency of each model in both periods."""
+    """Inferences, failed requests and latency of each model in both periods."""
     subplots = extra("plotly.subplots", "plot")
     made = subplots.make_subplots(cols=len(PANELS), shared_yaxes=True, horizontal_spacing=0.04)
     shown = stats.models[:MOST_MODELS]
