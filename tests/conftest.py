@@ -3,8 +3,8 @@
 TRUTHLINE_TEST_EDITION says which edition: `postgres` (the default) starts the embedded server on
 a throw-away directory, `community` and `apache` a PostgreSQL with TimescaleDB that this machine
 has; for those, TRUTHLINE_TEST_DATABASE_URL may name a running server instead, on which
-databases are made. With TRUTHLINE_TEST_POOLER=1 the databases of most tests are reached through
-PgBouncer in transaction mode.
+databases are made. With TRUTHLINE_TEST_POOLER=30 the databases of most tests are reached through
+PgBouncer in transaction mode, which has so many server connections to each.
 """
 
 import gc
@@ -73,7 +73,8 @@ def _execute(url: str, statement: str) -> None:
 @pytest.fixture(scope="session")
 def pooled_server(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
     """URL of a pooler in transaction mode in front of that server."""
-    with pooling(server, tmp_path_factory.mktemp("pooler"), size=30) as url:
+    size = int(os.environ.get("TRUTHLINE_TEST_POOLER", "30"))
+    with pooling(server, tmp_path_factory.mktemp("pooler"), size=size) as url:
         yield url
 
 

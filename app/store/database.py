@@ -192,7 +192,10 @@ def _connect(
         "TimeZone": "UTC",
         "statement_timeout": str(settings.statement_timeout_ms),
     }
-    conn = PoolableConnection.connect_with(ours, Pooler(settings.pooler), *args, **parameters)
+    pooler = Pooler(settings.pooler)
+    conn = PoolableConnection.connect_with(
+        ours, pooler, settings.pool_timeout_s, *args, **parameters
+    )
     conn.limit_silence(settings.statement_timeout_ms)
     return conn
 

@@ -35,6 +35,24 @@ def time_limit(seconds: float) -> Iterator[None]:
         _time_limit.reset(outer)
 
 
+def watched(gen: PQGen[Result], check: Callable[[float], None]) -> PQGen[Result]:
+    """The same generator; `check` gets the seconds waited, each time that nothing has arrived.
+
+    psycopg lets a generator ask for the socket, and sends in whether it is ready.
+    """
+    began = time.monotonic()
+    try:
+        state = next(gen)
+        while True:
+            ready = yield state
+            if not ready:
+                check(time.monotonic() - began)
+            state = gen.send(ready)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+
+
 class WatchedConnection(psycopg.Connection[TupleRow]):
     """A connection that limits its waiting, and doesn't wait for a client that has left.
 
@@ -62,25 +80,17 @@ class WatchedConnection(psycopg.Connection[TupleRow]):
         return super().wait(gen, interval, timeout)
 
     def _watched(self, gen: PQGen[Result], has_left: Callable[[], bool]) -> PQGen[Result]:
-        """The same generator; whenever nothing has arrived, check whether to go on waiting.
+        """The same generator; whenever nothing has arrived, check whether to go on waiting."""
+        cancelled = False
 
-        psycopg lets a generator ask for the socket, and sends in whether it is ready.
-        """
-        began, cancelled = time.monotonic(), False
-        try:
-            state = next(gen)
-            while True:
-                ready = yield state
-                if not ready:
-                    waited = time.monotonic() - began
-                    self._check_silence(waited)
-                    if self.reading and not cancelled and waited > GRACE_SECONDS and has_left():
-                        cancelled = True
-                        self._cancel()
-                state = gen.send(ready)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
+        def check(waited: float) -> None:
+            nonlocal cancelled
+            self._check_silence(waited)
+            if self.reading and not cancelled and waited > GRACE_SECONDS and has_left():
+                cancelled = True
+                self._cancel()
+
+        return watched(gen, check)
 
     def _check_silence(self, waited: float) -> None:
         limit = _time_limit.get() or self.limit_s

@@ -9,11 +9,16 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import ClientGone, Unavailable
 from app.store.disconnects import client_gone
+from app.store.poolers import PoolerBusy
 from app.store.reasons import in_words, quoted
 
+ALL_BUSY = "all database connections are busy; try again"
 QUERY_CANCELED = "57014"
-DEADLOCK = "40P01"
 LOCK_NOT_AVAILABLE = "55P03"
+HELD_BY_OTHERS = {
+    LOCK_NOT_AVAILABLE: "another session holds a lock for too long; try again",
+    "40P01": "two writers blocked each other; try again",
+}
 OUT_OF_RESOURCES = "53"  # the class of all such states
 INSUFFICIENT_PRIVILEGE = "42501"
 READ_ONLY = "25006"
@@ -32,7 +37,7 @@ def translating_outages() -> Iterator[None]:
     try:
         yield
     except PoolTimeout as error:
-        raise Unavailable("all database connections are busy; try again") from error
+        raise Unavailable(ALL_BUSY) from error
     except DBAPIError as error:
         lost = error.connection_invalidated or isinstance(error, OperationalError)
         lost = lost or _never_connected(error)
@@ -62,10 +67,8 @@ def _raise_if_outage(original: object, error: Exception, *, lost: bool) -> None:
         raise Unavailable(
             "the database took too long; try again, or request less at once"
         ) from error
-    if sqlstate == LOCK_NOT_AVAILABLE:
-        raise Unavailable("another session holds a lock for too long; try again") from error
-    if sqlstate == DEADLOCK:
-        raise Unavailable("two writers blocked each other; try again") from error
+    if sqlstate in HELD_BY_OTHERS:
+        raise Unavailable(HELD_BY_OTHERS[sqlstate]) from error
     if sqlstate in UNDEFINED_OBJECT:
         reason = "the database's schema is not up to date: run 'truthline db upgrade'"
         raise Unavailable(reason) from error
@@ -76,6 +79,8 @@ def _raise_if_outage(original: object, error: Exception, *, lost: bool) -> None:
         raise Unavailable(reason).because(quoted(original)) from error
     if sqlstate == READ_ONLY:
         raise Unavailable("the database is read-only, as a standby is") from error
+    if isinstance(original, PoolerBusy):
+        raise Unavailable(ALL_BUSY).because(quoted(original)) from error
     if lost:
         raise unreachable(original) from error
 

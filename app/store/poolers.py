@@ -5,19 +5,24 @@ of its choice, which other clients use before and after. So a session has no set
 statements and no temporary tables there: settings are sent together with BEGIN, for the transaction
 only, which costs no round trip. Without a pooler they are set once per connection. They are no
 startup `options`, which poolers reject.
+
+A transaction waits in the pooler's queue while all its server connections are in use. The pooler
+limits that to minutes, or not at all, so it is limited here, as waiting for our own pool is.
 """
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from psycopg import generators, sql
+from psycopg import OperationalError, generators, sql
 from psycopg.abc import PQGen
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
-from app.store.disconnects import WatchedConnection
+from app.store.disconnects import WatchedConnection, watched
+
+Result = TypeVar("Result")
 
 
 class Pooler(StrEnum):
@@ -28,18 +33,30 @@ class Pooler(StrEnum):
     NONE = "none"  # or one that keeps sessions
 
 
+class PoolerBusy(OperationalError):
+    """All server connections of the pooler were in use for too long."""
+
+
 class PoolableConnection(WatchedConnection):
     """A connection with settings of ours; `pooled` if they only last for a transaction."""
 
     pooled = False
+    patience_s = 0.0  # how long to wait for one of the pooler's server connections
     _settings_clause = b""  # statements that follow BEGIN
+    _greets = False  # it sends its first statement
 
     @classmethod
     def connect_with(
-        cls, settings: Mapping[str, str], pooler: Pooler, *args: Any, **parameters: Any
+        cls,
+        settings: Mapping[str, str],
+        pooler: Pooler,
+        patience_s: float,
+        *args: Any,
+        **parameters: Any,
     ) -> Self:
         """Connect, and set these parameters for the session or for each transaction."""
         conn = cls.connect(*args, **parameters)
+        conn.patience_s = patience_s
         try:
             conn.apply(settings, pooler)
         except BaseException:
@@ -65,10 +82,25 @@ class PoolableConnection(WatchedConnection):
             for name, value in settings.items()
         ]
         query = sql.SQL("SELECT CASE WHEN pg_backend_pid() = {} THEN ROW({}) END IS NOT NULL")
-        self.autocommit = True
+        self.autocommit = self._greets = True
         row = self.execute(query.format(sql.SQL(pid), sql.SQL(", ").join(values))).fetchone()
-        self.autocommit = False
+        self.autocommit = self._greets = False
         return bool(row and row[0])
+
+    def wait(self, gen: PQGen[Result], *args: Any, **parameters: Any) -> Result:
+        """Like psycopg's; a pooler lets the first statement wait, after it has let us log in."""
+        if self._greets:
+            gen = self._queueing(gen)
+        return super().wait(gen, *args, **parameters)
+
+    def _queueing(self, gen: PQGen[Result]) -> PQGen[Result]:
+        """The same generator, which gives up if no server connection becomes free."""
+        return watched(gen, self._check_queue)
+
+    def _check_queue(self, waited: float) -> None:
+        if waited > self.patience_s:
+            self.close()
+            raise PoolerBusy(f"the pooler has had no free server connection for {waited:.0f} s")
 
     def _start_query(self) -> PQGen[None]:
         """Begin a transaction as psycopg does, with the settings in the same message."""
@@ -77,7 +109,7 @@ class PoolableConnection(WatchedConnection):
             yield from super()._start_query()
             return
         self.pgconn.send_query(self._get_tx_start_command() + self._settings_clause)
-        results: list[PGresult] = yield from generators.execute(self.pgconn)
+        results: list[PGresult] = yield from self._queueing(generators.execute(self.pgconn))
         for result in results:
             if result.status != ExecStatus.COMMAND_OK:
                 raise error_from_result(result, encoding=self.info.encoding)

@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import re
 from functools import cache
+from importlib.resources import files
 from mimetypes import guess_type
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from app.subpath import at_root
 
 ASSETS = Path(__file__).parent / "assets"
 PERMANENTLY = "public, max-age=31536000, immutable"
+# Dash names it without a fingerprint.
+PLOTLY = "package_data/plotly.min.js"
 _DASH_FINGERPRINT = re.compile(r"\.(v[\w-]+m[0-9a-f]+)\.")
 # By the digest of what was compressed; there are no more than the installed packages have files.
 _compressed: dict[bytes, bytes] = {}
@@ -28,12 +31,26 @@ _compressed: dict[bytes, bytes] = {}
 
 @cache
 def _fingerprint(name: str) -> str:
-    return hashlib.sha256((ASSETS / name).read_bytes()).hexdigest()[:16]
+    return _digest((ASSETS / name).read_bytes())
+
+
+@cache
+def _plotly_fingerprint() -> str:
+    return _digest(files("plotly").joinpath(PLOTLY).read_bytes())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def address(name: str) -> str:
     """The address of one of our assets."""
     return at_root(f"/web/assets/{name}?v={_fingerprint(name)}")
+
+
+def plotly_address(root: str) -> str:
+    """The address of plotly's script below a sub-path; assets/before.js makes Dash use it."""
+    return f"{root}/web/_dash-component-suites/plotly/{PLOTLY}?v={_plotly_fingerprint()}"
 
 
 def names(suffix: str, *others: str) -> list[str]:
@@ -61,6 +78,9 @@ def fingerprints(page: str) -> frozenset[str]:
 
 def dash_file(response: Response, current: frozenset[str]) -> Response:
     """One of Dash's files, as its own application served it."""
+    plotly = request.path.endswith(f"/plotly/{PLOTLY}")
+    if plotly and request.args.get("v") == _plotly_fingerprint():
+        return _kept(response, permanently=True)
     return _kept(response, permanently=bool(current & fingerprints(request.path)))
 
 

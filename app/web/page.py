@@ -22,7 +22,7 @@ from app.store.database import Database
 from app.web import markup, shell
 from app.web.basis import basis_text, panel_context
 from app.web.comparison import chosen
-from app.web.files import address, names
+from app.web.files import address, names, plotly_address
 from app.web.markup import to_component
 from app.web.pages import PAGES
 from app.web.panels import Node, Nodes, Page, Panel
@@ -43,7 +43,7 @@ INDEX = """<!doctype html>
   {%metas%}
   <title>Truthline</title>
   <link rel="icon" type="image/svg+xml" href="[[icon]]">
-  <script src="[[before]]"></script>
+  <script src="[[before]]" data-plotly="[[plotly]]"></script>
   {%css%}
   [[styles]]
 </head>
@@ -68,7 +68,7 @@ def build(database: Database, *, auth: bool, root: str = "") -> dash.Dash:
         routes_pathname_prefix=PREFIX,
         requests_pathname_prefix=root + PREFIX,
         include_assets_files=False,  # their addresses have our fingerprints
-        index_string=_index(),
+        index_string=_index(root),
         update_title="",
         suppress_callback_exceptions=True,
         add_log_handler=False,
@@ -79,13 +79,14 @@ def build(database: Database, *, auth: bool, root: str = "") -> dash.Dash:
     return app
 
 
-def _index() -> str:
+def _index(root: str) -> str:
     """The page's HTML with the addresses of our assets."""
     styles = (f'<link rel="stylesheet" href="{address(name)}">' for name in names(".css", LOGIN))
     scripts = (f'<script src="{address(name)}"></script>' for name in names(".js", BEFORE))
     parts = {
         "icon": address("icon.svg"),
         "before": address(BEFORE),
+        "plotly": plotly_address(root),
         "styles": "".join(styles),
         "scripts": "".join(scripts),
     }

@@ -131,7 +131,7 @@ def test_periods_next_to_each_other(scenes):
     assert list(now.y) == ["shop / checkout / returns-model", "homes / valuation / price-model"]
     assert [axis.title.text for axis in figure.select_xaxes()] == [
         "Inferences",
-        "Error rate, % of requests",
+        "Failed requests, %",
         "Mean latency, ms",
     ]
     assert list(figure.data[4].x) == [one.latency_seconds.now * 1000 for one in stats.models]

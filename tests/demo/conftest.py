@@ -83,15 +83,15 @@ class Rows:
     known: int
 
 
-def invoke(*arguments: str, url: str = "") -> Result:
+def invoke(*arguments: str, url: str = "", public_url: str = "") -> Result:
     """Run `truthline demo` with arguments, on a database."""
-    settings = Settings(database_url=url)
+    settings = Settings(database_url=url, public_url=public_url)
     return CliRunner().invoke(command.demo, arguments, obj=settings, catch_exceptions=False)
 
 
-def run_once(url: str) -> Output:
+def run_once(url: str, public_url: str = "") -> Output:
     """Run `truthline demo --once` until it exits."""
-    result = invoke("--once", "--use-database", url=url)
+    result = invoke("--once", "--use-database", url=url, public_url=public_url)
     assert result.exit_code == 0
     return Output(result.output)
 

@@ -6,12 +6,13 @@ from statistics import mean
 
 import pytest
 
+from app.cli import demo as command
 from app.config import Settings
 from app.demo.lesson import DIABETES, DIGITS, NoScikitLearn
 from app.demo.story import RELEASE, hour_of
 from app.factory import create_app
 from app.ingest.inferences import Prediction
-from tests.demo.conftest import accuracy, events_until, invoke
+from tests.demo.conftest import accuracy, events_until, invoke, run_once
 
 BEFORE, SINCE, DAY, RELEASED, CURL = "before", "since", 0, 1, 3
 
@@ -87,6 +88,19 @@ def test_the_links_lead_to_the_release(first_run):
     assert released == hour_of(first_run.now) + RELEASE.begins
     assert end - released == released - before
     assert first_run.output.urls[DAY] == "http://127.0.0.1:8000/"
+
+
+def test_the_links_are_below_the_public_url(first_run, monkeypatch):
+    monkeypatch.setattr(command, "_now", lambda: first_run.now)  # nothing is missing
+
+    again = run_once(first_run.url, "https://x.example/truthline/")
+
+    local = "http://127.0.0.1:8000/"
+    assert all(url.startswith(local) for url in first_run.output.urls)
+    assert again.urls == [
+        url.replace(local, "https://x.example/truthline/") for url in first_run.output.urls
+    ]
+    assert again.urls[DAY] == "https://x.example/truthline/"
 
 
 def test_without_scikit_learn_it_explains_where_it_can_run(monkeypatch):

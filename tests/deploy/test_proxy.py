@@ -1,10 +1,7 @@
 """The proxy of docker-compose.yml, as Debian's nginx runs its configuration."""
 
-import os
-import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,16 +11,11 @@ import requests
 
 from tests.api.live import serving
 from tests.deploy.compose import ROOT
+from tests.nginx import PATIENCE, running
 from tests.servers import free_port
 
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
 CONFIG = ROOT / "deploy" / "nginx"
-PATIENCE = 60
 HEAD = b"POST /api/v1/predictions HTTP/1.1\r\nHost: localhost\r\n"
-
-pytestmark = pytest.mark.skipif(
-    NGINX is None, reason="NO NGINX ON THIS MACHINE: nothing has tried deploy/nginx"
-)
 
 
 def echo(environ, start):
@@ -44,7 +36,7 @@ def directory(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def proxy(directory) -> Iterator[str]:
     certificate(directory / "tls")
-    with serving(echo) as api, running(directory, api) as base:
+    with serving(echo) as api, as_in_compose(directory, api) as base:
         yield base
 
 
@@ -56,7 +48,7 @@ def certificate(directory: Path) -> None:
 
 
 @contextmanager
-def running(directory: Path, api: str) -> Iterator[str]:
+def as_in_compose(directory: Path, api: str) -> Iterator[str]:
     """nginx with the configuration as it is, but for addresses, directories and shorter limits."""
     plain, encrypted = free_port(), free_port()
     changes = {
@@ -74,27 +66,8 @@ def running(directory: Path, api: str) -> Iterator[str]:
         for old, new in changes.items():
             text = text.replace(old, new)
         (directory / name).write_text(text)
-    as_we_are = "user root;" if os.geteuid() == 0 else ""
-    command = [NGINX, "-c", directory / "nginx.conf", "-g", f"daemon off; {as_we_are}"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            await_listening(plain, process)
-            yield f"http://127.0.0.1:{plain} https://127.0.0.1:{encrypted}"
-        finally:
-            process.terminate()
-
-
-def await_listening(port: int, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()[1]
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail("nginx does not listen")
+    with running(directory / "nginx.conf", plain):
+        yield f"http://127.0.0.1:{plain} https://127.0.0.1:{encrypted}"
 
 
 def plain(proxy: str) -> str:

@@ -4,6 +4,9 @@ The pool is small and hands out its server connections in turn, so that nothing 
 leaves in its session is there in the next.
 """
 
+import time
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import create_engine, event, make_url, text
 
@@ -27,6 +30,7 @@ from tests.poolers import pooling
 from tests.recorder import QueryRecorder
 from tests.store.test_disconnects import SLEEP, asked_by, wait_until_nobody_sleeps
 
+PATIENCE_S = 10  # far below the 20 s of the pooler and the 35 s of a silent database
 SHOWN = text("""
     SELECT current_setting('search_path'), current_setting('TimeZone'),
            current_setting('statement_timeout')
@@ -156,6 +160,50 @@ def test_a_statement_that_takes_too_long_is_cancelled(settings):
     )
     with pytest.raises(Unavailable, match="too long"), hurried.reading() as conn:
         conn.execute(SLEEP, {"seconds": 20})
+    hurried.dispose()
+
+
+@pytest.mark.parametrize("connected", [True, False], ids=["connected before", "new"])
+@pytest.mark.parametrize("block", ["reading", "writing", "glancing"])
+def test_waiting_for_a_busy_pooler_is_limited(settings, sessions, connected, block):
+    hurried = Database.from_settings(replace(settings, pool_timeout_s=0.3))
+    if connected:
+        _ask(hurried, block)
+    for conn in sessions:
+        conn.execute(text("SELECT 1"))  # each now holds a server connection
+
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="all database connections are busy; try") as raised:
+        _ask(hurried, block)
+    assert time.monotonic() - began < PATIENCE_S
+    assert "pooler has had no free server connection for 0 s" in raised.value.reason
+
+    for conn in sessions:
+        conn.rollback()
+    _ask(hurried, block)
+    hurried.dispose()
+
+
+def _ask(database, block):
+    with getattr(database, block)() as conn:
+        conn.execute("SELECT 1" if block == "glancing" else text("SELECT 1"))
+
+
+def test_a_round_that_finds_the_pooler_busy_ends(settings, sessions):
+    """The leader keeps its connection while it works in others, of which there is none."""
+    hurried = Database.from_settings(replace(settings, pool_timeout_s=0.3))
+    for conn in sessions[1:]:
+        conn.execute(text("SELECT 1"))
+
+    with _leading(hurried) as leads, pytest.raises(Unavailable, match="connections are busy"):
+        do_round(hurried, settings)
+    assert leads
+
+    for conn in sessions[1:]:
+        conn.rollback()
+    with _leading(hurried) as leads:
+        assert leads
+        do_round(hurried, settings)
     hurried.dispose()
 
 

@@ -224,6 +224,51 @@ def test_a_chart_is_dragged_doubly_clicked_hidden_and_saved(visit, open_url, win
     assert download.value.path().read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_chart_that_is_replaced_during_a_drag_ends_it(visit, open_url, window):
+    """As a refresh may do at any moment; plotly must not go on with the chart that is gone."""
+    one = visit(open_url)
+    page = one.open(link("/model", DIGITS, window))
+    for end in (lambda: page.mouse.move(*spot(page, 0.3)), page.mouse.up):
+        page.mouse.move(*spot(page, 0.5))
+        page.mouse.down()
+        page.mouse.move(*spot(page, 0.6))
+        expect(page.locator(".dragcover")).to_be_attached()
+        chart(page).evaluate("chart => chart.dataset.old = true")
+        reload(page)
+        expect(page.locator("[data-old]")).to_have_count(0)
+        one.settled()
+        end()
+        page.mouse.up()
+        expect(page.locator(".dragcover")).to_have_count(0)
+        assert members_of(page) == DIGITS | window
+
+    Hand(one).drag(0.2, 0.7)
+    page.wait_for_url(lambda url: window["startTime"] not in url)
+
+
+def reload(page):
+    """All panels, as a refresh would."""
+    page.evaluate("dash_clientside.set_props('tick', {n_intervals: 1 + performance.now()})")
+
+
+def test_a_double_click_resets_all_while_selecting_too(visit, open_url, window):
+    one = visit(open_url)
+    page = one.open(link("/model", DIGITS, window))
+    button = panel(page, "quality").get_by_role("button", name="Select before")
+    button.click()
+    Hand(one).drag(0.3, 0.6)
+    page.wait_for_url(re.compile("[?&]before="))
+    one.settled()
+    button.click()  # a selection is followed by the other
+
+    page.mouse.dblclick(*spot(page, 0.8))
+
+    page.wait_for_url(lambda url: "before=" not in url)
+    one.settled()
+    page.wait_for_timeout(500)  # a click would be told from a double click by then
+    assert members_of(page) == DIGITS | window
+
+
 def test_names_and_numbers_fit_a_phone(visit, open_url, window):
     page = visit(open_url, width=PHONE).open(link("/model", DIGITS, window))
 

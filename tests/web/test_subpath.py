@@ -1,6 +1,7 @@
 """The pages below a path of their host, in a browser."""
 
 import re
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -8,15 +9,19 @@ from playwright.sync_api import expect
 
 from app.factory import create_app
 from tests.api.live import Keeping, serving
+from tests.nginx import PATH, STRIPS, in_front
 
-ROOT = "/truthline"
 
-
-@pytest.fixture(scope="module")
-def url_below(demo):
-    settings = replace(demo.settings, auth=False, public_url=f"http://127.0.0.1{ROOT}")
-    with serving(create_app(settings, demo.database), Keeping) as url:
-        yield url + ROOT
+@pytest.fixture(scope="module", params=["passed on", "stripped by nginx"])
+def url_below(request, demo, tmp_path_factory):
+    stripped = request.param.startswith("stripped")
+    said = "" if stripped else f"http://127.0.0.1{PATH}"
+    app = create_app(replace(demo.settings, auth=False, public_url=said), demo.database)
+    with ExitStack() as stack:
+        url = stack.enter_context(serving(app, Keeping))
+        if stripped:
+            url = stack.enter_context(in_front(tmp_path_factory.mktemp("nginx"), url, STRIPS))
+        yield url + PATH
 
 
 def test_pages_and_links_stay_below_it(visit, url_below):

@@ -1,11 +1,15 @@
-// Runs before anything is rendered: applies the chosen colour scheme, handles expired sessions, and
-// reports when the server does not answer, because the page still shows what it answered before.
+// Runs before anything is rendered: applies the chosen colour scheme, handles expired sessions, reports
+// when the server does not answer, because the page still shows what it answered before, and lets
+// Dash load plotly from an address with a fingerprint.
 "use strict";
 (() => {
   const chosen = localStorage.getItem("mantine-color-scheme-value") || "auto";
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   const scheme = chosen === "auto" ? (dark ? "dark" : "light") : chosen;
   document.documentElement.setAttribute("data-mantine-color-scheme", scheme);
+
+  const plotly = document.currentScript.dataset.plotly;
+  Object.defineProperty(window, "_dashPlotlyJSURL", { get: () => plotly, set: () => {} });
 
   const ask = window.fetch.bind(window);
   let last = new Date();

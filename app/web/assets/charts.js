@@ -11,7 +11,8 @@
   const hidden = new Set(); // names of lines
   let mode = "zoom";
   let click = 0;
-  let doubled = 0; // when the last double click was
+  let doubled = -Infinity; // when the last double click was
+  let held = null; // the chart that a drag began on
 
   const go = (changes) => {
     const members = new URLSearchParams(location.search);
@@ -84,10 +85,10 @@
     }
     if (picks) {
       chart.on("plotly_selected", (area) => area?.range?.x && selected(chart, area.range.x));
-      chart.on("plotly_click", ({ points }) => {
+      chart.on("plotly_click", ({ points, event }) => {
         clearTimeout(click);
         const span = points.find((point) => point.customdata?.length === SPAN)?.customdata;
-        if (span && Date.now() - doubled > DOUBLE_CLICK_MS) click = setTimeout(() => go({ after: `${span[0]}/${span[1]}`, bucket: null }), DOUBLE_CLICK_MS);
+        if (span && Math.abs(event.timeStamp - doubled) > DOUBLE_CLICK_MS) click = setTimeout(() => go({ after: `${span[0]}/${span[1]}`, bucket: null }), DOUBLE_CLICK_MS);
       });
     }
     chart.on("plotly_afterplot", () => adapt(chart));
@@ -158,14 +159,27 @@
   // Plotly reports a double click in one of its modes only, and the clicks that it consists of too.
   document.addEventListener(
     "mousedown",
-    ({ target, detail }) => {
+    ({ target, detail, timeStamp }) => {
       if (detail !== 2 || !target.closest?.(".nsewdrag")?.closest("figure[data-picks], figure[data-time]")) return;
       clearTimeout(click);
-      doubled = Date.now(); // the click of the second half comes later
+      doubled = timeStamp; // plotly may report the clicks long after it, when the page is busy
       reset();
     },
     { capture: true },
   );
+
+  // A panel that is loaded during a drag replaces the chart. Plotly would move on in the old one and
+  // fail, and its cover would stay over the page: a release of the button ends the drag.
+  const abandon = () => {
+    if (!held || held._fullLayout) return;
+    held._dragging = false; // so that the release is no selection
+    held = null;
+    document.dispatchEvent(new MouseEvent("mouseup"));
+  };
+  for (const kind of ["mousemove", "touchmove", "pointerdown"]) document.addEventListener(kind, abandon, { capture: true });
+  for (const kind of ["mousedown", "touchstart"]) {
+    document.addEventListener(kind, ({ target }) => (held = target.closest?.("figure .js-plotly-plot")), { capture: true });
+  }
 
   document.addEventListener("click", ({ target }) => {
     const button = target.closest?.("figure button");

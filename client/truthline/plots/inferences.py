@@ -40,13 +40,13 @@ class Panel:
 
 PANELS = (
     Panel("Inferences", lambda one: one.inferences, 1, ",.0f"),
-    Panel("Error rate, % of requests", lambda one: one.error_rate, 100, ".2f"),
+    Panel("Failed requests, %", lambda one: one.error_rate, 100, ".2f"),
     Panel("Mean latency, ms", lambda one: one.latency_seconds, 1000, ",.1f"),
 )
 
 
 def periods(stats: InferenceStats) -> "Figure":
-    """Inferences, error rate and latency of each model in both periods."""
+    """Inferences, failed requests and latency of each model in both periods."""
     subplots = extra("plotly.subplots", "plot")
     made = subplots.make_subplots(cols=len(PANELS), shared_yaxes=True, horizontal_spacing=0.04)
     shown = stats.models[:MOST_MODELS]
