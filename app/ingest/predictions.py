@@ -18,11 +18,12 @@ from app.ingest.inferences import (
     outputs_of,
 )
 from app.ingest.joins import Key, Requests, join, join_late
-from app.ingest.keys import failure_key, lock_requests, request_key, unread_key
+from app.ingest.keys import lock_requests
 from app.ingest.models import register_kinds
 from app.store.copy import copy_rows, stage_rows
 from app.store.database import Database
 from app.store.registry import Model, SeriesName
+from app.store.request_keys import failure_key, request_key, unread_key
 
 # Model, key, batch index and series: predictions are the same if these are equal.
 Identity = tuple[int, UUID | None, int, int]

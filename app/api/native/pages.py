@@ -3,7 +3,7 @@
 import base64
 import binascii
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from marshmallow import Schema, ValidationError, fields, validate
@@ -15,6 +15,7 @@ from app.store.registry import ModelName
 
 MAX_PAGE_SIZE = 1000
 UNREADABLE = (msgspec.MsgspecError, binascii.Error, ValueError)
+Packed = TypeVar("Packed", bound=msgspec.Struct)
 
 
 class Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
@@ -37,9 +38,8 @@ class CursorField(fields.Field[Cursor]):
     """A cursor in a query: the `nextCursor` of a response."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Cursor:
+        cursor = unpacked(value, Cursor)
         try:
-            packed = base64.b64decode(str(value).encode(), b"-_", validate=True)
-            cursor = msgspec.json.decode(packed, type=Cursor)
             Window(cursor.start, cursor.end)
         except UNREADABLE:
             raise ValidationError("must be a nextCursor") from None
@@ -48,12 +48,36 @@ class CursorField(fields.Field[Cursor]):
         return cursor
 
 
-class PaginationArgs(Schema):
-    """Which page of a list."""
+def packed(cursor: msgspec.Struct) -> str:
+    """A cursor as text that callers need not understand."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode()
+
+
+def unpacked(text: Any, kind: type[Packed]) -> Packed:
+    """The cursor of a text.
+
+    Raises:
+        ValidationError: it is no such text.
+    """
+    try:
+        return msgspec.json.decode(
+            base64.b64decode(str(text).encode(), b"-_", validate=True), type=kind
+        )
+    except UNREADABLE:
+        raise ValidationError("must be a nextCursor") from None
+
+
+class SizeArgs(Schema):
+    """How many members a page may have."""
 
     size = fields.Integer(
         data_key="limit", load_default=MAX_PAGE_SIZE, validate=validate.Range(1, MAX_PAGE_SIZE)
     )
+
+
+class PaginationArgs(SizeArgs):
+    """Which page of a list."""
+
     cursor = CursorField(
         metadata={"description": "nextCursor of the previous page, whose window is kept"}
     )
@@ -72,5 +96,4 @@ def cursor_for(position: PagePosition | None, window: Window) -> str | None:
     """The cursor to the page after a position."""
     if position is None:
         return None
-    cursor = Cursor(window.start, window.end, position.n, *position.name)
-    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode()
+    return packed(Cursor(window.start, window.end, position.n, *position.name))
