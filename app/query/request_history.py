@@ -16,7 +16,7 @@ from app.store.request_keys import failure_key, keys_of
 
 @dataclass(frozen=True, slots=True)
 class LearnedTruth:
-    """A truth, when it was learned, and when another one replaced it: None for the current one."""
+    """A truth, when it was learned, and when the next one replaced it: None for the current one."""
 
     label: str | None
     value: float | None

@@ -353,3 +353,25 @@ ROWS 10000 SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION truthline.outcomes(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz, timestamptz) IS
     'Predictions of a workspace with their truths, within ranges of both clocks.';
+
+-- requests: predictions of a workspace, or of a model, with their truths as known at a moment.
+--
+-- Grain    that of the view of the same name, and so are the columns.
+-- Cost     that of request_rows: the rows of the range.
+CREATE OR REPLACE FUNCTION truthline.requests(
+    workspace text, start_time timestamptz, end_time timestamptz, model text DEFAULT NULL,
+    version text DEFAULT NULL, deployment text DEFAULT NULL, namespace text DEFAULT NULL,
+    pipeline text DEFAULT NULL, as_of timestamptz DEFAULT 'infinity'
+) RETURNS SETOF truthline.requests LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+ROWS 10000 SET search_path = pg_catalog, pg_temp AS $$
+    SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
+           s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
+           row.predicted_label, row.actual_label, row.predicted_value, row.actual_value,
+           row.confidence, row.latency_seconds, row.failed, row.learned_at, row.n_truths
+    FROM truthline_internal.own_request_rows(
+        truthline_internal.series_in(workspace, model, version, deployment, namespace, pipeline),
+        start_time, end_time, as_of) AS row
+    JOIN truthline_internal.own_series() AS s ON s.id = row.series_id
+$$;
+COMMENT ON FUNCTION truthline.requests(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz) IS
+    'Predictions of a workspace within a range of time, with their truths as known at a moment.';

@@ -198,7 +198,7 @@ class LearnedTruthSchema(Schema):
     replaced_at = UtcTime(
         data_key="replacedAt",
         allow_none=True,
-        metadata={"description": "When another truth replaced it; null for the current one"},
+        metadata={"description": "When the next truth replaced it; null for the current one"},
     )
 
 

@@ -7,6 +7,7 @@ from random import Random
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import text
 
 from app.query import requests as requests_module
 from tests.api.given import MODEL, START, predict, prediction, tell, truth, verdict
@@ -162,7 +163,7 @@ def shown(request):
 
 
 def expected(one):
-    """The same of one that was sent."""
+    """The same for one that was sent."""
     time = one.time.isoformat().replace("+00:00", "Z")
     names = (one.id, time, one.version, one.deployment, one.label, one.confidence)
     wrong = None if one.truth is None else one.truth != one.label
@@ -334,6 +335,40 @@ def test_a_model_without_predictions_has_an_empty_page(client):
 
     page = asked(client)
     assert (page["requests"], page["nextCursor"], page["rowsRead"]) == ([], None, 0)
+
+
+SQL_ROWS = """
+    SELECT request_id, time, version, deployment, predicted_label, confidence, failed,
+           actual_label, predicted_label <> actual_label, n_truths > 1, model, learned_at
+    FROM {source} ORDER BY time
+"""
+FUNCTION = "truthline.requests(:workspace, :start, :end, model => 'fraud', as_of => :as_of)"
+VIEW = """
+    truthline.requests WHERE workspace = :workspace AND model = 'fraud'
+    AND time >= :start AND time < :end
+"""
+
+
+def in_sql(database, workspace, source, query, as_of="infinity"):
+    asked = {"workspace": workspace.name, "as_of": as_of}
+    asked |= {"start": query["startTime"], "end": query["endTime"]}
+    with database.reading() as conn:
+        rows = conn.execute(text(SQL_ROWS.format(source=source)), asked).all()
+    assert all((row.learned_at is None) == (row.actual_label is None) for row in rows)
+    return sorted(
+        ((row[0], row[1].isoformat().replace("+00:00", "Z"), *row[2:10]) for row in rows), key=repr
+    )
+
+
+def test_sql_shows_the_same(client, sent, database, workspace):
+    query = EVERYTHING["window"]
+    wanted, moment = all_of(sent, query), asked(client)["asOf"]
+
+    assert in_sql(database, workspace, FUNCTION, query) == wanted
+    assert in_sql(database, workspace, VIEW, query) == wanted
+    learn(client, Random(5), sent, 0.5)
+    assert in_sql(database, workspace, FUNCTION, query) == all_of(sent, query) != wanted
+    assert in_sql(database, workspace, FUNCTION, query, moment) == wanted
 
 
 # --- the history of one ---------------------------------------------------------------------
