@@ -61,6 +61,8 @@ CLOSED = {("POST", "/")}
 PAGES = {
     "/",
     "/model",
+    "/requests",
+    "/request",
     "/executions",
     "/status",
     "/login",

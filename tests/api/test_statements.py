@@ -107,7 +107,7 @@ BUDGETS = {
     ("POST", "/login"): 6,
     ("POST", "/logout"): 0,
     # pages: their panels have budgets of their own
-    **{("GET", path): 1 for path in ("/", "/model", "/executions", "/status")},
+    **{("GET", path): 1 for path in PAGES},
     ("GET", "/export/<string:panel>.csv"): 4,
     ("POST", "/web/_dash-update-component"): 4,
     ("GET", LAYOUT): 1,
@@ -133,6 +133,8 @@ PANEL_BUDGETS = {
     "confidence": 5,
     "values": 6,
     "versions": 6,
+    "requests": 4,
+    "request": 6,
     "scalars": 7,
     "trend": 7,
     "curves": 8,

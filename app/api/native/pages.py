@@ -1,21 +1,18 @@
 """Pagination of lists: the total, and a cursor to the next page."""
 
-import base64
-import binascii
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from marshmallow import Schema, ValidationError, fields, validate
 
 from app.ingest.fields import text_problem
+from app.query.cursors import packed, unpacked
 from app.query.pages import PagePosition
 from app.query.window import Window
 from app.store.registry import ModelName
 
 MAX_PAGE_SIZE = 1000
-UNREADABLE = (msgspec.MsgspecError, binascii.Error, ValueError)
-Packed = TypeVar("Packed", bound=msgspec.Struct)
 
 
 class Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
@@ -38,46 +35,22 @@ class CursorField(fields.Field[Cursor]):
     """A cursor in a query: the `nextCursor` of a response."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Cursor:
-        cursor = unpacked(value, Cursor)
         try:
+            cursor = unpacked(value, Cursor)
             Window(cursor.start, cursor.end)
-        except UNREADABLE:
+        except (ValueError, TypeError):
             raise ValidationError("must be a nextCursor") from None
         if text_problem(cursor.namespace, cursor.pipeline, cursor.name) or cursor.n < 0:
             raise ValidationError("must be a nextCursor")
         return cursor
 
 
-def packed(cursor: msgspec.Struct) -> str:
-    """A cursor as text that callers need not understand."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode()
-
-
-def unpacked(text: Any, kind: type[Packed]) -> Packed:
-    """The cursor of a text.
-
-    Raises:
-        ValidationError: it is no such text.
-    """
-    try:
-        return msgspec.json.decode(
-            base64.b64decode(str(text).encode(), b"-_", validate=True), type=kind
-        )
-    except UNREADABLE:
-        raise ValidationError("must be a nextCursor") from None
-
-
-class SizeArgs(Schema):
-    """How many members a page may have."""
+class PaginationArgs(Schema):
+    """Which page of a list."""
 
     size = fields.Integer(
         data_key="limit", load_default=MAX_PAGE_SIZE, validate=validate.Range(1, MAX_PAGE_SIZE)
     )
-
-
-class PaginationArgs(SizeArgs):
-    """Which page of a list."""
-
     cursor = CursorField(
         metadata={"description": "nextCursor of the previous page, whose window is kept"}
     )

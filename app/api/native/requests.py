@@ -1,19 +1,18 @@
 """Native: the requests behind a number, and the history of one."""
 
 from dataclasses import asdict
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 from flask_smorest import Blueprint
-from marshmallow import RAISE, Schema, fields, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.api.http.access import needs
 from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Instant, StrictArgs, Text, check_name
 from app.api.native.metrics import ScopeArgs, scope_of
-from app.api.native.pages import MAX_PAGE_SIZE, packed, unpacked
+from app.api.native.pages import MAX_PAGE_SIZE
 from app.auth.keys import Role
+from app.query.cursors import RequestCursor, packed, unpacked
 from app.query.question import Question
 from app.query.request_history import (
     Lookup,
@@ -27,7 +26,6 @@ from app.query.requests import (
     Request,
     RequestFilter,
     RequestPage,
-    RequestPosition,
     requests_page,
 )
 from app.query.settle import settle
@@ -41,30 +39,15 @@ MAX_ERROR = 2e100
 
 blp = Blueprint("requests", __name__, url_prefix="/api/v1", description="Which ones they were")
 
-# PostgreSQL's times begin before Python's, and end later.
-_Time = Annotated[datetime, msgspec.Meta(tz=True)]
-_Number = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
-
-
-class RequestCursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
-    """Where the next page begins, and the moment of all pages."""
-
-    as_of: _Time
-    time: _Time
-    received_at: _Time | None
-    nth: _Number | None
-
-    @property
-    def position(self) -> RequestPosition:
-        """The position after which the next page begins."""
-        return RequestPosition(self.time, self.received_at, self.nth)
-
 
 class RequestCursorField(fields.Field[RequestCursor]):
     """A cursor in a query: the `nextCursor` of a response."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> RequestCursor:
-        return unpacked(value, RequestCursor)
+        try:
+            return unpacked(value, RequestCursor)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
 
 
 def _flag(description: str) -> fields.Boolean:
@@ -292,14 +275,13 @@ def _filter(args: dict[str, Any]) -> RequestFilter:
 
 
 def _page(page: RequestPage) -> dict[str, Any]:
-    as_of, position = page.moment.effective_as_of, page.following
-    cursor = position and RequestCursor(as_of, position.time, position.received_at, position.nth)
+    cursor = RequestCursor.after(page)
     return {
         "requests": [_request(request) for request in page.requests],
         "following": cursor and packed(cursor),
         "n_read": page.n_read,
         "searched_from": page.searched_from,
-        "as_of": as_of,
+        "as_of": page.moment.effective_as_of,
         "kept_since": page.kept_since,
     }
 
