@@ -213,9 +213,9 @@ def _field(question: Question, name: str, label: str, placeholder: str = "any") 
 
 def _table(question: Question, listed: Listed) -> Markup:
     values = listed.kind is Kind.REGRESSION
-    heads: list[Any] = [("Request", ""), ("Made", "text"), ("Predicted", "text"), ("Truth", "text")]
+    heads: list[Any] = [("Request", ""), ("Predicted", "text"), ("Truth", "text")]
     heads += ["Error"] if values else ["Confidence"]
-    heads += [("Truth known", "text"), ("Version", "text"), "Latency"]
+    heads += [("Made", "text"), ("Truth learned", "text"), ("Version", "text"), "Latency"]
     rows = [_row(question, request, values=values) for request in listed.page.requests]
     return table("Requests, newest first", heads, rows, kind="requests")
 
@@ -223,10 +223,10 @@ def _table(question: Question, listed: Listed) -> Markup:
 def _row(question: Question, request: Request, *, values: bool) -> list[Any]:
     return [
         _id(question, request),
-        _text(_at(question, request.time)),
         _text(predicted(request), "failed" if request.failed else ""),
         _truth(request),
         _measured(request.error, Unit.OWN) if values else _measured(request.confidence, Unit.SHARE),
+        _text(_at(question, request.time)),
         _text(_learned(question, request)),
         _text(" · ".join(filter(None, (request.part.version, request.part.deployment))) or UNKNOWN),
         _measured(request.latency_seconds, Unit.SECONDS),

@@ -295,6 +295,8 @@ CREATE OR REPLACE FUNCTION truthline_internal.requests(
 #variable_conflict use_column
 DECLARE
     instant interval := INTERVAL '1 microsecond';
+    -- nothing is dated earlier
+    start_time timestamptz := greatest(start_time, TIMESTAMPTZ '1970-01-01 00:00:00+00');
     since timestamptz := truthline_internal.rows_since();
     -- nothing is dated later, and everything after the position is earlier, or of its instant
     until timestamptz := least(end_time, clock_timestamp() + INTERVAL '26 hours',
@@ -337,7 +339,8 @@ BEGIN
             high := low;
             EXIT search WHEN n_left <= 0 OR n_total >= most_read;
             IF n_here > 0 THEN
-                most_here := least(2 * most_here, greatest(most_read - n_total, most_read / 10, 1));
+                most_here := least(2 * most_here, 50000,
+                                   greatest(most_read - n_total, most_read / 10, 1));
             END IF;
             width := greatest(
                 least(width * least(8, most_here / (2.0 * greatest(n_here, 1))), longest), instant);

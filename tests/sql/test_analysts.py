@@ -418,6 +418,7 @@ ASK = """
         "predictions('GUESS-team', '2000-01-01', '2100-01-01')",
         "predictions('default', '2000-01-01', '2100-01-01', model => 'GUESS-classes')",
         "requests('default', '2000-01-01', '2100-01-01', model => 'GUESS-classes')",
+        "newest_requests('default', 'GUESS-classes', '2000-01-01', '2100-01-01')",
         "inference_stats('default', '2000-01-01', '2100-01-01', models => '{GUESS-classes}')",
         "inference_stats('default', '2000-01-01', '2100-01-01', NULL, 'GUESS', 'GUESS')",
         "step_metric_over_time('default', 'GUESS-metric', '2000-01-01', '2100-01-01')",

@@ -343,6 +343,10 @@ SQL_ROWS = """
     FROM {source} ORDER BY time
 """
 FUNCTION = "truthline.requests(:workspace, :start, :end, model => 'fraud', as_of => :as_of)"
+NEWEST = """truthline.newest_requests(
+    :workspace, 'fraud', :start, :end, wrong => true, predicted_label => 'a', max_confidence => 0.8,
+    size => 1000, as_of => :as_of)
+"""
 VIEW = """
     truthline.requests WHERE workspace = :workspace AND model = 'fraud'
     AND time >= :start AND time < :end
@@ -366,6 +370,9 @@ def test_sql_shows_the_same(client, sent, database, workspace):
 
     assert in_sql(database, workspace, FUNCTION, query) == wanted
     assert in_sql(database, workspace, VIEW, query) == wanted
+    assert in_sql(database, workspace, NEWEST, query) == all_of(
+        sent, query | {"wrong": "true", "predictedLabel": "a", "maxConfidence": "0.8"}
+    )
     learn(client, Random(5), sent, 0.5)
     assert in_sql(database, workspace, FUNCTION, query) == all_of(sent, query) != wanted
     assert in_sql(database, workspace, FUNCTION, query, moment) == wanted
