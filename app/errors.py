@@ -18,6 +18,7 @@ TruthlineError
 ├── UnknownSubscription
 ├── UnknownExecution
 ├── UnknownStepMetric
+├── UnknownRequest
 ├── DuplicateSubscription
 ├── WrongKind               a classification query of a regression model, or the reverse
 ├── ReplyFailed             the reply to an event could not be delivered
@@ -131,6 +132,10 @@ class UnknownExecution(TruthlineError):
 
 class UnknownStepMetric(TruthlineError):
     """No execution recorded such a metric."""
+
+
+class UnknownRequest(TruthlineError):
+    """Nothing is kept of such a request."""
 
 
 class DuplicateSubscription(TruthlineError):

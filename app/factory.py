@@ -17,7 +17,7 @@ from app.api.http import (
     reference,
     whole,
 )
-from app.api.native import inferences, ingest, metrics, scores, steps
+from app.api.native import inferences, ingest, metrics, requests, scores, steps
 from app.api.operations import routes as operations
 from app.api.roboflow import routes as roboflow
 from app.api.seldon_core import routes as seldon_v1
@@ -46,12 +46,14 @@ FIELD_TYPES = {
     roboflow.Moment: ("string", None),
     parameters.GoDuration: ("string", None),
     metrics.Interval: ("string", None),
+    requests.RequestCursorField: ("string", None),
 }
 BLUEPRINTS = (
     ingest,
     metrics,
     scores,
     inferences,
+    requests,
     steps,
     seldon,
     h2o,

@@ -143,7 +143,10 @@ def _by_sklearn(conn: Connection, question: str, width: timedelta) -> list[list[
     edges = np.searchsorted(bucket, np.arange(bucket[-1] + 2))
     metrics = SCIKIT[question]
     columns = [rows[name].astype(float) for name in ("hit", "score", "weight")]
-    return [metrics(*(column[begin:end] for column in columns)) for begin, end in pairwise(edges)]
+    return [
+        [metric(*(column[begin:end] for column in columns)) for metric in metrics]
+        for begin, end in pairwise(edges)
+    ]
 
 
 def _rows(conn: Connection) -> np.ndarray:

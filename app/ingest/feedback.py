@@ -26,12 +26,13 @@ from app.ingest.fields import (
     text_problem,
 )
 from app.ingest.joins import Requests, join_late
-from app.ingest.keys import lock_requests, request_key
+from app.ingest.keys import lock_requests
 from app.ingest.models import DeclaredKind, check_kinds, recheck_kinds
 from app.ingest.outcomes import KNOWN, learning
 from app.store.copy import stage_rows
 from app.store.database import Database
 from app.store.registry import Kind, Model, ModelName, Registry
+from app.store.request_keys import request_key
 
 
 class Feedback(

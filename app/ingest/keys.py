@@ -1,29 +1,12 @@
-"""Request keys: they join truths with predictions, and identify repeated requests.
+"""Locks on requests: one transaction at a time joins a request with a truth.
 
-A lock on a request lets one transaction at a time join it with a truth (`app/ingest/joins.py`).
+`app/ingest/joins.py` says when they are taken.
 """
 
-import hashlib
 from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy import Connection, text
-
-
-def request_key(request_id: str) -> UUID:
-    """128-bit hash of a request id: rows stay narrow for any ids that clients choose."""
-    digest = hashlib.blake2b(request_id.encode(), digest_size=16).digest()
-    return UUID(bytes=digest)
-
-
-def failure_key(request_id: str) -> UUID:
-    """The key of a failed attempt at a request."""
-    return request_key(f"{request_id}\0failed")
-
-
-def unread_key(request_id: str) -> UUID:
-    """The key of an answer that contains no output that can be read."""
-    return request_key(f"{request_id}\0unread")
 
 
 def lock_requests(conn: Connection, keys: Iterable[tuple[int, UUID]]) -> None:

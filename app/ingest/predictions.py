@@ -18,12 +18,13 @@ from app.ingest.inferences import (
     outputs_of,
 )
 from app.ingest.joins import Key, Requests, join, join_late
-from app.ingest.keys import failure_key, lock_requests, request_key, unread_key
+from app.ingest.keys import lock_requests
 from app.ingest.models import register_kinds
 from app.ingest.scores import MAX_CLASSES, Scores
 from app.store.copy import PACKED, copy_rows, packed, stage_rows
 from app.store.database import Database
 from app.store.registry import Model, Registry, SeriesName
+from app.store.request_keys import failure_key, request_key, unread_key
 
 # The model and the classes of scores, in the order in which they were sent.
 Classes = tuple[int, tuple[str, ...]]

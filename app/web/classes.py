@@ -15,6 +15,7 @@ from app.web import markup as html
 from app.web.changes import certain_class
 from app.web.comparison import Pair
 from app.web.question import Question, query_string
+from app.web.request_links import Link
 from app.web.tables import both, sorted_rows, table
 
 # Truths first, then F1, which is both of the others in one.
@@ -53,8 +54,10 @@ COLUMNS = (
 )
 
 
-def classes_table(question: Question, pair: Pair[ClassificationBucket | None]) -> Markup:
-    """A row per class that occurs in either window.
+def classes_table(
+    question: Question, pair: Pair[ClassificationBucket | None], link: Link
+) -> Markup:
+    """A row per class that occurs in either window, with a link to its wrong requests.
 
     Raises:
         InvalidInput: the URL sorts by something else.
@@ -63,7 +66,7 @@ def classes_table(question: Question, pair: Pair[ClassificationBucket | None]) -
     columns = COLUMNS if compared else COLUMNS[:-1]
     ordered = _sorted(question, pair, compared)
     largest = max((abs(change_of(one) or 0.0) for _, one in ordered), default=0.0)
-    rows = [_row(name, one, largest if compared else None) for name, one in ordered]
+    rows = [_row(name, one, largest if compared else None, link) for name, one in ordered]
     heads = [(_head(question, column, compared), "number") for column in columns]
     return html.Div(
         [html.H3("Classes"), table("Metrics of each class", heads, rows, kind="classes")],
@@ -113,7 +116,7 @@ def _head(question: Question, column: Column, compared: bool) -> Markup:
     )
 
 
-def _row(name: str, one: Class, largest: float | None) -> list[Any]:
+def _row(name: str, one: Class, largest: float | None, link: Link) -> list[Any]:
     """A row; with a bar if there is a largest change to compare with."""
     after, before = one.after, one.before
     cells = [
@@ -124,7 +127,8 @@ def _row(name: str, one: Class, largest: float | None) -> list[Any]:
         )
         for measure in MEASURES
     ]
-    named = html.Span(name, className="class", title=name)
+    href = link({"actualLabel": name, "wrong": "true"})
+    named = html.A(name, href=href, className="class", title=f"{name}: its wrong requests")
     return [named, *cells, *([] if largest is None else [_bar(one, largest)])]
 
 

@@ -42,7 +42,7 @@ def join(children: Child | Iterable[Child]) -> Markup:
 
 
 def _value(name: str, value: Any) -> str:
-    if name == "href" and value:
+    if name in ("href", "action") and value:
         return at_root(str(value))
     if isinstance(value, Mapping):
         return "; ".join(f"{name}: {part}" for name, part in value.items())
@@ -59,3 +59,4 @@ A, Caption, Code, Dd, Div, Dl, Dt = map(Tag, ("a", "caption", "code", "dd", "div
 H1, H2, H3, P, Span, Strong, Table = map(Tag, ("h1", "h2", "h3", "p", "span", "strong", "table"))
 Tbody, Td, Th, Thead, Tr = map(Tag, ("tbody", "td", "th", "thead", "tr"))
 Svg, Path = map(Tag, ("svg", "path"))
+Button, Form, Input, Label = map(Tag, ("button", "form", "input", "label"))

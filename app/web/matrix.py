@@ -10,7 +10,8 @@ from app.query.classification import ClassificationBucket, ConfusionMatrix
 from app.query.noise import Share
 from app.web import markup as html
 from app.web.changes import certain_share
-from app.web.tables import table
+from app.web.request_links import Link
+from app.web.tables import labelled, table
 from app.web.units import MINUS, count
 
 # With more classes a cell shows its colour alone, and its numbers in a tooltip.
@@ -66,15 +67,19 @@ Rows = Sequence[Sequence[Cell]]
 
 
 def matrices(
-    after: ClassificationBucket, before: ClassificationBucket | None, titles: tuple[str, str]
+    after: ClassificationBucket,
+    before: ClassificationBucket | None,
+    titles: tuple[str, str],
+    links: tuple[Link, Link | None],
 ) -> list[Markup]:
     """The matrix after, or the matrices before and after and their difference.
 
-    `titles` describe after and before. All have the same classes, in the same order.
+    `titles` describe after and before, and `links` lead to the requests of their cells. All have
+    the same classes, in the same order.
     """
     if before is None or not before.n:
         alone = _cells(after.matrix, after.matrix.categories)
-        return [_framed("Confusion matrix", _matrix("Confusion matrix", alone))]
+        return [_framed("Confusion matrix", _matrix("Confusion matrix", alone, links[0]))]
     names = _names(after.matrix, before.matrix)
     now, then = (_cells(one.matrix, names) for one in (after, before))
     changes = [
@@ -82,8 +87,8 @@ def matrices(
         for rows in zip(now, then, strict=True)
     ]
     return [
-        _framed(titles[1], _matrix(f"Confusion matrix: {titles[1]}", then), "before"),
-        _framed(titles[0], _matrix(f"Confusion matrix: {titles[0]}", now), "after"),
+        _framed(titles[1], _matrix(f"Confusion matrix: {titles[1]}", then, links[1]), "before"),
+        _framed(titles[0], _matrix(f"Confusion matrix: {titles[0]}", now, links[0]), "after"),
         _framed("Difference, in points of a row", _differences(changes)),
         *_most_changed(changes),
     ]
@@ -113,13 +118,16 @@ def _framed(title: str, drawn: Markup, role: str = "") -> Markup:
     return html.Div([head, drawn], className="one-matrix")
 
 
-def _matrix(title: str, rows: Rows) -> Markup:
+def _matrix(title: str, rows: Rows, link: Link | None) -> Markup:
     """Counts, and the share within each row: how truths of one class were predicted."""
     return _grid(
         title,
         [cells[0].actual for cells in rows],
         [
-            [*map(_matrix_cell, cells), html.Td(count(cells[0].total), className="number sum")]
+            [
+                *(_matrix_cell(cell, link) for cell in cells),
+                html.Td(count(cells[0].total), className="number sum"),
+            ]
             for cells in rows
         ],
         last="truths",
@@ -142,15 +150,20 @@ def _grid(
     return table(caption, heads, named, kind="matrix crowded" if crowded else "matrix")
 
 
-def _matrix_cell(cell: Cell) -> Markup:
+def _matrix_cell(cell: Cell, link: Link | None) -> Markup:
+    shown = [
+        html.Span(count(cell.n) if cell.n else "·", className="n"),
+        html.Span(_row_share(cell), className="share"),
+    ]
+    words = f"{cell.actual} → {cell.predicted}: {cell.n:,} of {cell.total:,}"
+    if link and cell.n:
+        href = link({"actualLabel": cell.actual, "predictedLabel": cell.predicted})
+        shown = [html.A(shown, href=href, **labelled(f"{words}: the requests"))]
     return html.Td(
-        [
-            html.Span(count(cell.n) if cell.n else "·", className="n"),
-            html.Span(_row_share(cell), className="share"),
-        ],
+        shown,
         className="hit" if cell.hit else "miss" if cell.n else "empty",
         style={"--share": f"{cell.share:.3f}"},
-        title=f"{cell.actual} → {cell.predicted}: {cell.n:,} of {cell.total:,}",
+        title=words,
     )
 
 

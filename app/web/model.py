@@ -31,7 +31,9 @@ from app.web.comparison import (
 from app.web.markup import to_component
 from app.web.panels import Node, Page, Panel, PanelContext
 from app.web.question import EVERY, NOTHING, SELECTED, Question, query_string
+from app.web.request_links import requests_link
 from app.web.tables import tile
+from app.web.units import count
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +188,20 @@ def _quality_tiles(question: Question, summary: Summary) -> Iterator[Markup]:
     if pair.after is None:
         return
     for measure in (*leading(summary.portrait.kind)[:2], TRUTHS["n"]):
-        title = "Truths known" if measure is TRUTHS["n"] else quality.label_of(question, measure)
-        yield tile(title, quality.both_of(pair, measure))
+        of_truths = measure is TRUTHS["n"]
+        title = "Truths known" if of_truths else quality.label_of(question, measure)
+        below = _without_truth(question, summary) if of_truths else None
+        yield tile(title, quality.both_of(pair, measure), below)
+
+
+def _without_truth(question: Question, summary: Summary) -> Markup | None:
+    """How many requests have no truth yet, as a link to them."""
+    known = getattr(summary.qualities.after, "n", 0)
+    missing = summary.volumes.after.answered - known
+    if missing <= 0:
+        return None
+    href = requests_link(question, summary.spans.after, {"unlabelled": "true"})
+    return html.A(f"{count(missing)} still without", href=href, className="without-truth")
 
 
 PAGE = Page(

@@ -21,6 +21,7 @@ from app.store.registry import ModelName
 from app.web import markup as html
 from app.web.panels import Node, Page, Panel, PanelContext, Rows
 from app.web.question import DAY, EVERY, Question, automatic_interval, common, grid_of, query_string
+from app.web.request_links import finder
 from app.web.tables import change, labelled, note, sparkline
 from app.web.triage import (
     COLUMNS,
@@ -88,6 +89,7 @@ def show_models(question: Question, models: Sequence[ModelOverview]) -> list[Nod
         dash_html.Div(_filters(question, models), className="filters"),
         html.Div([_states(question, chosen), _totals(chosen)], className="triage"),
         _table(question, rows) if rows else note(f"None of {len(models)} models matches."),
+        finder(question),
         *(
             [note(f"{left_out:,} more are not shown: filter them, or see the CSV.")]
             * (left_out > 0)

@@ -201,7 +201,11 @@ def _chosen(search: str, trigger: Any, value: Any) -> str | None:
     if name == "compare":
         question = Question.read(search, datetime.now(UTC))
         return query_string(members | chosen(question, value))
-    return query_string(members | {name: None if value == EVERY else value})
+    new = None if value == EVERY else value
+    if (new or None) == (members.get(name) or None):
+        return None
+    # other requests than those that the page of a list continues
+    return query_string(members | {name: new, "cursor": None})
 
 
 def _kept(search: str, trigger: Any) -> list[Any]:

@@ -37,6 +37,7 @@ from app.web.comparison import (
 from app.web.matrix import matrices
 from app.web.panels import Node, Panel, PanelContext, Rows
 from app.web.question import Question, iso_utc, query_string
+from app.web.request_links import Link, linking, requests_link
 from app.web.tables import both, note, tile
 from app.web.units import length
 
@@ -203,7 +204,24 @@ def find_detail(context: PanelContext) -> Detail:
 
 def show_detail(question: Question, detail: Detail) -> list[Markup]:
     """The metrics, the classes and the confusion matrices, or the errors."""
-    return [_navigation(question, detail), *_contents(question, detail)]
+    return [
+        _navigation(question, detail),
+        _requests(question, detail),
+        *_contents(question, detail),
+    ]
+
+
+def _requests(question: Question, detail: Detail) -> Markup:
+    """Links to the requests of the window that is shown."""
+    asked: list[tuple[str, dict[str, str]]] = [
+        ("all", {}),
+        ("without a truth", {"unlabelled": "true"}),
+    ]
+    if detail.kind is Kind.CLASSIFICATION:
+        asked.insert(1, ("wrong", {"wrong": "true"}))
+    window = detail.spans.after
+    links = [html.A(words, href=requests_link(question, window, of)) for words, of in asked]
+    return html.P([html.Span("Requests:", className="quiet"), *links], className="walk to-requests")
 
 
 def _navigation(question: Question, detail: Detail) -> Markup:
@@ -239,13 +257,22 @@ def _contents(question: Question, detail: Detail) -> Iterator[Markup]:
         yield html.Dl(_tiles(question, detail), className="tiles small")
         if isinstance(after, ClassificationBucket):
             earlier = before if isinstance(before, ClassificationBucket) else None
-            classes = classes_table(question, Pair(after, earlier))
-            drawn = matrices(after, earlier, titles_of(question, detail.spans))
+            links = _links(question, detail.spans)
+            classes = classes_table(question, Pair(after, earlier), links[0])
+            drawn = matrices(after, earlier, titles_of(question, detail.spans), links)
             if len(drawn) > 1:
                 yield classes
                 yield html.Div(drawn, className="matrices")
             else:
                 yield html.Div([*drawn, classes], className="side-by-side")
+
+
+def _links(question: Question, windows: Pair[Window]) -> tuple[Link, Link | None]:
+    """Links to the requests after and before."""
+    after = linking(question, windows.after)
+    if windows.before is None:
+        return after, None
+    return after, linking(question, windows.before, question.before_version)
 
 
 def titles_of(question: Question, windows: Pair[Window]) -> tuple[str, str]:

@@ -153,6 +153,17 @@ OF_A_PAGE = (
     *("namespace", "pipeline", "model", "deployment", "version", "bucket", "average"),
     *("after", "before", "beforeVersion", "classes"),
     *("execution", "metric", "offset", "sort", "q", "kind", "show"),
+    *(
+        "request",
+        "time",
+        "cursor",
+        "predictedLabel",
+        "actualLabel",
+        "wrong",
+        "unlabelled",
+        "failed",
+    ),
+    *("minConfidence", "maxConfidence", "minError"),
 )
 
 

@@ -26,7 +26,7 @@ from app.web.login import login_page
 from app.web.session import WORKSPACE, check_origin, current, forget, keep, local_path
 
 blp = Blueprint("web", __name__)
-PATHS = ("/", "/model", "/executions", "/status")
+PATHS = ("/", "/model", "/requests", "/request", "/executions", "/status")
 # Scripts come only from this server, except for the line that starts Dash, which is allowed by its
 # hash. Mantine and plotly set inline styles, and draw with images in data URLs.
 POLICY = (

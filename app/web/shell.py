@@ -111,7 +111,8 @@ def _wall(local: datetime) -> str:
 def changed(question: Question, control: str, value: str | None) -> dict[str, str | None]:
     """The members of the URL after a control was changed."""
     members: dict[str, str | None] = dict(question.members)
-    members.pop("bucket", None)
+    for name in ("bucket", "cursor"):  # they are of what was shown
+        members.pop(name, None)
     if control in ("range", "start", "end"):  # what was selected may lie outside
         members = {name: text for name, text in members.items() if name not in SELECTED}
     if control == "range":
@@ -195,12 +196,21 @@ APPLICATION = "Truthline"
 def title(path: str, members: Mapping[str, str]) -> str:
     """What the browser's tab and its history show: the subject first."""
     page = dict(PAGES).get(BELOW.get(path, path), "")
-    subject = {"/model": "model", "/executions": "execution"}.get(path, "")
+    subject = SUBJECTS.get(path, "")
     return " · ".join(part for part in (members.get(subject, ""), page, APPLICATION) if part)
 
 
+# The parameter that names what a page is about.
+SUBJECTS = {
+    "/model": "model",
+    "/requests": "model",
+    "/request": "request",
+    "/executions": "execution",
+}
+
+
 # Pages that belong to another page in the navigation.
-BELOW = {"/model": "/"}
+BELOW = dict.fromkeys(("/model", "/requests", "/request"), "/")
 
 
 def navigation(path: str, members: Mapping[str, str]) -> list[Component]:

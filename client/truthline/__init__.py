@@ -52,6 +52,15 @@ from truthline.metrics import (
 )
 from truthline.outbox import Limits
 from truthline.recorder import Stats
+from truthline.requests import (
+    LearnedTruth,
+    PendingTruth,
+    Request,
+    RequestHistory,
+    RequestPage,
+    RequestPrediction,
+    Requests,
+)
 from truthline.sender import Verdict
 from truthline.session import Backoff
 from truthline.steps import ListMetric, StepMetric
@@ -77,16 +86,23 @@ __all__ = [
     "InvalidRequest",
     "InvalidRows",
     "KnownModel",
+    "LearnedTruth",
     "Limits",
     "ListMetric",
     "ModelStats",
     "Models",
     "NotFound",
     "NotTruthline",
+    "PendingTruth",
     "Quantiles",
     "Refused",
     "RegressionBucket",
     "RegressionMetrics",
+    "Request",
+    "RequestHistory",
+    "RequestPage",
+    "RequestPrediction",
+    "Requests",
     "RowProblem",
     "ScoreBucket",
     "ScoreCurves",

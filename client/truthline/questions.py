@@ -14,6 +14,7 @@ from truthline.metrics import (
     ScoreMetrics,
     Subject,
 )
+from truthline.requests import RequestHistory, Requests
 from truthline.session import Session
 from truthline.values import Label, Name, as_label, as_name
 from truthline.wire import decode, to_duration, to_wire
@@ -224,6 +225,95 @@ class Questions:
         """
         return decode(Models, self._all_pages("/api/v1/models", _period(start, end)))
 
+    def requests(
+        self,
+        model: Name,
+        *,
+        start: Instant | None = None,
+        end: Instant | None = None,
+        predicted_label: Label | None = None,
+        actual_label: Label | None = None,
+        wrong: bool | None = None,
+        min_error: float | None = None,
+        unlabelled: bool | None = None,
+        failed: bool | None = None,
+        min_confidence: float | None = None,
+        max_confidence: float | None = None,
+        namespace: Name = "",
+        pipeline: Name = "",
+        deployment: Name | None = None,
+        version: Name | None = None,
+        as_of: Instant | None = None,
+        page_size: int = 1000,
+    ) -> Requests:
+        """The predictions of a model with their truths, newest first, fetched as you iterate.
+
+        Args:
+            model: name of the model.
+            start: start of the window, inclusive; default: the first prediction.
+            end: end of the window, exclusive; default: the last prediction.
+            predicted_label: include only this output.
+            actual_label: include only this truth.
+            wrong: include only those whose classes differ, or only those where they are equal.
+            min_error: include only those whose value differs from the truth by this or more.
+            unlabelled: include only those without a truth, or only those with one.
+            failed: include only failed requests, or only the others.
+            min_confidence: least confidence.
+            max_confidence: greatest confidence.
+            namespace: namespace of the model.
+            pipeline: pipeline of the model.
+            deployment: include only predictions of this deployment.
+            version: include only predictions of this version.
+            as_of: return what was known at this moment.
+            page_size: most requests to fetch at once, up to 1000.
+
+        Raises:
+            TruthlineError: the query failed, as you iterate; the subclass states why.
+        """
+        asked = {
+            **vars(_subject(model, namespace, pipeline, deployment, version)),
+            **_period(start, end),
+            "predictedLabel": _label(predicted_label),
+            "actualLabel": _label(actual_label),
+            "wrong": wrong,
+            "minError": min_error,
+            "unlabelled": unlabelled,
+            "failed": failed,
+            "minConfidence": min_confidence,
+            "maxConfidence": max_confidence,
+            "asOf": to_wire(as_of, "as_of"),
+            "limit": page_size,
+        }
+        return Requests(lambda parameters: self._session.get("/api/v1/requests", parameters), asked)
+
+    def request(
+        self,
+        request_id: Name,
+        *,
+        model: Name | None = None,
+        namespace: Name | None = None,
+        pipeline: Name | None = None,
+        time: Instant | None = None,
+    ) -> RequestHistory:
+        """The history of one request: every prediction, and every truth with when it was stored.
+
+        Args:
+            request_id: id of the request.
+            model: name of the model; default: any.
+            namespace: namespace of the model; default: any.
+            pipeline: pipeline of the model; default: any.
+            time: when it was made; with `model`, finds a request whose key was deleted.
+
+        Raises:
+            NotFound: nothing is kept of such a request.
+            TruthlineError: the query failed; the subclass states why.
+        """
+        names = {"model": model, "namespace": namespace, "pipeline": pipeline}
+        asked = {name: None if value is None else as_name(value) for name, value in names.items()}
+        path = f"/api/v1/requests/{quote(as_name(request_id), safe='')}"
+        answer = self._session.get(path, {**asked, "time": to_wire(time, "time")})
+        return decode(RequestHistory, answer)
+
     def health(
         self, deployment: Name, *, start: Instant | None = None, end: Instant | None = None
     ) -> Health:
@@ -273,6 +363,7 @@ def _subject(
 
 
 def _label(label: Label | None) -> str | None:
+    """A class as it is stored: equal numbers are the same class."""
     return None if label is None else as_label(label)
 
 

@@ -44,6 +44,7 @@ def classification() -> Dashboard:
             _f1_of_classes(),
             _correlation(),
             _versions(),
+            _wrong_requests(),
         ],
     )
 
@@ -147,4 +148,17 @@ def _versions() -> Panel:
     FROM {of_versions("classification_metrics")}
     ORDER BY 1, 2
     """,
+    )
+
+
+def _wrong_requests() -> Panel:
+    return rows(
+        "Newest wrong requests",
+        f"""
+    SELECT "time", request_id, version, predicted_label, actual_label, confidence, learned_at
+    FROM {of_model("newest_requests", "wrong => true", "size => 50")}
+    ORDER BY 1 DESC
+    """,
+        about="Predictions whose class differs from the truth, with when that was learned",
+        units={"confidence": "percentunit"},
     )

@@ -126,6 +126,31 @@ $function$;
 COMMENT ON FUNCTION truthline_internal.own_outcomes(integer[], timestamptz, timestamptz, timestamptz, timestamptz) IS
     'Rows of outcomes of some series, if the caller can see them.';
 
+-- own_request_rows: predictions of those series with their current truths, as known at a moment.
+--
+-- Cost     that of request_rows.
+CREATE OR REPLACE FUNCTION truthline_internal.own_request_rows(
+    series integer[], start_time timestamptz DEFAULT '-infinity',
+    end_time timestamptz DEFAULT 'infinity', as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    "time" timestamptz, received_at timestamptz, series_id integer, request_id text,
+    batch_index integer, predicted_label text, actual_label text, predicted_value float8,
+    actual_value float8, confidence float8, latency_seconds float8, failed boolean,
+    learned_at timestamptz, n_truths integer
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER ROWS 10000
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT r.time, r.received_at, r.series_id, r.request_id, r.batch_index, predicted.name,
+           actual.name, r.value, r.actual_value, r.confidence, r.latency_seconds, r.failed,
+           r.learned_at, r.n_truths
+    FROM truthline_internal.request_rows(
+        truthline_internal.own_among(series), start_time, end_time, as_of,
+        truthline_internal.rows_since()) AS r
+    LEFT JOIN truthline_data.label AS predicted ON predicted.id = r.label_id
+    LEFT JOIN truthline_data.label AS actual ON actual.id = r.actual_label
+$$;
+COMMENT ON FUNCTION truthline_internal.own_request_rows(integer[], timestamptz, timestamptz, timestamptz) IS
+    'Predictions of some series with their current truths, if the caller can see them.';
+
 -- own_step_metrics: metrics of executions of the workspaces that the caller can see.
 CREATE OR REPLACE FUNCTION truthline_internal.own_step_metrics()
 RETURNS TABLE (

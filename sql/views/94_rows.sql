@@ -170,6 +170,85 @@ COMMENT ON COLUMN truthline.outcomes.actual_value IS
 COMMENT ON COLUMN truthline.outcomes.weight IS
     '1, or -1 for a truth that a correction withdraws: sum it instead of counting rows.';
 
+-- requests: what request_rows returns, whose header says which truth belongs to a prediction.
+-- Why      the half that reads tables looks the truths of each row up, so that a condition or a limit
+--          on predictions restricts what is read. requests() is faster for all rows of a range.
+CREATE OR REPLACE VIEW truthline.requests WITH (security_barrier) AS
+SELECT row.time, row.received_at,
+       workspace.name AS workspace, model.namespace, model.pipeline, model.name AS model,
+       series.version, series.deployment, series.deployment_type, series.server_version,
+       row.request_id, row.batch_index, predicted.name AS predicted_label,
+       actual.name AS actual_label, row.value AS predicted_value,
+       CASE WHEN row.label_id IS NULL THEN truth.latest[2] END AS actual_value,
+       row.confidence, row.latency_seconds, row.failed, truth.learned_at, truth.n_truths
+FROM truthline_data.prediction AS row
+JOIN truthline_data.series ON series.id = row.series_id
+JOIN truthline_data.model ON model.id = series.model_id
+JOIN truthline_data.workspace ON workspace.id = model.workspace_id
+LEFT JOIN truthline_data.label AS predicted ON predicted.id = row.label_id
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN sum(o.weight) > 0 THEN max(
+               ARRAY[extract(epoch FROM o.received_at)::float8,
+                     coalesce(o.actual_label, o.actual_value)]
+           ) FILTER (WHERE o.weight = 1) END AS latest,
+           CASE WHEN sum(o.weight) > 0
+                THEN max(o.received_at) FILTER (WHERE o.weight = 1) END AS learned_at,
+           (count(*) FILTER (WHERE o.weight = 1))::integer AS n_truths
+    FROM truthline_data.outcome AS o
+    WHERE o.series_id = row.series_id AND o.time = row.time AND o.request_id = row.request_id
+      AND o.batch_index = row.batch_index AND NOT row.failed
+      AND o.predicted_label IS NOT DISTINCT FROM row.label_id
+      AND o.predicted_value IS NOT DISTINCT FROM row.value
+      AND o.received_at >= row.time - INTERVAL '25 hours'
+) AS truth
+LEFT JOIN truthline_data.label AS actual
+    ON actual.id = CASE WHEN row.label_id IS NOT NULL THEN truth.latest[2]::integer END
+WHERE truthline_internal.reads_tables()
+  AND workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
+  AND row.received_at >= (SELECT coalesce(max(since), '-infinity') FROM truthline_data.retention
+                          WHERE relation IN ('prediction', 'outcome'))
+UNION ALL
+SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
+       s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
+       row.predicted_label, row.actual_label, row.predicted_value, row.actual_value,
+       row.confidence, row.latency_seconds, row.failed, row.learned_at, row.n_truths
+FROM truthline_internal.own_series() AS s
+CROSS JOIN LATERAL truthline_internal.own_request_rows(ARRAY[s.id]) AS row
+WHERE NOT truthline_internal.reads_tables();
+COMMENT ON VIEW truthline.requests IS
+    'Predictions with their current truths: one row per output, whether its truth is known or not.';
+COMMENT ON COLUMN truthline.requests.time IS 'When the prediction was made, as the client stated it.';
+COMMENT ON COLUMN truthline.requests.received_at IS
+    'When the prediction was stored, by the database''s clock.';
+COMMENT ON COLUMN truthline.requests.workspace IS 'Name of the workspace.';
+COMMENT ON COLUMN truthline.requests.namespace IS 'Namespace of the model, empty if none was given.';
+COMMENT ON COLUMN truthline.requests.pipeline IS 'Pipeline of the model, empty if none was given.';
+COMMENT ON COLUMN truthline.requests.model IS 'Name of the model.';
+COMMENT ON COLUMN truthline.requests.version IS 'Version of the model, empty if none was given.';
+COMMENT ON COLUMN truthline.requests.deployment IS
+    'Deployment that served the request, empty if none was given.';
+COMMENT ON COLUMN truthline.requests.deployment_type IS
+    'Type of the deployment, empty if none was given.';
+COMMENT ON COLUMN truthline.requests.server_version IS
+    'Version of the server that ran the model, empty if none was given.';
+COMMENT ON COLUMN truthline.requests.request_id IS
+    'Id of the request, chosen by the client; NULL if none was given.';
+COMMENT ON COLUMN truthline.requests.batch_index IS 'Position of the row within its request, from 0.';
+COMMENT ON COLUMN truthline.requests.predicted_label IS 'Predicted class; NULL for a value.';
+COMMENT ON COLUMN truthline.requests.actual_label IS
+    'True class as far as it is known now; NULL without a truth, and for a value.';
+COMMENT ON COLUMN truthline.requests.predicted_value IS
+    'Predicted value in the model''s own unit; NULL for a class.';
+COMMENT ON COLUMN truthline.requests.actual_value IS
+    'True value in the model''s own unit; NULL without a truth, and for a class.';
+COMMENT ON COLUMN truthline.requests.confidence IS 'Confidence in the class, a fraction of 1.';
+COMMENT ON COLUMN truthline.requests.latency_seconds IS 'How long the request took, in seconds.';
+COMMENT ON COLUMN truthline.requests.failed IS 'Whether the request failed.';
+COMMENT ON COLUMN truthline.requests.learned_at IS
+    'When the current truth was stored; NULL without a truth.';
+COMMENT ON COLUMN truthline.requests.n_truths IS
+    'Number of truths that were stored: more than 1 if it was corrected.';
+
 CREATE OR REPLACE VIEW truthline.step_metrics WITH (security_barrier) AS
 SELECT workspace.name AS workspace, execution.name AS execution, execution.pipeline,
        execution.deployment, step_name.name, metric.is_list, metric.n_values, metric.value,

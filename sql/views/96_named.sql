@@ -482,3 +482,72 @@ ROWS 10000 SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION truthline.outcomes(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz, timestamptz) IS
     'Predictions of a workspace with their truths, within ranges of both clocks.';
+
+-- requests: predictions of a workspace, or of a model, with their truths as known at a moment.
+--
+-- Grain    that of the view of the same name, and so are the columns.
+-- Cost     that of request_rows: the rows of the range.
+CREATE OR REPLACE FUNCTION truthline.requests(
+    workspace text, start_time timestamptz, end_time timestamptz, model text DEFAULT NULL,
+    version text DEFAULT NULL, deployment text DEFAULT NULL, namespace text DEFAULT NULL,
+    pipeline text DEFAULT NULL, as_of timestamptz DEFAULT 'infinity'
+) RETURNS SETOF truthline.requests LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+ROWS 10000 SET search_path = pg_catalog, pg_temp AS $$
+    SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
+           s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
+           row.predicted_label, row.actual_label, row.predicted_value, row.actual_value,
+           row.confidence, row.latency_seconds, row.failed, row.learned_at, row.n_truths
+    FROM truthline_internal.own_request_rows(
+        truthline_internal.series_in(workspace, model, version, deployment, namespace, pipeline),
+        start_time, end_time, as_of) AS row
+    JOIN truthline_internal.own_series() AS s ON s.id = row.series_id
+$$;
+COMMENT ON FUNCTION truthline.requests(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz) IS
+    'Predictions of a workspace within a range of time, with their truths as known at a moment.';
+
+-- label_id: the id of a class; NULL for NULL, and 0, which no class has, for an unknown one.
+CREATE OR REPLACE FUNCTION truthline_internal.label_id(workspace text, label text) RETURNS integer
+LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN label IS NOT NULL THEN coalesce(
+        (SELECT l.id FROM truthline_data.label AS l
+         WHERE l.workspace_id = truthline.workspace_id(label_id.workspace)
+           AND l.name = label_id.label), 0) END
+$$;
+COMMENT ON FUNCTION truthline_internal.label_id(text, text) IS
+    'The id of a class of a workspace; 0 if it has none of that name.';
+
+-- newest_requests: the newest requests of a model that meet conditions; NULL restricts nothing.
+--
+-- Grain    that of the view requests, and so are the columns; ordered by time, newest first.
+-- Cost     that of truthline_internal.requests, until `size` requests are found: hours and days without
+--          such a class or truth are skipped.
+CREATE OR REPLACE FUNCTION truthline.newest_requests(
+    workspace text, model text, start_time timestamptz, end_time timestamptz,
+    size integer DEFAULT 100, wrong boolean DEFAULT NULL, labelled boolean DEFAULT NULL,
+    failed boolean DEFAULT NULL, predicted_label text DEFAULT NULL, actual_label text DEFAULT NULL,
+    min_confidence float8 DEFAULT NULL, max_confidence float8 DEFAULT NULL,
+    min_error float8 DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
+    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, as_of timestamptz DEFAULT 'infinity'
+) RETURNS SETOF truthline.requests LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+ROWS 100 SET search_path = pg_catalog, pg_temp AS $$
+    SELECT (found.request).time, (found.request).received_at, s.workspace, s.namespace, s.pipeline,
+           s.model, s.version, s.deployment, s.deployment_type, s.server_version,
+           (found.request).request_id, (found.request).batch_index, predicted.name, actual.name,
+           (found.request).value, (found.request).actual_value, (found.request).confidence,
+           (found.request).latency_seconds, (found.request).failed, (found.request).learned_at,
+           (found.request).n_truths
+    FROM truthline_internal.requests(
+        truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
+        start_time, end_time, as_of,
+        ROW(truthline_internal.label_id(workspace, predicted_label),
+            truthline_internal.label_id(workspace, actual_label),
+            wrong, labelled, failed, min_confidence, max_confidence, min_error
+        )::truthline_internal.request_filter,
+        NULL, size, 2147483647) AS found
+    JOIN truthline_internal.own_series() AS s ON s.id = (found.request).series_id
+    LEFT JOIN truthline_data.label AS predicted ON predicted.id = (found.request).label_id
+    LEFT JOIN truthline_data.label AS actual ON actual.id = (found.request).actual_label
+    ORDER BY (found.request).time DESC, (found.request).received_at DESC, found.nth
+$$;
+COMMENT ON FUNCTION truthline.newest_requests(text, text, timestamptz, timestamptz, integer, boolean, boolean, boolean, text, text, float8, float8, float8, text, text, text, text, timestamptz) IS
+    'The newest requests of a model that meet conditions, with their truths.';

@@ -28,9 +28,12 @@ from tests.api.given import (
     given_pairs,
     index,
     keyed_client,
+    predict,
+    prediction,
     record,
     recorded,
     subscribed,
+    verdict,
 )
 from tests.api.h2o_given import DAY, H2O, given_deployed
 from tests.api.issuers import hmac_signed
@@ -58,6 +61,8 @@ CLOSED = {("POST", "/")}
 PAGES = {
     "/",
     "/model",
+    "/requests",
+    "/request",
     "/executions",
     "/status",
     "/login",
@@ -83,6 +88,8 @@ QUESTIONS = {
     "/api/v1/metrics/score-curves": {k: v for k, v in NATIVE_MODEL.items() if k != "interval"},
     "/api/v1/inference-stats": NATIVE_DAY,
     "/api/v1/models": NATIVE_DAY,
+    "/api/v1/requests": NATIVE_MODEL,
+    f"/api/v1/requests/{NAMED}": {},
     SINGLE: {"filters[execution_id]": NAMED},
     LIST: {"filters[name]": NAMED},
     "/api/v1/executions": {},
@@ -164,6 +171,7 @@ def members_of_refusals(path):
 def given_something(client):
     """Pairs of a classifier and of a regressor, and a subscription. Returns its id."""
     given_pairs(client, [("a", "a")])
+    verdict(predict(client, prediction(requestId=NAMED, label="a")))
     assert send_event(client).status_code == 200
     given_pairs(client, [(1, 1)], output="value", model="price")
     given_deployed(client, {"label": "a"}, deployment=NAMED)

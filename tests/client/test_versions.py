@@ -10,14 +10,28 @@ import pytest
 import truthline
 from truthline import Client, NotTruthline
 
-from docs.pictures.scenes import HOUR, PRICES, RETURNS
+from docs.pictures.scenes import DAY, HOUR, PRICES, RETURNS
 from tests.client.test_questions import TODAY
+
+LONG_AGO = DAY - 1000 * HOUR  # before the windows of other questions
+
+
+@pytest.fixture(scope="module", autouse=True)
+def corrected(scenes):
+    """A request with two truths, and a truth that waits."""
+    row = {**PRICES, "request_id": "corrected"}
+    scenes.send_predictions([{**row, "value": 2.0, "time": LONG_AGO}])
+    for index, value in ((0, 1.5), (0, 2.5), (1, 3.5)):
+        scenes.send_feedback([{**row, "value": value, "batch_index": index}])
+
 
 QUESTIONS = {
     "classification": lambda c: c.classification_metrics(**RETURNS, **TODAY, interval=12 * HOUR),
     "regression": lambda c: c.regression_metrics(**PRICES, **TODAY, interval=12 * HOUR),
     "inference stats": lambda c: c.inference_stats(**TODAY),
     "models": lambda c: c.models(**TODAY),
+    "requests": lambda c: next(c.requests(**RETURNS, **TODAY, wrong=True, page_size=2).pages()),
+    "a request": lambda c: c.request("corrected"),
     "health of a regressor": lambda c: c.health("homes-eu", **TODAY),
     "health of a classifier": lambda c: c.health("shop-eu", **TODAY),
     "a table": lambda c: c.send_feedback([{**PRICES, "request_id": "early", "value": 1.5}]),

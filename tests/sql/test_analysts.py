@@ -20,7 +20,10 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from tests.demodata import NEIGHBOUR, SECRET, SECRET_NUMBER
 
-VIEWS = ["models", "outcomes", "predictions", "series", "step_metrics", "step_values", "workspaces"]
+VIEWS = [
+    *("models", "outcomes", "predictions", "requests", "series", "step_metrics", "step_values"),
+    "workspaces",
+]
 RELATIONS = """
     SELECT n.nspname, c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f') AND n.nspname !~ '^pg_(temp|toast)'
@@ -50,7 +53,7 @@ NOT_BY_NAME = """
       AND NOT prosecdef
 """
 # What takes ids answers nothing for those of others.
-BY_ID = ["own_outcomes", "own_predictions", "own_step_values"]
+BY_ID = ["own_outcomes", "own_predictions", "own_request_rows", "own_step_values"]
 ARGUMENTS = {
     "workspace": NEIGHBOUR,
     "model": f"{SECRET}-classes",
@@ -157,7 +160,7 @@ def test_of_the_machinery_only_what_views_call_is_open(superuser, analyst_role):
     opened = superuser.execute(INTERNAL_AND_OPEN, [analyst_role]).fetchall()
 
     assert opened == superuser.execute(CALLED_BY_VIEWS).fetchall()
-    assert len(opened) == 8
+    assert len(opened) == 9
 
 
 @pytest.mark.parametrize(
@@ -414,6 +417,8 @@ ASK = """
         "series_of('GUESS-team', 'GUESS-classes')",
         "predictions('GUESS-team', '2000-01-01', '2100-01-01')",
         "predictions('default', '2000-01-01', '2100-01-01', model => 'GUESS-classes')",
+        "requests('default', '2000-01-01', '2100-01-01', model => 'GUESS-classes')",
+        "newest_requests('default', 'GUESS-classes', '2000-01-01', '2100-01-01')",
         "inference_stats('default', '2000-01-01', '2100-01-01', models => '{GUESS-classes}')",
         "inference_stats('default', '2000-01-01', '2100-01-01', NULL, 'GUESS', 'GUESS')",
         "step_metric_over_time('default', 'GUESS-metric', '2000-01-01', '2100-01-01')",

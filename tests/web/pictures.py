@@ -32,6 +32,7 @@ SIZES = {
 }
 DIGITS = {"namespace": "demo", "pipeline": "digits-pipeline", "model": "digits"}
 DIABETES = {"namespace": "demo", "pipeline": "diabetes-pipeline", "model": "diabetes"}
+REQUEST = "demo-digits-05000"
 TALL = 1_600
 
 
@@ -64,6 +65,8 @@ def pages(window: dict[str, str]) -> dict[str, str]:
         "classifier": "/model?" + urlencode(DIGITS | cut),
         "bucket": "/model?" + urlencode(DIGITS | cut | {"bucket": f"{late:%FT%H}:00:00Z"}),
         "regressor": "/model?" + urlencode(DIABETES | cut),
+        "requests": "/requests?" + urlencode(DIGITS | window | {"wrong": "true"}),
+        "request": "/request?" + urlencode(window | {"request": REQUEST}),
         "executions": "/executions?metric=accuracy",
         "status": "/status",
     }
@@ -75,6 +78,8 @@ KEPT: dict[str, tuple[tuple[str, Scheme], ...]] = {
     "classifier": (("desktop", "light"), ("phone", "dark")),
     "bucket": (("desktop", "dark"),),
     "regressor": (("desktop", "light"),),
+    "requests": (("desktop", "light"), ("phone", "light")),
+    "request": (("phone", "dark"),),
     "executions": (("desktop", "light"), ("phone", "dark")),
     "status": (("desktop", "light"),),
 }

@@ -41,6 +41,7 @@ from app.errors import (
     UnknownDeployment,
     UnknownExecution,
     UnknownModel,
+    UnknownRequest,
     UnknownStepMetric,
     UnknownSubscription,
     UnsupportedGrant,
@@ -74,6 +75,7 @@ STATUS: Mapping[type[TruthlineError], int] = {
     UnknownSubscription: HTTPStatus.NOT_FOUND,
     UnknownExecution: HTTPStatus.NOT_FOUND,
     UnknownStepMetric: HTTPStatus.NOT_FOUND,
+    UnknownRequest: HTTPStatus.NOT_FOUND,
     DuplicateSubscription: HTTPStatus.CONFLICT,
     ReplyFailed: HTTPStatus.INTERNAL_SERVER_ERROR,  # as the vendor's server
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -91,8 +91,8 @@ class WindowArgs(StrictArgs):
     )
 
 
-class ModelArgs(WindowArgs):
-    """A window, and a model or a part of it."""
+class ScopeArgs(StrictArgs):
+    """A model or a part of it, and a moment."""
 
     namespace = Text(load_default="")
     pipeline = Text(load_default="")
@@ -103,6 +103,10 @@ class ModelArgs(WindowArgs):
         data_key="asOf",
         metadata={"format": "date-time", "description": "As it was known at this moment"},
     )
+
+
+class ModelArgs(WindowArgs, ScopeArgs):
+    """A window, and a model or a part of it."""
 
 
 class MetricsArgs(ModelArgs):
@@ -240,9 +244,13 @@ def question_of(args: dict[str, Any], workspace_id: int) -> Question[Scope]:
     Raises:
         InvalidWindow, Busy: as in `buckets_of`.
     """
+    return Question(workspace_id, scope_of(args), *buckets_of(args), args.get("as_of"))
+
+
+def scope_of(args: dict[str, Any]) -> Scope:
+    """The model or part of `ScopeArgs`."""
     name = ModelName(args["namespace"], args["pipeline"], args["model"])
-    scope = Scope(name, args.get("deployment"), args.get("version"))
-    return Question(workspace_id, scope, *buckets_of(args), args.get("as_of"))
+    return Scope(name, args.get("deployment"), args.get("version"))
 
 
 def buckets_of(args: dict[str, Any]) -> tuple[Window, Grid]:

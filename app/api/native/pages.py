@@ -1,7 +1,5 @@
 """Pagination of lists: the total, and a cursor to the next page."""
 
-import base64
-import binascii
 from datetime import datetime
 from typing import Any
 
@@ -9,12 +7,12 @@ import msgspec
 from marshmallow import Schema, ValidationError, fields, validate
 
 from app.ingest.fields import text_problem
+from app.query.cursors import packed, unpacked
 from app.query.pages import PagePosition
 from app.query.window import Window
 from app.store.registry import ModelName
 
 MAX_PAGE_SIZE = 1000
-UNREADABLE = (msgspec.MsgspecError, binascii.Error, ValueError)
 
 
 class Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
@@ -38,10 +36,9 @@ class CursorField(fields.Field[Cursor]):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Cursor:
         try:
-            packed = base64.b64decode(str(value).encode(), b"-_", validate=True)
-            cursor = msgspec.json.decode(packed, type=Cursor)
+            cursor = unpacked(value, Cursor)
             Window(cursor.start, cursor.end)
-        except UNREADABLE:
+        except (ValueError, TypeError):
             raise ValidationError("must be a nextCursor") from None
         if text_problem(cursor.namespace, cursor.pipeline, cursor.name) or cursor.n < 0:
             raise ValidationError("must be a nextCursor")
@@ -72,5 +69,4 @@ def cursor_for(position: PagePosition | None, window: Window) -> str | None:
     """The cursor to the page after a position."""
     if position is None:
         return None
-    cursor = Cursor(window.start, window.end, position.n, *position.name)
-    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode()
+    return packed(Cursor(window.start, window.end, position.n, *position.name))

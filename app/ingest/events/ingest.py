@@ -17,11 +17,12 @@ from app.ingest.events.pairs import Half, fill_in, match
 from app.ingest.feedback import Feedback, prepare_feedback, store_feedback
 from app.ingest.inferences import Prediction
 from app.ingest.joins import Requests, join, join_late
-from app.ingest.keys import lock_requests, request_key
+from app.ingest.keys import lock_requests
 from app.ingest.models import reject_kind_conflicts
 from app.ingest.predictions import PreparedRow, prepare_predictions, store_predictions
 from app.store.database import Database
 from app.store.event_metrics import EventMetricName
+from app.store.request_keys import request_key
 
 Row = TypeVar("Row")
 

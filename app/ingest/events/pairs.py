@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, text
 
-from app.ingest.keys import failure_key, request_key, unread_key
+from app.store.request_keys import failure_key, request_key, unread_key
 
 # How long the first half is kept.
 PAIR_DAYS = 1

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, text
 
 from app.ingest.events.pairs import RequestNames
 from app.ingest.inferences import Prediction, check
-from app.ingest.keys import request_key, unread_key
 from app.ingest.predictions import PreparedRow, prepare_predictions, store_predictions
 from app.store.database import Database
+from app.store.request_keys import request_key, unread_key
 
 CHUNK = 10_000  # requests per transaction
 
