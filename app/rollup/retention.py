@@ -25,7 +25,8 @@ from app.store.edition import server_info
 RAW = ("outcome", "prediction")
 STEPS = "step_batch"
 # Learned hours that learned days contain too.
-HOURS_OF_DAYS = ("outcome_5m_1h", "outcome_1h_1h")
+HOURS_OF_DAYS = ("outcome_5m_1h", "outcome_1h_1h", "deviation_1h_1h")
+FIVE_MINUTES = ("outcome_5m_1d", "deviation_5m_1h", "prediction_5m_1h")
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Dropped:
 def keep_days(settings: Settings) -> dict[str, int]:
     """The number of days for which each table is kept; tables kept permanently are absent."""
     days = dict.fromkeys(RAW, settings.keep_raw_days)
-    days |= dict.fromkeys(("outcome_5m_1d", "prediction_5m_1h"), settings.keep_fine_days)
+    days |= dict.fromkeys(FIVE_MINUTES, settings.keep_fine_days)
     days |= dict.fromkeys(HOURS_OF_DAYS, settings.keep_asof_days)
     # five-minute cells are dropped at the earlier of their two limits
     limits = [d for d in (settings.keep_fine_days, settings.keep_asof_days) if d]

@@ -55,6 +55,47 @@ class Freshness:
 
 
 @dataclass(frozen=True)
+class Interval:
+    """The bounds of a confidence interval."""
+
+    low: float = ABSENT
+    high: float = ABSENT
+
+
+@dataclass(frozen=True)
+class ClassIntervals:
+    """Confidence intervals of the metrics of a class; None where there is none."""
+
+    precision: Interval | None = None
+    recall: Interval | None = None
+    f1: Interval | None = None
+
+
+@dataclass(frozen=True)
+class ClassificationIntervals:
+    """Confidence intervals of the metrics of a classifier; None where there is none."""
+
+    accuracy: Interval | None = None
+    precision: Interval | None = None
+    recall: Interval | None = None
+    specificity: Interval | None = None
+    f1: Interval | None = None
+    matthews_correlation: Interval | None = None
+
+
+@dataclass(frozen=True)
+class RegressionIntervals:
+    """Confidence intervals of the metrics of a regressor; None where there is none."""
+
+    mean_absolute_error: Interval | None = None
+    mean_squared_error: Interval | None = None
+    root_mean_squared_error: Interval | None = None
+    mean_error: Interval | None = None
+    r2: Interval | None = None
+    mean_absolute_percentage_error: Interval | None = None
+
+
+@dataclass(frozen=True)
 class Bucket:
     """A part of the window, `[start, end)`.
 
@@ -73,7 +114,7 @@ class Bucket:
 class ClassMetrics:
     """One class against all others; None if a denominator is zero.
 
-    `support` is the number of truths of this class.
+    `support` is the number of truths of this class. `intervals` is None without a confidence.
     """
 
     label: str = ABSENT
@@ -81,6 +122,7 @@ class ClassMetrics:
     recall: float | None = None
     f1: float | None = None
     support: int = ABSENT
+    intervals: ClassIntervals | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +130,7 @@ class ClassificationBucket(Bucket):
     """Metrics of a classifier in a bucket, as fractions of 1; None without truths.
 
     `confusion_matrix` has a row per true class and a column per predicted one, along `categories`.
+    `intervals` is None without a confidence.
     """
 
     accuracy: float | None = None
@@ -99,6 +142,7 @@ class ClassificationBucket(Bucket):
     classes: tuple[ClassMetrics, ...] = ABSENT
     categories: tuple[str, ...] = ABSENT
     confusion_matrix: tuple[tuple[int, ...], ...] = ABSENT
+    intervals: ClassificationIntervals | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +150,8 @@ class RegressionBucket(Bucket):
     """Metrics of a regressor in a bucket; error is predicted minus actual.
 
     Errors are in the model's own unit, `mean_squared_error` in its square, `r2` and
-    `mean_absolute_percentage_error` in fractions of 1; None where there is no truth.
+    `mean_absolute_percentage_error` in fractions of 1; None where there is no truth. `intervals` is
+    None without a confidence.
     """
 
     mean_absolute_error: float | None = None
@@ -115,6 +160,7 @@ class RegressionBucket(Bucket):
     mean_error: float | None = None
     r2: float | None = None
     mean_absolute_percentage_error: float | None = None
+    intervals: RegressionIntervals | None = None
 
 
 @dataclass(frozen=True)
@@ -150,11 +196,12 @@ class Metrics:
     """Buckets of a window, oldest first, and whether they are exact.
 
     If `exact` is False, retention has dropped rows that the query needs, and `snapped` lists the
-    edges that were moved.
+    edges that were moved. `confidence` is that of intervals, None without any.
     """
 
     subject: Subject
     time_zone: str
+    confidence: float | None = None
     exact: bool = ABSENT
     snapped: tuple[Snapped, ...] = ABSENT
     freshness: Freshness = ABSENT
@@ -168,7 +215,10 @@ class ClassificationMetrics(Metrics):
     buckets: tuple[ClassificationBucket, ...] = ABSENT
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return a DataFrame with a row per bucket, indexed by start in the requested zone."""
+        """Return a DataFrame with a row per bucket, indexed by start in the requested zone.
+
+        Bounds of intervals are in columns such as `accuracy_low` and `accuracy_high`.
+        """
         return _table(self.buckets, self.time_zone, but={"classes", "categories"})
 
     def plot(self, metrics: Iterable[str] | None = None) -> "Figure":
@@ -201,7 +251,7 @@ class RegressionMetrics(Metrics):
     buckets: tuple[RegressionBucket, ...] = ABSENT
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return a DataFrame with a row per bucket, indexed by start in the requested zone."""
+        """Return a DataFrame with a row per bucket, as for a classifier."""
         return _table(self.buckets, self.time_zone)
 
     def plot(self, unit: str = "") -> "Figure":
@@ -230,7 +280,10 @@ def _bucket_at(
 def _table(buckets: Iterable[Bucket], zone: str, but: Iterable[str] = ()) -> "pd.DataFrame":
     """Return a table of the numbers per bucket; None becomes NaN."""
     pandas = extra("pandas", "pandas")
-    rows = [_numbers(bucket, {"confusion_matrix", *but}) for bucket in buckets]
+    rows = [
+        _numbers(bucket, {"confusion_matrix", "intervals", *but}) | _bounds(bucket)
+        for bucket in buckets
+    ]
     for row in rows:
         row["start"], row["end"] = (row[end].astimezone(ZoneInfo(zone)) for end in ("start", "end"))
     table = pandas.DataFrame(rows).set_index("start")
@@ -241,4 +294,16 @@ def _table(buckets: Iterable[Bucket], zone: str, but: Iterable[str] = ()) -> "pd
 def _numbers(bucket: Bucket, but: set[str]) -> dict[str, Any]:
     return {
         field.name: getattr(bucket, field.name) for field in fields(bucket) if field.name not in but
+    }
+
+
+def _bounds(bucket: Bucket) -> dict[str, float | None]:
+    """Return the bounds of the intervals of a bucket by their column; none without a confidence."""
+    intervals = getattr(bucket, "intervals", None)
+    if intervals is None:
+        return {}
+    return {
+        f"{field.name}_{bound}": getattr(getattr(intervals, field.name), bound, None)
+        for field in fields(intervals)
+        for bound in ("low", "high")
     }

@@ -38,6 +38,7 @@ class Questions:
         align: Literal["start", "epoch"] = "start",
         time_zone: str = "UTC",
         as_of: Instant | None = None,
+        confidence: float | None = None,
     ) -> ClassificationMetrics:
         """Accuracy, precision, recall, F1 and confusion matrices over time.
 
@@ -54,13 +55,16 @@ class Questions:
             align: whether buckets begin at `start` or lie on a fixed grid.
             time_zone: time zone of days, weeks, months and years.
             as_of: return what was known at this moment.
+            confidence: include confidence intervals, such as 0.95.
 
         Raises:
             TruthlineError: the query failed; the subclass states why.
         """
         subject = _subject(model, namespace, pipeline, deployment, version)
         asked = _window(start, end, interval, align, time_zone, as_of)
-        answer = self._metrics("classification", subject, average=average, **asked)
+        answer = self._metrics(
+            "classification", subject, average=average, confidence=confidence, **asked
+        )
         return decode(
             ClassificationMetrics, answer, subject=subject, time_zone=time_zone, average=average
         )
@@ -79,6 +83,7 @@ class Questions:
         align: Literal["start", "epoch"] = "start",
         time_zone: str = "UTC",
         as_of: Instant | None = None,
+        confidence: float | None = None,
     ) -> RegressionMetrics:
         """Errors, bias, R² and percentage error over time.
 
@@ -86,7 +91,7 @@ class Questions:
         """
         subject = _subject(model, namespace, pipeline, deployment, version)
         asked = _window(start, end, interval, align, time_zone, as_of)
-        answer = self._metrics("regression", subject, **asked)
+        answer = self._metrics("regression", subject, confidence=confidence, **asked)
         return decode(RegressionMetrics, answer, subject=subject, time_zone=time_zone)
 
     def inference_stats(
@@ -97,6 +102,7 @@ class Questions:
         models: Iterable[Name] | None = None,
         field: str | None = None,
         value: str | None = None,
+        confidence: float | None = None,
     ) -> InferenceStats:
         """Inferences, errors, latency and confidence of a window and the preceding one.
 
@@ -106,6 +112,7 @@ class Questions:
             models: names of models; default: all.
             field: include only inferences that have, in this metadata field,
             value: this value.
+            confidence: include the confidence interval of error rates, such as 0.95.
 
         Raises:
             TruthlineError: the query failed; the subclass states why.
@@ -118,6 +125,7 @@ class Questions:
             "model": names,
             "fieldName": field,
             "fieldValue": value,
+            "confidence": confidence,
         }
         return decode(InferenceStats, self._all_pages("/api/v1/inference-stats", asked))
 

@@ -21,6 +21,7 @@ from truthline import (
     Unavailable,
     Unreachable,
 )
+from truthline.wire import camel
 
 from docs.pictures.scenes import DAY, HOUR, IRIS, IRIS_START, PRICES, RETURNS
 from tests.api.live import serving
@@ -84,8 +85,36 @@ def test_classification_has_all_that_the_server_returns(scenes):
             **{name: name for name in ("specificity", "f1")},
         }.items():
             assert getattr(bucket, ours) == json[theirs]
-        assert [vars(one) for one in bucket.classes] == json["classes"]
+        classes = [{**one, "intervals": None} for one in json["classes"]]
+        assert [vars(one) for one in bucket.classes] == classes
         assert [list(row) for row in bucket.confusion_matrix] == json["confusionMatrix"]
+
+
+def test_intervals_are_those_that_the_server_returns(scenes):
+    asked = {"startTime": DAY.isoformat(), "endTime": (DAY + 24 * HOUR).isoformat()}
+    for kind, model in (("classification", RETURNS), ("regression", PRICES)):
+        ask = getattr(scenes, f"{kind}_metrics")
+        assert ask(**model, **TODAY).buckets[0].intervals is None
+
+        answer = ask(**model, **TODAY, confidence=0.9)
+        path = f"/api/v1/metrics/{kind}"
+        (json,) = native(scenes, path, **model, **asked, confidence=0.9)["buckets"]
+        (bucket,) = answer.buckets
+        intervals = {camel(name): one for name, one in vars(bucket.intervals).items()}
+        assert {name: vars(one) for name, one in intervals.items()} == json["intervals"]
+        table = answer.to_pandas()
+        for name, interval in vars(bucket.intervals).items():
+            bounds = [table[f"{name}_{bound}"].iloc[0] for bound in ("low", "high")]
+            assert bounds == [interval.low, interval.high]
+        assert answer.confidence == 0.9
+
+
+def test_error_rates_have_intervals_if_requested(scenes):
+    asked = scenes.inference_stats(**TODAY, confidence=0.9)
+
+    assert scenes.inference_stats(**TODAY).totals.error_rate.interval is None
+    for one in (asked.totals, *asked.models):
+        assert one.error_rate.interval.low <= one.error_rate.now <= one.error_rate.interval.high
 
 
 def test_a_table_of_buckets(scenes):

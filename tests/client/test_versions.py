@@ -13,10 +13,11 @@ from truthline import Client, NotTruthline
 from docs.pictures.scenes import HOUR, PRICES, RETURNS
 from tests.client.test_questions import TODAY
 
+HALVES = {**TODAY, "interval": 12 * HOUR, "confidence": 0.9}
 QUESTIONS = {
-    "classification": lambda c: c.classification_metrics(**RETURNS, **TODAY, interval=12 * HOUR),
-    "regression": lambda c: c.regression_metrics(**PRICES, **TODAY, interval=12 * HOUR),
-    "inference stats": lambda c: c.inference_stats(**TODAY),
+    "classification": lambda c: c.classification_metrics(**RETURNS, **HALVES),
+    "regression": lambda c: c.regression_metrics(**PRICES, **HALVES),
+    "inference stats": lambda c: c.inference_stats(**TODAY, confidence=0.9),
     "models": lambda c: c.models(**TODAY),
     "health of a regressor": lambda c: c.health("homes-eu", **TODAY),
     "health of a classifier": lambda c: c.health("shop-eu", **TODAY),

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -12,12 +11,24 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from app.api.http.access import needs
 from app.api.http.basis import BasisSchema, basis_members
 from app.api.http.numbers import UtcTime
-from app.api.http.parameters import Instant, NotADuration, StrictArgs, Text, parse_go_duration
+from app.api.http.parameters import (
+    Confidence,
+    Instant,
+    NotADuration,
+    StrictArgs,
+    Text,
+    parse_go_duration,
+)
 from app.api.http.query_limiter import add_buckets
-from app.api.native.numbers import numbers
+from app.api.native.numbers import intervals, numbers
 from app.auth.keys import Role
 from app.errors import InvalidWindow
-from app.query.classification import Average, ClassificationBucket, classification
+from app.query.classification import (
+    Average,
+    ClassificationBucket,
+    ClassMetrics,
+    classification,
+)
 from app.query.measures import CLASS, CLASSIFICATION, REGRESSION, TRUTHS
 from app.query.question import Answer, Question
 from app.query.regression import RegressionBucket, regression
@@ -27,6 +38,7 @@ from app.running import database
 from app.store.registry import ModelName
 
 MAX_BUCKETS = 10_000
+IF_REQUESTED = {"description": "If requested"}
 Bucket = TypeVar("Bucket", ClassificationBucket, RegressionBucket)
 
 blp = Blueprint("metrics", __name__, url_prefix="/api/v1/metrics", description="How good it was")
@@ -103,6 +115,7 @@ class MetricsArgs(WindowArgs):
         data_key="asOf",
         metadata={"format": "date-time", "description": "As it was known at this moment"},
     )
+    confidence = Confidence()
     explain = fields.Boolean(
         load_default=False,
         error_messages={"invalid": "must be true or false"},
@@ -126,10 +139,32 @@ class BucketSchema(Schema):
         include = numbers(TRUTHS)
 
 
+class ClassIntervalsSchema(Schema):
+    """Confidence intervals of the metrics of a class; null where there is none."""
+
+    class Meta:  # noqa: D106 - as above
+        include = intervals(CLASS)
+
+
+class ClassificationIntervalsSchema(Schema):
+    """Confidence intervals of the metrics of a bucket; null where there is none."""
+
+    class Meta:  # noqa: D106 - as above
+        include = intervals(CLASSIFICATION)
+
+
+class RegressionIntervalsSchema(Schema):
+    """Confidence intervals of the metrics of a bucket; null where there is none."""
+
+    class Meta:  # noqa: D106 - as above
+        include = intervals(REGRESSION)
+
+
 class ClassMetricsSchema(Schema):
     """One class versus all others; null if a denominator is zero."""
 
     label = fields.String()
+    intervals = fields.Nested(ClassIntervalsSchema, metadata=IF_REQUESTED)
 
     class Meta:  # noqa: D106 - as above
         include = numbers(CLASS)
@@ -146,6 +181,7 @@ class ClassificationBucketSchema(ClassificationSchema):
     """Fractions of 1, of the bucket and of each class; and the confusion matrix."""
 
     classes = fields.List(fields.Nested(ClassMetricsSchema))
+    intervals = fields.Nested(ClassificationIntervalsSchema, metadata=IF_REQUESTED)
     categories = fields.List(fields.String())
     matrix = fields.List(
         fields.List(fields.Integer()),
@@ -156,6 +192,8 @@ class ClassificationBucketSchema(ClassificationSchema):
 
 class RegressionBucketSchema(BucketSchema):
     """Errors in the model's own unit; error is predicted minus actual."""
+
+    intervals = fields.Nested(RegressionIntervalsSchema, metadata=IF_REQUESTED)
 
     class Meta:  # noqa: D106 - as above
         include = numbers(REGRESSION)
@@ -173,9 +211,8 @@ class PieceSchema(Schema):
 class AnswerSchema(BasisSchema):
     """Buckets, oldest first, and their basis."""
 
-    pieces = fields.List(
-        fields.Nested(PieceSchema), data_key="explain", metadata={"description": "If requested"}
-    )
+    pieces = fields.List(fields.Nested(PieceSchema), data_key="explain", metadata=IF_REQUESTED)
+    confidence = fields.Float(metadata={"description": "That of intervals, if requested"})
 
 
 class ClassificationAnswerSchema(AnswerSchema):
@@ -207,10 +244,11 @@ def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any
             database().registry,
             question,
             average=args["average"],
+            confidence=args.get("confidence"),
             with_predictions=True,
             explained=args["explain"],
         )
-    return _members(answer, _classification)
+    return _members(answer, args, _classification)
 
 
 @blp.route("/regression")
@@ -225,8 +263,14 @@ def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """
     question = _question(args, workspace_id)
     with database().reading() as conn:
-        answer = regression(conn, question, with_predictions=True, explained=args["explain"])
-    return _members(answer, asdict)
+        answer = regression(
+            conn,
+            question,
+            confidence=args.get("confidence"),
+            with_predictions=True,
+            explained=args["explain"],
+        )
+    return _members(answer, args, _requested)
 
 
 def _question(args: dict[str, Any], workspace_id: int) -> Question[Scope]:
@@ -263,7 +307,7 @@ def _grid(width: timedelta | Calendar | None, align: str, zone: str) -> Grid:
 
 
 def _members(
-    answer: Answer[Bucket], members_of: Callable[[Bucket], dict[str, Any]]
+    answer: Answer[Bucket], args: dict[str, Any], members_of: Callable[[Bucket], dict[str, Any]]
 ) -> dict[str, Any]:
     """Members of `AnswerSchema`."""
     buckets = [
@@ -272,9 +316,22 @@ def _members(
         for bucket, coverage in zip(answer.buckets, answer.coverage, strict=True)
     ]
     members = basis_members(answer.basis) | {"buckets": buckets}
+    if "confidence" in args:
+        members["confidence"] = args["confidence"]
     return members if answer.pieces is None else members | {"pieces": answer.pieces}
 
 
 def _classification(bucket: ClassificationBucket) -> dict[str, Any]:
-    members = {name: getattr(bucket, name) for name in bucket.__slots__ if name != "matrix"}
-    return members | {"categories": bucket.matrix.categories, "matrix": bucket.matrix.values}
+    return _requested(bucket) | {
+        "classes": [_requested(metrics) for metrics in bucket.classes],
+        "categories": bucket.matrix.categories,
+        "matrix": bucket.matrix.values,
+    }
+
+
+def _requested(numbers: ClassificationBucket | ClassMetrics | RegressionBucket) -> dict[str, Any]:
+    """Its members; intervals are left out if they were not requested."""
+    members = {name: getattr(numbers, name) for name in numbers.__slots__}
+    if numbers.intervals is None:
+        del members["intervals"]
+    return members
