@@ -27,7 +27,7 @@ class Interval:
 
 
 Intervals = Mapping[str, Interval | None]
-"""Intervals by the name of their metric; None where there is none: see docs/metrics.md."""
+"""Intervals by the name of their metric; None if undefined: see docs/metrics.md."""
 ByPlace = Mapping[tuple[int, int | None], Intervals]
 """Those of buckets, numbered from 1, and of their classes, by the id of the label; None: of all."""
 NO_INTERVALS: ByPlace = {}

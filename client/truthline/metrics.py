@@ -64,7 +64,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class ClassIntervals:
-    """Confidence intervals of the metrics of a class; None where there is none."""
+    """Confidence intervals of the metrics of a class; None if undefined."""
 
     precision: Interval | None = None
     recall: Interval | None = None
@@ -73,7 +73,7 @@ class ClassIntervals:
 
 @dataclass(frozen=True)
 class ClassificationIntervals:
-    """Confidence intervals of the metrics of a classifier; None where there is none."""
+    """Confidence intervals of the metrics of a classifier; None if undefined."""
 
     accuracy: Interval | None = None
     precision: Interval | None = None
@@ -85,7 +85,7 @@ class ClassificationIntervals:
 
 @dataclass(frozen=True)
 class RegressionIntervals:
-    """Confidence intervals of the metrics of a regressor; None where there is none."""
+    """Confidence intervals of the metrics of a regressor; None if undefined."""
 
     mean_absolute_error: Interval | None = None
     mean_squared_error: Interval | None = None

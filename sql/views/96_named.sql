@@ -34,7 +34,7 @@ COMMENT ON FUNCTION truthline_internal.declared_classes(integer) IS
 -- classification_metrics: accuracy and averages over classes, per bucket.
 --
 -- Units    with a `confidence`, columns that end in `_low` and `_high` are the bounds of confidence
---          intervals; NULL without, and where there is none (06_intervals.sql).
+--          intervals; NULL without, and if undefined (06_intervals.sql).
 CREATE OR REPLACE FUNCTION truthline.classification_metrics(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,

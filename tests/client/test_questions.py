@@ -150,7 +150,7 @@ def test_inference_stats_and_models(scenes):
     )
 
     assert stats.previous_start == DAY - 24 * HOUR
-    assert vars(stats.totals.inferences) == said["totals"]["inferences"]
+    assert vars(stats.totals.inferences) == said["totals"]["inferences"] | {"interval": None}
     assert [one.model for one in stats.models] == ["returns-model", "price-model"]
     returns, _ = stats.models
     assert vars(returns.latency_quantiles) == said["models"][0]["latencyQuantiles"]

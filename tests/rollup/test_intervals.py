@@ -91,7 +91,7 @@ def test_levels_hold_what_intervals_need_after_their_rows_are_dropped(history):
 def test_history_from_before_the_levels_has_no_interval_that_needs_them(
     history, fresh_database_url
 ):
-    """As after an upgrade: levels of outcomes remain, and new ones begin with the remaining rows."""
+    """As after an upgrade: levels of outcomes remain, new ones begin with the remaining rows."""
     database, series, now = history
     old, recent = (now - 9 * DAY, now - 4 * DAY), (now - 2 * DAY, now - DAY)
     across = (old[0], recent[1])

@@ -140,21 +140,21 @@ class BucketSchema(Schema):
 
 
 class ClassIntervalsSchema(Schema):
-    """Confidence intervals of the metrics of a class; null where there is none."""
+    """Confidence intervals of the metrics of a class; null if undefined."""
 
     class Meta:  # noqa: D106 - as above
         include = intervals(CLASS)
 
 
 class ClassificationIntervalsSchema(Schema):
-    """Confidence intervals of the metrics of a bucket; null where there is none."""
+    """Confidence intervals of the metrics of a bucket; null if undefined."""
 
     class Meta:  # noqa: D106 - as above
         include = intervals(CLASSIFICATION)
 
 
 class RegressionIntervalsSchema(Schema):
-    """Confidence intervals of the metrics of a bucket; null where there is none."""
+    """Confidence intervals of the metrics of a bucket; null if undefined."""
 
     class Meta:  # noqa: D106 - as above
         include = intervals(REGRESSION)

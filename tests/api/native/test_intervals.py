@@ -1,4 +1,4 @@
-"""Native confidence intervals: worked out by hand, and null where there is none."""
+"""Native confidence intervals: worked out by hand, and null if undefined."""
 
 import pytest
 from statsmodels.stats.proportion import proportion_confint
