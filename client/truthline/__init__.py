@@ -7,6 +7,13 @@ Start with `Client`: `log_prediction` and `log_feedback` send in the background,
 from truthline.auth import TokenProvider
 from truthline.buffer import Counts
 from truthline.client import Client
+from truthline.comparison import (
+    ComparedSide,
+    Comparison,
+    MetricComparison,
+    MetricSide,
+    Side,
+)
 from truthline.errors import (
     Forbidden,
     InvalidRequest,
@@ -67,6 +74,8 @@ __all__ = [
     "ClassificationMetrics",
     "Client",
     "Compared",
+    "ComparedSide",
+    "Comparison",
     "ConfusionMatrix",
     "Counts",
     "Forbidden",
@@ -80,6 +89,8 @@ __all__ = [
     "KnownModel",
     "Limits",
     "ListMetric",
+    "MetricComparison",
+    "MetricSide",
     "ModelStats",
     "Models",
     "NotFound",
@@ -90,6 +101,7 @@ __all__ = [
     "RegressionIntervals",
     "RegressionMetrics",
     "RowProblem",
+    "Side",
     "Snapped",
     "Spread",
     "Stats",

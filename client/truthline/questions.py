@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 from urllib.parse import quote
 
+from truthline.comparison import Comparison, Side, side_parameters
 from truthline.health import Health, health_of
 from truthline.inferences import InferenceStats, Models
 from truthline.metrics import ClassificationMetrics, RegressionMetrics, Subject
@@ -93,6 +94,49 @@ class Questions:
         asked = _window(start, end, interval, align, time_zone, as_of)
         answer = self._metrics("regression", subject, confidence=confidence, **asked)
         return decode(RegressionMetrics, answer, subject=subject, time_zone=time_zone)
+
+    def compare(
+        self,
+        model: Name,
+        *,
+        a: Side,
+        b: Side,
+        start: Instant | None = None,
+        end: Instant | None = None,
+        namespace: Name = "",
+        pipeline: Name = "",
+        deployment: Name | None = None,
+        version: Name | None = None,
+        average: Literal["macro", "weighted", "micro"] = "macro",
+        as_of: Instant | None = None,
+        confidence: float = 0.95,
+    ) -> Comparison:
+        """Whether the metrics of two windows, versions, deployments or models really differ.
+
+        Args:
+            model: name of the model, of both sides.
+            a: what is different about side A, such as `{"version": "v2"}` or another window.
+            b: what is different about side B.
+            start: start of the window of both sides, inclusive.
+            end: end of the window of both sides, exclusive.
+            namespace: namespace of the model.
+            pipeline: pipeline of the model.
+            deployment: include only predictions of this deployment.
+            version: include only predictions of this version.
+            average: average over the classes of a classifier.
+            as_of: return what was known at this moment.
+            confidence: confidence of the intervals and of the verdicts.
+
+        Raises:
+            TruthlineError: the query failed; the subclass states why.
+        """
+        both = vars(_subject(model, namespace, pipeline, deployment, version))
+        asked = {**_period(start, end), "asOf": to_wire(as_of, "as_of")}
+        asked |= {"average": average, "confidence": confidence}
+        sides = side_parameters("a", a) | side_parameters("b", b)
+        return decode(
+            Comparison, self._session.get("/api/v1/metrics/compare", {**both, **asked, **sides})
+        )
 
     def inference_stats(
         self,

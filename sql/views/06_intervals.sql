@@ -7,6 +7,7 @@
 -- mean         Student's t with n - 1 degrees of freedom
 -- fraction     between 0 and 1: normal on the logit, so that it stays between them
 -- correlation  between -1 and 1: normal on Fisher's z
+-- square       a mean of squares: normal on the logarithm
 -- positive     normal on the logarithm
 -- number       normal
 --
@@ -112,17 +113,17 @@ BEGIN
         AND abs(value) < 1e290) IS NOT TRUE THEN
         RETURN NULL;
     END IF;
-    RETURN CASE estimate.scale
-        WHEN 'mean' THEN value + truthline_internal.student_quantile(z, estimate.n - 1) * error
-        WHEN 'fraction' THEN
+    RETURN CASE
+        WHEN estimate.scale = 'mean' THEN value + truthline_internal.student_quantile(z, estimate.n - 1) * error
+        WHEN estimate.scale = 'fraction' THEN
             CASE WHEN value > 1e-15 AND value < 1 THEN
                 1 / (1 + (1 - value) / value
                          * exp(greatest(-300, least(300, -z * error / (value * (1 - value)))))) END
-        WHEN 'correlation' THEN
+        WHEN estimate.scale = 'correlation' THEN
             CASE WHEN abs(value) < 1 THEN tanh(atanh(value) + z * error / (1 - value * value)) END
-        WHEN 'positive' THEN
+        WHEN estimate.scale IN ('square', 'positive') THEN
             CASE WHEN value > 1e-290 THEN value * exp(greatest(-100, least(100, z * error / value))) END
-        WHEN 'number' THEN value + z * error END;
+        WHEN estimate.scale = 'number' THEN value + z * error END;
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.bound_of(truthline_internal.estimate, float8) IS

@@ -70,7 +70,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.regression_estimates(
     CROSS JOIN LATERAL (VALUES
         ('mean_absolute_error', e.n, truthline_internal.mean(e.sum_absolute_error, e.n),
          truthline_internal.error_of_mean(e.sum_absolute_error, e.sum_squared_error, e.n), 'mean'),
-        ('mean_squared_error', e.n, squared.mean, squared.error, 'positive'),
+        ('mean_squared_error', e.n, squared.mean, squared.error, 'square'),
         ('root_mean_squared_error', e.n, squared.root,
          CASE WHEN squared.root > 1e-145 AND squared.error > 1e-145
               THEN squared.error / 2 / squared.root END, 'positive'),

@@ -79,6 +79,7 @@ QUESTIONS = {
     "/<string:workspace>/inference-stats": ROBOFLOW_DAY,
     "/api/v1/metrics/classification": NATIVE_MODEL,
     "/api/v1/metrics/regression": NATIVE_MODEL | {"model": "price"},
+    "/api/v1/metrics/compare": NATIVE_MODEL | {"b.endTime": "2025-02-27T00:00:00Z"},
     "/api/v1/inference-stats": NATIVE_DAY,
     "/api/v1/models": NATIVE_DAY,
     SINGLE: {"filters[execution_id]": NAMED},

@@ -71,6 +71,7 @@ BUDGETS = {
     # metrics
     ("GET", "/api/v1/metrics/classification"): 4,
     ("GET", "/api/v1/metrics/regression"): 4,
+    ("GET", "/api/v1/metrics/compare"): 6,
     ("GET", "/api/v1/inference-stats"): 5,
     ("GET", "/api/v1/models"): 4,
     ("GET", "/api/v1/metrics/steps"): 3,
@@ -325,6 +326,11 @@ EXPLAINED = MODEL | NATIVE_DAY | {"interval": "1d", "timeZone": "Asia/Tokyo", "e
     ("path", "question"),
     [
         ("/api/v1/metrics/classification", EXPLAINED | {"asOf": "2025-03-01T00:00:00Z"}),
+        ("/api/v1/metrics/classification", EXPLAINED | {"explain": "false", "confidence": "0.9"}),
+        (
+            "/api/v1/metrics/regression",
+            EXPLAINED | {"explain": "false", "confidence": "0.9", "model": "price"},
+        ),
         ("/api/v1/metrics/steps", EXPLAINED | {"name": NAMED}),
         (f"{H2O}/{NAMED}-values/metrics/x/health", DAY),
     ],

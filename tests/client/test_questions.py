@@ -117,6 +117,28 @@ def test_error_rates_have_intervals_if_requested(scenes):
         assert one.error_rate.interval.low <= one.error_rate.now <= one.error_rate.interval.high
 
 
+def test_a_comparison_is_what_the_server_returns(scenes):
+    halves = {"end": DAY + 9 * HOUR}, {"start": DAY + 9 * HOUR}
+    answer = scenes.compare(**RETURNS, **TODAY, a=halves[0], b=halves[1], confidence=0.9)
+    asked = {"startTime": DAY.isoformat(), "endTime": (DAY + 24 * HOUR).isoformat()}
+    moved = {"a.endTime": (DAY + 9 * HOUR).isoformat(), "b.startTime": (DAY + 9 * HOUR).isoformat()}
+    json = native(scenes, "/api/v1/metrics/compare", **RETURNS, **asked, **moved, confidence="0.9")
+
+    assert (answer.kind, answer.confidence) == (json["kind"], json["confidence"])
+    assert (answer.a.end, answer.b.start) == (DAY + 9 * HOUR,) * 2
+    assert [one.verdict for one in answer.metrics] == [one["verdict"] for one in json["metrics"]]
+    accuracy, theirs = answer["accuracy"], json["metrics"][0]
+    assert vars(accuracy.a) | {"interval": vars(accuracy.a.interval)} == theirs["a"]
+    assert (accuracy.difference, accuracy.p_value) == (theirs["difference"], theirs["pValue"])
+    table = answer.to_pandas()
+    assert table.loc["accuracy", ["n_a", "n_b"]].tolist() == [accuracy.a.n, accuracy.b.n]
+    assert answer["matthews_correlation"] == answer["matthewsCorrelation"]
+    with pytest.raises(KeyError):
+        answer["mean_absolute_error"]
+    with pytest.raises(TypeError, match="a side has no interval"):
+        scenes.compare(**RETURNS, **TODAY, a={"interval": "1h"}, b={})
+
+
 def test_a_table_of_buckets(scenes):
     answer = scenes.classification_metrics(**IRIS, **MINUTES, time_zone="Asia/Tokyo")
     table = answer.to_pandas()

@@ -10,13 +10,15 @@ import pytest
 import truthline
 from truthline import Client, NotTruthline
 
-from docs.pictures.scenes import HOUR, PRICES, RETURNS
+from docs.pictures.scenes import DAY, HOUR, PRICES, RETURNS
 from tests.client.test_questions import TODAY
 
 HALVES = {**TODAY, "interval": 12 * HOUR, "confidence": 0.9}
+YESTERDAY = {"start": DAY - 24 * HOUR, "end": DAY}
 QUESTIONS = {
     "classification": lambda c: c.classification_metrics(**RETURNS, **HALVES),
     "regression": lambda c: c.regression_metrics(**PRICES, **HALVES),
+    "comparison": lambda c: c.compare(**PRICES, a=TODAY, b=YESTERDAY),
     "inference stats": lambda c: c.inference_stats(**TODAY, confidence=0.9),
     "models": lambda c: c.models(**TODAY),
     "health of a regressor": lambda c: c.health("homes-eu", **TODAY),

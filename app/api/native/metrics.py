@@ -82,11 +82,16 @@ def _check_zone(name: str) -> None:
         raise ValidationError("must be a time zone like Europe/Paris")
 
 
-class WindowArgs(StrictArgs):
-    """A window, and how it is divided into buckets."""
+class SpanArgs(StrictArgs):
+    """A window."""
 
     start = Instant(required=True, data_key="startTime", metadata={"format": "date-time"})
     end = Instant(required=True, data_key="endTime", metadata={"format": "date-time"})
+
+
+class WindowArgs(SpanArgs):
+    """A window, and how it is divided into buckets."""
+
     interval = Interval(
         metadata={
             "description": "Like 10s or 1h30m; 1d, 1w, 1mo and 1y follow the calendar of timeZone;"
@@ -103,8 +108,8 @@ class WindowArgs(StrictArgs):
     )
 
 
-class MetricsArgs(WindowArgs):
-    """A window, and a model or a part of it."""
+class ScopeArgs(StrictArgs):
+    """A model or a part of it, as of a moment: also what each side of a comparison may have."""
 
     namespace = Text(load_default="")
     pipeline = Text(load_default="")
@@ -115,6 +120,11 @@ class MetricsArgs(WindowArgs):
         data_key="asOf",
         metadata={"format": "date-time", "description": "As it was known at this moment"},
     )
+
+
+class MetricsArgs(WindowArgs, ScopeArgs):
+    """A window, and a model or a part of it."""
+
     confidence = Confidence()
     explain = fields.Boolean(
         load_default=False,
@@ -237,7 +247,7 @@ def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any
     Truths count in the bucket in which their prediction was made. Late and corrected truths are
     included in the next answer.
     """
-    question = _question(args, workspace_id)
+    question = question_of(args, workspace_id)
     with database().reading() as conn:
         answer = classification(
             conn,
@@ -261,7 +271,7 @@ def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     Truths count in the bucket in which their prediction was made. Late and corrected truths are
     included in the next answer.
     """
-    question = _question(args, workspace_id)
+    question = question_of(args, workspace_id)
     with database().reading() as conn:
         answer = regression(
             conn,
@@ -273,8 +283,8 @@ def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     return _members(answer, args, _requested)
 
 
-def _question(args: dict[str, Any], workspace_id: int) -> Question[Scope]:
-    """The parameters as a question.
+def question_of(args: dict[str, Any], workspace_id: int) -> Question[Scope]:
+    """The parameters as a question; of one bucket, unless `WindowArgs` say otherwise.
 
     Raises:
         InvalidWindow, Busy: as in `buckets_of`.
@@ -292,7 +302,7 @@ def buckets_of(args: dict[str, Any]) -> tuple[Window, Grid]:
         Busy: the workspace requests too many at once.
     """
     window = Window(args["start"], args["end"])
-    grid = _grid(args.get("interval"), args["align"], args["zone"])
+    grid = _grid(args.get("interval"), args.get("align", "start"), args.get("zone", "UTC"))
     grid.check(window, MAX_BUCKETS)
     add_buckets(grid.buckets(window))
     return window, grid
