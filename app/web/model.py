@@ -42,6 +42,7 @@ class Summary:
     spans: Pair[Window]
     volumes: Pair[RequestVolume]
     qualities: Pair[quality.Bucket | None]
+    differences: quality.Differences
     basis: Basis
 
 
@@ -57,6 +58,7 @@ def find_summary(context: PanelContext) -> Summary:
         spans(context),
         traffic.both_volumes(context),
         quality.both_qualities(context),
+        quality.differences(context),
         sides_basis(*BOTH)(context),
     )
 
@@ -187,7 +189,7 @@ def _quality_tiles(question: Question, summary: Summary) -> Iterator[Markup]:
         return
     for measure in (*leading(summary.portrait.kind)[:2], TRUTHS["n"]):
         title = "Truths known" if measure is TRUTHS["n"] else quality.label_of(question, measure)
-        yield tile(title, quality.both_of(pair, measure))
+        yield tile(title, quality.both_of(pair, measure, summary.differences))
 
 
 PAGE = Page(

@@ -123,9 +123,9 @@ BUDGETS = {
 PANEL_BUDGETS = {
     "models": 4,
     # of a model's page: a statement for each of both windows
-    "summary": 8,
-    "quality": 5,
-    "bucket": 5,
+    "summary": 10,  # and of the intervals and the comparison
+    "quality": 6,
+    "bucket": 7,
     "volume": 5,
     "latency": 7,
     "stats": 5,
