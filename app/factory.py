@@ -17,7 +17,7 @@ from app.api.http import (
     reference,
     whole,
 )
-from app.api.native import inferences, ingest, metrics, requests, scores, steps
+from app.api.native import compare, inferences, ingest, metrics, requests, scores, steps
 from app.api.operations import routes as operations
 from app.api.roboflow import routes as roboflow
 from app.api.seldon_core import routes as seldon_v1
@@ -52,6 +52,7 @@ BLUEPRINTS = (
     ingest,
     metrics,
     scores,
+    compare,
     inferences,
     requests,
     steps,

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -20,7 +20,8 @@ from app.query.basis import (
     covered,
     pieces_of,
 )
-from app.query.measures import CLASSIFICATION
+from app.query.intervals import NO_INTERVALS, ByPlace, Intervals, classification_intervals
+from app.query.measures import CLASS, CLASSIFICATION
 from app.query.question import Answer, Question, parameters
 from app.query.settle import settle
 from app.query.subjects import Scope, Subject
@@ -78,13 +79,17 @@ class Average(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClassMetrics:
-    """One class versus all others; None if a denominator is zero. `support` counts truths."""
+    """One class versus all others; None if a denominator is zero. `support` counts truths.
+
+    `intervals` is set if a confidence was requested.
+    """
 
     label: str
     precision: float | None
     recall: float | None
     f1: float | None
     support: int
+    intervals: Intervals | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,7 @@ class ClassificationBucket:
 
     `harmonic_f1` is the harmonic mean of the averaged precision and recall, `f1` the average of
     the F1 of the classes. `classes` contains those that occur in the bucket, in the matrix's order.
+    `intervals` is set if a confidence was requested.
     """
 
     start: datetime
@@ -107,6 +113,7 @@ class ClassificationBucket:
     matthews_correlation: float | None
     classes: list[ClassMetrics]
     matrix: ConfusionMatrix
+    intervals: Intervals | None = None
 
 
 def classification(
@@ -115,6 +122,7 @@ def classification(
     question: Question[Scope],
     *,
     average: Average = Average.MACRO,
+    confidence: float | None = None,
     with_predictions: bool = False,
     explained: bool = False,
 ) -> Answer[ClassificationBucket]:
@@ -122,7 +130,8 @@ def classification(
 
     Shape: that of `classification_buckets`; `with_predictions` adds the coverage of each bucket,
            which the basis then includes. `explained` adds the pieces that were read.
-    Cost:  three statements, a fourth for `explained`; one of them over the cells of the window.
+    Cost:  three statements, one more each for `confidence` and `explained`; one of them over the
+           cells of the window.
 
     Raises:
         InvalidWindow, UnknownModel, WrongKind: as in `settle`.
@@ -132,7 +141,7 @@ def classification(
     settled = settle(conn, question, *counted, kind=Kind.CLASSIFICATION)
     rows = _rows(conn, settled, average, _COVERED if with_predictions else _METRICS)
     return Answer(
-        _buckets(conn, registry, settled, rows),
+        _buckets(conn, registry, settled, rows, average, confidence),
         basis_of(conn, settled, *counted),
         coverage_of(rows) if with_predictions else (),
         pieces_of(conn, settled) if explained else None,
@@ -144,19 +153,23 @@ def classification_buckets(
     registry: Registry,
     question: Question[Subject],
     average: Average = Average.MACRO,
+    confidence: float | None = None,
 ) -> list[ClassificationBucket]:
     """Metrics of a classifier whose series are known.
 
     Shape: one bucket per width, oldest first, clipped to the window; a single one without width.
-           A matrix has the declared categories first, then the undeclared ones by name.
-    Cost:  one statement over the cells of the window; names of labels are cached.
+           A matrix has the declared categories first, then the undeclared ones by name. With a
+           `confidence`, metrics have intervals.
+    Cost:  one statement over the cells of the window, and one for intervals; names of labels are
+           cached.
 
     Raises:
         UnknownModel, WrongKind: as in `Subject.require`.
         TooLarge: the matrices have more than MAX_MATRIX_CELLS cells in total.
     """
     question.subject.require(Kind.CLASSIFICATION)
-    return _buckets(conn, registry, question, _rows(conn, question, average, _METRICS))
+    rows = _rows(conn, question, average, _METRICS)
+    return _buckets(conn, registry, question, rows, average, confidence)
 
 
 def _rows(
@@ -167,13 +180,24 @@ def _rows(
 
 
 def _buckets(
-    conn: Connection, registry: Registry, question: Question[Subject], rows: Sequence[Row[Any]]
+    conn: Connection,
+    registry: Registry,
+    question: Question[Subject],
+    rows: Sequence[Row[Any]],
+    average: Average,
+    confidence: float | None,
 ) -> list[ClassificationBucket]:
     declared = question.subject.declared
     names = registry.label_names(conn, _ids(declared, rows))
     categories = _in_order(declared, names)
     _check_size(len(categories), sum(row.n > 0 for row in rows))
-    return [_bucket(row, categories, names) for row in rows]
+    intervals = NO_INTERVALS
+    if confidence is not None:
+        intervals = classification_intervals(conn, rows, len(categories), average, confidence)
+    return [
+        _bucket(row, categories, names, _Found(intervals, place, confidence is not None))
+        for place, row in enumerate(rows, 1)
+    ]
 
 
 # Two hundred matrices of a hundred classes. A label per customer is not a class.
@@ -203,26 +227,47 @@ def _in_order(declared: Sequence[int], names: Mapping[int, str]) -> list[int]:
     return [*declared, *undeclared]
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The intervals of a bucket, if they were requested."""
+
+    intervals: ByPlace
+    place: int
+    requested: bool
+
+    def of(self, label: int | None) -> Intervals | None:
+        """Those of a class, or of the whole bucket; each is None without truths."""
+        nothing = dict.fromkeys(_WITH_INTERVAL if label is None else _CLASS_WITH_INTERVAL)
+        return self.intervals.get((self.place, label), nothing) if self.requested else None
+
+
+_WITH_INTERVAL = [measure.name for measure in CLASSIFICATION.values() if measure.interval]
+_CLASS_WITH_INTERVAL = [measure.name for measure in CLASS.values() if measure.interval]
+
+
 def _bucket(
-    row: Row[Any], categories: Sequence[int], names: Mapping[int, str]
+    row: Row[Any], categories: Sequence[int], names: Mapping[int, str], found: _Found
 ) -> ClassificationBucket:
     return ClassificationBucket(
         start=row.bucket_start,
         end=row.bucket_end,
         n=row.n,
         **{name: getattr(row, name) for name in CLASSIFICATION},
-        classes=_classes(row, categories, names),
+        classes=_classes(row, categories, names, found),
         matrix=_matrix(row, categories, names),
+        intervals=found.of(None),
     )
 
 
 def _classes(
-    row: Row[Any], categories: Sequence[int], names: Mapping[int, str]
+    row: Row[Any], categories: Sequence[int], names: Mapping[int, str], found: _Found
 ) -> list[ClassMetrics]:
     metrics = (row.classes, row.class_precision, row.class_recall, row.class_f1, row.support)
     by_label = {label: class_metrics for label, *class_metrics in zip(*metrics, strict=True)}
     return [
-        ClassMetrics(names[label], *by_label[label]) for label in categories if label in by_label
+        replace(ClassMetrics(names[label], *by_label[label]), intervals=found.of(label))
+        for label in categories
+        if label in by_label
     ]
 
 

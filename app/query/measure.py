@@ -27,6 +27,21 @@ class Better(Enum):
     NEITHER = 0
 
 
+class Method(Enum):
+    """How a confidence interval is computed; the value is its name in the documents.
+
+    `sql/views/06_intervals.sql` has a scale for each.
+    """
+
+    WILSON = "Wilson's score interval"
+    WILSON_OF_F1 = "Wilson's score interval of TP / (TP + FP + FN), of which F1 is a function"
+    STUDENT = "Student's t, from the sum and the sum of squares"
+    LOGARITHM = "delta method, on the logarithm"
+    LOGIT = "delta method, on the logit; Wilson's where the average equals the accuracy"
+    FISHER = "delta method, on Fisher's z"
+    NORMAL = "delta method"
+
+
 class Surface(Enum):
     """Where a measure appears, unless its entry in the registry excludes it."""
 
@@ -48,6 +63,7 @@ class Measure:
     full stop, and `null` completes "null …" for a number that may be undefined. `short` is a title
     for narrow places. `wire` and `column` are its names in JSON and in SQL, if they differ from
     `name` (in JSON: in camelCase). `left_out` lists where it is deliberately missing.
+    `interval` is how its confidence interval is computed; None if it has none.
     """
 
     name: str
@@ -60,6 +76,7 @@ class Measure:
     wire: str = ""
     column: str = ""
     left_out: frozenset[Surface] = EVERYWHERE
+    interval: Method | None = None
 
     @property
     def label(self) -> str:
@@ -89,6 +106,11 @@ class Measure:
 
 Measures = Mapping[str, Measure]
 """Measures of one subject, by the name of their field."""
+
+
+def with_interval(surface: Surface, measures: Measures) -> list[Measure]:
+    """Those that have a confidence interval there, in order."""
+    return [measure for measure in shown_in(surface, measures) if measure.interval]
 
 
 def shown_in(surface: Surface, measures: Measures) -> list[Measure]:

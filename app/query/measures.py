@@ -7,11 +7,13 @@ client, columns of functions by name, docs/metrics.md and oracles.
 
 from collections.abc import Iterable, Mapping
 
-from app.query.measure import Better, Measure, Measures, Surface, Unit, shown_in
+from app.query.measure import Better, Measure, Measures, Method, Surface, Unit, shown_in
 from app.store.registry import Kind
 
 COUNT, SHARE, SECONDS, MILLISECONDS = Unit.COUNT, Unit.SHARE, Unit.SECONDS, Unit.MILLISECONDS
 OWN, OWN_SQUARED, NUMBER, OF_STEP = Unit.OWN, Unit.OWN_SQUARED, Unit.NUMBER, Unit.OF_STEP
+WILSON, WILSON_OF_F1, STUDENT = Method.WILSON, Method.WILSON_OF_F1, Method.STUDENT
+LOGARITHM, LOGIT, FISHER, NORMAL = Method.LOGARITHM, Method.LOGIT, Method.FISHER, Method.NORMAL
 UP, DOWN, NEITHER = Better.UP, Better.DOWN, Better.NEITHER
 # What some entries deliberately exclude.
 SQL_ONLY = frozenset(Surface) - {Surface.SQL}
@@ -55,11 +57,25 @@ TRUTHS = _table(
 """Truths in a bucket, for all kinds of models."""
 
 CLASSIFICATION = _table(
-    Measure("accuracy", "Accuracy", SHARE, UP, "correct / all", NO_TRUTH),
+    Measure("accuracy", "Accuracy", SHARE, UP, "correct / all", NO_TRUTH, interval=WILSON),
     Measure(
-        "precision", "Precision", SHARE, UP, "average over the classes of TP / (TP + FP)", NO_TRUTH
+        "precision",
+        "Precision",
+        SHARE,
+        UP,
+        "average over the classes of TP / (TP + FP)",
+        NO_TRUTH,
+        interval=LOGIT,
     ),
-    Measure("recall", "Recall", SHARE, UP, "average over the classes of TP / (TP + FN)", NO_TRUTH),
+    Measure(
+        "recall",
+        "Recall",
+        SHARE,
+        UP,
+        "average over the classes of TP / (TP + FN)",
+        NO_TRUTH,
+        interval=LOGIT,
+    ),
     Measure(
         "specificity",
         "Specificity",
@@ -67,8 +83,17 @@ CLASSIFICATION = _table(
         UP,
         "average over the classes of TN / (TN + FP)",
         "if there is only one class, and without truths",
+        interval=LOGIT,
     ),
-    Measure("f1", "F1", SHARE, UP, "average over the classes of 2 TP / (2 TP + FP + FN)", NO_TRUTH),
+    Measure(
+        "f1",
+        "F1",
+        SHARE,
+        UP,
+        "average over the classes of 2 TP / (2 TP + FP + FN)",
+        NO_TRUTH,
+        interval=LOGIT,
+    ),
     Measure(
         "harmonic_f1",
         "F1 as Seldon defines it",
@@ -77,6 +102,7 @@ CLASSIFICATION = _table(
         "harmonic mean of the averages of precision and recall; 0 if both are 0",
         NO_TRUTH,
         left_out=SQL_ONLY,
+        interval=LOGIT,
     ),
     Measure(
         "matthews_correlation",
@@ -87,15 +113,30 @@ CLASSIFICATION = _table(
         " is predicted p times and true t times; from −1 to 1, not averaged over the classes",
         "if all predictions or all truths are one class, and without truths",
         short="MCC",
+        interval=FISHER,
     ),
 )
 """Metrics of a classifier in a bucket."""
 
 CLASS = _table(
     Measure(
-        "precision", "Precision", SHARE, UP, "TP / (TP + FP)", "if the class was never predicted"
+        "precision",
+        "Precision",
+        SHARE,
+        UP,
+        "TP / (TP + FP)",
+        "if the class was never predicted",
+        interval=WILSON,
     ),
-    Measure("recall", "Recall", SHARE, UP, "TP / (TP + FN)", "if the class never occurred"),
+    Measure(
+        "recall",
+        "Recall",
+        SHARE,
+        UP,
+        "TP / (TP + FN)",
+        "if the class never occurred",
+        interval=WILSON,
+    ),
     Measure(
         "f1",
         "F1",
@@ -103,6 +144,7 @@ CLASS = _table(
         UP,
         "2 TP / (2 TP + FP + FN)",
         "if the class was never predicted and never occurred",
+        interval=WILSON_OF_F1,
     ),
     Measure(
         "support",
@@ -195,6 +237,7 @@ REGRESSION = _table(
         "mean of |error|",
         NO_TRUTH,
         short="MAE",
+        interval=STUDENT,
     ),
     Measure(
         "mean_squared_error",
@@ -205,6 +248,7 @@ REGRESSION = _table(
         NO_TRUTH,
         short="MSE",
         left_out=frozenset({Surface.PAGES, Surface.DASHBOARDS}),  # its root is shown
+        interval=LOGARITHM,
     ),
     Measure(
         "root_mean_squared_error",
@@ -214,6 +258,7 @@ REGRESSION = _table(
         "√ mean squared error",
         NO_TRUTH,
         short="RMSE",
+        interval=LOGARITHM,
     ),
     Measure(
         "mean_error",
@@ -223,6 +268,7 @@ REGRESSION = _table(
         "mean of error: the bias, positive if predictions are too high",
         NO_TRUTH,
         short="Bias",
+        interval=STUDENT,
     ),
     Measure(
         "r2",
@@ -231,6 +277,7 @@ REGRESSION = _table(
         UP,
         "1 − Σ error² / Σ (actual − mean actual)²",
         "if all truths are equal, and without truths",
+        interval=NORMAL,
     ),
     Measure(
         "mean_absolute_percentage_error",
@@ -240,6 +287,7 @@ REGRESSION = _table(
         "mean of |error / actual| over truths other than 0",
         "without any",
         short="MAPE",
+        interval=STUDENT,
     ),
 )
 """Metrics of a regressor in a bucket."""
@@ -257,6 +305,7 @@ TOTALS = _table(
         "errors / (inferences + errors)",
         "without requests",
         left_out=NOT_IN_SQL,
+        interval=WILSON,
     ),
     Measure(
         "latency",

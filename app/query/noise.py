@@ -2,6 +2,10 @@
 
 A difference between two periods is significant if its confidence interval excludes zero. The number
 of models is not corrected for: of a hundred that did not change, about one is significant.
+
+These are the intervals of shares and of mean absolute errors of `sql/views/77_compare.sql`, for
+pages that judge hundreds of models, classes or cells from counts and sums that they have read
+anyway: a statement for each would cost more than the page. A test holds both equal.
 """
 
 import math
@@ -34,11 +38,6 @@ class Errors:
     n: int
     total: Decimal | Fraction
     squares: Decimal | Fraction
-
-    @classmethod
-    def of_means(cls, n: int, absolute: float, squared: float) -> "Errors":
-        """From a mean absolute error and a mean squared error."""
-        return cls(n, n * Fraction(absolute), n * Fraction(squared))
 
     @property
     def mean(self) -> Fraction:

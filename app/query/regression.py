@@ -3,7 +3,8 @@
 `sql/views/70_regression.sql` defines the metrics; this module queries and names them.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,8 @@ from app.query.basis import (
     covered,
     pieces_of,
 )
+from app.query.intervals import Intervals, regression_intervals
+from app.query.measures import REGRESSION
 from app.query.question import Answer, Question, parameters
 from app.query.settle import settle
 from app.query.subjects import Scope, Subject
@@ -30,6 +33,7 @@ class RegressionBucket:
 
     `mean_error` is the bias, predicted minus actual. `r2` and the percentage error are fractions
     of 1. `r2` is also None if all truths are equal, the percentage error if all truths are 0.
+    `intervals` is set if a confidence was requested.
     """
 
     start: datetime
@@ -41,12 +45,14 @@ class RegressionBucket:
     mean_error: float | None
     r2: float | None
     mean_absolute_percentage_error: float | None
+    intervals: Intervals | None = None
 
 
 def regression(
     conn: Connection,
     question: Question[Scope],
     *,
+    confidence: float | None = None,
     with_predictions: bool = False,
     explained: bool = False,
 ) -> Answer[RegressionBucket]:
@@ -54,7 +60,8 @@ def regression(
 
     Shape: that of `regression_buckets`; `with_predictions` adds the coverage of each bucket, which
            the basis then includes. `explained` adds the pieces that were read.
-    Cost:  three statements, a fourth for `explained`; one of them over the cells of the window.
+    Cost:  three statements, one more each for `confidence` and `explained`; one of them, and that
+           for `confidence`, over the cells of the window.
 
     Raises:
         InvalidWindow, UnknownModel, WrongKind: as in `settle`.
@@ -64,33 +71,54 @@ def regression(
     statement = _COVERED if with_predictions else _METRICS
     rows = conn.execute(statement, parameters(settled)).all()
     return Answer(
-        [_bucket(row) for row in rows],
+        _buckets(conn, settled, rows, confidence),
         basis_of(conn, settled, *counted),
         coverage_of(rows) if with_predictions else (),
         pieces_of(conn, settled) if explained else None,
     )
 
 
-def regression_buckets(conn: Connection, question: Question[Subject]) -> list[RegressionBucket]:
+def regression_buckets(
+    conn: Connection, question: Question[Subject], confidence: float | None = None
+) -> list[RegressionBucket]:
     """Errors of a regressor whose series are known.
 
     Shape: one bucket per width, oldest first, clipped to the window; a single one without width.
-    Cost:  one statement over the cells of the window.
+           With a `confidence`, metrics have intervals.
+    Cost:  one statement over the cells of the window, and one for intervals.
 
     Raises:
         UnknownModel, WrongKind: as in `Subject.require`.
     """
     question.subject.require(Kind.REGRESSION)
-    return [_bucket(row) for row in conn.execute(_METRICS, parameters(question))]
+    rows = conn.execute(_METRICS, parameters(question)).all()
+    return _buckets(conn, question, rows, confidence)
 
 
-def _bucket(row: Row[Any]) -> RegressionBucket:
-    metrics = (getattr(row, name) for name in _METRIC_NAMES)
-    return RegressionBucket(row.bucket_start, row.bucket_end, *metrics)
+def _buckets(
+    conn: Connection,
+    question: Question[Subject],
+    rows: Sequence[Row[Any]],
+    confidence: float | None,
+) -> list[RegressionBucket]:
+    if confidence is None:
+        return [_bucket(row, None) for row in rows]
+    found = regression_intervals(conn, question, confidence)
+    nothing = dict.fromkeys(_WITH_INTERVAL)
+    return [_bucket(row, found.get((place, None), nothing)) for place, row in enumerate(rows, 1)]
 
 
-# The columns of the SQL function have the same names.
-_METRIC_NAMES = [field.name for field in fields(RegressionBucket)][2:]
+def _bucket(row: Row[Any], intervals: Intervals | None) -> RegressionBucket:
+    return RegressionBucket(
+        start=row.bucket_start,
+        end=row.bucket_end,
+        n=row.n,
+        **{name: getattr(row, name) for name in REGRESSION},
+        intervals=intervals,
+    )
+
+
+_WITH_INTERVAL = [measure.name for measure in REGRESSION.values() if measure.interval]
 _CALL = f"truthline_internal.regression_metrics(CAST(:series AS integer[]), {EDGES})"
 _METRICS = text(f"SELECT * FROM {_CALL}")
 _COVERED = covered(_CALL)

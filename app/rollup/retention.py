@@ -25,9 +25,12 @@ from app.store.edition import server_info
 RAW = ("outcome", "prediction")
 STEPS = "step_batch"
 # Five-minute cells that wider ones contain too.
-FINE = ("outcome_5m_1d", "scored_5m_1d", "prediction_5m_1h")
+FINE = ("outcome_5m_1d", "scored_5m_1d", "deviation_5m_1h", "prediction_5m_1h")
 # Learned hours that learned days contain too.
-HOURS_OF_DAYS = ("outcome_5m_1h", "outcome_1h_1h", "scored_5m_1h", "scored_1h_1h")
+HOURS_OF_DAYS = (
+    *("outcome_5m_1h", "outcome_1h_1h", "scored_5m_1h", "scored_1h_1h"),
+    "deviation_1h_1h",
+)
 
 _log = logging.getLogger(__name__)
 

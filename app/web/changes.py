@@ -1,32 +1,15 @@
-"""Whether a difference between two answers is more than noise, where the page has what it takes.
+"""Whether a difference between two answers is more than noise, where the page has the counts.
 
-A share is judged by its counts, a mean absolute error by the sums of errors (`app/query/noise.py`).
-The other metrics of a window are judged by its headline metric, which is of the same truths.
-Nothing is known of how latencies and confidences vary, so their differences are not judged.
+Cells, classes and requests are shares, of which a page has hundreds with their counts: they are
+judged by `app/query/noise.py`, whose intervals are those of comparisons (`app/query/compare.py`),
+which judge the metrics of whole windows. Nothing is known of how latencies and confidences vary, so
+their differences are not judged.
 """
 
-from app.query.classification import ClassificationBucket, ClassMetrics
+from app.query.classification import ClassMetrics
 from app.query.health import RequestVolume
 from app.query.measure import Measure
-from app.query.noise import (
-    Errors,
-    Share,
-    difference_of_errors,
-    difference_of_shares,
-    is_significant,
-)
-from app.query.regression import RegressionBucket
-
-Bucket = ClassificationBucket | RegressionBucket
-
-
-def certain(after: Bucket | None, before: Bucket | None) -> bool:
-    """Whether the metrics of two windows differ by more than noise."""
-    if isinstance(after, ClassificationBucket) and isinstance(before, ClassificationBucket):
-        return certain_share(_accuracy(after), _accuracy(before))
-    if isinstance(after, RegressionBucket) and isinstance(before, RegressionBucket):
-        return is_significant(difference_of_errors(_errors(after), _errors(before)))
-    return False
+from app.query.noise import Share, difference_of_shares, is_significant
 
 
 def certain_class(after: ClassMetrics, before: ClassMetrics | None, measure: Measure) -> bool:
@@ -49,16 +32,6 @@ def certain_failures(after: RequestVolume, before: RequestVolume | None) -> bool
 def certain_share(after: Share, before: Share) -> bool:
     """Whether the difference of two shares is more than noise."""
     return is_significant(difference_of_shares(after, before))
-
-
-def _accuracy(bucket: ClassificationBucket) -> Share:
-    values = bucket.matrix.values
-    return Share(sum(row[index] for index, row in enumerate(values)), bucket.n)
-
-
-def _errors(bucket: RegressionBucket) -> Errors:
-    absolute, squared = bucket.mean_absolute_error, bucket.mean_squared_error
-    return Errors.of_means(bucket.n, absolute or 0.0, squared or 0.0)
 
 
 def _recall(metrics: ClassMetrics) -> Share:

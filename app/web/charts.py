@@ -14,6 +14,7 @@ from markupsafe import Markup
 from app.query.noise import FEW
 from app.query.window import Window
 from app.web import markup
+from app.web.bands import OPACITY, Bounds, band
 from app.web.markup import Tag, to_component
 from app.web.question import DAY, Question, iso_utc
 from app.web.tables import UNHEARD, labelled
@@ -81,12 +82,14 @@ def lines(
     form: str = "",
     counts: Sequence[int] = (),
     styles: Sequence[int] = (),
+    bands: Mapping[str, Bounds] | None = None,
     marked: Sequence[Marked] = (),
 ) -> Component:
     """Lines with gaps where values are missing; `form` is the d3 format of a value.
 
     `counts` are the truths of each bucket: they are drawn as bars below, and points with fewer than
-    FEW are faded. A click on a point selects its bucket.
+    FEW are faded. `bands` are the confidence intervals of some lines, by their name. A click on a
+    point selects its bucket.
     """
     figure = go.Figure()
     ends = [*starts[1:], question.window.end]
@@ -100,11 +103,39 @@ def lines(
             customdata=_spans(question, starts, ends),
             hovertemplate=f"%{{y:{form}}}" if form else "%{y}",
         )
+        if bands and name in bands:
+            _add_band(figure, question, starts, ends, bands[name])
         if counts and min(counts) < FEW:
             _fade(figure, counts)
     if counts:
         _add_counts(figure, question, starts, ends, counts)
     return _chart(title, question, figure, form, list(values), marked=marked, picks=True)
+
+
+def _add_band(
+    figure: go.Figure,
+    question: Question,
+    starts: Sequence[datetime],
+    ends: Sequence[datetime],
+    bounds: Bounds,
+) -> None:
+    """The band around the last line; plotly draws areas below all lines."""
+    edges = [
+        (question.clock(start), question.clock(end))
+        for start, end in zip(starts, ends, strict=True)
+    ]
+    line = figure.data[-1]
+    red, green, blue = (int(line.line.color[at : at + 2], 16) for at in (1, 3, 5))
+    figure.add_scatter(
+        **band(_middles(question, starts), edges, bounds),
+        name=line.name,
+        mode="lines",
+        line={"color": line.line.color, "width": 0},
+        fill="toself",
+        fillcolor=f"rgba({red},{green},{blue},{OPACITY})",
+        hoverinfo="skip",
+        meta="band",
+    )
 
 
 def _line(index: int, points: int) -> dict[str, Any]:
@@ -119,7 +150,7 @@ def _line(index: int, points: int) -> dict[str, Any]:
 
 def _fade(figure: go.Figure, counts: Sequence[int]) -> None:
     """Fade the points of the last line that have few truths, and the line on either side."""
-    line = figure.data[-1]
+    line = next(one for one in reversed(figure.data) if one.meta != "band")
     enough = [value if n >= FEW else None for value, n in zip(line.y, counts, strict=True)]
     figure.add_scatter(
         x=line.x,

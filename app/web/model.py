@@ -44,6 +44,7 @@ class Summary:
     spans: Pair[Window]
     volumes: Pair[RequestVolume]
     qualities: Pair[quality.Bucket | None]
+    differences: quality.Differences
     basis: Basis
 
 
@@ -59,6 +60,7 @@ def find_summary(context: PanelContext) -> Summary:
         spans(context),
         traffic.both_volumes(context),
         quality.both_qualities(context),
+        quality.differences(context),
         sides_basis(*BOTH)(context),
     )
 
@@ -191,7 +193,7 @@ def _quality_tiles(question: Question, summary: Summary) -> Iterator[Markup]:
         of_truths = measure is TRUTHS["n"]
         title = "Truths known" if of_truths else quality.label_of(question, measure)
         below = _without_truth(question, summary) if of_truths else None
-        yield tile(title, quality.both_of(pair, measure), below)
+        yield tile(title, quality.both_of(pair, measure, summary.differences), below)
 
 
 def _without_truth(question: Question, summary: Summary) -> Markup | None:

@@ -1,6 +1,6 @@
 """The quality of a model: metrics over time, and before and after in detail."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -8,9 +8,11 @@ from markupsafe import Markup
 from app.errors import InvalidInput
 from app.query.basis import basis_of
 from app.query.classification import Average, ClassificationBucket, classification_buckets
+from app.query.compare import MetricComparison, compared
+from app.query.intervals import Interval
 from app.query.measure import Measure, Unit
 from app.query.measures import OF_KIND, TRUTHS, leading, on_pages
-from app.query.noise import FEW
+from app.query.noise import FEW, LEVEL
 from app.query.question import Basis, Counted
 from app.query.question import Question as Query
 from app.query.regression import RegressionBucket, regression_buckets
@@ -20,11 +22,9 @@ from app.store.registry import Kind
 from app.web import charts
 from app.web import markup as html
 from app.web.basis import of_model
-from app.web.changes import certain
 from app.web.classes import classes_table
 from app.web.comparison import (
     Pair,
-    ask,
     described,
     interval_text,
     neighbours,
@@ -35,10 +35,10 @@ from app.web.comparison import (
     words,
 )
 from app.web.matrix import matrices
-from app.web.panels import Node, Panel, PanelContext, Rows
+from app.web.panels import Node, Panel, PanelContext, Rows, once
 from app.web.question import Question, iso_utc, query_string
 from app.web.request_links import Link, linking, requests_link
-from app.web.tables import both, note, tile
+from app.web.tables import CONFIDENCE, NOISE, both, note, tile
 from app.web.units import length
 
 Bucket = ClassificationBucket | RegressionBucket
@@ -63,21 +63,49 @@ class Quality:
     spans: Pair[Window]
 
 
-def metric_buckets(context: PanelContext, query: Query[Subject]) -> Sequence[Bucket]:
+def metric_buckets(
+    context: PanelContext, query: Query[Subject], confidence: float | None = None
+) -> Sequence[Bucket]:
     """The answer to a question; no buckets for a kind without metrics."""
-    kind = of_model(context).subject.kind
+    conn, kind = context.conn, of_model(context).subject.kind
     if kind is Kind.CLASSIFICATION:
         averaged = average(context.question)
-        return classification_buckets(context.conn, context.registry, query, averaged)
-    return regression_buckets(context.conn, query) if kind is Kind.REGRESSION else []
+        return classification_buckets(conn, context.registry, query, averaged, confidence)
+    return regression_buckets(conn, query, confidence) if kind is Kind.REGRESSION else []
 
 
 def both_qualities(context: PanelContext) -> Pair[Bucket | None]:
-    """The metrics of both windows; None for a kind without metrics.
+    """The metrics of both windows; None for a kind without metrics. Those after have intervals.
 
-    Cost: a statement for each window.
+    Cost: a statement for each window, and one for the intervals.
     """
-    return ask(sides(context), lambda query: next(iter(metric_buckets(context, query)), None))
+    both = sides(context)
+    after = metric_buckets(context, both.after, CONFIDENCE)
+    before = metric_buckets(context, both.before) if both.before else []
+    return Pair(next(iter(after), None), next(iter(before), None))
+
+
+Differences = Mapping[str, MetricComparison]
+"""The metrics of both windows compared, by name; none if nothing is compared."""
+
+
+@once
+def differences(context: PanelContext) -> Differences:
+    """Whether the metrics of both windows differ by more than noise.
+
+    Cost: a statement over the cells of both windows.
+    """
+    both = sides(context)
+    if both.before is None or both.after.subject.kind not in OF_KIND:
+        return {}
+    found = compared(
+        context.conn,
+        both.after,
+        both.before,
+        average=average(context.question),
+        confidence=1 - LEVEL,
+    )
+    return {one.measure.name: one for one in found}
 
 
 def average(question: Question) -> Average:
@@ -105,7 +133,7 @@ def label_of(question: Question, measure: Measure) -> str:
 def find_over_time(context: PanelContext) -> Quality:
     """Metrics in the buckets of the window."""
     query, grid = of_model(context), truths_grid(context)
-    buckets = metric_buckets(context, query.over(context.question.window, grid))
+    buckets = metric_buckets(context, query.over(context.question.window, grid), CONFIDENCE)
     return Quality(query.subject.kind, buckets, grid, spans(context))
 
 
@@ -134,13 +162,23 @@ def show_over_time(question: Question, quality: Quality) -> Node | list[Node]:
         form=form_of(quality.kind),
         counts=[bucket.n for bucket in quality.buckets],
         styles=[charts.STYLES.get(measure.name, 0) for measure in measures],
+        bands={labels[0]: [_interval(bucket, measures[0]) for bucket in quality.buckets]},
         marked=marks(question, quality.spans),
     )
-    return [chart, note(_how_drawn(quality))]
+    return [chart, note(_how_drawn(quality, labels[0]))]
 
 
-def _how_drawn(quality: Quality) -> str:
-    text = f"A point is {length(quality.grid.width)}."
+def _interval(bucket: Bucket | None, measure: Measure) -> Interval | None:
+    """The confidence interval of a metric, if it has one."""
+    intervals = bucket.intervals if bucket else None
+    return intervals.get(measure.name) if intervals else None
+
+
+def _how_drawn(quality: Quality, headline: str) -> str:
+    text = (
+        f"A point is {length(quality.grid.width)}; the band is the {CONFIDENCE:.0%} confidence"
+        f" interval of {headline}."
+    )
     few = any(0 < bucket.n < FEW for bucket in quality.buckets)
     return f"{text} Points with fewer than {FEW} truths are faded." if few else text
 
@@ -189,6 +227,7 @@ class Detail:
     kind: Kind | None
     spans: Pair[Window]
     qualities: Pair[Bucket | None]
+    differences: Differences
     previous: Window | None = None
     next: Window | None = None
 
@@ -198,8 +237,10 @@ def find_detail(context: PanelContext) -> Detail:
     windows, qualities = spans(context), both_qualities(context)
     kind = of_model(context).subject.kind
     if windows.after == context.question.window:
-        return Detail(kind, windows, qualities)
-    return Detail(kind, windows, qualities, *neighbours(context, windows.after))
+        return Detail(kind, windows, qualities, differences(context))
+    return Detail(
+        kind, windows, qualities, differences(context), *neighbours(context, windows.after)
+    )
 
 
 def show_detail(question: Question, detail: Detail) -> list[Markup]:
@@ -288,13 +329,20 @@ def titles_of(question: Question, windows: Pair[Window]) -> tuple[str, str]:
 def _tiles(question: Question, detail: Detail) -> Iterator[Markup]:
     pair = detail.qualities
     for measure in [TRUTHS["n"], *on_pages(detail.kind)]:
-        yield tile(label_of(question, measure), both_of(pair, measure))
+        yield tile(label_of(question, measure), both_of(pair, measure, detail.differences))
 
 
-def both_of(pair: Pair[Bucket | None], measure: Measure) -> Markup:
-    """A metric of both windows."""
+def both_of(pair: Pair[Bucket | None], measure: Measure, differences: Differences) -> Markup:
+    """A metric of both windows, and whether they differ by more than noise."""
     numbers = pair.of(lambda bucket: getattr(bucket, measure.name, None))
-    return both(numbers, measure, certain=certain(pair.after, pair.before))
+    difference = differences.get(measure.name)
+    return both(
+        numbers,
+        measure,
+        certain=difference is None or difference.distinguishable,
+        said=difference.verdict if difference else NOISE,
+        interval=_interval(pair.after, measure),
+    )
 
 
 def detail_rows(_: Question, detail: Detail) -> Rows:

@@ -7,14 +7,17 @@ from typing import Any, TypeVar
 from markupsafe import Markup
 
 from app.query.inferences import Compared
+from app.query.intervals import Interval
 from app.query.measure import Better, Measure
 from app.web import markup as html
-from app.web.units import UNKNOWN, Delta, all_digits, delta, format_number
+from app.web.units import UNKNOWN, Delta, all_digits, bounds, delta, format_number, margin
 
 Child = str | None
 Row = TypeVar("Row")
 # Sizes of sparklines, in pixels; EDGE is free space above and below for the width of the line.
 WIDTH, HEIGHT, EDGE = 96, 24, 3
+# Of the intervals that pages show.
+CONFIDENCE = 0.95
 TINY = 1e-12
 
 
@@ -84,29 +87,53 @@ def _cell(child: Child) -> Markup:
     return html.Td(child, className="number")
 
 
-def both(numbers: Compared[Any], measure: Measure, *, certain: bool = True) -> Markup:
-    """A number after, what it was before, and the difference: coloured unless it may be noise."""
+NOISE = "no more than noise, or too few to tell"
+
+
+def both(
+    numbers: Compared[Any],
+    measure: Measure,
+    *,
+    certain: bool = True,
+    said: str = NOISE,
+    interval: Interval | None = None,
+) -> Markup:
+    """A number after, what it was before, and the difference: coloured unless it may be noise.
+
+    `said` is what is said of a difference that is not `certain`. `interval` is the confidence
+    interval of the number after.
+    """
     unit = measure.unit
     parts = [
         html.Span(
-            format_number(numbers.now, unit),
+            [
+                html.Span(format_number(numbers.now, unit), title=all_digits(numbers.now, unit)),
+                _margin(interval, measure) if interval else None,
+            ],
             className="now",
-            title=all_digits(numbers.now, unit),
         )
     ]
     if numbers.previous is not None:
         other = f"vs {format_number(numbers.previous, unit)}"
         before = html.Span(other, className="was", title=all_digits(numbers.previous, unit))
-        parts.append(html.Span([before, *_difference(numbers, measure, certain=certain)]))
+        difference = _difference(numbers, measure, certain=certain, said=said)
+        parts.append(html.Span([before, *difference]))
     return html.Span(parts, className="both")
 
 
-def _difference(numbers: Compared[Any], measure: Measure, *, certain: bool) -> Sequence[Markup]:
+def _margin(interval: Interval, measure: Measure) -> Markup:
+    title = bounds(interval, measure.unit, CONFIDENCE)
+    return html.Span(f" {margin(interval, measure.unit)}", className="margin", title=title)
+
+
+def _difference(
+    numbers: Compared[Any], measure: Measure, *, certain: bool, said: str
+) -> Sequence[Markup]:
     difference = delta(numbers, measure.unit, measure.better if certain else Better.NEITHER)
     if difference is None:
         return []
     tone = difference.tone
-    said = "no more than noise, or too few to tell" if not certain else tone
+    said = tone if certain else said
     shown = html.Span(difference.text, className=f"change {tone}", title=said)
     return [shown, html.Span(f" ({said})", className="hidden")] if tone != "same" else [shown]
 

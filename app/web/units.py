@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.query.inferences import LARGEST, Compared
+from app.query.intervals import Interval
 from app.query.measure import Better, Unit
-from app.query.noise import LEVEL, Interval
+from app.query.noise import LEVEL
+from app.query.noise import Interval as Range
 from app.query.window import Calendar
 
 UNKNOWN = "–"
@@ -31,6 +33,20 @@ def format_number(number: float | None, unit: Unit) -> str:
     if number is None or math.isnan(number):
         return UNKNOWN
     return _FORMATS[unit](number).replace("-", MINUS)
+
+
+def margin(interval: Interval, unit: Unit) -> str:
+    """Half the width of a confidence interval, with its sign: shares in points."""
+    half = interval.high / 2 - interval.low / 2
+    if unit is Unit.SHARE:
+        return f"±{100 * half:{'.1f' if half >= SMALL_SHARE else '.2g'}} pt"
+    return f"±{format_number(half, unit)}"
+
+
+def bounds(interval: Interval, unit: Unit, confidence: float) -> str:
+    """The bounds of a confidence interval, as a tooltip."""
+    low, high = (format_number(bound, unit) for bound in (interval.low, interval.high))
+    return f"between {low} and {high} with {confidence:.0%} confidence"
 
 
 def all_digits(number: float | None, unit: Unit) -> str:
@@ -114,7 +130,7 @@ def delta(compared: Compared[Any], unit: Unit, better: Better) -> Delta | None:
 
 
 def weighed(
-    difference: Delta, interval: Interval | None, compared: Compared[Any], unit: Unit
+    difference: Delta, interval: Range | None, compared: Compared[Any], unit: Unit
 ) -> Delta:
     """A difference that is only better or worse if it is more than noise.
 
@@ -130,7 +146,7 @@ def weighed(
     return Delta(difference.text, tone, words)
 
 
-def _range(interval: Interval, compared: Compared[Any], unit: Unit) -> str:
+def _range(interval: Range, compared: Compared[Any], unit: Unit) -> str:
     """The bounds of a difference, in its own units."""
     bounds = (
         _difference(Compared(compared.previous + bound, compared.previous), unit)

@@ -7,6 +7,13 @@ Start with `Client`: `log_prediction` and `log_feedback` send in the background,
 from truthline.auth import TokenProvider
 from truthline.buffer import Counts
 from truthline.client import Client
+from truthline.comparison import (
+    ComparedSide,
+    Comparison,
+    MetricComparison,
+    MetricSide,
+    Side,
+)
 from truthline.errors import (
     Forbidden,
     InvalidRequest,
@@ -35,20 +42,19 @@ from truthline.inferences import (
 )
 from truthline.metrics import (
     Bucket,
-    CalibrationPart,
     ClassificationBucket,
+    ClassificationIntervals,
     ClassificationMetrics,
+    ClassIntervals,
     ClassMetrics,
     ConfusionMatrix,
     Freshness,
+    Interval,
     RegressionBucket,
+    RegressionIntervals,
     RegressionMetrics,
-    ScoreBucket,
-    ScoreCurves,
-    ScoreMetrics,
     Snapped,
     Subject,
-    ThresholdPoint,
 )
 from truthline.outbox import Limits
 from truthline.recorder import Stats
@@ -61,6 +67,13 @@ from truthline.requests import (
     RequestPrediction,
     Requests,
 )
+from truthline.scores import (
+    CalibrationPart,
+    ScoreBucket,
+    ScoreCurves,
+    ScoreMetrics,
+    ThresholdPoint,
+)
 from truthline.sender import Verdict
 from truthline.session import Backoff
 from truthline.steps import ListMetric, StepMetric
@@ -70,12 +83,16 @@ __all__ = [
     "Backoff",
     "Bucket",
     "CalibrationPart",
+    "ClassIntervals",
     "ClassMetrics",
     "ClassStats",
     "ClassificationBucket",
+    "ClassificationIntervals",
     "ClassificationMetrics",
     "Client",
     "Compared",
+    "ComparedSide",
+    "Comparison",
     "ConfusionMatrix",
     "Counts",
     "Forbidden",
@@ -83,12 +100,15 @@ __all__ = [
     "Health",
     "HealthBucket",
     "InferenceStats",
+    "Interval",
     "InvalidRequest",
     "InvalidRows",
     "KnownModel",
     "LearnedTruth",
     "Limits",
     "ListMetric",
+    "MetricComparison",
+    "MetricSide",
     "ModelStats",
     "Models",
     "NotFound",
@@ -97,6 +117,7 @@ __all__ = [
     "Quantiles",
     "Refused",
     "RegressionBucket",
+    "RegressionIntervals",
     "RegressionMetrics",
     "Request",
     "RequestHistory",
@@ -107,6 +128,7 @@ __all__ = [
     "ScoreBucket",
     "ScoreCurves",
     "ScoreMetrics",
+    "Side",
     "Snapped",
     "Spread",
     "Stats",

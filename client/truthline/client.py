@@ -9,7 +9,6 @@ import httpx
 
 from truthline.auth import BearerAuth
 from truthline.outbox import Limits
-from truthline.questions import Questions
 from truthline.recorder import Recorder
 from truthline.sender import Sender
 from truthline.session import Backoff, Session
@@ -18,7 +17,7 @@ from truthline.steps import Steps
 URL_VARIABLE, KEY_VARIABLE = "TRUTHLINE_URL", "TRUTHLINE_KEY"
 
 
-class Client(Recorder, Sender, Questions, Steps):
+class Client(Recorder, Sender, ScoreQuestions, Steps):
     """Connects to a Truthline server.
 
     Logging never blocks and never raises; queries and bulk calls raise `TruthlineError`. Threads

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 from truthline.extras import extra
-from truthline.metrics import Freshness, Snapped
+from truthline.metrics import Freshness, Interval, Snapped
 from truthline.wire import ABSENT, End, Named, Start
 
 if TYPE_CHECKING:  # packages that need not be there
@@ -20,12 +20,14 @@ MEASURES = ("inferences", "errors", "error_rate", "latency_seconds")
 class Compared:
     """A number of the window and of the preceding one, None if undefined.
 
-    `change` is a ratio: 0.5 means an increase by half. None if `previous` is None or 0.
+    `change` is a ratio: 0.5 means an increase by half. None if `previous` is None or 0. `interval`
+    is the confidence interval of `now`, if a confidence was given and the number is a share.
     """
 
     now: float | None = None
     previous: float | None = None
     change: float | None = None
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from truthline.extras import extra
-from truthline.wire import ABSENT, End, Named, Start, to_time
+from truthline.wire import ABSENT, End, Start, to_time
 
 if TYPE_CHECKING:  # packages that need not be there
     import pandas as pd
@@ -55,6 +55,47 @@ class Freshness:
 
 
 @dataclass(frozen=True)
+class Interval:
+    """The bounds of a confidence interval."""
+
+    low: float = ABSENT
+    high: float = ABSENT
+
+
+@dataclass(frozen=True)
+class ClassIntervals:
+    """Confidence intervals of the metrics of a class; None if undefined."""
+
+    precision: Interval | None = None
+    recall: Interval | None = None
+    f1: Interval | None = None
+
+
+@dataclass(frozen=True)
+class ClassificationIntervals:
+    """Confidence intervals of the metrics of a classifier; None if undefined."""
+
+    accuracy: Interval | None = None
+    precision: Interval | None = None
+    recall: Interval | None = None
+    specificity: Interval | None = None
+    f1: Interval | None = None
+    matthews_correlation: Interval | None = None
+
+
+@dataclass(frozen=True)
+class RegressionIntervals:
+    """Confidence intervals of the metrics of a regressor; None if undefined."""
+
+    mean_absolute_error: Interval | None = None
+    mean_squared_error: Interval | None = None
+    root_mean_squared_error: Interval | None = None
+    mean_error: Interval | None = None
+    r2: Interval | None = None
+    mean_absolute_percentage_error: Interval | None = None
+
+
+@dataclass(frozen=True)
 class Bucket:
     """A part of the window, `[start, end)`.
 
@@ -73,7 +114,7 @@ class Bucket:
 class ClassMetrics:
     """One class against all others; None if a denominator is zero.
 
-    `support` is the number of truths of this class.
+    `support` is the number of truths of this class. `intervals` is None without a confidence.
     """
 
     label: str = ABSENT
@@ -81,6 +122,7 @@ class ClassMetrics:
     recall: float | None = None
     f1: float | None = None
     support: int = ABSENT
+    intervals: ClassIntervals | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +130,7 @@ class ClassificationBucket(Bucket):
     """Metrics of a classifier in a bucket, as fractions of 1; None without truths.
 
     `confusion_matrix` has a row per true class and a column per predicted one, along `categories`.
+    `intervals` is None without a confidence.
     """
 
     accuracy: float | None = None
@@ -99,55 +142,7 @@ class ClassificationBucket(Bucket):
     classes: tuple[ClassMetrics, ...] = ABSENT
     categories: tuple[str, ...] = ABSENT
     confusion_matrix: tuple[tuple[int, ...], ...] = ABSENT
-
-
-@dataclass(frozen=True)
-class ScoreBucket:
-    """How good scores are in a part of the window, `[start, end)`.
-
-    `n` counts truths whose prediction has scores, and in a binary model those with a confidence.
-    `log_loss` is in nats; `roc_auc`, `average_precision` and `calibration_error` are fractions of
-    1. Metrics are None without such truths, or if they were not requested; `n_positive`, `roc_auc`
-    and `average_precision` also if the model has not two classes.
-    """
-
-    start: Start = ABSENT
-    end: End = ABSENT
-    n: int = ABSENT
-    n_positive: int | None = None
-    log_loss: float | None = None
-    brier_score: float | None = None
-    roc_auc: float | None = None
-    average_precision: float | None = None
-    calibration_error: float | None = None
-
-
-@dataclass(frozen=True)
-class ThresholdPoint:
-    """What happens if a score at or above `threshold` predicts the positive class.
-
-    Rates are fractions of 1, None where their denominator is 0.
-    """
-
-    threshold: float = ABSENT
-    true_positives: int = ABSENT
-    false_positives: int = ABSENT
-    false_negatives: int = ABSENT
-    true_negatives: int = ABSENT
-    precision: float | None = None
-    recall: float | None = None
-    false_positive_rate: float | None = None
-
-
-@dataclass(frozen=True)
-class CalibrationPart:
-    """Scores within (`start`, `end`], the first part including 0: `n`, and how many came true."""
-
-    start: Annotated[float, Named("from")] = ABSENT
-    end: Annotated[float, Named("to")] = ABSENT
-    n: int = ABSENT
-    mean_score: float = ABSENT
-    share: float = ABSENT
+    intervals: ClassificationIntervals | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +150,8 @@ class RegressionBucket(Bucket):
     """Metrics of a regressor in a bucket; error is predicted minus actual.
 
     Errors are in the model's own unit, `mean_squared_error` in its square, `r2` and
-    `mean_absolute_percentage_error` in fractions of 1; None where there is no truth.
+    `mean_absolute_percentage_error` in fractions of 1; None where there is no truth. `intervals` is
+    None without a confidence.
     """
 
     mean_absolute_error: float | None = None
@@ -164,6 +160,7 @@ class RegressionBucket(Bucket):
     mean_error: float | None = None
     r2: float | None = None
     mean_absolute_percentage_error: float | None = None
+    intervals: RegressionIntervals | None = None
 
 
 @dataclass(frozen=True)
@@ -199,11 +196,12 @@ class Metrics:
     """Buckets of a window, oldest first, and whether they are exact.
 
     If `exact` is False, retention has dropped rows that the query needs, and `snapped` lists the
-    edges that were moved.
+    edges that were moved. `confidence` is that of intervals, None without any.
     """
 
     subject: Subject
     time_zone: str
+    confidence: float | None = None
     exact: bool = ABSENT
     snapped: tuple[Snapped, ...] = ABSENT
     freshness: Freshness = ABSENT
@@ -217,8 +215,11 @@ class ClassificationMetrics(Metrics):
     buckets: tuple[ClassificationBucket, ...] = ABSENT
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return a DataFrame with a row per bucket, indexed by start in the requested zone."""
-        return _table(self.buckets, self.time_zone, but={"classes", "categories"})
+        """Return a DataFrame with a row per bucket, indexed by start in the requested zone.
+
+        Bounds of intervals are in columns such as `accuracy_low` and `accuracy_high`.
+        """
+        return table_of(self.buckets, self.time_zone, but={"classes", "categories"})
 
     def plot(self, metrics: Iterable[str] | None = None) -> "Figure":
         """Return a figure of all or the named metrics over time, above the numbers of truths."""
@@ -250,8 +251,8 @@ class RegressionMetrics(Metrics):
     buckets: tuple[RegressionBucket, ...] = ABSENT
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return a DataFrame with a row per bucket, indexed by start in the requested zone."""
-        return _table(self.buckets, self.time_zone)
+        """Return a DataFrame with a row per bucket, as for a classifier."""
+        return table_of(self.buckets, self.time_zone)
 
     def plot(self, unit: str = "") -> "Figure":
         """Return a figure of MAE, RMSE and MSE over time, above the numbers of truths.
@@ -262,38 +263,6 @@ class RegressionMetrics(Metrics):
         from truthline.plots.buckets import regression  # noqa: PLC0415 - needs plotly
 
         return regression(self, unit)
-
-
-@dataclass(frozen=True)
-class ScoreMetrics(Metrics):
-    """Metrics of the scores of a classifier; `positive_class` is None unless it has two classes."""
-
-    positive_class: str | None = None
-    buckets: tuple[ScoreBucket, ...] = ABSENT
-
-    def to_pandas(self) -> "pd.DataFrame":
-        """Return a DataFrame with a row per bucket, indexed by start in the requested zone."""
-        return _table(self.buckets, self.time_zone)
-
-
-@dataclass(frozen=True)
-class ScoreCurves(Metrics):
-    """ROC, precision-recall and reliability curves of a window.
-
-    `points` has the highest threshold first, and `calibration` the lowest scores. Without a
-    positive class there are no points, and calibration is of the predicted class.
-    """
-
-    positive_class: str | None = None
-    points: tuple[ThresholdPoint, ...] = ABSENT
-    calibration: tuple[CalibrationPart, ...] = ABSENT
-
-    def to_pandas(self) -> "pd.DataFrame":
-        """Return a DataFrame with a row per threshold, from the highest."""
-        pandas = extra("pandas", "pandas")
-        names = [field.name for field in fields(ThresholdPoint)]
-        rows = [[getattr(point, name) for name in names] for point in self.points]
-        return pandas.DataFrame(rows, columns=names).set_index("threshold")
 
 
 def _bucket_at(
@@ -308,12 +277,13 @@ def _bucket_at(
     raise LookupError(f"no bucket contains {wanted}")
 
 
-def _table(
-    buckets: Iterable[Bucket | ScoreBucket], zone: str, but: Iterable[str] = ()
-) -> "pd.DataFrame":
+def table_of(buckets: Iterable[Any], zone: str, but: Iterable[str] = ()) -> "pd.DataFrame":
     """Return a table of the numbers per bucket; None becomes NaN."""
     pandas = extra("pandas", "pandas")
-    rows = [_numbers(bucket, {"confusion_matrix", *but}) for bucket in buckets]
+    rows = [
+        _numbers(bucket, {"confusion_matrix", "intervals", *but}) | _bounds(bucket)
+        for bucket in buckets
+    ]
     for row in rows:
         row["start"], row["end"] = (row[end].astimezone(ZoneInfo(zone)) for end in ("start", "end"))
     table = pandas.DataFrame(rows).set_index("start")
@@ -321,7 +291,19 @@ def _table(
     return table.astype(dict.fromkeys(floats, float))
 
 
-def _numbers(bucket: Bucket | ScoreBucket, but: set[str]) -> dict[str, Any]:
+def _numbers(bucket: Any, but: set[str]) -> dict[str, Any]:
     return {
         field.name: getattr(bucket, field.name) for field in fields(bucket) if field.name not in but
+    }
+
+
+def _bounds(bucket: Any) -> dict[str, float | None]:
+    """Return the bounds of the intervals of a bucket by their column; none without a confidence."""
+    intervals = getattr(bucket, "intervals", None)
+    if intervals is None:
+        return {}
+    return {
+        f"{field.name}_{bound}": getattr(getattr(intervals, field.name), bound, None)
+        for field in fields(intervals)
+        for bound in ("low", "high")
     }

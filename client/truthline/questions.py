@@ -5,15 +5,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 from urllib.parse import quote
 
+from truthline.comparison import Comparison, Side, side_parameters
 from truthline.health import Health, health_of
 from truthline.inferences import InferenceStats, Models
-from truthline.metrics import (
-    ClassificationMetrics,
-    RegressionMetrics,
-    ScoreCurves,
-    ScoreMetrics,
-    Subject,
-)
+from truthline.metrics import ClassificationMetrics, RegressionMetrics, Subject
 from truthline.requests import RequestHistory, Requests
 from truthline.session import Session
 from truthline.values import Label, Name, as_label, as_name
@@ -23,17 +18,6 @@ Instant = datetime | str
 """A datetime with a time zone, or RFC 3339 like `2026-03-01T10:00:00Z`."""
 Width = timedelta | str
 """A duration, or a string like `10s` or `1h30m`; `1d`, `2w`, `1mo`, `1y` follow the calendar."""
-
-ScoreMetric = Literal[
-    "log_loss", "brier_score", "roc_auc", "average_precision", "calibration_error"
-]
-_WIRE_NAMES: dict[ScoreMetric, str] = {
-    "log_loss": "logLoss",
-    "brier_score": "brierScore",
-    "roc_auc": "rocAuc",
-    "average_precision": "averagePrecision",
-    "calibration_error": "calibrationError",
-}
 
 
 class Questions:
@@ -56,6 +40,7 @@ class Questions:
         align: Literal["start", "epoch"] = "start",
         time_zone: str = "UTC",
         as_of: Instant | None = None,
+        confidence: float | None = None,
     ) -> ClassificationMetrics:
         """Accuracy, precision, recall, F1 and confusion matrices over time.
 
@@ -72,13 +57,16 @@ class Questions:
             align: whether buckets begin at `start` or lie on a fixed grid.
             time_zone: time zone of days, weeks, months and years.
             as_of: return what was known at this moment.
+            confidence: include confidence intervals, such as 0.95.
 
         Raises:
             TruthlineError: the query failed; the subclass states why.
         """
         subject = _subject(model, namespace, pipeline, deployment, version)
         asked = _window(start, end, interval, align, time_zone, as_of)
-        answer = self._metrics("classification", subject, average=average, **asked)
+        answer = self._metrics(
+            "classification", subject, average=average, confidence=confidence, **asked
+        )
         return decode(
             ClassificationMetrics, answer, subject=subject, time_zone=time_zone, average=average
         )
@@ -97,6 +85,7 @@ class Questions:
         align: Literal["start", "epoch"] = "start",
         time_zone: str = "UTC",
         as_of: Instant | None = None,
+        confidence: float | None = None,
     ) -> RegressionMetrics:
         """Errors, bias, R² and percentage error over time.
 
@@ -104,86 +93,50 @@ class Questions:
         """
         subject = _subject(model, namespace, pipeline, deployment, version)
         asked = _window(start, end, interval, align, time_zone, as_of)
-        answer = self._metrics("regression", subject, **asked)
+        answer = self._metrics("regression", subject, confidence=confidence, **asked)
         return decode(RegressionMetrics, answer, subject=subject, time_zone=time_zone)
 
-    def score_metrics(
+    def compare(
         self,
         model: Name,
         *,
-        start: Instant,
-        end: Instant,
-        interval: Width | None = None,
+        a: Side,
+        b: Side,
+        start: Instant | None = None,
+        end: Instant | None = None,
         namespace: Name = "",
         pipeline: Name = "",
         deployment: Name | None = None,
         version: Name | None = None,
-        positive_class: Label | None = None,
-        metrics: Iterable[ScoreMetric] | None = None,
-        align: Literal["start", "epoch"] = "start",
-        time_zone: str = "UTC",
+        average: Literal["macro", "weighted", "micro"] = "macro",
         as_of: Instant | None = None,
-    ) -> ScoreMetrics:
-        """Log loss, Brier score, ROC AUC, average precision and calibration error over time.
+        confidence: float = 0.95,
+    ) -> Comparison:
+        """Whether the metrics of two windows, versions, deployments or models really differ.
 
-        Scores are about `positive_class`, by default the one that the model declares, else the
-        second of its declared classes, else the one that sorts last. Only `metrics` are computed,
-        by default all. Other arguments and errors are those of `classification_metrics`.
+        Args:
+            model: name of the model, of both sides.
+            a: what is different about side A, such as `{"version": "v2"}` or another window.
+            b: what is different about side B.
+            start: start of the window of both sides, inclusive.
+            end: end of the window of both sides, exclusive.
+            namespace: namespace of the model.
+            pipeline: pipeline of the model.
+            deployment: include only predictions of this deployment.
+            version: include only predictions of this version.
+            average: average over the classes of a classifier.
+            as_of: return what was known at this moment.
+            confidence: confidence of the intervals and of the verdicts.
+
+        Raises:
+            TruthlineError: the query failed; the subclass states why.
         """
-        subject = _subject(model, namespace, pipeline, deployment, version)
-        asked = _window(start, end, interval, align, time_zone, as_of) | {
-            "positiveClass": _label(positive_class),
-            "metric": None if metrics is None else [_WIRE_NAMES[metric] for metric in metrics],
-        }
-        answer = self._metrics("scores", subject, **asked)
-        return decode(ScoreMetrics, answer, subject=subject, time_zone=time_zone)
-
-    def score_curves(
-        self,
-        model: Name,
-        *,
-        start: Instant,
-        end: Instant,
-        namespace: Name = "",
-        pipeline: Name = "",
-        deployment: Name | None = None,
-        version: Name | None = None,
-        positive_class: Label | None = None,
-        thresholds: Iterable[float] | None = None,
-        points: int = 200,
-        parts: int = 10,
-        as_of: Instant | None = None,
-    ) -> ScoreCurves:
-        """ROC, precision-recall and reliability curves of a window.
-
-        There are points at `thresholds`, by default at every distinct score, or at about `points`
-        of them. Calibration divides scores into equal `parts`. Other arguments and errors are those
-        of `score_metrics`.
-        """
-        subject = _subject(model, namespace, pipeline, deployment, version)
-        asked = {
-            **_period(start, end),
-            "asOf": to_wire(as_of, "as_of"),
-            "positiveClass": _label(positive_class),
-            "threshold": None if thresholds is None else list(thresholds),
-            "points": points,
-            "parts": parts,
-        }
-        answer = self._metrics("score-curves", subject, **asked)
-        return decode(ScoreCurves, answer, subject=subject, time_zone="UTC")
-
-    def declare_positive_class(
-        self, model: Name, label: Label | None, *, namespace: Name = "", pipeline: Name = ""
-    ) -> None:
-        """Declare which class of a model with two classes its scores are about.
-
-        None takes the declaration back. Answers about earlier predictions follow.
-        """
-        subject = _subject(model, namespace, pipeline, None, None)
-        of = {name: value for name, value in vars(subject).items() if value is not None}
-        body = {"positiveClass": _label(label)}
-        self._session.patiently(
-            lambda: self._session.once("PUT", "/api/v1/models/positive-class", params=of, json=body)
+        both = vars(_subject(model, namespace, pipeline, deployment, version))
+        asked = {**_period(start, end), "asOf": to_wire(as_of, "as_of")}
+        asked |= {"average": average, "confidence": confidence}
+        sides = side_parameters("a", a) | side_parameters("b", b)
+        return decode(
+            Comparison, self._session.get("/api/v1/metrics/compare", {**both, **asked, **sides})
         )
 
     def inference_stats(
@@ -194,6 +147,7 @@ class Questions:
         models: Iterable[Name] | None = None,
         field: str | None = None,
         value: str | None = None,
+        confidence: float | None = None,
     ) -> InferenceStats:
         """Inferences, errors, latency and confidence of a window and the preceding one.
 
@@ -203,6 +157,7 @@ class Questions:
             models: names of models; default: all.
             field: include only inferences that have, in this metadata field,
             value: this value.
+            confidence: include the confidence interval of error rates, such as 0.95.
 
         Raises:
             TruthlineError: the query failed; the subclass states why.
@@ -215,6 +170,7 @@ class Questions:
             "model": names,
             "fieldName": field,
             "fieldValue": value,
+            "confidence": confidence,
         }
         return decode(InferenceStats, self._all_pages("/api/v1/inference-stats", asked))
 

@@ -9,6 +9,7 @@ from grafana.dashboards.parts import (
     board,
     buckets,
     columns,
+    compared,
     interval,
     model,
     number,
@@ -20,6 +21,7 @@ from grafana.dashboards.parts import (
     truths,
     unit_of,
     units,
+    with_interval,
     workspace,
 )
 
@@ -38,6 +40,13 @@ def classification() -> Dashboard:
         [
             *_numbers(),
             _over_time(),
+            with_interval(
+                CLASSIFICATION["accuracy"],
+                "classification_metrics",
+                unit="percentunit",
+                within=(0.0, 1.0),
+            ),
+            compared(AVERAGES),
             truths("classification_metrics"),
             _classes(),
             _matrix(),

@@ -101,13 +101,17 @@ def units(measures: Iterable[Measure]) -> dict[str, str]:
     return {one.column_name: UNITS[one.unit] for one in measures if one.unit in UNITS}
 
 
-def of_model(function: str, *more: str, version: bool = True) -> str:
-    """A call of a function by name for the model that the variables name."""
+def of_model(function: str, *more: str, after: str = "", version: bool = True) -> str:
+    """A call of a function by name for the model that the variables name.
+
+    `more` are arguments by name, or those before the window; `after` is what follows it.
+    """
     arguments = [
         "${workspace:sqlstring}",
         "${model:sqlstring}",
         *(argument for argument in more if "=>" not in argument),
         WINDOW,
+        *([after] if after else []),
         "namespace => ${namespace:sqlstring}",
         "pipeline => ${pipeline:sqlstring}",
         *(["version => ${version:sqlstring}"] if version else []),
@@ -120,6 +124,54 @@ def of_model(function: str, *more: str, version: bool = True) -> str:
 def buckets(function: str, *more: str, version: bool = True) -> str:
     """The same in buckets of the chosen interval."""
     return of_model(function, *more, "width => '$interval'", GRID, version=version)
+
+
+def compared(measures: Sequence[Measure]) -> table.Panel:
+    """The metrics of the range compared with those of the range of equal length before it."""
+    places = ", ".join(
+        f"('{one.column_name}', '{one.label}', {place})" for place, one in enumerate(measures)
+    )
+    before = "$__timeFrom() - ($__timeTo() - $__timeFrom()), $__timeFrom()"
+    versions = ["a_version => ${version:sqlstring}", "b_version => ${version:sqlstring}"]
+    call = of_model("compare", *versions, after=before, version=False)
+    return rows(
+        "Compared with the period before",
+        f"""
+    SELECT named.title AS metric, a AS "now", b AS "before", difference, p_value AS "p-value",
+           verdict
+    FROM {call}
+    JOIN (VALUES {places}) AS named (metric, title, place) USING (metric)
+    ORDER BY named.place
+    """,
+        about="A is this range, B the one before; verdicts at 95% confidence",
+    )
+
+
+def with_interval(
+    measure: Measure,
+    function: str,
+    *,
+    unit: str = "short",
+    within: tuple[float, float] | None = None,
+) -> timeseries.Panel:
+    """A metric over time, with its 95% confidence interval as a band."""
+    name = measure.column_name
+    panel = over_time(
+        f"{measure.title} and its 95% confidence interval",
+        f"""
+    SELECT bucket_start AS "time", {name} AS "{measure.label}", {name}_low AS "low",
+           {name}_high AS "high"
+    FROM {buckets(function, "confidence => 0.95")}
+    ORDER BY 1
+    """,
+        about=measure.interval.value if measure.interval else "",
+        unit=unit,
+        within=within,
+    )
+    thin = DynamicConfigValue(id_val="custom.lineWidth", value=0)
+    fill = DynamicConfigValue(id_val="custom.fillBelowTo", value="low")
+    panel.override_by_name("low", [thin])
+    return panel.override_by_name("high", [thin, fill])
 
 
 # --- panels -------------------------------------------------------------------------------

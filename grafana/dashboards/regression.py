@@ -8,6 +8,7 @@ from grafana.dashboards.parts import (
     Panel,
     board,
     buckets,
+    compared,
     interval,
     model,
     number,
@@ -17,6 +18,7 @@ from grafana.dashboards.parts import (
     titled,
     truths,
     unit_of,
+    with_interval,
     workspace,
 )
 
@@ -39,6 +41,8 @@ def regression() -> Dashboard:
         [
             *_numbers(),
             _errors(),
+            with_interval(REGRESSION["mean_absolute_error"], "regression_metrics"),
+            compared(SHOWN),
             _bias(),
             _share(),
             truths("regression_metrics"),

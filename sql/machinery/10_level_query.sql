@@ -9,13 +9,15 @@ CREATE OR REPLACE FUNCTION truthline_data.level_query(
     level truthline_data.level, relation text, learned text, picked text DEFAULT 'true'
 ) RETURNS text LANGUAGE sql STABLE SET search_path = truthline_data, pg_catalog AS $function$
     SELECT format(
-        'SELECT %s AS learned, %s AS bucket, series_id, %s, %s FROM %s WHERE %s AND %s GROUP BY %s',
+        'SELECT %s AS learned, %s AS bucket, series_id, %s FROM %s WHERE %s AND %s GROUP BY %s',
         replace(learned, '{at}', from_raw.clock),
         format('date_bin(%L::interval, %I, TIMESTAMPTZ ''2000-01-03 00:00:00+00'')',
                level.event_width, CASE WHEN from_raw.yes THEN 'time' ELSE 'bucket' END),
-        string_agg(format('%s AS %I', source.expression, c.name), ', ' ORDER BY c.place)
-            FILTER (WHERE of_rows IS NULL),
-        string_agg(format(of_rows, source.expression, type, c.name), ', ' ORDER BY c.place),
+        concat_ws(
+            ', ',
+            string_agg(format('%s AS %I', source.expression, c.name), ', ' ORDER BY c.place)
+                FILTER (WHERE of_rows IS NULL),
+            string_agg(format(of_rows, source.expression, type, c.name), ', ' ORDER BY c.place)),
         relation,
         CASE WHEN from_raw.yes THEN subject.condition ELSE 'true' END,
         replace(picked, '{at}', from_raw.clock),

@@ -22,58 +22,94 @@ COMMENT ON FUNCTION truthline_internal.asked(text, text, text, text, text, text,
     'The series and the edges of buckets that names and a window stand for.';
 
 -- classification_metrics: accuracy and averages over classes, per bucket.
+--
+-- Units    with a `confidence`, columns that end in `_low` and `_high` are the bounds of confidence
+--          intervals; NULL without, and if undefined (06_intervals.sql).
 CREATE OR REPLACE FUNCTION truthline.classification_metrics(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', average text DEFAULT 'macro'
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', average text DEFAULT 'macro',
+    confidence float8 DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, n bigint, accuracy float8,
     "precision" float8, recall float8, specificity float8, f1 float8, harmonic_f1 float8,
-    matthews_correlation float8
+    matthews_correlation float8, accuracy_low float8, accuracy_high float8, precision_low float8,
+    precision_high float8, recall_low float8, recall_high float8, specificity_low float8,
+    specificity_high float8, f1_low float8, f1_high float8, harmonic_f1_low float8,
+    harmonic_f1_high float8, matthews_correlation_low float8, matthews_correlation_high float8
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
+    WITH metrics AS MATERIALIZED (
+        SELECT row_number() OVER (ORDER BY m.bucket_start)::integer AS place, own.declared, m.*
+        FROM truthline_internal.asked(
+            workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width,
+            origin, zone) AS asked
+        CROSS JOIN truthline_internal.declared_classes(
+            truthline.model_id(workspace, model, namespace, pipeline)) AS own (declared)
+        CROSS JOIN LATERAL truthline_internal.classification_metrics(
+            asked.series, asked.edges, as_of, own.declared, average) AS m
+    )
     SELECT m.bucket_start, m.bucket_end, m.n, m.accuracy, m."precision", m.recall, m.specificity,
-           m.f1, m.harmonic_f1, m.matthews_correlation
-    FROM truthline_internal.asked(
-        workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone) AS asked
-    CROSS JOIN LATERAL truthline_internal.classification_metrics(
-        asked.series, asked.edges, as_of,
-        truthline_internal.declared_classes(
-            truthline.model_id(workspace, model, namespace, pipeline)), average) AS m
-    ORDER BY m.bucket_start
+           m.f1, m.harmonic_f1, m.matthews_correlation, b.accuracy_low, b.accuracy_high,
+           b.precision_low, b.precision_high, b.recall_low, b.recall_high, b.specificity_low,
+           b.specificity_high, b.f1_low, b.f1_high, b.harmonic_f1_low, b.harmonic_f1_high,
+           b.matthews_correlation_low, b.matthews_correlation_high
+    FROM metrics AS m
+    LEFT JOIN (
+        SELECT bounds.*
+        FROM (
+            SELECT array_agg(cell.place) AS places, array_agg(cell.predicted) AS predicted,
+                   array_agg(cell.actual) AS actual, array_agg(cell.n) AS counts,
+                   (SELECT declared FROM metrics LIMIT 1) AS declared
+            FROM (SELECT place, unnest(predicted), unnest(actual), unnest(counts) FROM metrics
+                  WHERE confidence IS NOT NULL) AS cell (place, predicted, actual, n)
+        ) AS cells
+        CROSS JOIN LATERAL truthline_internal.classification_bounds(
+            cells.places, cells.predicted, cells.actual, cells.counts, cells.declared, average,
+            confidence) AS bounds
+    ) AS b ON b.place = m.place
+    ORDER BY m.place
 $$;
-COMMENT ON FUNCTION truthline.classification_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text) IS
-    'Accuracy, precision, recall, specificity and F1 of a model per bucket.';
+COMMENT ON FUNCTION truthline.classification_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, float8) IS
+    'Accuracy, precision, recall, specificity and F1 of a model per bucket, and their confidence intervals.';
 
 -- class_metrics: one class against all others, per bucket.
 --
 -- Grain    one row per (bucket, class that occurs in it), ordered by bucket and label; none for a
 --          bucket without truths, in which no class occurs.
--- Units    fractions of 1, NULL if a denominator is zero; `support` counts truths of the class.
+-- Units    fractions of 1, NULL if a denominator is zero; `support` counts truths of the class. Bounds
+--          as in classification_metrics.
 CREATE OR REPLACE FUNCTION truthline.class_metrics(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', confidence float8 DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, label text, support bigint,
-    "precision" float8, recall float8, f1 float8
+    "precision" float8, recall float8, f1 float8, precision_low float8, precision_high float8,
+    recall_low float8, recall_high float8, f1_low float8, f1_high float8
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT m.bucket_start, m.bucket_end, label.name, class.support, class."precision",
-           class.recall, class.f1
+           class.recall, class.f1, class.precision_low, class.precision_high, class.recall_low,
+           class.recall_high, class.f1_low, class.f1_high
     FROM truthline_internal.asked(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
         zone) AS asked
     CROSS JOIN LATERAL truthline_internal.classification_metrics(asked.series, asked.edges, as_of) AS m
-    CROSS JOIN LATERAL unnest(m.classes, m.support, m.class_precision, m.class_recall, m.class_f1)
-        AS class (id, support, "precision", recall, f1)
+    CROSS JOIN LATERAL (
+        SELECT class.*, bounds.*
+        FROM unnest(m.classes, m.support, m.class_precision, m.class_recall, m.class_f1)
+            AS class (id, support, "precision", recall, f1)
+        LEFT JOIN truthline_internal.class_bounds(
+            array_fill(1, ARRAY[cardinality(m.counts)]), m.predicted, m.actual, m.counts, confidence
+        ) AS bounds ON bounds.class = class.id
+    ) AS class
     JOIN truthline_data.label ON label.id = class.id
     ORDER BY m.bucket_start, label.name COLLATE "C"
 $$;
-COMMENT ON FUNCTION truthline.class_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline.class_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, float8) IS
     'Precision, recall and F1 of each class of a model per bucket; no row for a bucket without truths.';
 
 -- confusion_matrix: how often each class was predicted for each truth, per bucket.
@@ -246,22 +282,32 @@ CREATE OR REPLACE FUNCTION truthline.regression_metrics(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', confidence float8 DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, n bigint,
     mean_absolute_error float8, mean_squared_error float8, root_mean_squared_error float8,
-    mean_error float8, r2 float8, mean_absolute_percentage_error float8
+    mean_error float8, r2 float8, mean_absolute_percentage_error float8,
+    mean_absolute_error_low float8, mean_absolute_error_high float8,
+    mean_squared_error_low float8, mean_squared_error_high float8,
+    root_mean_squared_error_low float8, root_mean_squared_error_high float8,
+    mean_error_low float8, mean_error_high float8, r2_low float8, r2_high float8,
+    mean_absolute_percentage_error_low float8, mean_absolute_percentage_error_high float8
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT m.*
+    SELECT m.*, b.mean_absolute_error_low, b.mean_absolute_error_high, b.mean_squared_error_low,
+           b.mean_squared_error_high, b.root_mean_squared_error_low, b.root_mean_squared_error_high,
+           b.mean_error_low, b.mean_error_high, b.r2_low, b.r2_high,
+           b.mean_absolute_percentage_error_low, b.mean_absolute_percentage_error_high
     FROM truthline_internal.asked(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
         zone) AS asked
     CROSS JOIN LATERAL truthline_internal.regression_metrics(asked.series, asked.edges, as_of) AS m
+    LEFT JOIN truthline_internal.regression_bounds(asked.series, asked.edges, as_of, confidence) AS b
+        ON asked.edges[b.place] = m.bucket_start
     ORDER BY m.bucket_start
 $$;
-COMMENT ON FUNCTION truthline.regression_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
-    'Mean absolute, mean squared, root mean squared and mean error, R2 and MAPE of a model per bucket.';
+COMMENT ON FUNCTION truthline.regression_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, float8) IS
+    'Mean absolute, mean squared, root mean squared and mean error, R2 and MAPE of a model per bucket, and their confidence intervals.';
 
 -- prediction_volume: requests and their latencies, per bucket.
 --

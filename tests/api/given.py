@@ -82,13 +82,18 @@ def given_pairs(
     *,
     time: datetime = START,
     output: str = "label",
+    part: Mapping[str, str] | None = None,
     **fields: Any,
 ) -> None:
-    """Predictions of `time` with their truths, from (predicted, actual) pairs."""
+    """Predictions of `time` with their truths, from (predicted, actual) pairs.
+
+    `part` is what only predictions have: their version, or deployment.
+    """
     ids = [f"{time.isoformat()}-{number}" for number in range(len(pairs))]
     names = list(zip(ids, pairs, strict=True))
     rows = [
-        prediction(requestId=id_, time=time.isoformat(), **{output: predicted}) | fields
+        prediction(requestId=id_, time=time.isoformat(), **{output: predicted}, **(part or {}))
+        | fields
         for id_, (predicted, _) in names
     ]
     verdict(predict(client, *rows))

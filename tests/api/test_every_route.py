@@ -86,6 +86,7 @@ QUESTIONS = {
     "/api/v1/metrics/regression": NATIVE_MODEL | {"model": "price"},
     "/api/v1/metrics/scores": NATIVE_MODEL,
     "/api/v1/metrics/score-curves": {k: v for k, v in NATIVE_MODEL.items() if k != "interval"},
+    "/api/v1/metrics/compare": NATIVE_MODEL | {"b.endTime": "2025-02-27T00:00:00Z"},
     "/api/v1/inference-stats": NATIVE_DAY,
     "/api/v1/models": NATIVE_DAY,
     "/api/v1/requests": NATIVE_MODEL,

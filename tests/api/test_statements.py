@@ -74,6 +74,7 @@ BUDGETS = {
     ("GET", "/api/v1/metrics/scores"): 4,
     ("GET", "/api/v1/metrics/score-curves"): 6,
     ("PUT", "/api/v1/models/positive-class"): 2,
+    ("GET", "/api/v1/metrics/compare"): 6,
     ("GET", "/api/v1/inference-stats"): 5,
     ("GET", "/api/v1/models"): 4,
     ("GET", "/api/v1/requests"): 3,
@@ -127,9 +128,9 @@ BUDGETS = {
 PANEL_BUDGETS = {
     "models": 4,
     # of a model's page: a statement for each of both windows
-    "summary": 8,
-    "quality": 5,
-    "bucket": 5,
+    "summary": 10,  # and of the intervals and the comparison
+    "quality": 6,
+    "bucket": 7,
     "volume": 5,
     "latency": 7,
     "stats": 5,
@@ -337,6 +338,11 @@ EXPLAINED = MODEL | NATIVE_DAY | {"interval": "1d", "timeZone": "Asia/Tokyo", "e
     ("path", "question"),
     [
         ("/api/v1/metrics/classification", EXPLAINED | {"asOf": "2025-03-01T00:00:00Z"}),
+        ("/api/v1/metrics/classification", EXPLAINED | {"explain": "false", "confidence": "0.9"}),
+        (
+            "/api/v1/metrics/regression",
+            EXPLAINED | {"explain": "false", "confidence": "0.9", "model": "price"},
+        ),
         ("/api/v1/metrics/steps", EXPLAINED | {"name": NAMED}),
         (f"{H2O}/{NAMED}-values/metrics/x/health", DAY),
     ],

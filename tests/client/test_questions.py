@@ -21,6 +21,7 @@ from truthline import (
     Unavailable,
     Unreachable,
 )
+from truthline.wire import camel
 
 from docs.pictures.scenes import DAY, HOUR, IRIS, IRIS_START, PRICES, RETURNS
 from tests.api.live import serving
@@ -84,8 +85,58 @@ def test_classification_has_all_that_the_server_returns(scenes):
             **{name: name for name in ("specificity", "f1")},
         }.items():
             assert getattr(bucket, ours) == json[theirs]
-        assert [vars(one) for one in bucket.classes] == json["classes"]
+        classes = [{**one, "intervals": None} for one in json["classes"]]
+        assert [vars(one) for one in bucket.classes] == classes
         assert [list(row) for row in bucket.confusion_matrix] == json["confusionMatrix"]
+
+
+def test_intervals_are_those_that_the_server_returns(scenes):
+    asked = {"startTime": DAY.isoformat(), "endTime": (DAY + 24 * HOUR).isoformat()}
+    for kind, model in (("classification", RETURNS), ("regression", PRICES)):
+        ask = getattr(scenes, f"{kind}_metrics")
+        assert ask(**model, **TODAY).buckets[0].intervals is None
+
+        answer = ask(**model, **TODAY, confidence=0.9)
+        path = f"/api/v1/metrics/{kind}"
+        (json,) = native(scenes, path, **model, **asked, confidence=0.9)["buckets"]
+        (bucket,) = answer.buckets
+        intervals = {camel(name): one for name, one in vars(bucket.intervals).items()}
+        assert {name: vars(one) for name, one in intervals.items()} == json["intervals"]
+        table = answer.to_pandas()
+        for name, interval in vars(bucket.intervals).items():
+            bounds = [table[f"{name}_{bound}"].iloc[0] for bound in ("low", "high")]
+            assert bounds == [interval.low, interval.high]
+        assert answer.confidence == 0.9
+
+
+def test_error_rates_have_intervals_if_requested(scenes):
+    asked = scenes.inference_stats(**TODAY, confidence=0.9)
+
+    assert scenes.inference_stats(**TODAY).totals.error_rate.interval is None
+    for one in (asked.totals, *asked.models):
+        assert one.error_rate.interval.low <= one.error_rate.now <= one.error_rate.interval.high
+
+
+def test_a_comparison_is_what_the_server_returns(scenes):
+    halves = {"end": DAY + 9 * HOUR}, {"start": DAY + 9 * HOUR}
+    answer = scenes.compare(**RETURNS, **TODAY, a=halves[0], b=halves[1], confidence=0.9)
+    asked = {"startTime": DAY.isoformat(), "endTime": (DAY + 24 * HOUR).isoformat()}
+    moved = {"a.endTime": (DAY + 9 * HOUR).isoformat(), "b.startTime": (DAY + 9 * HOUR).isoformat()}
+    json = native(scenes, "/api/v1/metrics/compare", **RETURNS, **asked, **moved, confidence="0.9")
+
+    assert (answer.kind, answer.confidence) == (json["kind"], json["confidence"])
+    assert (answer.a.end, answer.b.start) == (DAY + 9 * HOUR,) * 2
+    assert [one.verdict for one in answer.metrics] == [one["verdict"] for one in json["metrics"]]
+    accuracy, theirs = answer["accuracy"], json["metrics"][0]
+    assert vars(accuracy.a) | {"interval": vars(accuracy.a.interval)} == theirs["a"]
+    assert (accuracy.difference, accuracy.p_value) == (theirs["difference"], theirs["pValue"])
+    table = answer.to_pandas()
+    assert table.loc["accuracy", ["n_a", "n_b"]].tolist() == [accuracy.a.n, accuracy.b.n]
+    assert answer["matthews_correlation"] == answer["matthewsCorrelation"]
+    with pytest.raises(KeyError):
+        answer["mean_absolute_error"]
+    with pytest.raises(TypeError, match="a side has no interval"):
+        scenes.compare(**RETURNS, **TODAY, a={"interval": "1h"}, b={})
 
 
 def test_a_table_of_buckets(scenes):
@@ -121,7 +172,7 @@ def test_inference_stats_and_models(scenes):
     )
 
     assert stats.previous_start == DAY - 24 * HOUR
-    assert vars(stats.totals.inferences) == said["totals"]["inferences"]
+    assert vars(stats.totals.inferences) == said["totals"]["inferences"] | {"interval": None}
     assert [one.model for one in stats.models] == ["returns-model", "price-model"]
     returns, _ = stats.models
     assert vars(returns.latency_quantiles) == said["models"][0]["latencyQuantiles"]

@@ -25,10 +25,13 @@ def corrected(scenes):
         scenes.send_feedback([{**row, "value": value, "batch_index": index}])
 
 
+HALVES = {**TODAY, "interval": 12 * HOUR, "confidence": 0.9}
+YESTERDAY = {"start": DAY - 24 * HOUR, "end": DAY}
 QUESTIONS = {
-    "classification": lambda c: c.classification_metrics(**RETURNS, **TODAY, interval=12 * HOUR),
-    "regression": lambda c: c.regression_metrics(**PRICES, **TODAY, interval=12 * HOUR),
-    "inference stats": lambda c: c.inference_stats(**TODAY),
+    "classification": lambda c: c.classification_metrics(**RETURNS, **HALVES),
+    "regression": lambda c: c.regression_metrics(**PRICES, **HALVES),
+    "comparison": lambda c: c.compare(**PRICES, a=TODAY, b=YESTERDAY),
+    "inference stats": lambda c: c.inference_stats(**TODAY, confidence=0.9),
     "models": lambda c: c.models(**TODAY),
     "requests": lambda c: next(c.requests(**RETURNS, **TODAY, wrong=True, page_size=2).pages()),
     "a request": lambda c: c.request("corrected"),

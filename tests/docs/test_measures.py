@@ -22,7 +22,7 @@ from app.api.native import steps as steps_routes
 from app.api.native.numbers import QUANTILES
 from app.query import classification, health, inferences, models, regression, scores, steps
 from app.query import measures as registry
-from app.query.measure import Better, Surface, Unit, shown_in
+from app.query.measure import Better, Method, Surface, Unit, shown_in, with_interval
 from app.query.window import Grid, Window
 from app.store.registry import Kind
 from app.web.comparison import Pair
@@ -124,6 +124,7 @@ NO_MEASURES = {
     *("positive", "positive_class"),  # the same in every bucket
     *("first_seen", "last_seen", "first_recorded_at", "last_recorded_at"),
     *("classes", "total_classes", "model_classes", "categories", "matrix", "confusion_matrix"),
+    "intervals",  # of other numbers; their names are compared with these below
     *("model_inferences", "n_model_inferences"),  # those of the model, repeated for each class
 }
 # Numbers of a bucket that come from its predictions, not from its truths.
@@ -178,7 +179,60 @@ def test_the_function_by_name_has_each(database, subject):
         columns = set(conn.execute(COLUMNS, {"function": subject.function}).scalars())
 
     own = {column.removeprefix("prev_") for column in columns} - NO_MEASURES
-    assert own == names_in(subject, Surface.SQL, "column_name")
+    bounds = {column for column in own if column.endswith(("_low", "_high"))}
+    assert own - bounds == names_in(subject, Surface.SQL, "column_name")
+    assert bounds == {
+        f"{measure.column_name}_{bound}"
+        for measure in with_interval(Surface.SQL, subject.measures)
+        for bound in ("low", "high")
+    }
+
+
+INTERVALS = {
+    "classification": (routes.ClassificationIntervalsSchema, truthline.ClassificationIntervals),
+    "class": (routes.ClassIntervalsSchema, truthline.ClassIntervals),
+    "regression": (routes.RegressionIntervalsSchema, truthline.RegressionIntervals),
+}
+
+
+@pytest.mark.parametrize("name", INTERVALS)
+def test_the_api_and_the_client_have_the_interval_of_each(name):
+    schema, client = INTERVALS[name]
+    measures = SUBJECTS[name].measures
+
+    on_wire = {field.data_key or name for name, field in schema().fields.items()}
+    assert on_wire == {m.wire_name for m in with_interval(Surface.REST, measures)}
+    assert {field.name for field in fields(client)} == {
+        m.client_name for m in with_interval(Surface.CLIENT, measures)
+    }
+
+
+@every_subject
+def test_the_page_of_metrics_names_the_method_of_each_interval(subject):
+    section = PAGE.split("## Confidence intervals")[1].split("\n## ")[0]
+    stated = {
+        cells[0]: cells[1]
+        for line in section.splitlines()
+        if line.startswith("| `") and len(cells := line.strip("| ").split(" | ")) == 2
+    }
+    missing = [
+        measure.name
+        for measure in subject.measures.values()
+        if measure.interval
+        and _method(measure)
+        not in [text for name, text in stated.items() if _name(measure) in name]
+    ]
+    assert missing == []
+
+
+def _method(measure):
+    return measure.interval.value
+
+
+def test_every_method_of_an_interval_is_that_of_a_measure():
+    used = {m.interval for subject in SUBJECTS.values() for m in subject.measures.values()}
+
+    assert used == {None, *Method}
 
 
 COLUMNS = text("""

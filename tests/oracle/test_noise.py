@@ -69,15 +69,6 @@ def test_a_difference_of_errors_is_welchs(now, previous):
         assert found.significant == (welch.pvalue < LEVEL)
 
 
-def test_the_means_of_an_answer_say_the_same():
-    values = [n % 7 * 0.5 for n in range(50)]
-    squared = float(np.mean(np.square(values)))
-    told = Errors.of_means(50, float(np.mean(values)), squared)
-
-    assert float(told.mean) == pytest.approx(np.mean(values))
-    assert float(told.variance_of_mean) == pytest.approx(stats.sem(values) ** 2)
-
-
 @pytest.mark.parametrize(("n", "known"), [(FEW - 1, False), (FEW, True)])
 def test_a_few_truths_prove_nothing(n, known):
     wrong, right = Share(0, n), Share(1_000, 1_000)

@@ -24,10 +24,10 @@ CELLS = {
             CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:width AS interval),
             CAST(:origin AS timestamptz)), CAST(:as_of AS timestamptz))
     """)
-    for subject in ("outcome", "error", "prediction", "score", "latency")
+    for subject in ("outcome", "error", "deviation", "prediction", "score", "latency")
 }
 # How many columns after the place are keys.
-KEYS = {"outcome": 2, "error": 0, "prediction": 1, "score": 2, "latency": 1}
+KEYS = {"outcome": 2, "error": 0, "deviation": 0, "prediction": 1, "score": 2, "latency": 1}
 # Into how many equal parts a power of two is cut.
 VALUE_PARTS, LATENCY_PARTS = 16, 8
 SMALLEST_NORMAL = 2.0**-1022
@@ -114,6 +114,17 @@ def error(row: Row[Any]) -> Iterator[Measured]:
     yield (), [row.weight * number for number in [*sums, *share]]
 
 
+def deviation(row: Row[Any]) -> Iterator[Measured]:
+    if row.predicted_value is None:
+        return
+    actual = Fraction(row.actual_value)
+    squared = (Fraction(row.predicted_value) - actual) ** 2
+    share = squared / actual**2 if abs(actual) >= SMALLEST_TRUTH else 0
+    powers = [actual, actual**2, actual**3, actual**4]
+    sums = [1, squared, squared**2, *powers, squared * actual, squared * actual**2, share]
+    yield (), [row.weight * number for number in sums]
+
+
 def prediction(row: Row[Any]) -> Iterator[Measured]:
     """What a failed request came with is no output."""
     first, ok = row.starts_request, not row.failed
@@ -154,12 +165,13 @@ def latency(row: Row[Any]) -> Iterator[Measured]:
 MEASURES = {
     "outcome": outcome,
     "error": error,
+    "deviation": deviation,
     "prediction": prediction,
     "score": score,
     "latency": latency,
 }
-COUNT_AT = {"outcome": 0, "error": 0, "prediction": 3, "score": 0, "latency": 0}
-TABLE: dict[str, str] = dict.fromkeys(("outcome", "error"), "outcome") | dict.fromkeys(
+COUNT_AT = dict.fromkeys(MEASURES, 0) | {"prediction": 3}
+TABLE: dict[str, str] = dict.fromkeys(("outcome", "error", "deviation"), "outcome") | dict.fromkeys(
     ("prediction", "score", "latency"), "prediction"
 )
 

@@ -6,8 +6,8 @@ import pytest
 from psycopg.errors import AmbiguousAlias
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from app.query.measure import Surface, shown_in
-from app.query.measures import CLASSIFICATION
+from app.query.measure import Surface, shown_in, with_interval
+from app.query.measures import CLASS, CLASSIFICATION, REGRESSION
 from tests.sql.near import near
 
 ASKED = {
@@ -98,9 +98,80 @@ def test_classification(ask, ask_by_id, series, window, demo, part, average):
 def test_regression(ask, ask_by_id, superuser, window, place):
     ids = superuser.execute("SELECT truthline.series_of('default', 'diabetes')").fetchone()[0]
     named = {"workspace": "default", "model": "diabetes"} | place | window | ASKED
-    assert ask("regression_metrics", **named) == ask_by_id(
-        "regression_metrics", series=ids, **window, **ASKED
-    )
+    metrics = ["bucket_start", "bucket_end", "n", *REGRESSION]
+    by_id = ask_by_id("regression_metrics", series=ids, **window, **ASKED)
+    assert ask("regression_metrics", ", ".join(metrics), **named) == by_id
+
+
+INTERVALS = {"classification": CLASSIFICATION, "class": CLASS, "regression": REGRESSION}
+
+
+def test_no_confidence_no_bounds(ask, window):
+    for name, measures in INTERVALS.items():
+        columns = [
+            f"{m.column_name}_{bound}"
+            for m in with_interval(Surface.SQL, measures)
+            for bound in ("low", "high")
+        ]
+        model = "diabetes" if name == "regression" else "digits"
+        rows = ask(
+            f"{name}_metrics", ", ".join(columns), workspace="default", model=model, **window
+        )
+        assert {bound for row in rows for bound in row} == {None}
+
+
+@pytest.mark.parametrize("average", ["macro", "weighted", "micro"])
+def test_bounds_of_classifiers_are_those_of_the_api(bounds_of, answer, average):
+    by_name = bounds_of("classification", "digits", average=average)
+    of_classes = bounds_of("class", "digits")
+    named = {"namespace": "demo", "pipeline": "digits-pipeline", "model": "digits"}
+    asked = named | {"average": average, "confidence": 0.9, "interval": "3h"}
+    buckets = answer("metrics/classification", **asked)["buckets"]
+
+    assert by_name == [intervals_of(bucket, CLASSIFICATION) for bucket in buckets]
+    assert of_classes == [
+        intervals_of(one, CLASS) for bucket in buckets for one in bucket["classes"]
+    ]
+    assert any(intervals["f1"] is not None for intervals in by_name)
+
+
+def test_bounds_of_regressors_are_those_of_the_api(bounds_of, answer):
+    by_name = bounds_of("regression", "diabetes")
+    named = {"namespace": "demo", "pipeline": "diabetes-pipeline", "model": "diabetes"}
+    buckets = answer("metrics/regression", **named, confidence=0.9, interval="3h")["buckets"]
+
+    assert by_name == [intervals_of(bucket, REGRESSION) for bucket in buckets]
+    assert any(None not in intervals.values() for intervals in by_name)
+
+
+@pytest.fixture
+def bounds_of(ask, period):
+    """The intervals of each row of a function by name, by the name of their metric on the wire."""
+
+    def bounds_of(name, model, **named):
+        measures = with_interval(Surface.REST, INTERVALS[name])
+        columns = [f"ARRAY[{m.column_name}_low, {m.column_name}_high]" for m in measures]
+        asked = {"start_time": period.start, "end_time": period.end, "width": "3 hours"}
+        asked |= {"workspace": "default", "model": model, "confidence": 0.9}
+        rows = ask(f"{name}_metrics", ", ".join(columns), **asked | named)
+        return [
+            {
+                measure.name: None if None in bounds else near(bounds)
+                for measure, bounds in zip(measures, row, strict=True)
+            }
+            for row in rows
+        ]
+
+    return bounds_of
+
+
+def intervals_of(numbers, measures):
+    """The intervals of a bucket or a class of the API's answer."""
+    return {
+        measure.name: found and [found["low"], found["high"]]
+        for measure in with_interval(Surface.REST, measures)
+        for found in [numbers["intervals"][measure.wire_name]]
+    }
 
 
 @pytest.mark.parametrize("measure", ["confidence", "latency"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.query.measure import Surface, Unit, shown_in
-from app.query.measures import CLASSIFICATION
+from app.query.measures import CLASSIFICATION, REGRESSION
 from tests.demodata import EXECUTIONS
 from tests.sql.near import near
 
@@ -81,6 +81,41 @@ def test_regression_is_the_apis(ask, answer):
     assert [row["Bias"] for row in ask("regression", "Bias")] == [
         bucket["meanError"] for bucket in buckets
     ]
+
+
+def test_intervals_are_the_apis(ask, answer):
+    for board, model, metric in (
+        ("classification", DIGITS, CLASSIFICATION["accuracy"]),
+        ("regression", DIABETES, REGRESSION["mean_absolute_error"]),
+    ):
+        asked = model | HALF_HOURS | {"confidence": 0.95}
+        buckets = answer(f"metrics/{board}", **asked)["buckets"]
+        rows = ask(board, f"{metric.title} and its 95% confidence interval")
+        found = [bucket["intervals"][metric.wire_name] for bucket in buckets]
+        assert [(row["low"], row["high"]) for row in rows] == [
+            (near(one["low"]), near(one["high"])) if one else (None, None) for one in found
+        ]
+        assert [row[metric.label] for row in rows] == [b[metric.wire_name] for b in buckets]
+        assert any(found)
+
+
+@pytest.mark.parametrize(
+    ("board", "model", "measures"),
+    [("classification", DIGITS, CLASSIFICATION), ("regression", DIABETES, REGRESSION)],
+)
+def test_a_comparison_is_the_apis(ask, answer, period, board, model, measures):
+    before = period.start - (period.end - period.start)
+    moved = {"b.startTime": before.isoformat(), "b.endTime": period.start.isoformat()}
+    metrics = {one["metric"]: one for one in answer("metrics/compare", **model, **moved)["metrics"]}
+
+    rows = ask(board, "Compared with the period before")
+    shown = shown_in(Surface.DASHBOARDS, measures)
+    assert [row["metric"] for row in rows] == [measure.label for measure in shown]
+    for row, measure in zip(rows, shown, strict=True):
+        one = metrics[measure.wire_name]
+        assert (row["now"], row["before"]) == (near(one["a"]["value"]), near(one["b"]["value"]))
+        assert (row["p-value"], row["verdict"]) == (near(one["pValue"]), one["verdict"])
+    assert any(row["p-value"] is not None for row in rows)
 
 
 def test_inference_stats_are_the_apis(ask, answer):

@@ -6,6 +6,7 @@ import pytest
 from truthline.plots import buckets, theme
 
 from app.errors import InvalidInput, InvalidWindow
+from app.query.intervals import Interval
 from app.query.measures import CLASSIFICATION, REGRESSION
 from app.query.noise import FEW
 from app.query.window import Window
@@ -103,3 +104,33 @@ def test_points_with_few_truths_are_faded_and_their_number_is_drawn():
     assert list(truths.y) == counts
     unfaded = graph_of(charts.lines("t", question, starts, {"x": [0.5, 0.25]}, counts=[FEW, FEW]))
     assert [line.opacity for line in unfaded.figure.data] == [None, None]
+
+
+def test_a_band_is_drawn_where_there_are_intervals():
+    """Around runs of buckets: of two, of none, and of one, whose band is as wide as the bucket."""
+    question = read(range="24h", interval="6h")
+    starts = [question.window.start + n * timedelta(hours=6) for n in range(4)]
+    bounds = [Interval(0.4, 0.6), Interval(0.5, 0.7), None, Interval(0.1, 0.2)]
+    values = {"x": [0.5, 0.6, None, 0.15], "y": [1.0] * 4}
+    figure = graph_of(charts.lines("t", question, starts, values, bands={"x": bounds})).figure
+    line, band, other = figure.data
+
+    assert (line.name, band.name, other.name) == ("x", "x", "y")
+    middles = list(line.x)
+    edges = [question.clock(edge) for edge in (starts[3], question.window.end)]
+    assert list(band.x) == [*middles[:2], *middles[1::-1], None, *edges, *reversed(edges)]
+    assert list(band.y) == [0.6, 0.7, 0.5, 0.4, None, 0.2, 0.2, 0.1, 0.1]
+    assert (band.fill, band.line.width, band.hoverinfo) == ("toself", 0, "skip")
+    drawn = charts.lines("t", question, starts, values, bands={"x": [None] * 4})
+    assert len(graph_of(drawn).figure.data[1].x or ()) == 0
+
+
+def test_faded_points_are_those_of_the_line_not_of_its_band():
+    question = read(range="24h", interval="12h")
+    starts = [question.window.start, question.window.start + timedelta(hours=12)]
+    bounds = {"x": [Interval(0.4, 0.6), None]}
+    chart = charts.lines("t", question, starts, {"x": [0.5, 0.25]}, counts=[FEW, 1], bands=bounds)
+    line, band, enough, _ = graph_of(chart).figure.data
+
+    assert (line.opacity, band.opacity) == (charts.FADED, None)
+    assert list(enough.y) == [0.5, None]

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
 from werkzeug.routing import PathConverter
 
 from app.errors import InvalidInput
 from app.ingest.fields import MAX_NAME_LENGTH, text_problem
+from app.query.intervals import LEAST_CONFIDENCE
 
 # date T time, optional fraction, and an offset; `datetime.fromisoformat` accepts more.
 _INSTANT = re.compile(
@@ -143,6 +144,21 @@ def _read(parse: Callable[[str], Parsed], value: Any) -> Parsed:
         return parse(str(value))
     except ValueError as error:
         raise ValidationError(str(error)) from None
+
+
+class Confidence(fields.Float):
+    """The confidence of intervals in a query."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """A float in the range that has an interval; NaN is refused as any other float is."""
+        description = "Confidence of intervals, like 0.95; absent: no intervals"
+        super().__init__(
+            validate=validate.Range(
+                LEAST_CONFIDENCE, 1, max_inclusive=False, error="must be from 0.5 to below 1"
+            ),
+            metadata={"description": description, "example": 0.95},
+            **kwargs,
+        )
 
 
 class StrictArgs(Schema):

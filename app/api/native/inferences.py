@@ -7,23 +7,27 @@ from typing import Any
 
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields
+from sqlalchemy import Connection
 
 from app.api.http.access import needs
 from app.api.http.basis import BasisSchema, basis_members
 from app.api.http.numbers import UtcTime
-from app.api.http.parameters import Instant, Text
+from app.api.http.parameters import Confidence, Instant, Text
 from app.api.native.numbers import QUANTILES, compared, numbers
 from app.api.native.pages import PaginationArgs, PaginationSchema, cursor_for
 from app.auth.keys import Role
 from app.errors import InvalidInput
 from app.query.inferences import (
     ClassStats,
+    Compared,
     ModelStats,
+    Totals,
     class_stats,
     model_stats,
     preceding,
     stats_basis,
 )
+from app.query.intervals import share_intervals
 from app.query.measures import KNOWN_MODEL, MODEL, MODEL_CLASS, TOTALS
 from app.query.models import KnownModel, known_models, models_basis
 from app.query.pages import ModelPage, PagePosition, busiest, by_name
@@ -68,6 +72,7 @@ class StatsArgs(ModelsArgs):
         metadata={"description": "Only inferences with fieldValue in this field of metadata"},
     )
     value = Text(data_key="fieldValue")
+    confidence = Confidence()
 
 
 class TotalsSchema(Schema):
@@ -164,13 +169,14 @@ def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, An
         on_page = question.about(replace(question.subject, models=names))
         models = model_stats(conn, on_page, fractions=FRACTIONS)
         classes = class_stats(conn, on_page, fractions=FRACTIONS, per_model=MAX_CLASSES)
+        rates = _error_rates(conn, [totals, *models], args.get("confidence"))
         basis = stats_basis(conn, question, Counted.SCORE, Counted.LATENCY)
     return basis_members(basis) | {
         "start": window.start,
         "end": window.end,
         "previous_start": preceding(window).start,
-        "totals": totals,
-        "models": _models(page, models, classes),
+        "totals": {**_members(totals), "error_rate": rates[0]},
+        "models": _models(page, models, rates[1:], classes),
         "total": page.total,
         "following": cursor_for(page.following, window),
     }
@@ -223,21 +229,46 @@ def _selection(args: dict[str, Any]) -> Selection:
     return Selection(args.get("models"), args.get("field"), args.get("value"))
 
 
+def _error_rates(
+    conn: Connection, stats: Sequence[Totals | ModelStats], confidence: float | None
+) -> list[dict[str, Any]]:
+    """Members of `ComparedShareSchema`. Cost: a statement if there is a confidence."""
+    if confidence is None:
+        return [_compared(one.error_rate) for one in stats]
+    failed = [(one.errors.now, one.errors.now + one.inferences.now) for one in stats]
+    found = share_intervals(conn, failed, confidence)
+    return [
+        _compared(one.error_rate) | {"interval": interval}
+        for one, interval in zip(stats, found, strict=True)
+    ]
+
+
+def _compared(number: Compared[float | None]) -> dict[str, Any]:
+    return {"now": number.now, "previous": number.previous, "change": number.change}
+
+
 def _models(
-    page: ModelPage, models: Iterable[ModelStats], classes: Iterable[ClassStats]
+    page: ModelPage,
+    models: Iterable[ModelStats],
+    rates: Iterable[dict[str, Any]],
+    classes: Iterable[ClassStats],
 ) -> list[dict[str, Any]]:
     """The models of a page, each with its classes; other models may have the same short name."""
-    models_by_name = {model.full_name: model for model in models}
+    models_by_name = {
+        model.full_name: (model, rate) for model, rate in zip(models, rates, strict=True)
+    }
     classes_by_name: dict[ModelName, list[ClassStats]] = {name: [] for name in page.names}
     for stats in classes:
         classes_by_name.get(stats.full_name, []).append(stats)
-    return [_model(models_by_name[name], classes_by_name[name]) for name in page.names]
+    return [_model(*models_by_name[name], classes_by_name[name]) for name in page.names]
 
 
-def _model(model: ModelStats, classes: Sequence[ClassStats]) -> dict[str, Any]:
+def _model(
+    model: ModelStats, error_rate: dict[str, Any], classes: Sequence[ClassStats]
+) -> dict[str, Any]:
     return _members(model) | {
         "quantiles": _quantiles(model),
-        "error_rate": model.error_rate,
+        "error_rate": error_rate,
         "classes": [_class(stats) for stats in classes],
         "total_classes": classes[0].model_classes if classes else 0,
     }
@@ -251,7 +282,7 @@ def _class(stats: ClassStats) -> dict[str, Any]:
     }
 
 
-def _members(stats: ModelStats | ClassStats) -> dict[str, Any]:
+def _members(stats: Totals | ModelStats | ClassStats) -> dict[str, Any]:
     return {name: getattr(stats, name) for name in stats.__slots__}
 
 

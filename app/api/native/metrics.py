@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -12,12 +11,24 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from app.api.http.access import needs
 from app.api.http.basis import BasisSchema, basis_members
 from app.api.http.numbers import UtcTime
-from app.api.http.parameters import Instant, NotADuration, StrictArgs, Text, parse_go_duration
+from app.api.http.parameters import (
+    Confidence,
+    Instant,
+    NotADuration,
+    StrictArgs,
+    Text,
+    parse_go_duration,
+)
 from app.api.http.query_limiter import add_buckets
-from app.api.native.numbers import numbers
+from app.api.native.numbers import intervals, numbers
 from app.auth.keys import Role
 from app.errors import InvalidWindow
-from app.query.classification import Average, ClassificationBucket, classification
+from app.query.classification import (
+    Average,
+    ClassificationBucket,
+    ClassMetrics,
+    classification,
+)
 from app.query.measures import CLASS, CLASSIFICATION, REGRESSION, TRUTHS
 from app.query.question import Answer, Question
 from app.query.regression import RegressionBucket, regression
@@ -27,6 +38,7 @@ from app.running import database
 from app.store.registry import ModelName
 
 MAX_BUCKETS = 10_000
+IF_REQUESTED = {"description": "If requested"}
 Bucket = TypeVar("Bucket", ClassificationBucket, RegressionBucket)
 
 blp = Blueprint("metrics", __name__, url_prefix="/api/v1/metrics", description="How good it was")
@@ -70,11 +82,16 @@ def _check_zone(name: str) -> None:
         raise ValidationError("must be a time zone like Europe/Paris")
 
 
-class WindowArgs(StrictArgs):
-    """A window, and how it is divided into buckets."""
+class SpanArgs(StrictArgs):
+    """A window."""
 
     start = Instant(required=True, data_key="startTime", metadata={"format": "date-time"})
     end = Instant(required=True, data_key="endTime", metadata={"format": "date-time"})
+
+
+class WindowArgs(SpanArgs):
+    """A window, and how it is divided into buckets."""
+
     interval = Interval(
         metadata={
             "description": "Like 10s or 1h30m; 1d, 1w, 1mo and 1y follow the calendar of timeZone;"
@@ -92,7 +109,7 @@ class WindowArgs(StrictArgs):
 
 
 class ScopeArgs(StrictArgs):
-    """A model or a part of it, and a moment."""
+    """A model or a part of it, as of a moment: also what each side of a comparison may have."""
 
     namespace = Text(load_default="")
     pipeline = Text(load_default="")
@@ -110,8 +127,9 @@ class ModelArgs(WindowArgs, ScopeArgs):
 
 
 class MetricsArgs(ModelArgs):
-    """A window, a model, and whether to explain the answer."""
+    """A window, a model, and what else the answer includes."""
 
+    confidence = Confidence()
     explain = fields.Boolean(
         load_default=False,
         error_messages={"invalid": "must be true or false"},
@@ -135,10 +153,32 @@ class BucketSchema(Schema):
         include = numbers(TRUTHS)
 
 
+class ClassIntervalsSchema(Schema):
+    """Confidence intervals of the metrics of a class; null if undefined."""
+
+    class Meta:  # noqa: D106 - as above
+        include = intervals(CLASS)
+
+
+class ClassificationIntervalsSchema(Schema):
+    """Confidence intervals of the metrics of a bucket; null if undefined."""
+
+    class Meta:  # noqa: D106 - as above
+        include = intervals(CLASSIFICATION)
+
+
+class RegressionIntervalsSchema(Schema):
+    """Confidence intervals of the metrics of a bucket; null if undefined."""
+
+    class Meta:  # noqa: D106 - as above
+        include = intervals(REGRESSION)
+
+
 class ClassMetricsSchema(Schema):
     """One class versus all others; null if a denominator is zero."""
 
     label = fields.String()
+    intervals = fields.Nested(ClassIntervalsSchema, metadata=IF_REQUESTED)
 
     class Meta:  # noqa: D106 - as above
         include = numbers(CLASS)
@@ -155,6 +195,7 @@ class ClassificationBucketSchema(ClassificationSchema):
     """Fractions of 1, of the bucket and of each class; and the confusion matrix."""
 
     classes = fields.List(fields.Nested(ClassMetricsSchema))
+    intervals = fields.Nested(ClassificationIntervalsSchema, metadata=IF_REQUESTED)
     categories = fields.List(fields.String())
     matrix = fields.List(
         fields.List(fields.Integer()),
@@ -165,6 +206,8 @@ class ClassificationBucketSchema(ClassificationSchema):
 
 class RegressionBucketSchema(BucketSchema):
     """Errors in the model's own unit; error is predicted minus actual."""
+
+    intervals = fields.Nested(RegressionIntervalsSchema, metadata=IF_REQUESTED)
 
     class Meta:  # noqa: D106 - as above
         include = numbers(REGRESSION)
@@ -182,9 +225,8 @@ class PieceSchema(Schema):
 class AnswerSchema(BasisSchema):
     """Buckets, oldest first, and their basis."""
 
-    pieces = fields.List(
-        fields.Nested(PieceSchema), data_key="explain", metadata={"description": "If requested"}
-    )
+    pieces = fields.List(fields.Nested(PieceSchema), data_key="explain", metadata=IF_REQUESTED)
+    confidence = fields.Float(metadata={"description": "That of intervals, if requested"})
 
 
 class ClassificationAnswerSchema(AnswerSchema):
@@ -216,10 +258,11 @@ def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any
             database().registry,
             question,
             average=args["average"],
+            confidence=args.get("confidence"),
             with_predictions=True,
             explained=args["explain"],
         )
-    return _members(answer, _classification)
+    return _members(answer, args, _classification)
 
 
 @blp.route("/regression")
@@ -234,12 +277,18 @@ def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """
     question = question_of(args, workspace_id)
     with database().reading() as conn:
-        answer = regression(conn, question, with_predictions=True, explained=args["explain"])
-    return _members(answer, asdict)
+        answer = regression(
+            conn,
+            question,
+            confidence=args.get("confidence"),
+            with_predictions=True,
+            explained=args["explain"],
+        )
+    return _members(answer, args, _requested)
 
 
 def question_of(args: dict[str, Any], workspace_id: int) -> Question[Scope]:
-    """The parameters as a question.
+    """The parameters as a question; of one bucket, unless `WindowArgs` say otherwise.
 
     Raises:
         InvalidWindow, Busy: as in `buckets_of`.
@@ -261,7 +310,7 @@ def buckets_of(args: dict[str, Any]) -> tuple[Window, Grid]:
         Busy: the workspace requests too many at once.
     """
     window = Window(args["start"], args["end"])
-    grid = _grid(args.get("interval"), args["align"], args["zone"])
+    grid = _grid(args.get("interval"), args.get("align", "start"), args.get("zone", "UTC"))
     grid.check(window, MAX_BUCKETS)
     add_buckets(grid.buckets(window))
     return window, grid
@@ -276,7 +325,7 @@ def _grid(width: timedelta | Calendar | None, align: str, zone: str) -> Grid:
 
 
 def _members(
-    answer: Answer[Bucket], members_of: Callable[[Bucket], dict[str, Any]]
+    answer: Answer[Bucket], args: dict[str, Any], members_of: Callable[[Bucket], dict[str, Any]]
 ) -> dict[str, Any]:
     """Members of `AnswerSchema`."""
     buckets = [
@@ -285,9 +334,22 @@ def _members(
         for bucket, coverage in zip(answer.buckets, answer.coverage, strict=True)
     ]
     members = basis_members(answer.basis) | {"buckets": buckets}
+    if "confidence" in args:
+        members["confidence"] = args["confidence"]
     return members if answer.pieces is None else members | {"pieces": answer.pieces}
 
 
 def _classification(bucket: ClassificationBucket) -> dict[str, Any]:
-    members = {name: getattr(bucket, name) for name in bucket.__slots__ if name != "matrix"}
-    return members | {"categories": bucket.matrix.categories, "matrix": bucket.matrix.values}
+    return _requested(bucket) | {
+        "classes": [_requested(metrics) for metrics in bucket.classes],
+        "categories": bucket.matrix.categories,
+        "matrix": bucket.matrix.values,
+    }
+
+
+def _requested(numbers: ClassificationBucket | ClassMetrics | RegressionBucket) -> dict[str, Any]:
+    """Its members; intervals are left out if they were not requested."""
+    members = {name: getattr(numbers, name) for name in numbers.__slots__}
+    if numbers.intervals is None:
+        del members["intervals"]
+    return members

@@ -4,9 +4,16 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from app.query.measure import Measure, Measures, Surface, Unit, shown_in
+from app.query.measure import Measure, Measures, Surface, Unit, shown_in, with_interval
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+
+
+class IntervalSchema(Schema):
+    """The bounds of a confidence interval."""
+
+    low = fields.Float()
+    high = fields.Float()
 
 
 class ComparedSchema(Schema):
@@ -16,6 +23,16 @@ class ComparedSchema(Schema):
     previous = fields.Float(allow_none=True, data_key="previous")
     change = fields.Float(
         allow_none=True, metadata={"description": "(now - previous) / previous, a ratio"}
+    )
+
+
+class ComparedShareSchema(ComparedSchema):
+    """A share of the window and of the preceding one."""
+
+    interval = fields.Nested(
+        IntervalSchema,
+        allow_none=True,
+        metadata={"description": "Confidence interval of now, if a confidence is requested"},
     )
 
 
@@ -39,6 +56,19 @@ def numbers(measures: Measures) -> dict[str, fields.Field[Any]]:
     return {measure.name: _number(measure) for measure in shown_in(Surface.REST, measures)}
 
 
+def intervals(measures: Measures) -> dict[str, fields.Field[Any]]:
+    """A field for each measure that has a confidence interval."""
+    return {
+        measure.name: fields.Nested(
+            IntervalSchema,
+            allow_none=True,
+            data_key=measure.wire_name,
+            metadata={"description": measure.interval.value if measure.interval else ""},
+        )
+        for measure in with_interval(Surface.REST, measures)
+    }
+
+
 def compared(measures: Measures) -> dict[str, fields.Field[Any]]:
     """A field for each measure, with its value in both periods; quantiles only of the window."""
     return {measure.name: _compared(measure) for measure in shown_in(Surface.REST, measures)}
@@ -53,8 +83,13 @@ def _number(measure: Measure) -> fields.Field[Any]:
 def _compared(measure: Measure) -> fields.Field[Any]:
     if measure.name == "quantiles":
         return fields.Nested(QuantilesSchema, allow_none=True, **_described(measure))
-    schema = CountedSchema if measure.unit is Unit.COUNT else ComparedSchema
-    return fields.Nested(schema, **_described(measure))
+    return fields.Nested(_compared_schema(measure), **_described(measure))
+
+
+def _compared_schema(measure: Measure) -> type[Schema]:
+    if measure.interval:
+        return ComparedShareSchema
+    return CountedSchema if measure.unit is Unit.COUNT else ComparedSchema
 
 
 def _described(measure: Measure) -> dict[str, Any]:

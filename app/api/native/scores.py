@@ -11,7 +11,7 @@ from app.api.http.body import read_message
 from app.api.http.numbers import UtcTime
 from app.api.http.parameters import StrictArgs, Text
 from app.api.http.reference import takes_body
-from app.api.native.metrics import ModelArgs, question_of
+from app.api.native.metrics import ModelArgs, ScopeArgs, SpanArgs, question_of
 from app.api.native.numbers import numbers
 from app.auth.keys import Role
 from app.ingest.positive_class import PositiveClass, declare_positive_class
@@ -53,7 +53,7 @@ class ScoresArgs(ModelArgs):
     )
 
 
-class CurvesArgs(ModelArgs):
+class CurvesArgs(SpanArgs, ScopeArgs):
     """A window, a model, and where its curves have points."""
 
     positive = _positive()
@@ -75,9 +75,6 @@ class CurvesArgs(ModelArgs):
         validate=validate.Range(1, MAX_PARTS),
         metadata={"description": "Into how many equal parts calibration divides scores"},
     )
-
-    class Meta:  # noqa: D106 - marshmallow's way to leave out fields
-        exclude = ("interval", "align", "zone")  # the window is one bucket
 
 
 class ScoreBucketSchema(Schema):
@@ -168,7 +165,7 @@ def get_score_curves(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
 
     Points are confusion counts at thresholds, from the highest.
     """
-    question = question_of({"align": "start", "zone": "UTC"} | args, workspace_id)
+    question = question_of(args, workspace_id)
     with database().reading() as conn:
         answer = curves(
             conn,

@@ -138,7 +138,7 @@
       legend: { orientation: "h", x: 0, y: 1.06, yanchor: "bottom" },
     };
     const shown = chart.data.filter((line) => line.visible !== "legendonly");
-    const data = shown.map((line) => ({ ...line, showlegend: !["again", "counts"].includes(line.meta) }));
+    const data = shown.map((line) => ({ ...line, showlegend: !["again", "band", "counts"].includes(line.meta) }));
     const link = document.createElement("a");
     link.href = await Plotly.toImage({ data, layout }, { format: "png", ...IMAGE, scale: 2 });
     link.download = `${title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").slice(0, 80)}.png`;

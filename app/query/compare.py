@@ -1,0 +1,177 @@
+"""Two sides compared: whether each metric differs by more than chance explains.
+
+`sql/views/77_compare.sql` defines the tests; this module queries and names them. A side is any
+window, part and moment of a model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from app.errors import WrongKind
+from app.query.basis import OF_TRUTHS, basis_of
+from app.query.classification import Average
+from app.query.intervals import Interval, interval
+from app.query.measure import Better, Measure, Measures, Surface, shown_in
+from app.query.measures import OF_KIND
+from app.query.question import Basis, Question, parameters
+from app.query.settle import settle
+from app.query.subjects import Scope, Subject
+from app.store.registry import Kind
+
+A_IS_HIGHER, B_IS_HIGHER = "A is higher", "B is higher"
+
+
+@dataclass(frozen=True, slots=True)
+class SideMetric:
+    """A metric of one side: `n` counts what it was computed from. None without truths."""
+
+    value: float | None
+    n: int
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricComparison:
+    """A metric of both sides; `difference` is A minus B.
+
+    `interval` and `p_value` are None if there are too few truths, if nothing varies, and if both
+    sides count the same predictions. `better` is "a" or "b" if one is distinguishably better.
+    """
+
+    measure: Measure
+    a: SideMetric
+    b: SideMetric
+    difference: float | None
+    interval: Interval | None
+    p_value: float | None
+    verdict: str
+
+    @property
+    def distinguishable(self) -> bool:
+        """Whether one of both is higher by more than chance explains."""
+        return self.verdict in (A_IS_HIGHER, B_IS_HIGHER)
+
+    @property
+    def better(self) -> str | None:
+        """The better side; None if they are not distinguishable, or no direction is better."""
+        if not self.distinguishable or self.measure.better is Better.NEITHER:
+            return None
+        a_is_better = (self.verdict == A_IS_HIGHER) is (self.measure.better is Better.UP)
+        return "a" if a_is_better else "b"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The metrics of two sides of a kind, each with its basis."""
+
+    kind: Kind | None
+    a: Basis
+    b: Basis
+    metrics: Sequence[MetricComparison]
+
+
+def compare(
+    conn: Connection,
+    a: Question[Scope],
+    b: Question[Scope],
+    *,
+    average: Average = Average.MACRO,
+    confidence: float = 0.95,
+) -> Comparison:
+    """The metrics of two sides, their differences, and what these say.
+
+    Shape: one per metric of the kind; none for a model without predictions.
+    Cost:  five statements, one of them over the cells of both windows.
+
+    Raises:
+        InvalidWindow, UnknownModel: as in `settle`.
+        WrongKind: the models are of different kinds, or of one that has no metrics with truths.
+    """
+    settled_a = settle(conn, a, *OF_TRUTHS)
+    settled_b = _in_snapshot_of(settled_a, settle(conn, b, *OF_TRUTHS))
+    kind = _common_kind(settled_a.subject, settled_b.subject)
+    metrics = compared(conn, settled_a, settled_b, average=average, confidence=confidence)
+    return Comparison(
+        kind,
+        basis_of(conn, settled_a, *OF_TRUTHS),
+        basis_of(conn, settled_b, *OF_TRUTHS),
+        metrics,
+    )
+
+
+def compared(
+    conn: Connection,
+    a: Question[Subject],
+    b: Question[Subject],
+    *,
+    average: Average = Average.MACRO,
+    confidence: float = 0.95,
+) -> list[MetricComparison]:
+    """The same for settled questions, whose subjects are of one kind.
+
+    Cost: one statement over the cells of both windows.
+    """
+    kind = _common_kind(a.subject, b.subject)
+    asked = {"kind": kind, "average": average, "confidence": confidence}
+    rows = conn.execute(_COMPARE, asked | _side("a", a) | _side("b", b)).all()
+    return _named(rows, OF_KIND.get(kind, {}))
+
+
+def _named(rows: Sequence[Row[Any]], measures: Measures) -> list[MetricComparison]:
+    by_name = {row.metric: row for row in rows}
+    return [
+        _metric(measure, by_name[measure.name])
+        for measure in shown_in(Surface.REST, measures)
+        if measure.name in by_name
+    ]
+
+
+def _metric(measure: Measure, row: Row[Any]) -> MetricComparison:
+    return MetricComparison(
+        measure,
+        SideMetric(row.a, row.a_n, interval(row.a_low, row.a_high)),
+        SideMetric(row.b, row.b_n, interval(row.b_low, row.b_high)),
+        row.difference,
+        interval(row.difference_low, row.difference_high),
+        row.p_value,
+        row.verdict,
+    )
+
+
+def _in_snapshot_of(first: Question[Subject], second: Question[Subject]) -> Question[Subject]:
+    """The second question, whose moment is that of the one snapshot that both are answered from."""
+    if first.moment is None or second.moment is None:
+        return second
+    return replace(second, moment=replace(second.moment, snapshot_at=first.moment.snapshot_at))
+
+
+def _common_kind(a: Subject, b: Subject) -> Kind | None:
+    kinds = {subject.kind for subject in (a, b)} - {None}
+    if len(kinds) > 1:
+        raise WrongKind(f"model {a.scope.name} does {a.kind}, and model {b.scope.name} {b.kind}")
+    kind = next(iter(kinds), None)
+    if kind is not None and kind not in OF_KIND:
+        raise WrongKind(f"model {a.scope.name} does {kind}, which has no metrics with truths")
+    return kind
+
+
+def _side(name: str, question: Question[Subject]) -> dict[str, Any]:
+    """Parameters of a side, each with its name in front."""
+    asked = parameters(question) | {"declared": list(question.subject.declared)}
+    return {f"{name}_{key}": value for key, value in asked.items()}
+
+
+def _arguments(side: str) -> str:
+    return f"""
+        CAST(:{side}_series AS integer[]),
+        ARRAY[CAST(:{side}_start AS timestamptz), CAST(:{side}_end AS timestamptz)],
+        CAST(:{side}_as_of AS timestamptz), CAST(:{side}_declared AS integer[])"""
+
+
+_COMPARE = text(f"""
+    SELECT * FROM truthline_internal.compare(
+        CAST(:kind AS text), {_arguments("a")}, {_arguments("b")}, :average, :confidence)
+""")

@@ -1,0 +1,111 @@
+"""Queries about the scores of classifiers."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from truthline.questions import (
+    Instant,
+    Questions,
+    Width,
+    _label,
+    _period,
+    _subject,
+    _window,
+)
+from truthline.scores import ScoreCurves, ScoreMetrics
+from truthline.values import Label, Name
+from truthline.wire import decode, to_wire
+
+ScoreMetric = Literal[
+    "log_loss", "brier_score", "roc_auc", "average_precision", "calibration_error"
+]
+_WIRE_NAMES: dict[ScoreMetric, str] = {
+    "log_loss": "logLoss",
+    "brier_score": "brierScore",
+    "roc_auc": "rocAuc",
+    "average_precision": "averagePrecision",
+    "calibration_error": "calibrationError",
+}
+
+
+class ScoreQuestions(Questions):
+    """The query methods of a `Client`, with those about scores."""
+
+    def score_metrics(
+        self,
+        model: Name,
+        *,
+        start: Instant,
+        end: Instant,
+        interval: Width | None = None,
+        namespace: Name = "",
+        pipeline: Name = "",
+        deployment: Name | None = None,
+        version: Name | None = None,
+        positive_class: Label | None = None,
+        metrics: Iterable[ScoreMetric] | None = None,
+        align: Literal["start", "epoch"] = "start",
+        time_zone: str = "UTC",
+        as_of: Instant | None = None,
+    ) -> ScoreMetrics:
+        """Log loss, Brier score, ROC AUC, average precision and calibration error over time.
+
+        Scores are about `positive_class`, by default the one that the model declares, else the
+        second of its declared classes, else the one that sorts last. Only `metrics` are computed,
+        by default all. Other arguments and errors are those of `classification_metrics`.
+        """
+        subject = _subject(model, namespace, pipeline, deployment, version)
+        asked = _window(start, end, interval, align, time_zone, as_of) | {
+            "positiveClass": _label(positive_class),
+            "metric": None if metrics is None else [_WIRE_NAMES[metric] for metric in metrics],
+        }
+        answer = self._metrics("scores", subject, **asked)
+        return decode(ScoreMetrics, answer, subject=subject, time_zone=time_zone)
+
+    def score_curves(
+        self,
+        model: Name,
+        *,
+        start: Instant,
+        end: Instant,
+        namespace: Name = "",
+        pipeline: Name = "",
+        deployment: Name | None = None,
+        version: Name | None = None,
+        positive_class: Label | None = None,
+        thresholds: Iterable[float] | None = None,
+        points: int = 200,
+        parts: int = 10,
+        as_of: Instant | None = None,
+    ) -> ScoreCurves:
+        """ROC, precision-recall and reliability curves of a window.
+
+        There are points at `thresholds`, by default at every distinct score, or at about `points`
+        of them. Calibration divides scores into equal `parts`. Other arguments and errors are those
+        of `score_metrics`.
+        """
+        subject = _subject(model, namespace, pipeline, deployment, version)
+        asked = {
+            **_period(start, end),
+            "asOf": to_wire(as_of, "as_of"),
+            "positiveClass": _label(positive_class),
+            "threshold": None if thresholds is None else list(thresholds),
+            "points": points,
+            "parts": parts,
+        }
+        answer = self._metrics("score-curves", subject, **asked)
+        return decode(ScoreCurves, answer, subject=subject, time_zone="UTC")
+
+    def declare_positive_class(
+        self, model: Name, label: Label | None, *, namespace: Name = "", pipeline: Name = ""
+    ) -> None:
+        """Declare which class of a model with two classes its scores are about.
+
+        None takes the declaration back. Answers about earlier predictions follow.
+        """
+        subject = _subject(model, namespace, pipeline, None, None)
+        of = {name: value for name, value in vars(subject).items() if value is not None}
+        body = {"positiveClass": _label(label)}
+        self._session.patiently(
+            lambda: self._session.once("PUT", "/api/v1/models/positive-class", params=of, json=body)
+        )
