@@ -16,18 +16,23 @@ if TYPE_CHECKING:  # packages that need not be there
 
 @dataclass(frozen=True)
 class Subject:
-    """The model of a result, by its full name, optionally one deployment or version."""
+    """The model of a result, by its full name, optionally one deployment or version.
+
+    `tags` are those of its predictions, like `country:FR`.
+    """
 
     model: str
     namespace: str = ""
     pipeline: str = ""
     deployment: str | None = None
     version: str | None = None
+    tags: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         name = " / ".join(part for part in (self.namespace, self.pipeline, self.model) if part)
         part = {"deployment": self.deployment, "version": self.version}
-        return name + "".join(f", {what} {which}" for what, which in part.items() if which)
+        named = [f"{what} {which}" for what, which in part.items() if which]
+        return ", ".join([name, *named, *self.tags])
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Queries: each returns a result, or raises an error that states the reason."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 from urllib.parse import quote
@@ -9,13 +9,16 @@ from truthline.health import Health, health_of
 from truthline.inferences import InferenceStats, Models
 from truthline.metrics import ClassificationMetrics, RegressionMetrics, Subject
 from truthline.session import Session
-from truthline.values import Name, as_name
+from truthline.values import Name, as_label, as_name
 from truthline.wire import decode, to_duration, to_wire
 
 Instant = datetime | str
 """A datetime with a time zone, or RFC 3339 like `2026-03-01T10:00:00Z`."""
 Width = timedelta | str
 """A duration, or a string like `10s` or `1h30m`; `1d`, `2w`, `1mo`, `1y` follow the calendar."""
+
+Tags = Mapping[str, Any]
+"""Values by key, like `{"country": "FR", "plan": ["pro", "team"]}`."""
 
 
 class Questions:
@@ -34,6 +37,7 @@ class Questions:
         pipeline: Name = "",
         deployment: Name | None = None,
         version: Name | None = None,
+        tags: Tags | None = None,
         average: Literal["macro", "weighted", "micro"] = "macro",
         align: Literal["start", "epoch"] = "start",
         time_zone: str = "UTC",
@@ -50,6 +54,8 @@ class Questions:
             pipeline: pipeline of the model.
             deployment: include only predictions of this deployment.
             version: include only predictions of this version.
+            tags: include only predictions with these tags. A list of values are alternatives; None
+                stands for predictions without the key.
             average: average over the classes.
             align: whether buckets begin at `start` or lie on a fixed grid.
             time_zone: time zone of days, weeks, months and years.
@@ -58,7 +64,7 @@ class Questions:
         Raises:
             TruthlineError: the query failed; the subclass states why.
         """
-        subject = _subject(model, namespace, pipeline, deployment, version)
+        subject = _subject(model, namespace, pipeline, deployment, version, tags)
         asked = _window(start, end, interval, align, time_zone, as_of)
         answer = self._metrics("classification", subject, average=average, **asked)
         return decode(
@@ -76,6 +82,7 @@ class Questions:
         pipeline: Name = "",
         deployment: Name | None = None,
         version: Name | None = None,
+        tags: Tags | None = None,
         align: Literal["start", "epoch"] = "start",
         time_zone: str = "UTC",
         as_of: Instant | None = None,
@@ -84,7 +91,7 @@ class Questions:
 
         Arguments and errors are those of `classification_metrics`.
         """
-        subject = _subject(model, namespace, pipeline, deployment, version)
+        subject = _subject(model, namespace, pipeline, deployment, version, tags)
         asked = _window(start, end, interval, align, time_zone, as_of)
         answer = self._metrics("regression", subject, **asked)
         return decode(RegressionMetrics, answer, subject=subject, time_zone=time_zone)
@@ -97,6 +104,7 @@ class Questions:
         models: Iterable[Name] | None = None,
         field: str | None = None,
         value: str | None = None,
+        tags: Tags | None = None,
     ) -> InferenceStats:
         """Inferences, errors, latency and confidence of a window and the preceding one.
 
@@ -106,6 +114,7 @@ class Questions:
             models: names of models; default: all.
             field: include only inferences that have, in this metadata field,
             value: this value.
+            tags: include only predictions with these tags, as in `classification_metrics`.
 
         Raises:
             TruthlineError: the query failed; the subclass states why.
@@ -118,6 +127,7 @@ class Questions:
             "model": names,
             "fieldName": field,
             "fieldValue": value,
+            "tag": _tags(tags) or None,
         }
         return decode(InferenceStats, self._all_pages("/api/v1/inference-stats", asked))
 
@@ -164,16 +174,37 @@ class Questions:
         return answer
 
     def _metrics(self, kind: str, subject: Subject, **asked: Any) -> Any:
-        parameters = {**vars(subject), **asked}
+        names = {name: text for name, text in vars(subject).items() if name != "tags"}
+        parameters = {**names, "tag": list(subject.tags) or None, **asked}
         return self._session.get(f"/api/v1/metrics/{kind}", parameters)
 
 
 def _subject(
-    model: Name, namespace: Name, pipeline: Name, deployment: Name | None, version: Name | None
+    model: Name,
+    namespace: Name,
+    pipeline: Name,
+    deployment: Name | None,
+    version: Name | None,
+    tags: Tags | None,
 ) -> Subject:
     """Names as they were stored: a version 3 is "3", as in `log_prediction`."""
-    of, part = (deployment, version), (model, namespace, pipeline)
-    return Subject(*map(as_name, part), *(None if name is None else as_name(name) for name in of))
+    return Subject(
+        as_name(model),
+        as_name(namespace),
+        as_name(pipeline),
+        None if deployment is None else as_name(deployment),
+        None if version is None else as_name(version),
+        tuple(_tags(tags)),
+    )
+
+
+def _tags(tags: Tags | None) -> list[str]:
+    """Tags as queries have them, `country:FR`; values are written as in `log_prediction`."""
+    return [
+        f"{as_name(key)}:{'' if one is None else as_label(one)}"
+        for key, value in (tags or {}).items()
+        for one in (value if isinstance(value, list | tuple | set) else [value])
+    ]
 
 
 def _period(start: Instant | None, end: Instant | None) -> dict[str, Any]:

@@ -13,12 +13,12 @@
 CREATE OR REPLACE FUNCTION truthline_internal.asked(
     workspace text, model text, version text, deployment text, namespace text, pipeline text,
     start_time timestamptz, end_time timestamptz, width interval, origin timestamptz, zone text,
-    OUT series integer[], OUT edges timestamptz[]
+    tags jsonb, OUT series integer[], OUT edges timestamptz[]
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
-    SELECT truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
+    SELECT truthline.series_of(workspace, model, version, deployment, namespace, pipeline, tags),
            truthline_internal.edges(start_time, end_time, width, origin, zone)
 $$;
-COMMENT ON FUNCTION truthline_internal.asked(text, text, text, text, text, text, timestamptz, timestamptz, interval, timestamptz, text) IS
+COMMENT ON FUNCTION truthline_internal.asked(text, text, text, text, text, text, timestamptz, timestamptz, interval, timestamptz, text, jsonb) IS
     'The series and the edges of buckets that names and a window stand for.';
 
 -- declared_classes: the classes that the subscription of a model declares, because a declared class
@@ -36,7 +36,8 @@ CREATE OR REPLACE FUNCTION truthline.classification_metrics(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', average text DEFAULT 'macro'
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', average text DEFAULT 'macro',
+    tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, n bigint, accuracy float8,
     "precision" float8, recall float8, specificity float8, f1 float8, harmonic_f1 float8,
@@ -47,14 +48,14 @@ SET search_path = pg_catalog, pg_temp AS $$
            m.f1, m.harmonic_f1, m.matthews_correlation
     FROM truthline_internal.asked(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone) AS asked
+        zone, tags) AS asked
     CROSS JOIN LATERAL truthline_internal.classification_metrics(
         asked.series, asked.edges, as_of,
         truthline_internal.declared_classes(
             truthline.model_id(workspace, model, namespace, pipeline)), average) AS m
     ORDER BY m.bucket_start
 $$;
-COMMENT ON FUNCTION truthline.classification_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text) IS
+COMMENT ON FUNCTION truthline.classification_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, jsonb) IS
     'Accuracy, precision, recall, specificity and F1 of a model per bucket.';
 
 -- class_metrics: one class against all others, per bucket.
@@ -66,7 +67,8 @@ CREATE OR REPLACE FUNCTION truthline.class_metrics(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity',
+    tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, label text, support bigint,
     "precision" float8, recall float8, f1 float8
@@ -76,14 +78,14 @@ SET search_path = pg_catalog, pg_temp AS $$
            class.recall, class.f1
     FROM truthline_internal.asked(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone) AS asked
+        zone, tags) AS asked
     CROSS JOIN LATERAL truthline_internal.classification_metrics(asked.series, asked.edges, as_of) AS m
     CROSS JOIN LATERAL unnest(m.classes, m.support, m.class_precision, m.class_recall, m.class_f1)
         AS class (id, support, "precision", recall, f1)
     JOIN truthline_data.label ON label.id = class.id
     ORDER BY m.bucket_start, label.name COLLATE "C"
 $$;
-COMMENT ON FUNCTION truthline.class_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline.class_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, jsonb) IS
     'Precision, recall and F1 of each class of a model per bucket; no row for a bucket without truths.';
 
 -- confusion_matrix: how often each class was predicted for each truth, per bucket.
@@ -94,7 +96,8 @@ CREATE OR REPLACE FUNCTION truthline.confusion_matrix(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity',
+    tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, actual text, predicted text, n bigint
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
@@ -102,14 +105,14 @@ SET search_path = pg_catalog, pg_temp AS $$
     SELECT m.bucket_start, m.bucket_end, actual.name, predicted.name, cell.n
     FROM truthline_internal.asked(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone) AS asked
+        zone, tags) AS asked
     CROSS JOIN LATERAL truthline_internal.classification_metrics(asked.series, asked.edges, as_of) AS m
     CROSS JOIN LATERAL unnest(m.actual, m.predicted, m.counts) AS cell (actual, predicted, n)
     JOIN truthline_data.label AS actual ON actual.id = cell.actual
     JOIN truthline_data.label AS predicted ON predicted.id = cell.predicted
     ORDER BY m.bucket_start, actual.name COLLATE "C", predicted.name COLLATE "C"
 $$;
-COMMENT ON FUNCTION truthline.confusion_matrix(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline.confusion_matrix(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, jsonb) IS
     'Counts of truths per bucket, actual and predicted class; no row for a bucket without truths.';
 
 -- regression_metrics: how far predictions were from their truths, per bucket.
@@ -117,7 +120,8 @@ CREATE OR REPLACE FUNCTION truthline.regression_metrics(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity',
+    tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, n bigint,
     mean_absolute_error float8, mean_squared_error float8, root_mean_squared_error float8,
@@ -127,11 +131,11 @@ SET search_path = pg_catalog, pg_temp AS $$
     SELECT m.*
     FROM truthline_internal.asked(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone) AS asked
+        zone, tags) AS asked
     CROSS JOIN LATERAL truthline_internal.regression_metrics(asked.series, asked.edges, as_of) AS m
     ORDER BY m.bucket_start
 $$;
-COMMENT ON FUNCTION truthline.regression_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline.regression_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, jsonb) IS
     'Mean absolute, mean squared, root mean squared and mean error, R2 and MAPE of a model per bucket.';
 
 -- prediction_volume: requests and their latencies, per bucket.
@@ -142,7 +146,8 @@ CREATE OR REPLACE FUNCTION truthline.prediction_volume(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity',
+    tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, n bigint, n_failed bigint,
     mean_latency float8
@@ -152,11 +157,11 @@ SET search_path = pg_catalog, pg_temp AS $$
            truthline_internal.mean(v.sum_latency, v.n_latency)
     FROM truthline_internal.asked(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone) AS asked
+        zone, tags) AS asked
     CROSS JOIN LATERAL truthline_internal.prediction_volume(asked.series, asked.edges, as_of) AS v
     ORDER BY v.bucket_start
 $$;
-COMMENT ON FUNCTION truthline.prediction_volume(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline.prediction_volume(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, jsonb) IS
     'Successful and failed requests of a model, and their mean latency, per bucket.';
 
 -- quantiles: exact, interpolated quantiles, per bucket.
@@ -168,7 +173,8 @@ CREATE OR REPLACE FUNCTION truthline.quantiles(
     workspace text, model text, measure text, fractions float8[], start_time timestamptz,
     end_time timestamptz, width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity',
+    tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, label text, n bigint, quantiles float8[]
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
@@ -176,21 +182,21 @@ SET search_path = pg_catalog, pg_temp AS $$
     SELECT grid.bucket_start, grid.bucket_end, label.name, q.n, q.quantiles
     FROM truthline_internal.asked(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone) AS asked
+        zone, tags) AS asked
     CROSS JOIN LATERAL truthline_internal.quantiles(
         measure, asked.series, asked.edges, as_of, fractions) AS q
     JOIN LATERAL truthline_internal.buckets_of(asked.edges) AS grid USING (place)
     LEFT JOIN truthline_data.label ON label.id = q.label_id
     ORDER BY q.place, label.name COLLATE "C"
 $$;
-COMMENT ON FUNCTION truthline.quantiles(text, text, text, float8[], timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline.quantiles(text, text, text, float8[], timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, jsonb) IS
     'Exact quantiles of confidences per class, of values or of latencies of a model, per bucket.';
 
 -- inference_stats: both periods, per class.
 CREATE OR REPLACE FUNCTION truthline.inference_stats(
     workspace text, start_time timestamptz, end_time timestamptz,
     models text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
-    fractions float8[] DEFAULT '{0.5}'
+    fractions float8[] DEFAULT '{0.5}', tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     namespace text, pipeline text, model text, label text,
     n_inferences bigint, prev_n_inferences bigint, n_outputs bigint, prev_n_outputs bigint,
@@ -201,31 +207,33 @@ CREATE OR REPLACE FUNCTION truthline.inference_stats(
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM truthline_internal.inference_stats(
         truthline.workspace_id(workspace), start_time, end_time, models, field, field_text,
-        fractions)
+        fractions, tags)
 $$;
-COMMENT ON FUNCTION truthline.inference_stats(text, timestamptz, timestamptz, text[], text, text, float8[]) IS
+COMMENT ON FUNCTION truthline.inference_stats(text, timestamptz, timestamptz, text[], text, text, float8[], jsonb) IS
     'Inferences, confidences and latencies per model and class, compared with the preceding window.';
 
 -- inference_totals: the same over all models.
 CREATE OR REPLACE FUNCTION truthline.inference_totals(
     workspace text, start_time timestamptz, end_time timestamptz,
-    models text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL
+    models text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
+    tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     n_inferences bigint, prev_n_inferences bigint, n_errors bigint, prev_n_errors bigint,
     confidence float8, prev_confidence float8, latency float8, prev_latency float8
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM truthline_internal.inference_totals(
-        truthline.workspace_id(workspace), start_time, end_time, models, field, field_text)
+        truthline.workspace_id(workspace), start_time, end_time, models, field, field_text,
+        tags)
 $$;
-COMMENT ON FUNCTION truthline.inference_totals(text, timestamptz, timestamptz, text[], text, text) IS
+COMMENT ON FUNCTION truthline.inference_totals(text, timestamptz, timestamptz, text[], text, text, jsonb) IS
     'Inferences, confidences and latencies of a workspace, compared with the preceding window.';
 
 -- model_stats: the same per model.
 CREATE OR REPLACE FUNCTION truthline.model_stats(
     workspace text, start_time timestamptz, end_time timestamptz,
     models text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
-    fractions float8[] DEFAULT '{0.5}'
+    fractions float8[] DEFAULT '{0.5}', tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     namespace text, pipeline text, model text, n_inferences bigint, prev_n_inferences bigint,
     n_errors bigint, prev_n_errors bigint, latency float8, prev_latency float8, quantiles float8[]
@@ -233,9 +241,9 @@ CREATE OR REPLACE FUNCTION truthline.model_stats(
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM truthline_internal.model_stats(
         truthline.workspace_id(workspace), start_time, end_time, models, field, field_text,
-        fractions)
+        fractions, tags)
 $$;
-COMMENT ON FUNCTION truthline.model_stats(text, timestamptz, timestamptz, text[], text, text, float8[]) IS
+COMMENT ON FUNCTION truthline.model_stats(text, timestamptz, timestamptz, text[], text, text, float8[], jsonb) IS
     'Inferences, errors and latencies per model, compared with the preceding window.';
 
 -- models: the models of a workspace.
@@ -289,14 +297,15 @@ COMMENT ON FUNCTION truthline.step_metric_by_execution(text, text, boolean, time
 -- series_in: the series of a workspace; a NULL does not restrict.
 -- Errors   those of workspace_id, and of model_id if a model is named.
 CREATE OR REPLACE FUNCTION truthline_internal.series_in(
-    workspace text, model text, version text, deployment text, namespace text, pipeline text
+    workspace text, model text, version text, deployment text, namespace text, pipeline text,
+    tags jsonb
 ) RETURNS integer[] LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
     ours integer := truthline.workspace_id(workspace);
 BEGIN
     IF model IS NOT NULL THEN
-        RETURN truthline.series_of(workspace, model, version, deployment, namespace, pipeline);
+        RETURN truthline.series_of(workspace, model, version, deployment, namespace, pipeline, tags);
     END IF;
     RETURN ARRAY(
         SELECT s.id
@@ -306,11 +315,13 @@ BEGIN
           AND m.namespace = coalesce(series_in.namespace, m.namespace)
           AND m.pipeline = coalesce(series_in.pipeline, m.pipeline)
           AND s.version = coalesce(series_in.version, s.version)
-          AND s.deployment = coalesce(series_in.deployment, s.deployment));
+          AND s.deployment = coalesce(series_in.deployment, s.deployment)
+          AND s.tags @> truthline_internal.certain_tags(series_in.tags)
+          AND truthline_internal.has_tags(s.tags, series_in.tags));
 END
 $function$;
-COMMENT ON FUNCTION truthline_internal.series_in(text, text, text, text, text, text) IS
-    'The series of a workspace, of a model, of a version or of a deployment.';
+COMMENT ON FUNCTION truthline_internal.series_in(text, text, text, text, text, text, jsonb) IS
+    'The series of a workspace, of a model, of a version or of a deployment, or with some tags.';
 
 -- predictions: rows of a workspace, or of a model, within ranges of both clocks.
 --
@@ -320,19 +331,19 @@ CREATE OR REPLACE FUNCTION truthline.predictions(
     workspace text, start_time timestamptz, end_time timestamptz, model text DEFAULT NULL,
     version text DEFAULT NULL, deployment text DEFAULT NULL, namespace text DEFAULT NULL,
     pipeline text DEFAULT NULL, received_from timestamptz DEFAULT '-infinity',
-    received_until timestamptz DEFAULT 'infinity'
+    received_until timestamptz DEFAULT 'infinity', tags jsonb DEFAULT NULL
 ) RETURNS SETOF truthline.predictions LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 ROWS 10000 SET search_path = pg_catalog, pg_temp AS $$
     SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
            s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
            row.label, row.confidence, row.value, row.latency_seconds, row.failed,
-           row.starts_request, row.starts_label
+           row.starts_request, row.starts_label, s.tags
     FROM truthline_internal.own_predictions(
-        truthline_internal.series_in(workspace, model, version, deployment, namespace, pipeline),
+        truthline_internal.series_in(workspace, model, version, deployment, namespace, pipeline, tags),
         start_time, end_time, received_from, received_until) AS row
     JOIN truthline_internal.own_series() AS s ON s.id = row.series_id
 $$;
-COMMENT ON FUNCTION truthline.predictions(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION truthline.predictions(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz, timestamptz, jsonb) IS
     'Outputs of models of a workspace within ranges of both clocks: one row per output.';
 
 -- outcomes: the same for predictions with their truths.
@@ -340,16 +351,17 @@ CREATE OR REPLACE FUNCTION truthline.outcomes(
     workspace text, start_time timestamptz, end_time timestamptz, model text DEFAULT NULL,
     version text DEFAULT NULL, deployment text DEFAULT NULL, namespace text DEFAULT NULL,
     pipeline text DEFAULT NULL, received_from timestamptz DEFAULT '-infinity',
-    received_until timestamptz DEFAULT 'infinity'
+    received_until timestamptz DEFAULT 'infinity', tags jsonb DEFAULT NULL
 ) RETURNS SETOF truthline.outcomes LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 ROWS 10000 SET search_path = pg_catalog, pg_temp AS $$
     SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
            s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
-           row.predicted_label, row.actual_label, row.predicted_value, row.actual_value, row.weight
+           row.predicted_label, row.actual_label, row.predicted_value, row.actual_value, row.weight,
+           s.tags
     FROM truthline_internal.own_outcomes(
-        truthline_internal.series_in(workspace, model, version, deployment, namespace, pipeline),
+        truthline_internal.series_in(workspace, model, version, deployment, namespace, pipeline, tags),
         start_time, end_time, received_from, received_until) AS row
     JOIN truthline_internal.own_series() AS s ON s.id = row.series_id
 $$;
-COMMENT ON FUNCTION truthline.outcomes(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION truthline.outcomes(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz, timestamptz, jsonb) IS
     'Predictions of a workspace with their truths, within ranges of both clocks.';

@@ -14,6 +14,7 @@ from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Instant, Text
 from app.api.native.numbers import QUANTILES, compared, numbers
 from app.api.native.pages import PaginationArgs, PaginationSchema, cursor_for
+from app.api.native.tags import TAGS
 from app.auth.keys import Role
 from app.errors import InvalidInput
 from app.query.inferences import (
@@ -29,6 +30,7 @@ from app.query.models import KnownModel, known_models, models_basis
 from app.query.pages import ModelPage, PagePosition, busiest, by_name
 from app.query.question import Counted, Question
 from app.query.subjects import ALL, Selection
+from app.query.tags import TagFilter
 from app.query.window import Window, ending
 from app.running import database
 from app.store.registry import ModelName
@@ -63,6 +65,7 @@ class StatsArgs(ModelsArgs):
     models = fields.List(
         Text(), data_key="model", metadata={"description": "Only these; repeat it for several"}
     )
+    tags = TAGS
     field = Text(
         data_key="fieldName",
         metadata={"description": "Only inferences with fieldValue in this field of metadata"},
@@ -220,7 +223,8 @@ def _known(model: KnownModel) -> KnownModel:
 def _selection(args: dict[str, Any]) -> Selection:
     if ("field" in args) != ("value" in args):
         raise InvalidInput("fieldName and fieldValue go together")
-    return Selection(args.get("models"), args.get("field"), args.get("value"))
+    tags = TagFilter.of(args.get("tags", ()))
+    return Selection(args.get("models"), args.get("field"), args.get("value"), tags)
 
 
 def _models(

@@ -15,6 +15,7 @@ from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Instant, NotADuration, StrictArgs, Text, parse_go_duration
 from app.api.http.query_limiter import add_buckets
 from app.api.native.numbers import numbers
+from app.api.native.tags import TAGS
 from app.auth.keys import Role
 from app.errors import InvalidWindow
 from app.query.classification import Average, ClassificationBucket, classification
@@ -22,6 +23,7 @@ from app.query.measures import CLASS, CLASSIFICATION, REGRESSION, TRUTHS
 from app.query.question import Answer, Question
 from app.query.regression import RegressionBucket, regression
 from app.query.subjects import Scope
+from app.query.tags import TagFilter
 from app.query.window import Calendar, Grid, Window, fixed_grid, zones
 from app.running import database
 from app.store.registry import ModelName
@@ -99,6 +101,7 @@ class MetricsArgs(WindowArgs):
     model = Text(required=True, validate=validate.Length(min=1, error="must not be empty"))
     deployment = Text(metadata={"description": "Only this deployment's predictions"})
     version = Text(metadata={"description": "Only this version's predictions"})
+    tags = TAGS
     as_of = Instant(
         data_key="asOf",
         metadata={"format": "date-time", "description": "As it was known at this moment"},
@@ -236,7 +239,8 @@ def _question(args: dict[str, Any], workspace_id: int) -> Question[Scope]:
         InvalidWindow, Busy: as in `buckets_of`.
     """
     name = ModelName(args["namespace"], args["pipeline"], args["model"])
-    scope = Scope(name, args.get("deployment"), args.get("version"))
+    tags = TagFilter.of(args.get("tags", ()))
+    scope = Scope(name, args.get("deployment"), args.get("version"), tags)
     return Question(workspace_id, scope, *buckets_of(args), args.get("as_of"))
 
 
