@@ -3,7 +3,8 @@
 `sql/views/70_regression.sql` defines the metrics; this module queries and names them.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,8 @@ from app.query.basis import (
     covered,
     pieces_of,
 )
-from app.query.question import Answer, Question, parameters
+from app.query.parts import divided, parts_of
+from app.query.question import Answer, Division, Question, parameters
 from app.query.settle import settle
 from app.query.subjects import Scope, Subject
 from app.query.window import EDGES
@@ -49,12 +51,15 @@ def regression(
     *,
     with_predictions: bool = False,
     explained: bool = False,
+    division: Division | None = None,
 ) -> Answer[RegressionBucket]:
     """Errors of one model in the buckets of a grid, as of now or as of an earlier moment.
 
     Shape: that of `regression_buckets`; `with_predictions` adds the coverage of each bucket, which
-           the basis then includes. `explained` adds the pieces that were read.
-    Cost:  three statements, a fourth for `explained`; one of them over the cells of the window.
+           the basis then includes. `explained` adds the pieces that were read, `division` the
+           metrics of each part.
+    Cost:  three statements, and one each for `explained` and `division`; one of them over the cells
+           of the window.
 
     Raises:
         InvalidWindow, UnknownModel, WrongKind: as in `settle`.
@@ -68,6 +73,7 @@ def regression(
         basis_of(conn, settled, *counted),
         coverage_of(rows) if with_predictions else (),
         pieces_of(conn, settled) if explained else None,
+        parts_of(conn, settled, division, _PARTS, {}, _asked) if division else None,
     )
 
 
@@ -84,6 +90,10 @@ def regression_buckets(conn: Connection, question: Question[Subject]) -> list[Re
     return [_bucket(row) for row in conn.execute(_METRICS, parameters(question))]
 
 
+def _asked(rows: Sequence[Row[Any]]) -> list[RegressionBucket]:
+    return [replace(_bucket(row), start=row.asked_start, end=row.asked_end) for row in rows]
+
+
 def _bucket(row: Row[Any]) -> RegressionBucket:
     metrics = (getattr(row, name) for name in _METRIC_NAMES)
     return RegressionBucket(row.bucket_start, row.bucket_end, *metrics)
@@ -94,3 +104,4 @@ _METRIC_NAMES = [field.name for field in fields(RegressionBucket)][2:]
 _CALL = f"truthline_internal.regression_metrics(CAST(:series AS integer[]), {EDGES})"
 _METRICS = text(f"SELECT * FROM {_CALL}")
 _COVERED = covered(_CALL)
+_PARTS = divided("regression_metrics")

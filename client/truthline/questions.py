@@ -38,6 +38,8 @@ class Questions:
         deployment: Name | None = None,
         version: Name | None = None,
         tags: Tags | None = None,
+        group_by: str | None = None,
+        group_limit: int | None = None,
         average: Literal["macro", "weighted", "micro"] = "macro",
         align: Literal["start", "epoch"] = "start",
         time_zone: str = "UTC",
@@ -56,6 +58,8 @@ class Questions:
             version: include only predictions of this version.
             tags: include only predictions with these tags. A list of values are alternatives; None
                 stands for predictions without the key.
+            group_by: include the metrics of each value of this tag, the largest first.
+            group_limit: so many values, at most 100; the others are one remainder. Default: 10.
             average: average over the classes.
             align: whether buckets begin at `start` or lie on a fixed grid.
             time_zone: time zone of days, weeks, months and years.
@@ -66,6 +70,7 @@ class Questions:
         """
         subject = _subject(model, namespace, pipeline, deployment, version, tags)
         asked = _window(start, end, interval, align, time_zone, as_of)
+        asked |= {"groupBy": group_by, "groupLimit": group_limit}
         answer = self._metrics("classification", subject, average=average, **asked)
         return decode(
             ClassificationMetrics, answer, subject=subject, time_zone=time_zone, average=average
@@ -83,6 +88,8 @@ class Questions:
         deployment: Name | None = None,
         version: Name | None = None,
         tags: Tags | None = None,
+        group_by: str | None = None,
+        group_limit: int | None = None,
         align: Literal["start", "epoch"] = "start",
         time_zone: str = "UTC",
         as_of: Instant | None = None,
@@ -93,6 +100,7 @@ class Questions:
         """
         subject = _subject(model, namespace, pipeline, deployment, version, tags)
         asked = _window(start, end, interval, align, time_zone, as_of)
+        asked |= {"groupBy": group_by, "groupLimit": group_limit}
         answer = self._metrics("regression", subject, **asked)
         return decode(RegressionMetrics, answer, subject=subject, time_zone=time_zone)
 
@@ -105,6 +113,8 @@ class Questions:
         field: str | None = None,
         value: str | None = None,
         tags: Tags | None = None,
+        group_by: str | None = None,
+        group_limit: int | None = None,
     ) -> InferenceStats:
         """Inferences, errors, latency and confidence of a window and the preceding one.
 
@@ -115,6 +125,8 @@ class Questions:
             field: include only inferences that have, in this metadata field,
             value: this value.
             tags: include only predictions with these tags, as in `classification_metrics`.
+            group_by: include the totals of each value of this tag, the largest first.
+            group_limit: as in `classification_metrics`.
 
         Raises:
             TruthlineError: the query failed; the subclass states why.
@@ -128,6 +140,8 @@ class Questions:
             "fieldName": field,
             "fieldValue": value,
             "tag": _tags(tags) or None,
+            "groupBy": group_by,
+            "groupLimit": group_limit,
         }
         return decode(InferenceStats, self._all_pages("/api/v1/inference-stats", asked))
 

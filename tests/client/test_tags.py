@@ -1,5 +1,6 @@
 """Tags in the client: logged, sent as columns, and asked for."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -70,3 +71,36 @@ def test_a_result_names_its_tags(truthline):
     truthline.send_predictions(pd.DataFrame(COLUMNS), model="fraud", time=MOMENT)
     answer = truthline.classification_metrics("fraud", **WINDOW, tags={"country": ["FR", "DE"]})
     assert str(answer.subject) == "fraud, country:FR, country:DE"
+
+
+def test_answers_by_a_tag(truthline):
+    truthline.send_predictions(pd.DataFrame(COLUMNS), model="fraud", time=MOMENT)
+    truthline.send_feedback([{"request_id": "b", "label": "yes"}], model="fraud")
+
+    answer = truthline.classification_metrics("fraud", **WINDOW, group_by="country")
+    assert [(group.value, group.n, group.predictions) for group in answer.groups] == [
+        ("DE", 1, 1),
+        (None, 0, 1),
+        ("FR", 0, 1),
+    ]
+    assert answer.groups[0].buckets[0].accuracy == 0
+    assert answer.remainder is None
+    table = answer.groups_to_pandas()
+    assert table.loc["DE", "accuracy"].tolist() == [0]
+    assert table["predictions"].tolist() == [1, 1, 1]
+
+    answer = truthline.classification_metrics(
+        "fraud", **WINDOW, group_by="country", group_limit=1, tags={"tier": 1}
+    )
+    assert answer.remainder == replace(answer.remainder, values=1, predictions=1)
+    assert truthline.classification_metrics("fraud", **WINDOW).groups is None
+    assert truthline.classification_metrics("fraud", **WINDOW).groups_to_pandas().empty
+
+
+def test_inference_totals_by_a_tag(truthline):
+    truthline.send_predictions(pd.DataFrame(COLUMNS), model="fraud", time=MOMENT)
+
+    stats = truthline.inference_stats(**WINDOW, group_by="tier", group_limit=1)
+    assert [(group.value, group.inferences.now) for group in stats.groups] == [("1", 2)]
+    assert stats.remainder == replace(stats.remainder, values=1)
+    assert stats.remainder.inferences.now == 1

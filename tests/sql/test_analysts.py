@@ -57,6 +57,7 @@ ARGUMENTS = {
     "name": f"{SECRET}-metric",
     "measure": "confidence",
     "fractions": "{0.5}",
+    "key": "country",
     "start_time": "2000-01-01",
     "end_time": "2100-01-01",
 }

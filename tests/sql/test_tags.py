@@ -103,3 +103,22 @@ def test_a_text_without_a_key_is_refused(database):
     for wrong in ("country", ":FR", ""):
         with database.reading() as conn, pytest.raises(DataError, match="no key and value"):
             conn.execute(text("SELECT truthline.tag_filter(:texts)"), {"texts": [wrong]})
+
+
+BY_TAG = "key => 'country', most => 1, " + WINDOW
+PARTS = {
+    "classification_metrics_by_tag(model => 'fraud', {})": "n",
+    "prediction_volume_by_tag(model => 'fraud', {})": "n",
+    "inference_totals_by_tag({})": "n_inferences",
+}
+
+
+@pytest.mark.parametrize("function", PARTS)
+def test_functions_by_tag(ask, function):
+    call = function.replace("{}", f"{BY_TAG}, tags => CAST(:tags AS jsonb)")
+    statement = f"SELECT value, is_rest, n_values, {PARTS[function]} FROM truthline.{call}"
+
+    assert ask(statement, None) == [(None, False, 1, 2), (None, True, 2, 2)]
+    assert ask(statement, {"country": ["FR", "DE"]}) == [("DE", False, 1, 1), (None, True, 1, 1)]
+    assert ask(statement, {"country": "FR"}) == [("FR", False, 1, 1)]
+    assert ask(statement, {"country": "IT"}) == []

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields
+from sqlalchemy import Connection
 
 from app.api.http.access import needs
 from app.api.http.basis import BasisSchema, basis_members
@@ -14,7 +15,7 @@ from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Instant, Text
 from app.api.native.numbers import QUANTILES, compared, numbers
 from app.api.native.pages import PaginationArgs, PaginationSchema, cursor_for
-from app.api.native.tags import TAGS
+from app.api.native.tags import TagArgs, division_of, grouped, part_fields
 from app.auth.keys import Role
 from app.errors import InvalidInput
 from app.query.inferences import (
@@ -28,7 +29,8 @@ from app.query.inferences import (
 from app.query.measures import KNOWN_MODEL, MODEL, MODEL_CLASS, TOTALS
 from app.query.models import KnownModel, known_models, models_basis
 from app.query.pages import ModelPage, PagePosition, busiest, by_name
-from app.query.question import Counted, Question
+from app.query.parts import totals_by_tag
+from app.query.question import Counted, Division, Question
 from app.query.subjects import ALL, Selection
 from app.query.tags import TagFilter
 from app.query.window import Window, ending
@@ -59,13 +61,12 @@ class ModelsArgs(PeriodArgs, PaginationArgs):
     """A window, and a page of models."""
 
 
-class StatsArgs(ModelsArgs):
+class StatsArgs(ModelsArgs, TagArgs):
     """A window, a page, and a filter of inferences."""
 
     models = fields.List(
         Text(), data_key="model", metadata={"description": "Only these; repeat it for several"}
     )
-    tags = TAGS
     field = Text(
         data_key="fieldName",
         metadata={"description": "Only inferences with fieldValue in this field of metadata"},
@@ -125,6 +126,9 @@ class InferenceStatsSchema(BasisSchema, PaginationSchema):
     totals = fields.Nested(TotalsSchema)
     models = fields.List(fields.Nested(ModelStatsSchema))
 
+    class Meta:  # noqa: D106 - as above
+        include = part_fields(TotalsSchema, "Inferences")
+
 
 class KnownModelSchema(Schema):
     """A model; counts are of the window."""
@@ -168,15 +172,20 @@ def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, An
         models = model_stats(conn, on_page, fractions=FRACTIONS)
         classes = class_stats(conn, on_page, fractions=FRACTIONS, per_model=MAX_CLASSES)
         basis = stats_basis(conn, question, Counted.SCORE, Counted.LATENCY)
-    return basis_members(basis) | {
-        "start": window.start,
-        "end": window.end,
-        "previous_start": preceding(window).start,
-        "totals": totals,
-        "models": _models(page, models, classes),
-        "total": page.total,
-        "following": cursor_for(page.following, window),
-    }
+        parts = _parts(conn, question, division_of(args))
+    return (
+        basis_members(basis)
+        | parts
+        | {
+            "start": window.start,
+            "end": window.end,
+            "previous_start": preceding(window).start,
+            "totals": totals,
+            "models": _models(page, models, classes),
+            "total": page.total,
+            "following": cursor_for(page.following, window),
+        }
+    )
 
 
 @blp.route("/models")
@@ -198,6 +207,21 @@ def get_models(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
         "total": page.total,
         "following": cursor_for(page.following, window),
     }
+
+
+def _parts(
+    conn: Connection, question: Question[Selection], division: Division | None
+) -> dict[str, Any]:
+    """The totals of each part, if any are asked for."""
+    if division is None:
+        return {}
+    parts = totals_by_tag(conn, question, division)
+    members = [
+        {"value": part.value, "values": part.values, "error_rate": part.totals.error_rate}
+        | {name: getattr(part.totals, name) for name in part.totals.__slots__}
+        for part in parts
+    ]
+    return grouped(parts, members)
 
 
 def _window(args: dict[str, Any]) -> Window:

@@ -15,12 +15,12 @@ from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Instant, NotADuration, StrictArgs, Text, parse_go_duration
 from app.api.http.query_limiter import add_buckets
 from app.api.native.numbers import numbers
-from app.api.native.tags import TAGS
+from app.api.native.tags import TagArgs, division_of, grouped, part_fields
 from app.auth.keys import Role
 from app.errors import InvalidWindow
 from app.query.classification import Average, ClassificationBucket, classification
 from app.query.measures import CLASS, CLASSIFICATION, REGRESSION, TRUTHS
-from app.query.question import Answer, Question
+from app.query.question import Answer, Part, Question
 from app.query.regression import RegressionBucket, regression
 from app.query.subjects import Scope
 from app.query.tags import TagFilter
@@ -29,6 +29,7 @@ from app.running import database
 from app.store.registry import ModelName
 
 MAX_BUCKETS = 10_000
+WHOLE_AND_REST = 2  # an answer in parts has them in addition to its largest parts
 Bucket = TypeVar("Bucket", ClassificationBucket, RegressionBucket)
 
 blp = Blueprint("metrics", __name__, url_prefix="/api/v1/metrics", description="How good it was")
@@ -93,7 +94,7 @@ class WindowArgs(StrictArgs):
     )
 
 
-class MetricsArgs(WindowArgs):
+class MetricsArgs(WindowArgs, TagArgs):
     """A window, and a model or a part of it."""
 
     namespace = Text(load_default="")
@@ -101,7 +102,6 @@ class MetricsArgs(WindowArgs):
     model = Text(required=True, validate=validate.Length(min=1, error="must not be empty"))
     deployment = Text(metadata={"description": "Only this deployment's predictions"})
     version = Text(metadata={"description": "Only this version's predictions"})
-    tags = TAGS
     as_of = Instant(
         data_key="asOf",
         metadata={"format": "date-time", "description": "As it was known at this moment"},
@@ -173,6 +173,13 @@ class PieceSchema(Schema):
     rows = fields.Integer()
 
 
+class PartSchema(Schema):
+    """A part of the predictions: its numbers in the window, and in each bucket."""
+
+    n = fields.Integer(metadata={"description": TRUTHS["n"].meaning})
+    predictions = fields.Integer(metadata={"description": TRUTHS["predictions"].meaning})
+
+
 class AnswerSchema(BasisSchema):
     """Buckets, oldest first, and their basis."""
 
@@ -181,16 +188,34 @@ class AnswerSchema(BasisSchema):
     )
 
 
+class ClassificationPartSchema(PartSchema):
+    """A part of a classifier's predictions."""
+
+    buckets = fields.List(fields.Nested(ClassificationBucketSchema))
+
+
+class RegressionPartSchema(PartSchema):
+    """A part of a regressor's predictions."""
+
+    buckets = fields.List(fields.Nested(RegressionBucketSchema))
+
+
 class ClassificationAnswerSchema(AnswerSchema):
     """Of a classifier."""
 
     buckets = fields.List(fields.Nested(ClassificationBucketSchema))
+
+    class Meta:  # noqa: D106 - as above
+        include = part_fields(ClassificationPartSchema, "Classification")
 
 
 class RegressionAnswerSchema(AnswerSchema):
     """Of a regressor."""
 
     buckets = fields.List(fields.Nested(RegressionBucketSchema))
+
+    class Meta:  # noqa: D106 - as above
+        include = part_fields(RegressionPartSchema, "Regression")
 
 
 @blp.route("/classification")
@@ -212,6 +237,7 @@ def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any
             average=args["average"],
             with_predictions=True,
             explained=args["explain"],
+            division=division_of(args),
         )
     return _members(answer, _classification)
 
@@ -228,7 +254,13 @@ def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """
     question = _question(args, workspace_id)
     with database().reading() as conn:
-        answer = regression(conn, question, with_predictions=True, explained=args["explain"])
+        answer = regression(
+            conn,
+            question,
+            with_predictions=True,
+            explained=args["explain"],
+            division=division_of(args),
+        )
     return _members(answer, asdict)
 
 
@@ -241,11 +273,13 @@ def _question(args: dict[str, Any], workspace_id: int) -> Question[Scope]:
     name = ModelName(args["namespace"], args["pipeline"], args["model"])
     tags = TagFilter.of(args.get("tags", ()))
     scope = Scope(name, args.get("deployment"), args.get("version"), tags)
-    return Question(workspace_id, scope, *buckets_of(args), args.get("as_of"))
+    division = division_of(args)
+    window, grid = buckets_of(args, times=division.most + WHOLE_AND_REST if division else 1)
+    return Question(workspace_id, scope, window, grid, args.get("as_of"))
 
 
-def buckets_of(args: dict[str, Any]) -> tuple[Window, Grid]:
-    """Window and grid of `WindowArgs`.
+def buckets_of(args: dict[str, Any], times: int = 1) -> tuple[Window, Grid]:
+    """Window and grid of `WindowArgs`, for an answer that has all buckets so many times.
 
     Raises:
         InvalidWindow: the window is empty, or has more buckets than one answer may have.
@@ -253,8 +287,8 @@ def buckets_of(args: dict[str, Any]) -> tuple[Window, Grid]:
     """
     window = Window(args["start"], args["end"])
     grid = _grid(args.get("interval"), args["align"], args["zone"])
-    grid.check(window, MAX_BUCKETS)
-    add_buckets(grid.buckets(window))
+    grid.check(window, MAX_BUCKETS, times)
+    add_buckets(grid.buckets(window) * times)
     return window, grid
 
 
@@ -270,13 +304,29 @@ def _members(
     answer: Answer[Bucket], members_of: Callable[[Bucket], dict[str, Any]]
 ) -> dict[str, Any]:
     """Members of `AnswerSchema`."""
-    buckets = [
+    members = basis_members(answer.basis) | {"buckets": _buckets(answer, members_of)}
+    if answer.pieces is not None:
+        members["pieces"] = answer.pieces
+    if answer.parts is not None:
+        parts = [
+            {name: getattr(part, name) for name in PART} | {"buckets": _buckets(part, members_of)}
+            for part in answer.parts
+        ]
+        members |= grouped(answer.parts, parts)
+    return members
+
+
+PART = ("value", "values", "n", "predictions")
+
+
+def _buckets(
+    answer: Answer[Bucket] | Part[Bucket], members_of: Callable[[Bucket], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    return [
         members_of(bucket)
         | {"predictions": coverage.predictions, "labelled_share": coverage.labelled_share}
         for bucket, coverage in zip(answer.buckets, answer.coverage, strict=True)
     ]
-    members = basis_members(answer.basis) | {"buckets": buckets}
-    return members if answer.pieces is None else members | {"pieces": answer.pieces}
 
 
 def _classification(bucket: ClassificationBucket) -> dict[str, Any]:

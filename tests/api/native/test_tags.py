@@ -130,3 +130,86 @@ def test_what_is_no_tag(client, tags, reason, stored):
     [error] = answer.get_json()["errors"]
     assert error["field"].startswith("tags")
     assert stored()["model"] == 0
+
+
+def grouped(client, kind="classification", **parameters):
+    """The groups and the remainder by country, and the whole."""
+    answer = native_metrics(client, kind, groupBy="country", **parameters)
+    assert answer.status_code == 200, answer.text
+    body = answer.get_json()
+    return body["groups"], body["remainder"], body["buckets"]
+
+
+def test_an_answer_for_each_value_of_a_tag(given):
+    groups, remainder, [whole] = grouped(given)
+
+    assert [(group["value"], group["n"], group["predictions"]) for group in groups] == [
+        ("FR", 2, 2),
+        (None, 1, 1),
+        ("DE", 1, 1),
+    ]
+    assert remainder is None
+    for group in groups:
+        [expected] = native_metrics(given, tag=f"country:{group['value'] or ''}").get_json()[
+            "buckets"
+        ]
+        assert group["buckets"] == [expected]
+    assert whole["n"] == 4
+
+
+def test_the_other_values_are_one_remainder(given):
+    [france], remainder, [whole] = grouped(given, groupLimit=1)
+
+    assert (france["value"], remainder["values"]) == ("FR", 2)
+    assert (remainder["n"], remainder["predictions"]) == (2, 2)
+    [others] = native_metrics(given, tag=["country:DE", "country:"]).get_json()["buckets"]
+    assert remainder["buckets"] == [others]
+    assert france["buckets"][0]["n"] + others["n"] == whole["n"]
+
+
+def test_values_without_a_prediction_in_the_window_are_no_group(given):
+    verdict(predict(given, tagged("later", {"country": "IT"}) | {"time": MINUTE["endTime"]}))
+
+    groups, remainder, _ = grouped(given)
+    assert [group["value"] for group in groups] == ["FR", None, "DE"]
+    assert remainder is None
+    groups, remainder, _ = grouped(given, tag="country:IT")
+    assert (groups, remainder) == ([], None)
+
+
+def test_regression_by_tag(client):
+    values = {"a": ({"country": "FR"}, 1, 2), "b": ({"country": "DE"}, 1, 4), "c": ({}, 1, 1)}
+    verdict(
+        predict(
+            client,
+            *(
+                prediction(requestId=id_, value=value, tags=tags)
+                for id_, (tags, value, _) in values.items()
+            ),
+        )
+    )
+    verdict(tell(client, *(truth(id_, value=actual) for id_, (*_, actual) in values.items())))
+
+    groups, _, _ = grouped(client, "regression", interval="30s")
+    errors = {
+        group["value"]: [b["meanAbsoluteError"] for b in group["buckets"]] for group in groups
+    }
+    assert errors == {"FR": [1.0, None], "DE": [3.0, None], None: [0.0, None]}
+
+
+def test_inference_totals_by_tag(given):
+    query = MINUTE | {"groupBy": "country", "groupLimit": 1}
+    answer = given.get("/api/v1/inference-stats", query_string=query).get_json()
+
+    [france] = answer["groups"]
+    assert (france["value"], france["inferences"]["now"]) == ("FR", 2)
+    assert (answer["remainder"]["values"], answer["remainder"]["inferences"]["now"]) == (2, 2)
+    assert answer["totals"]["inferences"]["now"] == 4
+
+
+def test_groups_count_as_buckets_of_the_answer(given):
+    answer = native_metrics(given, groupBy="country", groupLimit=100, interval="500ms")
+    assert answer.status_code == 400
+    assert answer.get_json()["detail"] == "12240 buckets; an answer may have 10000"
+    assert native_metrics(given, groupBy="").status_code == 422
+    assert native_metrics(given, groupBy="country", groupLimit=101).status_code == 422
