@@ -65,6 +65,7 @@ class Settings:
     max_waiting_bytes: int = 256 * MEBIBYTE
     max_questions: int = 0  # 0: all threads but two, if their number is known
     max_buckets_at_once: int = 20_000
+    max_series_per_model: int = 10_000  # 0: no limit
     auth: bool = True
     access_token_seconds: int = 3_600
     public_url: str = ""  # empty: from the request

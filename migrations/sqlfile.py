@@ -32,6 +32,14 @@ def run_on_timescaledb(name: str) -> None:
         run(name)
 
 
+def drop_views() -> None:
+    """Drop functions and views, as part of a migration that drops a column which they read.
+
+    The next upgrade creates them again.
+    """
+    execute(op.get_bind(), SQL / "drop_views.sql")
+
+
 def drop_levels() -> None:
     """Drop all levels, as part of a migration that changes what they count.
 

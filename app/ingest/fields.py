@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +22,8 @@ EARLIEST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]
 RequiredName = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
+MAX_TAGS = 8
+Tags = Annotated[dict[RequiredName, RequiredName], Meta(max_length=MAX_TAGS)]
 BatchIndex = Annotated[int, Meta(ge=0, le=MAX_BATCH_INDEX)]
 # Probabilities computed in 32 bits or fewer may lie slightly outside [0, 1]: fastText returns
 # 1.00001, which is 1.0000100136 in 32 bits. They are stored as 0 or 1: see `clamped`.
@@ -164,6 +166,13 @@ def text_problem(*texts: str | None) -> str | None:
         if text and "\0" in text:
             return "must not contain the character NUL"
     return None
+
+
+def tags_problem(tags: Mapping[str, str]) -> str | None:
+    """Why these tags can't be stored, or None: in a query a colon separates key and value."""
+    if any(":" in key for key in tags):
+        return "must not have a colon in a key"
+    return text_problem(*tags, *tags.values())
 
 
 def number_problem(*numbers: float | None) -> str | None:

@@ -15,9 +15,11 @@ from app.ingest.fields import (
     Name,
     RequiredName,
     Seconds,
+    Tags,
     Value,
     clamped,
     number_problem,
+    tags_problem,
     text_problem,
     time_problem,
 )
@@ -43,7 +45,7 @@ class Prediction(
 
     `scores` maps each class to its probability: the class with the largest one is the label (the
     first of equals), its probability the confidence. A failed inference (`error`) may have no
-    output.
+    output. Tags are not part of a request's identity.
     """
 
     model: RequiredName
@@ -63,6 +65,7 @@ class Prediction(
     error: bool = False
     deployment_type: Name = ""
     server_version: Name = ""
+    tags: Tags | None = None
 
 
 class UnreadAnswer(Prediction, frozen=True):
@@ -100,6 +103,7 @@ def check(index: int, row: Prediction) -> RowError | None:
         "label": text_problem(row.label),
         "deploymentType": text_problem(row.deployment_type),
         "serverVersion": text_problem(row.server_version),
+        "tags": tags_problem(row.tags) if row.tags else None,
     }
     return first_problem(index, problems)
 

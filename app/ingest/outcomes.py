@@ -42,10 +42,11 @@ def learning(received_at: str = "clock_timestamp()", order: str = "") -> str:
         INSERT INTO outcome (received_at, time, series_id, predicted_label, actual_label,
                              predicted_value, actual_value, weight, batch_index, request_id,
                              predicted_score, actual_score, other_score, rest_squared)
-        SELECT {received_at}, changed.time, changed.series_id, changed.predicted_label, pair.label,
-               changed.predicted_value, pair.value, pair.weight, changed.batch_index,
-               changed.request_id, changed.confidence, score.actual, score.other,
-               score.rest_squared
+        SELECT {received_at}, changed.time,
+               coalesce(changed.tagged_series_id, changed.series_id),
+               changed.predicted_label, pair.label, changed.predicted_value, pair.value,
+               pair.weight, changed.batch_index, changed.request_id, changed.confidence,
+               score.actual, score.other, score.rest_squared
         FROM changed
         CROSS JOIN LATERAL (VALUES
             (changed.actual_label, changed.actual_value, -1),

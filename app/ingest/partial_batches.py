@@ -14,7 +14,7 @@ from app.ingest import inferences
 from app.ingest.batch import Verdict
 from app.ingest.inferences import Prediction
 from app.ingest.models import DeclaredKind, kind_conflicts
-from app.ingest.predictions import ingest_predictions
+from app.ingest.predictions import crowded_rows, ingest_predictions
 from app.ingest.strict_json import decode
 from app.ingest.validation_errors import UNREADABLE, Rejection, rejection_of
 from app.store.database import Database
@@ -75,8 +75,11 @@ def invalid_predictions(
         (index, [inferences.declared_kind_of(row)]) for index, row in enumerate(predictions)
     ]
     errors = map(inferences.check, range(len(predictions)), predictions)
-    return with_conflicts(
-        [error for error in errors if error], declared_kinds, database, workspace_id
+    return with_crowded(
+        with_conflicts([e for e in errors if e], declared_kinds, database, workspace_id),
+        list(enumerate(predictions)),
+        database,
+        workspace_id,
     )
 
 
@@ -98,4 +101,25 @@ def with_conflicts(
     for conflict in kind_conflicts(database.registry, workspace_id, flat):
         index = indexed[conflict.index][0]
         errors_by_index.setdefault(index, RowError(index, conflict.field, conflict.reason))
+    return [errors_by_index[index] for index in sorted(errors_by_index)]
+
+
+def with_crowded(
+    errors: Sequence[RowError],
+    predictions: Sequence[tuple[int, Prediction]],
+    database: Database,
+    workspace_id: int,
+) -> list[RowError]:
+    """These errors, and one for each other item whose model has no room for its series.
+
+    Each prediction comes with the index of its item.
+
+    Raises:
+        InvalidRows: another writer registered the kind of a model in the meantime.
+    """
+    errors_by_index = {error.index: error for error in errors}
+    valid = [(index, row) for index, row in predictions if index not in errors_by_index]
+    for error in crowded_rows(database, workspace_id, [row for _, row in valid]):
+        index = valid[error.index][0]
+        errors_by_index.setdefault(index, RowError(index, error.field, error.reason))
     return [errors_by_index[index] for index in sorted(errors_by_index)]

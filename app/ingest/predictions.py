@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from app.errors import RowError
 from app.ingest.batch import BatchKey, Verdict, reject_if_any, reject_reused_key, reserve_key
 from app.ingest.inferences import (
     Output,
@@ -23,14 +24,15 @@ from app.ingest.models import register_kinds
 from app.ingest.scores import MAX_CLASSES, Scores
 from app.store.copy import PACKED, copy_rows, packed, stage_rows
 from app.store.database import Database
-from app.store.registry import Model, Registry, SeriesName
+from app.store.registry import Model, Registry
 from app.store.request_keys import failure_key, request_key, unread_key
+from app.store.series import Crowded, SeriesName, SeriesRegistry
 
 # The model and the classes of scores, in the order in which they were sent.
 Classes = tuple[int, tuple[str, ...]]
 # Where scores of these classes are stored in the arrays of their model.
 Places = Mapping[Classes, Sequence[int]]
-# Model, key, batch index and series: predictions are the same if these are equal.
+# Model, key, batch index and series without tags: predictions are the same if these are equal.
 Identity = tuple[int, UUID | None, int, int]
 
 
@@ -125,7 +127,8 @@ def prepare_predictions(
     """Register the models, series and labels of valid predictions.
 
     Raises:
-        InvalidRows: a prediction has a different kind than its model.
+        InvalidRows: a prediction has a different kind than its model, or a series for which its
+            model has no room.
     """
     rows = _with_all_ids(database, workspace_id, predictions, now=datetime.now(UTC))
     names = {o.label for row in rows for o in row.outputs if o.label is not None}
@@ -179,24 +182,69 @@ def _places(
 def _with_all_ids(
     database: Database, workspace_id: int, predictions: Sequence[Prediction], *, now: datetime
 ) -> list[PreparedRow]:
-    declared_kinds = [declared_kind_of(row) for row in predictions]
-    models = register_kinds(database.registry, workspace_id, declared_kinds)
-    names = [
-        _series_name(models[c.model], row)
-        for c, row in zip(declared_kinds, predictions, strict=True)
-    ]
-    series = database.registry.register_series(names)
+    names = _series_names(database, workspace_id, predictions)
+    ids = _register_series(database.registry.series, names)
+    reject_if_any(_crowded(database.registry.series, names, ids))
     return [
-        _with_ids(row, name.model_id, series[name], row.time or now)
+        _with_ids(row, name, ids, row.time or now)
         for row, name in zip(predictions, names, strict=True)
     ]
 
 
-def _with_ids(row: Prediction, model_id: int, series_id: int, time: datetime) -> PreparedRow:
+def crowded_rows(
+    database: Database, workspace_id: int, predictions: Sequence[Prediction]
+) -> list[RowError]:
+    """One error for each valid prediction whose model has no room for its series.
+
+    The series of the others are registered.
+
+    Raises:
+        InvalidRows: a prediction has a different kind than its model.
+    """
+    names = _series_names(database, workspace_id, predictions)
+    series = database.registry.series
+    return list(_crowded(series, names, _register_series(series, names)))
+
+
+def _series_names(
+    database: Database, workspace_id: int, predictions: Sequence[Prediction]
+) -> list[SeriesName]:
+    declared_kinds = [declared_kind_of(row) for row in predictions]
+    models = register_kinds(database.registry, workspace_id, declared_kinds)
+    return [
+        _series_name(models[c.model], row)
+        for c, row in zip(declared_kinds, predictions, strict=True)
+    ]
+
+
+def _register_series(
+    series: SeriesRegistry, names: Iterable[SeriesName]
+) -> Mapping[SeriesName, int]:
+    """Ids of these series, and of the same without tags."""
+    distinct = set(names)
+    return series.register(distinct | {name.untagged for name in distinct})
+
+
+def _crowded(
+    series: SeriesRegistry, names: Sequence[SeriesName], ids: Mapping[SeriesName, int]
+) -> Iterator[RowError]:
+    refused = {name for name in names if name not in ids or name.untagged not in ids}
+    why: dict[int, Crowded] = {}
+    for index, name in enumerate(names):
+        if name in refused:
+            if name.model_id not in why:
+                of_model = sorted(one for one in refused if one.model_id == name.model_id)
+                why[name.model_id] = series.crowded(of_model)
+            yield RowError(index, why[name.model_id].field, why[name.model_id].reason)
+
+
+def _with_ids(
+    row: Prediction, name: SeriesName, ids: Mapping[SeriesName, int], time: datetime
+) -> PreparedRow:
     outputs = outputs_of(row)
     key = _key_of(row)
-    identity = (model_id, key, row.batch_index, series_id)
-    return PreparedRow(row, time, outputs, _scores_of(row), series_id, key, identity)
+    identity = (name.model_id, key, row.batch_index, ids[name.untagged])
+    return PreparedRow(row, time, outputs, _scores_of(row), ids[name], key, identity)
 
 
 def _scores_of(row: Prediction) -> Scores | None:
@@ -208,7 +256,12 @@ def _scores_of(row: Prediction) -> Scores | None:
 
 def _series_name(model: Model, row: Prediction) -> SeriesName:
     return SeriesName(
-        model.id, row.deployment, row.version, row.deployment_type, row.server_version
+        model.id,
+        row.deployment,
+        row.version,
+        row.deployment_type,
+        row.server_version,
+        tuple(sorted(row.tags.items())) if row.tags else (),
     )
 
 
@@ -266,6 +319,7 @@ STAGED_COLUMNS = {
     "predicted_value": "double precision",
     "confidence": "double precision",
     "scores": PACKED,
+    "tagged_series_id": "integer",
 }
 
 
@@ -274,9 +328,15 @@ def _staged_rows(
 ) -> Iterator[tuple[object, ...]]:
     for row in rows:
         output = _single_output(row)
-        label = None if output.label is None else prepared.labels[output.label]
-        scores = _packed_scores(row, prepared.places)
-        yield (*row.identity, row.time, label, output.value, output.confidence, scores)
+        yield (
+            *row.identity,
+            row.time,
+            None if output.label is None else prepared.labels[output.label],
+            output.value,
+            output.confidence,
+            _packed_scores(row, prepared.places),
+            row.series_id if row.prediction.tags else None,
+        )
 
 
 def _packed_scores(row: PreparedRow, places: Places) -> bytes | None:
@@ -304,9 +364,10 @@ def _single_output(row: PreparedRow) -> Output:
 # that answer may have a truth, or be about to get one.
 _RESERVE_KEYS = text("""
     INSERT INTO prediction_key AS mine (model_id, key, batch_index, series_id, time,
-                                        predicted_label, predicted_value, confidence, scores)
+                                        predicted_label, predicted_value, confidence, scores,
+                                        tagged_series_id)
     SELECT model_id, key, batch_index, series_id, time, predicted_label, predicted_value,
-           confidence, scores
+           confidence, scores, tagged_series_id
     FROM staged_prediction
     ORDER BY model_id, key, batch_index, series_id
     ON CONFLICT DO NOTHING

@@ -23,7 +23,7 @@ from app.ingest.strict_json import (
 from app.ingest.validation_errors import UNREADABLE, rejection_of
 
 LINES_PER_ROW = 10  # empty lines are allowed, but a body of only empty lines is no batch
-OBJECTS_PER_ROW = 3  # the row, its scores, and as many detections in total as rows
+OBJECTS_PER_ROW = 4  # the row, its scores, its tags, and as many detections in total as rows
 Row = TypeVar("Row", bound=msgspec.Struct)
 # Returns the error of the row at an index of its batch, or None.
 Check = Callable[[int, Row], RowError | None]

@@ -22,7 +22,8 @@ from app.query.basis import (
 )
 from app.query.intervals import NO_INTERVALS, ByPlace, Intervals, classification_intervals
 from app.query.measures import CLASS, CLASSIFICATION
-from app.query.question import Answer, Question, parameters
+from app.query.parts import divided, parts_of
+from app.query.question import Answer, Division, Part, Question, parameters
 from app.query.settle import settle
 from app.query.subjects import Scope, Subject
 from app.query.window import EDGES
@@ -125,13 +126,15 @@ def classification(
     confidence: float | None = None,
     with_predictions: bool = False,
     explained: bool = False,
+    division: Division | None = None,
 ) -> Answer[ClassificationBucket]:
     """Metrics of one model in the buckets of a grid, as of now or as of an earlier moment.
 
     Shape: that of `classification_buckets`; `with_predictions` adds the coverage of each bucket,
-           which the basis then includes. `explained` adds the pieces that were read.
-    Cost:  three statements, one more each for `confidence` and `explained`; one of them over the
-           cells of the window.
+           which the basis then includes. `explained` adds the pieces that were read, `division`
+           the metrics of each part, without intervals.
+    Cost:  three statements, and one each for `confidence`, `explained` and `division`; one of them
+           over the cells of the window.
 
     Raises:
         InvalidWindow, UnknownModel, WrongKind: as in `settle`.
@@ -145,7 +148,31 @@ def classification(
         basis_of(conn, settled, *counted),
         coverage_of(rows) if with_predictions else (),
         pieces_of(conn, settled) if explained else None,
+        _parts(conn, registry, settled, average, division) if division else None,
     )
+
+
+def _parts(
+    conn: Connection,
+    registry: Registry,
+    question: Question[Subject],
+    average: Average,
+    division: Division,
+) -> list[Part[ClassificationBucket]]:
+    def buckets_of(rows: Sequence[Row[Any]]) -> list[ClassificationBucket]:
+        return [
+            replace(bucket, start=row.asked_start, end=row.asked_end)
+            for row, bucket in zip(
+                rows, _buckets(conn, registry, question, rows, average, None), strict=True
+            )
+        ]
+
+    classes = {"declared": question.subject.declared, "average": average}
+    parts = parts_of(conn, question, division, _PARTS, classes, buckets_of)
+    cells = sum(len(bucket.matrix.categories) ** 2 for part in parts for bucket in part.buckets)
+    if cells > MAX_MATRIX_CELLS:
+        raise TooLarge(f"the confusion matrices have {cells} cells; {FEWER}")
+    return parts
 
 
 def classification_buckets(
@@ -202,13 +229,14 @@ def _buckets(
 
 # Two hundred matrices of a hundred classes. A label per customer is not a class.
 MAX_MATRIX_CELLS = 2_000_000
+FEWER = "ask for fewer buckets"
 
 
 def _check_size(classes: int, buckets: int) -> None:
     if classes * classes * buckets > MAX_MATRIX_CELLS:
         raise TooLarge(
             f"{buckets} confusion matrices of {classes} classes are more than {MAX_MATRIX_CELLS}"
-            " cells; ask for fewer buckets"
+            f" cells; {FEWER}"
         )
 
 
@@ -216,6 +244,7 @@ _CALL = f"""truthline_internal.classification_metrics(
         CAST(:series AS integer[]), {EDGES}, CAST(:declared AS integer[]), :average)"""
 _METRICS = text(f"SELECT * FROM {_CALL}")
 _COVERED = covered(_CALL)
+_PARTS = divided("classification_metrics", ", CAST(:declared AS integer[]), :average")
 
 
 def _ids(declared: Iterable[int], rows: Iterable[Row[Any]]) -> set[int]:

@@ -237,13 +237,14 @@ COMPARED = (
     ":workspace, CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:models AS text[]),"
     " CAST(:field AS text), CAST(:value AS text)"
 )
-_TOTALS = text(f"SELECT * FROM truthline_internal.inference_totals({COMPARED})")
+TAGGED = "tags => CAST(:tags AS jsonb)"
+_TOTALS = text(f"SELECT * FROM truthline_internal.inference_totals({COMPARED}, {TAGGED})")
 _CLASSES = text(f"""
     SELECT * FROM (
         SELECT *, row_number() OVER (model ORDER BY ordinality) AS place,
                count(*) OVER model AS n_classes
-        FROM truthline_internal.inference_stats({COMPARED}, CAST(:fractions AS float8[]))
-            WITH ORDINALITY
+        FROM truthline_internal.inference_stats(
+            {COMPARED}, CAST(:fractions AS float8[]), {TAGGED}) WITH ORDINALITY
         WINDOW model AS (PARTITION BY namespace, pipeline, model)
     ) AS ranked
     WHERE place <= coalesce(CAST(:per_model AS bigint), place)
@@ -251,5 +252,6 @@ _CLASSES = text(f"""
     LIMIT :most
 """)
 _MODELS = text(
-    f"SELECT * FROM truthline_internal.model_stats({COMPARED}, CAST(:fractions AS float8[]))"
+    "SELECT * FROM truthline_internal.model_stats("
+    f"{COMPARED}, CAST(:fractions AS float8[]), {TAGGED})"
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from app.query.inferences import COMPARED, Totals, compared, kept_rows, totals_of
+from app.query.inferences import COMPARED, TAGGED, Totals, compared, kept_rows, totals_of
 from app.query.question import Question
 from app.query.subjects import Selection
 from app.store.registry import ModelName
@@ -105,7 +105,7 @@ _BY_NAME = text(
 _BUSIEST = text(
     _PAGE.format(
         known="SELECT namespace, pipeline, name, n"
-        f" FROM truthline_internal.busiest_models({COMPARED})",
-        totals=f"SELECT * FROM truthline_internal.inference_totals({COMPARED})",
+        f" FROM truthline_internal.busiest_models({COMPARED}, {TAGGED})",
+        totals=f"SELECT * FROM truthline_internal.inference_totals({COMPARED}, {TAGGED})",
     )
 )

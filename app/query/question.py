@@ -141,13 +141,40 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Division:
+    """Which parts an answer has: the `most` largest of the values of a tag, and the rest."""
+
+    key: str
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[Bucket_co]):
+    """Predictions with one value of a tag, or the rest.
+
+    `value` is None for predictions without the tag, and for the rest. `values` is the number of
+    values: 1, or those in the rest. `n` counts the truths of the window, `predictions` its
+    successful requests. `coverage` has an element per bucket.
+    """
+
+    value: str | None
+    is_rest: bool
+    values: int
+    n: int
+    predictions: int
+    buckets: Sequence[Bucket_co]
+    coverage: Sequence[Coverage]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer(Generic[Bucket_co]):
     """Buckets, oldest first, and their basis, read in one snapshot.
 
-    `coverage` (an element per bucket) and `pieces` are set if requested.
+    `coverage` (an element per bucket), `pieces` and `parts` are set if requested.
     """
 
     buckets: Sequence[Bucket_co]
     basis: Basis
     coverage: Sequence[Coverage] = ()
     pieces: Sequence[Piece] | None = None
+    parts: Sequence[Part[Bucket_co]] | None = None

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,8 @@ from app.query.basis import (
 )
 from app.query.intervals import Intervals, regression_intervals
 from app.query.measures import REGRESSION
-from app.query.question import Answer, Question, parameters
+from app.query.parts import divided, parts_of
+from app.query.question import Answer, Division, Question, parameters
 from app.query.settle import settle
 from app.query.subjects import Scope, Subject
 from app.query.window import EDGES
@@ -55,13 +56,15 @@ def regression(
     confidence: float | None = None,
     with_predictions: bool = False,
     explained: bool = False,
+    division: Division | None = None,
 ) -> Answer[RegressionBucket]:
     """Errors of one model in the buckets of a grid, as of now or as of an earlier moment.
 
     Shape: that of `regression_buckets`; `with_predictions` adds the coverage of each bucket, which
-           the basis then includes. `explained` adds the pieces that were read.
-    Cost:  three statements, one more each for `confidence` and `explained`; one of them, and that
-           for `confidence`, over the cells of the window.
+           the basis then includes. `explained` adds the pieces that were read, `division` the
+           metrics of each part, without intervals.
+    Cost:  three statements, and one each for `confidence`, `explained` and `division`; one of them,
+           and that for `confidence`, over the cells of the window.
 
     Raises:
         InvalidWindow, UnknownModel, WrongKind: as in `settle`.
@@ -75,6 +78,7 @@ def regression(
         basis_of(conn, settled, *counted),
         coverage_of(rows) if with_predictions else (),
         pieces_of(conn, settled) if explained else None,
+        parts_of(conn, settled, division, _PARTS, {}, _asked) if division else None,
     )
 
 
@@ -108,6 +112,10 @@ def _buckets(
     return [_bucket(row, found.get((place, None), nothing)) for place, row in enumerate(rows, 1)]
 
 
+def _asked(rows: Sequence[Row[Any]]) -> list[RegressionBucket]:
+    return [replace(_bucket(row, None), start=row.asked_start, end=row.asked_end) for row in rows]
+
+
 def _bucket(row: Row[Any], intervals: Intervals | None) -> RegressionBucket:
     return RegressionBucket(
         start=row.bucket_start,
@@ -122,3 +130,4 @@ _WITH_INTERVAL = [measure.name for measure in REGRESSION.values() if measure.int
 _CALL = f"truthline_internal.regression_metrics(CAST(:series AS integer[]), {EDGES})"
 _METRICS = text(f"SELECT * FROM {_CALL}")
 _COVERED = covered(_CALL)
+_PARTS = divided("regression_metrics")

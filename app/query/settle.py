@@ -59,6 +59,7 @@ def _row(conn: Connection, question: Question[Scope], counted: Sequence[Counted]
         **scope.name._asdict(),
         "deployment": scope.deployment,
         "version": scope.version,
+        "tags": scope.tags.in_sql,
         "as_of": question.as_of,
         "zone": question.grid.zone,
         "counted": [subject.value for subject in counted],
@@ -106,7 +107,9 @@ _SETTLE = b"""
            ARRAY(SELECT id FROM series
                  WHERE model_id = model.id
                    AND deployment = coalesce(CAST(%(deployment)s AS text), deployment)
-                   AND version = coalesce(CAST(%(version)s AS text), version)),
+                   AND version = coalesce(CAST(%(version)s AS text), version)
+                   AND tags @> truthline_internal.certain_tags(CAST(%(tags)s AS jsonb))
+                   AND truthline_internal.has_tags(tags, CAST(%(tags)s AS jsonb))),
            coalesce(subscription.categories, '{}'),
            CASE WHEN %(zone)s <> 'UTC' AND coalesce(as_of <= taken, true)
                 THEN taken AT TIME ZONE %(zone)s END

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from app.errors import UnknownModel, WrongKind
+from app.query.tags import NO_TAGS, TagFilter
 from app.store.registry import Kind, ModelName
 
 
@@ -23,20 +24,22 @@ class InSql(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Predictions of a model: all, or only those of a deployment, of a version, or of both."""
+    """Predictions of a model: all, or only those of a deployment, of a version, with tags."""
 
     name: ModelName
     deployment: str | None = None
     version: str | None = None
+    tags: TagFilter = NO_TAGS
 
     @property
     def is_whole(self) -> bool:
         """Whether it covers the whole model."""
-        return self.deployment is None and self.version is None
+        return self.deployment is None and self.version is None and not self.tags
 
     def __str__(self) -> str:
         """The text used in error messages."""
-        parts = {"deployment": self.deployment, "version": self.version}
+        tags = str(self.tags) if self.tags else None
+        parts = {"deployment": self.deployment, "version": self.version, "tag": tags}
         named = (f", {name} {value}" for name, value in parts.items() if value is not None)
         return f"{self.name}{''.join(named)}"
 
@@ -98,23 +101,26 @@ class Subject(OfSeries):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Inferences of some models (None: all), optionally with a value in a metadata field."""
+    """Inferences of some models (None: all), with tags, or with a value in a metadata field."""
 
     SERIES: ClassVar[str] = (
-        "truthline_internal.workspace_series(:workspace, CAST(:models AS text[]))"
+        "truthline_internal.workspace_series("
+        ":workspace, CAST(:models AS text[]), CAST(:tags AS jsonb))"
     )
 
     models: Sequence[str] | None = None
     field: str | None = None
     value: str | None = None
+    tags: TagFilter = NO_TAGS
 
     def parameters(self, workspace_id: int) -> dict[str, Any]:
-        """The workspace, the names and the metadata field."""
+        """The workspace, the names, the metadata field and the tags."""
         return {
             "workspace": workspace_id,
             "models": None if self.models is None else list(self.models),
             "field": self.field,
             "value": self.value,
+            "tags": self.tags.in_sql,
         }
 
 

@@ -99,13 +99,13 @@ class Grid:
         origin = self.origin or window.start
         return (window.end - origin - MICROSECOND) // width - (window.start - origin) // width + 1
 
-    def check(self, window: Window, limit: int) -> None:
-        """Reject a grid with too many buckets before it is queried.
+    def check(self, window: Window, limit: int, times: int = 1) -> None:
+        """Reject a grid with too many buckets before it is queried, each of them so many times.
 
         Raises:
             InvalidWindow: more than `limit` buckets, or as in `buckets`.
         """
-        if (count := self.buckets(window)) > limit:
+        if (count := self.buckets(window) * times) > limit:
             raise InvalidWindow(f"{count} buckets; an answer may have {limit}")
 
 

@@ -48,10 +48,10 @@ class Database:
     parameters.
     """
 
-    def __init__(self, engine: Engine, statement_timeout_ms: int) -> None:
+    def __init__(self, engine: Engine, settings: Settings) -> None:
         self.engine = engine
-        self._statement_timeout_ms = statement_timeout_ms
-        self.registry = Registry(engine)
+        self._statement_timeout_ms = settings.statement_timeout_ms
+        self.registry = Registry(engine, settings.max_series_per_model)
         self.steps = StepRegistry(engine)
         self.event_metrics = EventMetricRegistry(engine)
         self.default_workspace_id: int | None = None  # looked up on first use
@@ -72,7 +72,7 @@ class Database:
         )
         event.listen(engine, "checkout", _reject_closed)
         event.listen(engine, "do_connect", partial(_connect, settings))
-        return cls(engine, settings.statement_timeout_ms)
+        return cls(engine, settings)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

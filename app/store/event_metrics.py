@@ -10,8 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
+from app.store.cache import Cache
 from app.store.outages import translating_outages
-from app.store.registry import Cache
 
 # Suffixes that an exposition adds to names: see event_family in sql/versions/.
 _ENDINGS = re.compile(r"(_total|_created|_bucket|_count|_sum|_info|_gsum|_gcount)+$")

@@ -2,8 +2,8 @@
 
 from sqlalchemy import Engine, text
 
+from app.store.cache import Cache
 from app.store.outages import translating_outages
-from app.store.registry import Cache
 
 
 class StepRegistry:

@@ -6,14 +6,16 @@ only once it is committed, whatever happens to the rows that need it, and two wr
 a name at the same time get the same id.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, TextClause, text
 
+from app.store.cache import Cache
 from app.store.outages import translating_outages
+from app.store.series import SeriesRegistry
 
 
 class Kind(StrEnum):
@@ -46,53 +48,6 @@ class Model:
     kind: Kind | None
 
 
-class SeriesName(NamedTuple):
-    """What a raw row belongs to, in addition to its model."""
-
-    model_id: int
-    deployment: str
-    version: str
-    deployment_type: str
-    server_version: str
-
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-class Cache(Generic[K, V]):
-    """A bounded cache of committed ids. It is emptied when full: simple, and rare."""
-
-    CAPACITY = 200_000
-
-    def __init__(self) -> None:
-        self._known: dict[K, V] = {}
-
-    def resolve(
-        self,
-        keys: Collection[K],
-        look_up: Callable[[list[K]], Mapping[K, V]],
-        lasting: Callable[[V], bool] = lambda _: True,
-    ) -> dict[K, V]:
-        """Values from the cache, and from one call of `look_up` for the keys that are missing.
-
-        Only values that are `lasting` are cached.
-        """
-        known = self._known
-        values = {key: known[key] for key in keys if key in known}
-        missing = [key for key in keys if key not in values]
-        if missing:
-            new = look_up(missing)
-            self._add({key: value for key, value in new.items() if lasting(value)})
-            values.update(new)
-        return values
-
-    def _add(self, new: Mapping[K, V]) -> None:
-        if len(self._known) + len(new) > self.CAPACITY:
-            self._known = {}
-        self._known.update(new)
-
-
 _INSERT_MODELS = text("""
     INSERT INTO model AS known (workspace_id, namespace, pipeline, name, kind)
     SELECT :workspace_id, seen.namespace, seen.pipeline, seen.name, seen.kind
@@ -108,22 +63,6 @@ _SELECT_MODELS = text("""
     JOIN unnest(CAST(:namespaces AS text[]), CAST(:pipelines AS text[]), CAST(:names AS text[]))
          AS seen (namespace, pipeline, name) USING (namespace, pipeline, name)
     WHERE workspace_id = :workspace_id
-""")
-_INSERT_SERIES = text("""
-    INSERT INTO series (model_id, deployment, version, deployment_type, server_version)
-    SELECT * FROM unnest(CAST(:model_ids AS integer[]), CAST(:deployments AS text[]),
-                         CAST(:versions AS text[]), CAST(:deployment_types AS text[]),
-                         CAST(:server_versions AS text[]))
-    ON CONFLICT DO NOTHING
-""")
-_SELECT_SERIES = text("""
-    SELECT model_id, deployment, version, deployment_type, server_version, id
-    FROM series
-    JOIN unnest(CAST(:model_ids AS integer[]), CAST(:deployments AS text[]),
-                CAST(:versions AS text[]), CAST(:deployment_types AS text[]),
-                CAST(:server_versions AS text[]))
-         AS seen (model_id, deployment, version, deployment_type, server_version)
-         USING (model_id, deployment, version, deployment_type, server_version)
 """)
 _INSERT_LABELS = text("""
     INSERT INTO label (workspace_id, name)
@@ -159,10 +98,10 @@ _NAME_LABELS = text("SELECT id, name FROM label WHERE id = ANY (:ids)")
 class Registry:
     """Ids of models, series, labels and classes, for one database."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, max_series_per_model: int = 0) -> None:
         self._engine = engine
+        self.series = SeriesRegistry(engine, max_series_per_model)
         self._models: Cache[tuple[int, ModelName], Model] = Cache()
-        self._series: Cache[SeriesName, int] = Cache()
         self._labels: Cache[tuple[int, str], int] = Cache()
         self._label_names: Cache[int, str] = Cache()
         self._places: Cache[tuple[int, int], int] = Cache()
@@ -208,17 +147,6 @@ class Registry:
         keys = {(workspace_id, name) for name in names}
         models = self._models.resolve(keys, look_up, lasting=lambda model: model.kind is not None)
         return {name: model for (_, name), model in models.items()}
-
-    def register_series(self, names: Iterable[SeriesName]) -> dict[SeriesName, int]:
-        """Ids of series, which are created on first use."""
-
-        def look_up(missing: list[SeriesName]) -> dict[SeriesName, int]:
-            rows = self._get_or_create(
-                _SELECT_SERIES, _INSERT_SERIES, _series_columns(sorted(missing)), len(missing)
-            )
-            return {SeriesName(*tuple(row)[:5]): row.id for row in rows}
-
-        return self._series.resolve(set(names), look_up)
 
     def register_labels(self, workspace_id: int, names: Iterable[str]) -> dict[str, int]:
         """Ids of class names, which are created on first use."""
@@ -300,14 +228,4 @@ def _class_columns(classes: list[tuple[int, int]]) -> dict[str, Any]:
     return {
         "model_ids": [model_id for model_id, _ in classes],
         "label_ids": [label_id for _, label_id in classes],
-    }
-
-
-def _series_columns(names: list[SeriesName]) -> dict[str, Any]:
-    return {
-        "model_ids": [name.model_id for name in names],
-        "deployments": [name.deployment for name in names],
-        "versions": [name.version for name in names],
-        "deployment_types": [name.deployment_type for name in names],
-        "server_versions": [name.server_version for name in names],
     }

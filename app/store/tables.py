@@ -86,6 +86,7 @@ series = Table(
     Column("deployment_type", Text),
     Column("server_version", Text),
     Column("created_at", DateTime(timezone=True)),
+    Column("tags", JSONB),
 )
 label = Table(
     "label",

@@ -10,6 +10,7 @@ import httpx
 from truthline.auth import BearerAuth
 from truthline.outbox import Limits
 from truthline.recorder import Recorder
+from truthline.score_questions import ScoreQuestions
 from truthline.sender import Sender
 from truthline.session import Backoff, Session
 from truthline.steps import Steps

@@ -91,11 +91,26 @@ class ModelStats:
 
 
 @dataclass(frozen=True)
+class TotalsGroup(Totals):
+    """Inferences with one value of a tag, None for those without the tag."""
+
+    value: str | None = None
+
+
+@dataclass(frozen=True)
+class TotalsRemainder(Totals):
+    """Inferences with the other values of a tag; `values` is how many they are."""
+
+    values: int = ABSENT
+
+
+@dataclass(frozen=True)
 class InferenceStats:
     """`[start, end)` compared with `[previous_start, start)`; the busiest model first.
 
     If `exact` is False, retention has dropped rows that the query needs, and `snapped` lists the
-    edges that were moved. With an older server `exact` and `freshness` are None.
+    edges that were moved. With an older server `exact` and `freshness` are None. With `group_by`,
+    `groups` has the largest values of the tag, and `remainder` the others, None if there are none.
     """
 
     start: Start = ABSENT
@@ -106,6 +121,8 @@ class InferenceStats:
     exact: bool | None = None
     snapped: tuple[Snapped, ...] = ABSENT
     freshness: Freshness | None = None
+    groups: tuple[TotalsGroup, ...] | None = None
+    remainder: TotalsRemainder | None = None
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return a DataFrame with a row per model and measure: `now`, `previous`, `change`."""

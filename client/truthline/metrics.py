@@ -16,18 +16,23 @@ if TYPE_CHECKING:  # packages that need not be there
 
 @dataclass(frozen=True)
 class Subject:
-    """The model of a result, by its full name, optionally one deployment or version."""
+    """The model of a result, by its full name, optionally one deployment or version.
+
+    `tags` are those of its predictions, like `country:FR`.
+    """
 
     model: str
     namespace: str = ""
     pipeline: str = ""
     deployment: str | None = None
     version: str | None = None
+    tags: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         name = " / ".join(part for part in (self.namespace, self.pipeline, self.model) if part)
         part = {"deployment": self.deployment, "version": self.version}
-        return name + "".join(f", {what} {which}" for what, which in part.items() if which)
+        named = [f"{what} {which}" for what, which in part.items() if which]
+        return ", ".join([name, *named, *self.tags])
 
 
 @dataclass(frozen=True)
@@ -206,13 +211,84 @@ class Metrics:
     snapped: tuple[Snapped, ...] = ABSENT
     freshness: Freshness = ABSENT
 
+    def groups_to_pandas(self) -> "pd.DataFrame":
+        """Return a DataFrame of the groups, indexed by value and start; without `group_by` empty.
+
+        The value of predictions without the tag is missing, and the remainder is not included.
+        """
+        pandas = extra("pandas", "pandas")
+        groups: Iterable[Any] = getattr(self, "groups", None) or ()
+        tables = [
+            table_of(group.buckets, self.time_zone, but={"classes", "categories"})
+            .assign(value=group.value)
+            .set_index("value", append=True)
+            .swaplevel()
+            for group in groups
+        ]
+        return pandas.concat(tables) if tables else pandas.DataFrame()
+
+
+@dataclass(frozen=True)
+class Group:
+    """Predictions with one value of a tag: their numbers in the window, and in each bucket.
+
+    `value` is None for predictions without the tag; `n` and `predictions` are as in `Bucket`.
+    """
+
+    value: str | None = None
+    n: int = ABSENT
+    predictions: int = ABSENT
+
+
+@dataclass(frozen=True)
+class Remainder:
+    """Predictions with the other values of a tag; `values` is how many they are."""
+
+    values: int = ABSENT
+    n: int = ABSENT
+    predictions: int = ABSENT
+
+
+@dataclass(frozen=True)
+class ClassificationGroup(Group):
+    """Predictions of a classifier with one value of a tag."""
+
+    buckets: tuple[ClassificationBucket, ...] = ABSENT
+
+
+@dataclass(frozen=True)
+class ClassificationRemainder(Remainder):
+    """Predictions of a classifier with the other values of a tag."""
+
+    buckets: tuple[ClassificationBucket, ...] = ABSENT
+
+
+@dataclass(frozen=True)
+class RegressionGroup(Group):
+    """Predictions of a regressor with one value of a tag."""
+
+    buckets: tuple[RegressionBucket, ...] = ABSENT
+
+
+@dataclass(frozen=True)
+class RegressionRemainder(Remainder):
+    """Predictions of a regressor with the other values of a tag."""
+
+    buckets: tuple[RegressionBucket, ...] = ABSENT
+
 
 @dataclass(frozen=True)
 class ClassificationMetrics(Metrics):
-    """Metrics of a classifier; `average` is the average over its classes."""
+    """Metrics of a classifier; `average` is the average over its classes.
+
+    With `group_by`, `groups` has the largest values of the tag, and `remainder` the others, None if
+    there are none.
+    """
 
     average: str = ABSENT
     buckets: tuple[ClassificationBucket, ...] = ABSENT
+    groups: tuple[ClassificationGroup, ...] | None = None
+    remainder: ClassificationRemainder | None = None
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return a DataFrame with a row per bucket, indexed by start in the requested zone.
@@ -246,9 +322,11 @@ class ClassificationMetrics(Metrics):
 
 @dataclass(frozen=True)
 class RegressionMetrics(Metrics):
-    """Metrics of a regressor."""
+    """Metrics of a regressor; `groups` and `remainder` as in `ClassificationMetrics`."""
 
     buckets: tuple[RegressionBucket, ...] = ABSENT
+    groups: tuple[RegressionGroup, ...] | None = None
+    remainder: RegressionRemainder | None = None
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return a DataFrame with a row per bucket, as for a classifier."""

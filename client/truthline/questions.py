@@ -1,6 +1,6 @@
 """Queries: each returns a result, or raises an error that states the reason."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 from urllib.parse import quote
@@ -19,6 +19,9 @@ Instant = datetime | str
 Width = timedelta | str
 """A duration, or a string like `10s` or `1h30m`; `1d`, `2w`, `1mo`, `1y` follow the calendar."""
 
+Tags = Mapping[str, Any]
+"""Values by key, like `{"country": "FR", "plan": ["pro", "team"]}`."""
+
 
 class Questions:
     """The query methods of a `Client`."""
@@ -36,6 +39,9 @@ class Questions:
         pipeline: Name = "",
         deployment: Name | None = None,
         version: Name | None = None,
+        tags: Tags | None = None,
+        group_by: str | None = None,
+        group_limit: int | None = None,
         average: Literal["macro", "weighted", "micro"] = "macro",
         align: Literal["start", "epoch"] = "start",
         time_zone: str = "UTC",
@@ -53,6 +59,10 @@ class Questions:
             pipeline: pipeline of the model.
             deployment: include only predictions of this deployment.
             version: include only predictions of this version.
+            tags: include only predictions with these tags. A list of values are alternatives; None
+                stands for predictions without the key.
+            group_by: include the metrics of each value of this tag, the largest first.
+            group_limit: so many values, at most 100; the others are one remainder. Default: 10.
             average: average over the classes.
             align: whether buckets begin at `start` or lie on a fixed grid.
             time_zone: time zone of days, weeks, months and years.
@@ -62,8 +72,9 @@ class Questions:
         Raises:
             TruthlineError: the query failed; the subclass states why.
         """
-        subject = _subject(model, namespace, pipeline, deployment, version)
+        subject = _subject(model, namespace, pipeline, deployment, version, tags)
         asked = _window(start, end, interval, align, time_zone, as_of)
+        asked |= {"groupBy": group_by, "groupLimit": group_limit}
         answer = self._metrics(
             "classification", subject, average=average, confidence=confidence, **asked
         )
@@ -82,6 +93,9 @@ class Questions:
         pipeline: Name = "",
         deployment: Name | None = None,
         version: Name | None = None,
+        tags: Tags | None = None,
+        group_by: str | None = None,
+        group_limit: int | None = None,
         align: Literal["start", "epoch"] = "start",
         time_zone: str = "UTC",
         as_of: Instant | None = None,
@@ -91,8 +105,9 @@ class Questions:
 
         Arguments and errors are those of `classification_metrics`.
         """
-        subject = _subject(model, namespace, pipeline, deployment, version)
+        subject = _subject(model, namespace, pipeline, deployment, version, tags)
         asked = _window(start, end, interval, align, time_zone, as_of)
+        asked |= {"groupBy": group_by, "groupLimit": group_limit}
         answer = self._metrics("regression", subject, confidence=confidence, **asked)
         return decode(RegressionMetrics, answer, subject=subject, time_zone=time_zone)
 
@@ -148,6 +163,9 @@ class Questions:
         field: str | None = None,
         value: str | None = None,
         confidence: float | None = None,
+        tags: Tags | None = None,
+        group_by: str | None = None,
+        group_limit: int | None = None,
     ) -> InferenceStats:
         """Inferences, errors, latency and confidence of a window and the preceding one.
 
@@ -158,6 +176,9 @@ class Questions:
             field: include only inferences that have, in this metadata field,
             value: this value.
             confidence: include the confidence interval of error rates, such as 0.95.
+            tags: include only predictions with these tags, as in `classification_metrics`.
+            group_by: include the totals of each value of this tag, the largest first.
+            group_limit: as in `classification_metrics`.
 
         Raises:
             TruthlineError: the query failed; the subclass states why.
@@ -171,6 +192,9 @@ class Questions:
             "fieldName": field,
             "fieldValue": value,
             "confidence": confidence,
+            "tag": _tags(tags) or None,
+            "groupBy": group_by,
+            "groupLimit": group_limit,
         }
         return decode(InferenceStats, self._all_pages("/api/v1/inference-stats", asked))
 
@@ -306,16 +330,37 @@ class Questions:
         return answer
 
     def _metrics(self, kind: str, subject: Subject, **asked: Any) -> Any:
-        parameters = {**vars(subject), **asked}
+        names = {name: text for name, text in vars(subject).items() if name != "tags"}
+        parameters = {**names, "tag": list(subject.tags) or None, **asked}
         return self._session.get(f"/api/v1/metrics/{kind}", parameters)
 
 
 def _subject(
-    model: Name, namespace: Name, pipeline: Name, deployment: Name | None, version: Name | None
+    model: Name,
+    namespace: Name,
+    pipeline: Name,
+    deployment: Name | None,
+    version: Name | None,
+    tags: Tags | None,
 ) -> Subject:
     """Names as they were stored: a version 3 is "3", as in `log_prediction`."""
-    of, part = (deployment, version), (model, namespace, pipeline)
-    return Subject(*map(as_name, part), *(None if name is None else as_name(name) for name in of))
+    return Subject(
+        as_name(model),
+        as_name(namespace),
+        as_name(pipeline),
+        None if deployment is None else as_name(deployment),
+        None if version is None else as_name(version),
+        tuple(_tags(tags)),
+    )
+
+
+def _tags(tags: Tags | None) -> list[str]:
+    """Tags as queries have them, `country:FR`; values are written as in `log_prediction`."""
+    return [
+        f"{as_name(key)}:{'' if one is None else as_label(one)}"
+        for key, value in (tags or {}).items()
+        for one in (value if isinstance(value, list | tuple | set) else [value])
+    ]
 
 
 def _label(label: Label | None) -> str | None:

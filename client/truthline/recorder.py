@@ -78,6 +78,7 @@ class Recorder:
         version: Name | None = None,
         deployment_type: Name | None = None,
         server_version: Name | None = None,
+        tags: Mapping[Any, Any] | None = None,
     ) -> str:
         """Log a prediction and return immediately.
 
@@ -103,6 +104,8 @@ class Recorder:
             version: version of the model.
             deployment_type: type of the deployment.
             server_version: version of the serving software.
+            tags: up to 8 keys and values to compare predictions by, like `{"country": "FR"}`: of
+                few different values, because each combination is counted by itself.
 
         Returns:
             The request id as text, to log the truth with.
@@ -129,6 +132,7 @@ class Recorder:
                 "latency_seconds": latency_seconds,
                 "deployment_type": deployment_type,
                 "server_version": server_version,
+                "tags": tags,
             }
             self._outbox.put(Kind.PREDICTIONS, _encoded(row, PREDICTIONS))
         except Exception as problem:  # noqa: BLE001 - no error may reach the model

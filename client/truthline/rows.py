@@ -21,6 +21,7 @@ from truthline.values import (
 from truthline.wire import rfc3339
 
 _NO_SCORES = "a mapping of classes to probabilities is expected"
+_NO_TAGS = "a mapping of keys to values is expected"
 # Exactly these: pandas' NaT is a datetime too.
 _NEVER_MISSING = {str, int, bool, datetime, list, tuple, dict}
 
@@ -59,9 +60,9 @@ def as_scores(scores: Any) -> dict[str, Any]:
     return {surest: named[surest], **named}  # in a tie the server uses the first
 
 
-def _pair(entry: Any) -> tuple[Any, Any]:
-    if not isinstance(entry, (tuple, list)) or len(entry) != 2:  # noqa: PLR2004 - a class and its score
-        raise Unloggable(_NO_SCORES)
+def _pair(entry: Any, rule: str = _NO_SCORES) -> tuple[Any, Any]:
+    if not isinstance(entry, (tuple, list)) or len(entry) != 2:  # noqa: PLR2004 - a name and its value
+        raise Unloggable(rule)
     return entry[0], entry[1]
 
 
@@ -78,6 +79,22 @@ def _detection(found: Mapping[str, Any] | tuple[Label, float]) -> dict[str, Any]
     )
     detection: dict[str, Any] = {"label": as_label(label)}
     return detection if confidence is None else detection | {"confidence": as_fraction(confidence)}
+
+
+def as_tags(tags: Any) -> dict[str, str]:
+    """Convert tags: a mapping of keys to texts, numbers or booleans, which are written as labels.
+
+    Raises:
+        Unloggable: it is something else, or two keys are the same text.
+    """
+    entries = tags.items() if hasattr(tags, "items") else tags
+    if not isinstance(entries, Iterable) or isinstance(entries, str):
+        raise Unloggable(_NO_TAGS)
+    pairs = [_pair(entry, _NO_TAGS) for entry in entries]
+    named = {as_name(key): as_label(value) for key, value in pairs if not is_missing(value)}
+    if len({as_name(key) for key, _ in pairs}) < len(pairs):
+        raise Unloggable(f"tags name a key twice: {', '.join(repr(key) for key, _ in pairs)}")
+    return named
 
 
 def as_time(time: datetime | str | None) -> str:
@@ -122,5 +139,6 @@ PREDICTIONS: Mapping[str, Callable[[Any], Any]] = {
     "confidence": as_fraction,
     "error": as_flag,
     "latency_seconds": as_seconds,
+    "tags": as_tags,
 }
 """How values of a prediction are converted, by the names of `log_prediction`."""

@@ -7,7 +7,7 @@ from typing import Any
 from truthline.batch import Batch
 from truthline.errors import InvalidRows, TooLarge, Unloggable
 from truthline.outbox import Kind
-from truthline.rows import FEEDBACK, PREDICTIONS, encode, is_missing
+from truthline.rows import FEEDBACK, PREDICTIONS, as_tags, encode, is_missing
 from truthline.session import Session
 from truthline.tables import rows_of
 from truthline.values import converted
@@ -30,7 +30,8 @@ _COLUMNS = {Kind.PREDICTIONS: _columns(PREDICTIONS), Kind.FEEDBACK: _columns(FEE
 _ANSWERS = ("label", "scores", "value", "detections")
 # and unknown confidences and latencies are excluded from means. A missing value in any other column
 # would be replaced by an unintended default: now, a generated request id, or no namespace.
-_MAY_BE_MISSING = {*_ANSWERS, "confidence", "latencySeconds"}
+_MAY_BE_MISSING = {*_ANSWERS, "confidence", "latencySeconds", "tags"}
+_TAG = "tag_"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,9 @@ class Sender:
             table: a pandas or polars DataFrame, an Arrow table, or rows as mappings. Its columns
                 are named after the arguments of `log_prediction`, or as in the API; named levels
                 of an index are columns. For an absent column the default of the argument applies,
-                for a missing value in a column it does not: a missing time isn't now.
+                for a missing value in a column it does not: a missing time isn't now. A column
+                `tag_country` has the values of the tag `country`; where one is missing, the row
+                doesn't have the tag.
             same: values that are the same for all rows, like `model="returns-model"`.
 
         Raises:
@@ -158,7 +161,7 @@ def _row(
     index: int, row: Mapping[str, Any], columns: Mapping[str, Column], shared: Mapping[str, Any]
 ) -> bytes:
     try:
-        members = {**shared, **dict(_named(row, columns))}
+        members = _merged(shared, dict(_named(row, columns)))
         _refuse_unanswered(members)
         return encode(members)
     except (TypeError, ValueError, AttributeError) as error:
@@ -168,9 +171,13 @@ def _row(
 def _named(row: Mapping[str, Any], columns: Mapping[str, Column]) -> Iterator[tuple[str, Any]]:
     """Yield members by their names on the wire; None for a missing value that may be missing."""
     seen: set[str] = set()
+    tags: dict[str, Any] = {}
     for name, value in row.items():
         if name not in columns:
-            raise Unloggable(f"no column is named {name!r}; the columns are {', '.join(columns)}")
+            if "tags" not in columns or not str(name).startswith(_TAG):
+                raise _unknown(name, columns)
+            tags[str(name).removeprefix(_TAG)] = value
+            continue
         wire, convert = columns[name]
         if wire in seen:
             raise Unloggable(f"two columns are named {wire}")
@@ -179,6 +186,23 @@ def _named(row: Mapping[str, Any], columns: Mapping[str, Column]) -> Iterator[tu
         if missing and wire not in _MAY_BE_MISSING:
             raise Unloggable(f"{name} is missing: fill it in, or omit the column")
         yield wire, None if missing else converted(convert, name, value)
+    if tags:
+        if "tags" in seen:
+            raise Unloggable("tags are given twice: as a column of their own, and as one per tag")
+        yield "tags", converted(as_tags, "tags", tags)
+
+
+def _unknown(name: Any, columns: Mapping[str, Column]) -> Unloggable:
+    more = f", and {_TAG}… for each tag" if "tags" in columns else ""
+    return Unloggable(f"no column is named {name!r}; the columns are {', '.join(columns)}{more}")
+
+
+def _merged(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Members of a row; its own tags are added to those that all rows have."""
+    members = {**shared, **own}
+    if shared.get("tags") and own.get("tags"):
+        members["tags"] = {**shared["tags"], **own["tags"]}
+    return members
 
 
 def _refuse_unanswered(members: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from migrations import sqlfile
 
-revision, down_revision = "0005", "0003"
+revision, down_revision = "0005", "0004"
 
 
 def upgrade() -> None:

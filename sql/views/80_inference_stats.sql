@@ -5,18 +5,20 @@
 -- reads the rows, and raises an error once they are dropped. As in the levels, the label, confidence
 -- and value of a failed inference don't count as output.
 
--- workspace_series: the series of a workspace, of all models or of those named.
+-- workspace_series: the series of a workspace, of all models or of those named, with some tags.
 CREATE OR REPLACE FUNCTION truthline_internal.workspace_series(
-    workspace integer, model_names text[] DEFAULT NULL
+    workspace integer, model_names text[] DEFAULT NULL, tags jsonb DEFAULT NULL
 ) RETURNS integer[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT coalesce(array_agg(series.id), '{}')
     FROM truthline_data.series
     JOIN truthline_data.model ON model.id = series.model_id
     WHERE model.workspace_id = workspace
       AND (model_names IS NULL OR model.name = ANY (model_names))
+      AND series.tags @> truthline_internal.certain_tags(workspace_series.tags)
+      AND truthline_internal.has_tags(series.tags, workspace_series.tags)
 $$;
-COMMENT ON FUNCTION truthline_internal.workspace_series(integer, text[]) IS
-    'The series of a workspace, of all its models or of those named.';
+COMMENT ON FUNCTION truthline_internal.workspace_series(integer, text[], jsonb) IS
+    'The series of a workspace, of all its models or of those named, with some tags.';
 
 -- inference_cells: predictions of both periods.
 --
@@ -29,11 +31,12 @@ CREATE TYPE truthline_internal.inference_cell AS (
 );
 CREATE OR REPLACE FUNCTION truthline_internal.inference_cells(
     workspace integer, start_time timestamptz, end_time timestamptz,
-    model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL
+    model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
+    tags jsonb DEFAULT NULL
 ) RETURNS SETOF truthline_internal.inference_cell LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off SET extra_float_digits = 1 AS $function$
 #variable_conflict use_column
 DECLARE
-    series integer[] := truthline_internal.workspace_series(workspace, model_names);
+    series integer[] := truthline_internal.workspace_series(workspace, model_names, tags);
     span interval := truthline_internal.bucket_width(start_time, end_time, NULL);
 BEGIN
     IF field IS NULL THEN
@@ -60,7 +63,7 @@ BEGIN
     GROUP BY 1, 2, 3;
 END
 $function$;
-COMMENT ON FUNCTION truthline_internal.inference_cells(integer, timestamptz, timestamptz, text[], text, text) IS
+COMMENT ON FUNCTION truthline_internal.inference_cells(integer, timestamptz, timestamptz, text[], text, text, jsonb) IS
     'Additive cells of a window and of the one before it, per series and class.';
 
 -- tagged_rows: predictions of a window that have a value in a field of their metadata.
@@ -87,12 +90,12 @@ COMMENT ON FUNCTION truthline_internal.tagged_rows(integer, integer[], timestamp
 CREATE OR REPLACE FUNCTION truthline_internal.inference_quantiles(
     measure text, workspace integer, start_time timestamptz, end_time timestamptz,
     fractions float8[], model_names text[] DEFAULT NULL, field text DEFAULT NULL,
-    field_text text DEFAULT NULL
+    field_text text DEFAULT NULL, tags jsonb DEFAULT NULL
 ) RETURNS TABLE (model_id integer, label_id integer, quantiles float8[])
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off SET extra_float_digits = 1 AS $function$
 #variable_conflict use_column
 DECLARE
-    series integer[] := truthline_internal.workspace_series(workspace, model_names);
+    series integer[] := truthline_internal.workspace_series(workspace, model_names, tags);
 BEGIN
     IF field IS NULL THEN
         RETURN QUERY SELECT q.model_id, q.label_id, q.quantiles
@@ -123,7 +126,7 @@ BEGIN
     GROUP BY 1, 2;
 END
 $function$;
-COMMENT ON FUNCTION truthline_internal.inference_quantiles(text, integer, timestamptz, timestamptz, float8[], text[], text, text) IS
+COMMENT ON FUNCTION truthline_internal.inference_quantiles(text, integer, timestamptz, timestamptz, float8[], text[], text, text, jsonb) IS
     'Exact interpolated quantiles of confidences per class, or of latencies per model.';
 
 -- inference_stats: both periods, per class.
@@ -138,7 +141,7 @@ COMMENT ON FUNCTION truthline_internal.inference_quantiles(text, integer, timest
 CREATE OR REPLACE FUNCTION truthline_internal.inference_stats(
     workspace integer, start_time timestamptz, end_time timestamptz,
     model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
-    fractions float8[] DEFAULT '{0.5}'
+    fractions float8[] DEFAULT '{0.5}', tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     namespace text, pipeline text, model text, label text,
     n_inferences bigint, prev_n_inferences bigint, n_outputs bigint, prev_n_outputs bigint,
@@ -149,7 +152,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.inference_stats(
     WITH cell AS MATERIALIZED (
         SELECT c.*, s.model_id
         FROM truthline_internal.inference_cells(
-            workspace, start_time, end_time, model_names, field, field_text) AS c
+            workspace, start_time, end_time, model_names, field, field_text, tags) AS c
         JOIN truthline_data.series AS s ON s.id = c.series_id
     ),
     busy AS (
@@ -186,13 +189,13 @@ CREATE OR REPLACE FUNCTION truthline_internal.inference_stats(
     JOIN truthline_data.model ON model.id = model_id
     JOIN truthline_data.label ON label.id = label_id
     LEFT JOIN truthline_internal.inference_quantiles('confidence', workspace, start_time, end_time,
-        fractions, model_names, field, field_text) AS q USING (model_id, label_id)
+        fractions, model_names, field, field_text, tags) AS q USING (model_id, label_id)
     ORDER BY busy.n_both DESC, model.name COLLATE "C", model.namespace COLLATE "C",
              model.pipeline COLLATE "C",
              coalesce(now.n_inferences, 0) + coalesce(before.n_inferences, 0) DESC,
              label.name COLLATE "C"
 $$;
-COMMENT ON FUNCTION truthline_internal.inference_stats(integer, timestamptz, timestamptz, text[], text, text, float8[]) IS
+COMMENT ON FUNCTION truthline_internal.inference_stats(integer, timestamptz, timestamptz, text[], text, text, float8[], jsonb) IS
     'Inferences, confidences and latencies per model and class, compared with the preceding window.';
 
 -- class_stats: the same classes of one model, of some of its series, per bucket and as of a moment.
@@ -243,7 +246,8 @@ COMMENT ON FUNCTION truthline_internal.class_stats(integer[], timestamptz[], tim
 --          NULL if there are none.
 CREATE OR REPLACE FUNCTION truthline_internal.inference_totals(
     workspace integer, start_time timestamptz, end_time timestamptz,
-    model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL
+    model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
+    tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     n_inferences bigint, prev_n_inferences bigint, n_errors bigint, prev_n_errors bigint,
     confidence float8, prev_confidence float8, latency float8, prev_latency float8
@@ -261,9 +265,9 @@ CREATE OR REPLACE FUNCTION truthline_internal.inference_totals(
            truthline_internal.mean(sum(sum_output_latency) FILTER (WHERE place = 1),
                                    sum(n_output_latency) FILTER (WHERE place = 1))
     FROM truthline_internal.inference_cells(
-        workspace, start_time, end_time, model_names, field, field_text)
+        workspace, start_time, end_time, model_names, field, field_text, tags)
 $$;
-COMMENT ON FUNCTION truthline_internal.inference_totals(integer, timestamptz, timestamptz, text[], text, text) IS
+COMMENT ON FUNCTION truthline_internal.inference_totals(integer, timestamptz, timestamptz, text[], text, text, jsonb) IS
     'Inferences, confidences and latencies of a workspace, compared with the preceding window.';
 
 -- model_stats: the same per model.
@@ -273,7 +277,7 @@ COMMENT ON FUNCTION truthline_internal.inference_totals(integer, timestamptz, ti
 CREATE OR REPLACE FUNCTION truthline_internal.model_stats(
     workspace integer, start_time timestamptz, end_time timestamptz,
     model_names text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
-    fractions float8[] DEFAULT '{0.5}'
+    fractions float8[] DEFAULT '{0.5}', tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     namespace text, pipeline text, model text, n_inferences bigint, prev_n_inferences bigint,
     n_errors bigint, prev_n_errors bigint, latency float8, prev_latency float8, quantiles float8[]
@@ -282,7 +286,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.model_stats(
         SELECT model_id, place, sum(n_requests - n_failed) AS n, sum(n_failed) AS n_failed,
                truthline_internal.mean(sum(sum_latency), sum(n_latency)) AS latency
         FROM truthline_internal.inference_cells(
-            workspace, start_time, end_time, model_names, field, field_text) AS cell
+            workspace, start_time, end_time, model_names, field, field_text, tags) AS cell
         JOIN truthline_data.series ON series.id = cell.series_id
         GROUP BY 1, 2
     )
@@ -294,11 +298,11 @@ CREATE OR REPLACE FUNCTION truthline_internal.model_stats(
     FULL JOIN (SELECT * FROM counted WHERE place = 1) AS before USING (model_id)
     JOIN truthline_data.model ON model.id = model_id
     LEFT JOIN truthline_internal.inference_quantiles('latency', workspace, start_time, end_time,
-        fractions, model_names, field, field_text) AS q USING (model_id)
+        fractions, model_names, field, field_text, tags) AS q USING (model_id)
     ORDER BY coalesce(now.n, 0) + coalesce(before.n, 0) DESC, model.name COLLATE "C",
              model.namespace COLLATE "C", model.pipeline COLLATE "C"
 $$;
-COMMENT ON FUNCTION truthline_internal.model_stats(integer, timestamptz, timestamptz, text[], text, text, float8[]) IS
+COMMENT ON FUNCTION truthline_internal.model_stats(integer, timestamptz, timestamptz, text[], text, text, float8[], jsonb) IS
     'Inferences, errors and latencies per model, compared with the preceding window.';
 
 -- models: the models of a workspace.

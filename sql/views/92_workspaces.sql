@@ -98,20 +98,22 @@ $function$;
 COMMENT ON FUNCTION truthline.model_id(text, text, text, text) IS
     'The id of a model of a workspace that the caller can see.';
 
--- series_of: the series of a model, or of a version or a deployment of it.
+-- series_of: the series of a model, or of a version or a deployment of it, or those with some tags.
 -- Errors   those of model_id. An unknown version has no series, so its metrics count no truths.
 CREATE OR REPLACE FUNCTION truthline.series_of(
     workspace text, model text, version text DEFAULT NULL, deployment text DEFAULT NULL,
-    namespace text DEFAULT NULL, pipeline text DEFAULT NULL
+    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, tags jsonb DEFAULT NULL
 ) RETURNS integer[] LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(array_agg(s.id), '{}') FROM truthline_data.series AS s
     WHERE s.model_id = truthline.model_id(workspace, model, namespace, pipeline)
       AND (series_of.version IS NULL OR s.version = series_of.version)
       AND (series_of.deployment IS NULL OR s.deployment = series_of.deployment)
+      AND s.tags @> truthline_internal.certain_tags(series_of.tags)
+      AND truthline_internal.has_tags(s.tags, series_of.tags)
 $$;
-COMMENT ON FUNCTION truthline.series_of(text, text, text, text, text, text) IS
-    'The series of a model, of one of its versions or of one of its deployments.';
+COMMENT ON FUNCTION truthline.series_of(text, text, text, text, text, text, jsonb) IS
+    'The series of a model, of one of its versions or deployments, or with some tags.';
 
 -- grant_reading: grant a role access to views and functions by name.
 -- Why      every function that runs with the privileges of its owner restricts its rows to the caller's.

@@ -34,15 +34,16 @@ $$;
 COMMENT ON FUNCTION truthline_internal.own_models() IS
     'Models of the workspaces that the caller can see.';
 
--- own_series: versions and deployments of those models.
+-- own_series: versions and deployments of those models, with their tags.
 CREATE OR REPLACE FUNCTION truthline_internal.own_series()
 RETURNS TABLE (
     id integer, workspace text, namespace text, pipeline text, model text, version text,
-    deployment text, deployment_type text, server_version text, kind text, created_at timestamptz
+    deployment text, deployment_type text, server_version text, kind text, created_at timestamptz,
+    tags jsonb
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER ROWS 100
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT s.id, m.workspace, m.namespace, m.pipeline, m.model, s.version, s.deployment,
-           s.deployment_type, s.server_version, m.kind, s.created_at
+           s.deployment_type, s.server_version, m.kind, s.created_at, s.tags
     FROM truthline_internal.own_models() AS m
     JOIN truthline_data.series AS s ON s.model_id = m.id
 $$;

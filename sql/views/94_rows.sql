@@ -45,7 +45,7 @@ COMMENT ON COLUMN truthline.models.created_at IS 'When the model was first seen.
 CREATE OR REPLACE VIEW truthline.series WITH (security_barrier) AS
 SELECT workspace.name AS workspace, model.namespace, model.pipeline, model.name AS model,
        series.version, series.deployment, series.deployment_type, series.server_version,
-       model.kind, series.created_at
+       model.kind, series.created_at, series.tags
 FROM truthline_data.series
 JOIN truthline_data.model ON model.id = series.model_id
 JOIN truthline_data.workspace ON workspace.id = model.workspace_id
@@ -53,11 +53,11 @@ WHERE truthline_internal.reads_tables()
   AND workspace.id = ANY ((SELECT truthline.visible_workspaces())::integer[])
 UNION ALL
 SELECT workspace, namespace, pipeline, model, version, deployment, deployment_type,
-       server_version, kind, created_at
+       server_version, kind, created_at, tags
 FROM truthline_internal.own_series()
 WHERE NOT truthline_internal.reads_tables();
 COMMENT ON VIEW truthline.series IS
-    'Versions and deployments of models: one row per combination with a prediction.';
+    'Versions and deployments of models: one row per combination with a prediction, and of its tags.';
 COMMENT ON COLUMN truthline.series.workspace IS 'Name of the workspace.';
 COMMENT ON COLUMN truthline.series.namespace IS 'Namespace of the model, empty if none was given.';
 COMMENT ON COLUMN truthline.series.pipeline IS 'Pipeline of the model, empty if none was given.';
@@ -69,13 +69,15 @@ COMMENT ON COLUMN truthline.series.server_version IS
     'Version of the server that ran the model, empty if none was given.';
 COMMENT ON COLUMN truthline.series.kind IS 'Kind of the model, as in truthline.models.';
 COMMENT ON COLUMN truthline.series.created_at IS 'When the combination was first seen.';
+COMMENT ON COLUMN truthline.series.tags IS
+    'Tags of the predictions, as keys and values; {} for those without.';
 
 CREATE OR REPLACE VIEW truthline.predictions WITH (security_barrier) AS
 SELECT row.time, row.received_at,
        workspace.name AS workspace, model.namespace, model.pipeline, model.name AS model,
        series.version, series.deployment, series.deployment_type, series.server_version,
        row.request_id, row.batch_index, label.name AS label, row.confidence, row.value,
-       row.latency_seconds, row.failed, row.starts_request, row.starts_label
+       row.latency_seconds, row.failed, row.starts_request, row.starts_label, series.tags
 FROM truthline_data.prediction AS row
 JOIN truthline_data.series ON series.id = row.series_id
 JOIN truthline_data.model ON model.id = series.model_id
@@ -87,7 +89,7 @@ UNION ALL
 SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
        s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
        row.label, row.confidence, row.value, row.latency_seconds, row.failed, row.starts_request,
-       row.starts_label
+       row.starts_label, s.tags
 FROM truthline_internal.own_series() AS s
 CROSS JOIN LATERAL truthline_internal.own_predictions(ARRAY[s.id]) AS row
 WHERE NOT truthline_internal.reads_tables();
@@ -123,13 +125,15 @@ COMMENT ON COLUMN truthline.predictions.starts_request IS
     'Marks one row of each request: the number of such rows is the number of requests.';
 COMMENT ON COLUMN truthline.predictions.starts_label IS
     'Marks one row per request and class: the number of such rows is the number of requests with the class.';
+COMMENT ON COLUMN truthline.predictions.tags IS
+    'Tags of the prediction, as keys and values; {} if it has none.';
 
 CREATE OR REPLACE VIEW truthline.outcomes WITH (security_barrier) AS
 SELECT row.time, row.received_at,
        workspace.name AS workspace, model.namespace, model.pipeline, model.name AS model,
        series.version, series.deployment, series.deployment_type, series.server_version,
        row.request_id, row.batch_index, predicted.name AS predicted_label,
-       actual.name AS actual_label, row.predicted_value, row.actual_value, row.weight
+       actual.name AS actual_label, row.predicted_value, row.actual_value, row.weight, series.tags
 FROM truthline_data.outcome AS row
 JOIN truthline_data.series ON series.id = row.series_id
 JOIN truthline_data.model ON model.id = series.model_id
@@ -141,7 +145,8 @@ WHERE truthline_internal.reads_tables()
 UNION ALL
 SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
        s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
-       row.predicted_label, row.actual_label, row.predicted_value, row.actual_value, row.weight
+       row.predicted_label, row.actual_label, row.predicted_value, row.actual_value, row.weight,
+       s.tags
 FROM truthline_internal.own_series() AS s
 CROSS JOIN LATERAL truthline_internal.own_outcomes(ARRAY[s.id]) AS row
 WHERE NOT truthline_internal.reads_tables();
@@ -169,6 +174,8 @@ COMMENT ON COLUMN truthline.outcomes.actual_value IS
     'True value in the model''s own unit; NULL for a class.';
 COMMENT ON COLUMN truthline.outcomes.weight IS
     '1, or -1 for a truth that a correction withdraws: sum it instead of counting rows.';
+COMMENT ON COLUMN truthline.outcomes.tags IS
+    'Tags of the prediction, as keys and values; {} if it has none.';
 
 -- requests: what request_rows returns, whose header says which truth belongs to a prediction.
 -- Why      the half that reads tables looks the truths of each row up, so that a condition or a limit

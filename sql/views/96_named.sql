@@ -13,12 +13,12 @@
 CREATE OR REPLACE FUNCTION truthline_internal.asked(
     workspace text, model text, version text, deployment text, namespace text, pipeline text,
     start_time timestamptz, end_time timestamptz, width interval, origin timestamptz, zone text,
-    OUT series integer[], OUT edges timestamptz[]
+    tags jsonb, OUT series integer[], OUT edges timestamptz[]
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
-    SELECT truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
+    SELECT truthline.series_of(workspace, model, version, deployment, namespace, pipeline, tags),
            truthline_internal.edges(start_time, end_time, width, origin, zone)
 $$;
-COMMENT ON FUNCTION truthline_internal.asked(text, text, text, text, text, text, timestamptz, timestamptz, interval, timestamptz, text) IS
+COMMENT ON FUNCTION truthline_internal.asked(text, text, text, text, text, text, timestamptz, timestamptz, interval, timestamptz, text, jsonb) IS
     'The series and the edges of buckets that names and a window stand for.';
 
 -- classification_metrics: accuracy and averages over classes, per bucket.
@@ -30,7 +30,7 @@ CREATE OR REPLACE FUNCTION truthline.classification_metrics(
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
     zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', average text DEFAULT 'macro',
-    confidence float8 DEFAULT NULL
+    confidence float8 DEFAULT NULL, tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, n bigint, accuracy float8,
     "precision" float8, recall float8, specificity float8, f1 float8, harmonic_f1 float8,
@@ -44,7 +44,7 @@ SET search_path = pg_catalog, pg_temp AS $$
         SELECT row_number() OVER (ORDER BY m.bucket_start)::integer AS place, own.declared, m.*
         FROM truthline_internal.asked(
             workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width,
-            origin, zone) AS asked
+            origin, zone, tags) AS asked
         CROSS JOIN truthline_internal.declared_classes(
             truthline.model_id(workspace, model, namespace, pipeline)) AS own (declared)
         CROSS JOIN LATERAL truthline_internal.classification_metrics(
@@ -71,7 +71,7 @@ SET search_path = pg_catalog, pg_temp AS $$
     ) AS b ON b.place = m.place
     ORDER BY m.place
 $$;
-COMMENT ON FUNCTION truthline.classification_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, float8) IS
+COMMENT ON FUNCTION truthline.classification_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, float8, jsonb) IS
     'Accuracy, precision, recall, specificity and F1 of a model per bucket, and their confidence intervals.';
 
 -- class_metrics: one class against all others, per bucket.
@@ -84,7 +84,8 @@ CREATE OR REPLACE FUNCTION truthline.class_metrics(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', confidence float8 DEFAULT NULL
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', confidence float8 DEFAULT NULL,
+    tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, label text, support bigint,
     "precision" float8, recall float8, f1 float8, precision_low float8, precision_high float8,
@@ -96,7 +97,7 @@ SET search_path = pg_catalog, pg_temp AS $$
            class.recall_high, class.f1_low, class.f1_high
     FROM truthline_internal.asked(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone) AS asked
+        zone, tags) AS asked
     CROSS JOIN LATERAL truthline_internal.classification_metrics(asked.series, asked.edges, as_of) AS m
     CROSS JOIN LATERAL (
         SELECT class.*, bounds.*
@@ -109,7 +110,7 @@ SET search_path = pg_catalog, pg_temp AS $$
     JOIN truthline_data.label ON label.id = class.id
     ORDER BY m.bucket_start, label.name COLLATE "C"
 $$;
-COMMENT ON FUNCTION truthline.class_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, float8) IS
+COMMENT ON FUNCTION truthline.class_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, float8, jsonb) IS
     'Precision, recall and F1 of each class of a model per bucket; no row for a bucket without truths.';
 
 -- confusion_matrix: how often each class was predicted for each truth, per bucket.
@@ -120,7 +121,8 @@ CREATE OR REPLACE FUNCTION truthline.confusion_matrix(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity',
+    tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, actual text, predicted text, n bigint
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
@@ -128,161 +130,23 @@ SET search_path = pg_catalog, pg_temp AS $$
     SELECT m.bucket_start, m.bucket_end, actual.name, predicted.name, cell.n
     FROM truthline_internal.asked(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone) AS asked
+        zone, tags) AS asked
     CROSS JOIN LATERAL truthline_internal.classification_metrics(asked.series, asked.edges, as_of) AS m
     CROSS JOIN LATERAL unnest(m.actual, m.predicted, m.counts) AS cell (actual, predicted, n)
     JOIN truthline_data.label AS actual ON actual.id = cell.actual
     JOIN truthline_data.label AS predicted ON predicted.id = cell.predicted
     ORDER BY m.bucket_start, actual.name COLLATE "C", predicted.name COLLATE "C"
 $$;
-COMMENT ON FUNCTION truthline.confusion_matrix(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline.confusion_matrix(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, jsonb) IS
     'Counts of truths per bucket, actual and predicted class; no row for a bucket without truths.';
-
--- score_metrics: metrics of the scores of a classifier, per bucket.
---
--- Params   `positive_class` is one of the classes of a model with two classes; NULL means the one that
---          the model declares. Only the metrics in `metrics` are computed; NULL means all.
--- Units    as those by id; the answer's `positive_class` is NULL for a model with other classes.
-CREATE OR REPLACE FUNCTION truthline.score_metrics(
-    workspace text, model text, start_time timestamptz, end_time timestamptz,
-    width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
-    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', positive_class text DEFAULT NULL,
-    metrics text[] DEFAULT NULL
-) RETURNS TABLE (
-    bucket_start timestamptz, bucket_end timestamptz, n bigint, n_positive bigint, log_loss float8,
-    brier_score float8, roc_auc float8, average_precision float8, calibration_error float8,
-    positive text
-) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $$
-    SELECT m.*, label.name
-    FROM truthline_internal.asked(
-        workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone) AS asked
-    CROSS JOIN LATERAL truthline_internal.positive_class(
-        truthline.model_id(workspace, model, namespace, pipeline), as_of, positive_class)
-        AS class (positive)
-    CROSS JOIN LATERAL truthline_internal.score_metrics(
-        asked.series, asked.edges, as_of, class.positive, metrics) AS m
-    LEFT JOIN truthline_data.label ON label.id = class.positive
-    ORDER BY m.bucket_start
-$$;
-COMMENT ON FUNCTION truthline.score_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, text[]) IS
-    'Log loss, Brier score, ROC AUC, average precision and calibration error of a classifier per bucket.';
-
--- score_thresholds: confusion counts of the positive class at thresholds of its score, per bucket.
---
--- Grain    one row per (bucket with a truth, threshold). A model without two classes has none.
--- Units    a score at or above the threshold predicts the positive class; precision, recall and the
---          false positive rate are fractions of 1, NULL where a denominator is 0.
-CREATE OR REPLACE FUNCTION truthline.score_thresholds(
-    workspace text, model text, start_time timestamptz, end_time timestamptz,
-    width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
-    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', positive_class text DEFAULT NULL,
-    thresholds float8[] DEFAULT '{0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9}'
-) RETURNS TABLE (
-    bucket_start timestamptz, bucket_end timestamptz, threshold float8, true_positives bigint,
-    false_positives bigint, false_negatives bigint, true_negatives bigint, "precision" float8,
-    recall float8, false_positive_rate float8, positive text
-) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $$
-    SELECT grid.bucket_start, grid.bucket_end, t.threshold, t.true_positives, t.false_positives,
-           t.false_negatives, t.true_negatives, r.*, label.name
-    FROM truthline_internal.asked(
-        workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone) AS asked
-    CROSS JOIN LATERAL truthline_internal.positive_class(
-        truthline.model_id(workspace, model, namespace, pipeline), as_of, positive_class)
-        AS class (positive)
-    CROSS JOIN LATERAL truthline_internal.at_thresholds(
-        asked.series, asked.edges, as_of, class.positive, thresholds) AS t
-    JOIN LATERAL truthline_internal.buckets_of(asked.edges) AS grid USING (place)
-    CROSS JOIN LATERAL truthline_internal.threshold_rates(
-        t.true_positives, t.false_positives, t.false_negatives, t.true_negatives) AS r
-    JOIN truthline_data.label ON label.id = class.positive
-    ORDER BY t.place, t.threshold
-$$;
-COMMENT ON FUNCTION truthline.score_thresholds(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, float8[]) IS
-    'Confusion counts, precision and recall of the positive class at thresholds of its score, per bucket.';
-
--- score_curve: the ROC and precision-recall curves of the positive class, per bucket.
---
--- Grain    one row per point of a bucket's curve, from the highest threshold to the lowest.
--- Units    as those of score_thresholds.
--- Params   a curve has a point per distinct score, or if these are more, about `points` of them, which
---          are exact too: every nth score, the first and the last.
-CREATE OR REPLACE FUNCTION truthline.score_curve(
-    workspace text, model text, start_time timestamptz, end_time timestamptz,
-    width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
-    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', positive_class text DEFAULT NULL,
-    points integer DEFAULT 200
-) RETURNS TABLE (
-    bucket_start timestamptz, bucket_end timestamptz, threshold float8, true_positives bigint,
-    false_positives bigint, false_negatives bigint, true_negatives bigint, "precision" float8,
-    recall float8, false_positive_rate float8, positive text
-) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $$
-    SELECT grid.bucket_start, grid.bucket_end, c.threshold, c.true_positives, c.false_positives,
-           c.false_negatives, c.true_negatives, r.*, label.name
-    FROM truthline_internal.asked(
-        workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone) AS asked
-    CROSS JOIN LATERAL truthline_internal.positive_class(
-        truthline.model_id(workspace, model, namespace, pipeline), as_of, positive_class)
-        AS class (positive)
-    CROSS JOIN LATERAL truthline_internal.score_curve(
-        asked.series, asked.edges, as_of, class.positive, points) AS c
-    JOIN LATERAL truthline_internal.buckets_of(asked.edges) AS grid USING (place)
-    CROSS JOIN LATERAL truthline_internal.threshold_rates(
-        c.true_positives, c.false_positives, c.false_negatives, c.true_negatives) AS r
-    JOIN truthline_data.label ON label.id = class.positive
-    ORDER BY c.place, c.threshold DESC
-$$;
-COMMENT ON FUNCTION truthline.score_curve(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, integer) IS
-    'Points of the ROC and precision-recall curves of the positive class, per bucket.';
-
--- calibration: how often scores come true, per bucket and part of their range.
---
--- Grain    one row per (bucket, part with a truth).
--- Units    `part_start` and `part_end` bound the scores of a part, which includes its end; mean_score
---          and share of truths are fractions of 1. Without a positive class, scores are those of
---          the predicted class.
-CREATE OR REPLACE FUNCTION truthline.calibration(
-    workspace text, model text, start_time timestamptz, end_time timestamptz,
-    width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
-    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', positive_class text DEFAULT NULL,
-    parts integer DEFAULT 10
-) RETURNS TABLE (
-    bucket_start timestamptz, bucket_end timestamptz, part_start float8, part_end float8, n bigint,
-    mean_score float8, share float8, positive text
-) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $$
-    SELECT grid.bucket_start, grid.bucket_end, (c.part - 1) / parts::float8, c.part / parts::float8,
-           c.n, c.mean_score, c.share, label.name
-    FROM truthline_internal.asked(
-        workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone) AS asked
-    CROSS JOIN LATERAL truthline_internal.positive_class(
-        truthline.model_id(workspace, model, namespace, pipeline), as_of, positive_class)
-        AS class (positive)
-    CROSS JOIN LATERAL truthline_internal.calibration(
-        asked.series, asked.edges, as_of, class.positive, parts) AS c
-    JOIN LATERAL truthline_internal.buckets_of(asked.edges) AS grid USING (place)
-    LEFT JOIN truthline_data.label ON label.id = class.positive
-    ORDER BY c.place, c.part
-$$;
-COMMENT ON FUNCTION truthline.calibration(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, integer) IS
-    'How often the scores of a classifier come true, per bucket and part of their range.';
 
 -- regression_metrics: how far predictions were from their truths, per bucket.
 CREATE OR REPLACE FUNCTION truthline.regression_metrics(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', confidence float8 DEFAULT NULL
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', confidence float8 DEFAULT NULL,
+    tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, n bigint,
     mean_absolute_error float8, mean_squared_error float8, root_mean_squared_error float8,
@@ -300,13 +164,13 @@ SET search_path = pg_catalog, pg_temp AS $$
            b.mean_absolute_percentage_error_low, b.mean_absolute_percentage_error_high
     FROM truthline_internal.asked(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone) AS asked
+        zone, tags) AS asked
     CROSS JOIN LATERAL truthline_internal.regression_metrics(asked.series, asked.edges, as_of) AS m
     LEFT JOIN truthline_internal.regression_bounds(asked.series, asked.edges, as_of, confidence) AS b
         ON asked.edges[b.place] = m.bucket_start
     ORDER BY m.bucket_start
 $$;
-COMMENT ON FUNCTION truthline.regression_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, float8) IS
+COMMENT ON FUNCTION truthline.regression_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, float8, jsonb) IS
     'Mean absolute, mean squared, root mean squared and mean error, R2 and MAPE of a model per bucket, and their confidence intervals.';
 
 -- prediction_volume: requests and their latencies, per bucket.
@@ -317,7 +181,8 @@ CREATE OR REPLACE FUNCTION truthline.prediction_volume(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity',
+    tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, n bigint, n_failed bigint,
     mean_latency float8
@@ -327,11 +192,11 @@ SET search_path = pg_catalog, pg_temp AS $$
            truthline_internal.mean(v.sum_latency, v.n_latency)
     FROM truthline_internal.asked(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone) AS asked
+        zone, tags) AS asked
     CROSS JOIN LATERAL truthline_internal.prediction_volume(asked.series, asked.edges, as_of) AS v
     ORDER BY v.bucket_start
 $$;
-COMMENT ON FUNCTION truthline.prediction_volume(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline.prediction_volume(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, jsonb) IS
     'Successful and failed requests of a model, and their mean latency, per bucket.';
 
 -- quantiles: exact, interpolated quantiles, per bucket.
@@ -343,7 +208,8 @@ CREATE OR REPLACE FUNCTION truthline.quantiles(
     workspace text, model text, measure text, fractions float8[], start_time timestamptz,
     end_time timestamptz, width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity',
+    tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, label text, n bigint, quantiles float8[]
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
@@ -351,21 +217,21 @@ SET search_path = pg_catalog, pg_temp AS $$
     SELECT grid.bucket_start, grid.bucket_end, label.name, q.n, q.quantiles
     FROM truthline_internal.asked(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone) AS asked
+        zone, tags) AS asked
     CROSS JOIN LATERAL truthline_internal.quantiles(
         measure, asked.series, asked.edges, as_of, fractions) AS q
     JOIN LATERAL truthline_internal.buckets_of(asked.edges) AS grid USING (place)
     LEFT JOIN truthline_data.label ON label.id = q.label_id
     ORDER BY q.place, label.name COLLATE "C"
 $$;
-COMMENT ON FUNCTION truthline.quantiles(text, text, text, float8[], timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline.quantiles(text, text, text, float8[], timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, jsonb) IS
     'Exact quantiles of confidences per class, of values or of latencies of a model, per bucket.';
 
 -- inference_stats: both periods, per class.
 CREATE OR REPLACE FUNCTION truthline.inference_stats(
     workspace text, start_time timestamptz, end_time timestamptz,
     models text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
-    fractions float8[] DEFAULT '{0.5}'
+    fractions float8[] DEFAULT '{0.5}', tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     namespace text, pipeline text, model text, label text,
     n_inferences bigint, prev_n_inferences bigint, n_outputs bigint, prev_n_outputs bigint,
@@ -376,31 +242,33 @@ CREATE OR REPLACE FUNCTION truthline.inference_stats(
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM truthline_internal.inference_stats(
         truthline.workspace_id(workspace), start_time, end_time, models, field, field_text,
-        fractions)
+        fractions, tags)
 $$;
-COMMENT ON FUNCTION truthline.inference_stats(text, timestamptz, timestamptz, text[], text, text, float8[]) IS
+COMMENT ON FUNCTION truthline.inference_stats(text, timestamptz, timestamptz, text[], text, text, float8[], jsonb) IS
     'Inferences, confidences and latencies per model and class, compared with the preceding window.';
 
 -- inference_totals: the same over all models.
 CREATE OR REPLACE FUNCTION truthline.inference_totals(
     workspace text, start_time timestamptz, end_time timestamptz,
-    models text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL
+    models text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
+    tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     n_inferences bigint, prev_n_inferences bigint, n_errors bigint, prev_n_errors bigint,
     confidence float8, prev_confidence float8, latency float8, prev_latency float8
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM truthline_internal.inference_totals(
-        truthline.workspace_id(workspace), start_time, end_time, models, field, field_text)
+        truthline.workspace_id(workspace), start_time, end_time, models, field, field_text,
+        tags)
 $$;
-COMMENT ON FUNCTION truthline.inference_totals(text, timestamptz, timestamptz, text[], text, text) IS
+COMMENT ON FUNCTION truthline.inference_totals(text, timestamptz, timestamptz, text[], text, text, jsonb) IS
     'Inferences, confidences and latencies of a workspace, compared with the preceding window.';
 
 -- model_stats: the same per model.
 CREATE OR REPLACE FUNCTION truthline.model_stats(
     workspace text, start_time timestamptz, end_time timestamptz,
     models text[] DEFAULT NULL, field text DEFAULT NULL, field_text text DEFAULT NULL,
-    fractions float8[] DEFAULT '{0.5}'
+    fractions float8[] DEFAULT '{0.5}', tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     namespace text, pipeline text, model text, n_inferences bigint, prev_n_inferences bigint,
     n_errors bigint, prev_n_errors bigint, latency float8, prev_latency float8, quantiles float8[]
@@ -408,9 +276,9 @@ CREATE OR REPLACE FUNCTION truthline.model_stats(
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM truthline_internal.model_stats(
         truthline.workspace_id(workspace), start_time, end_time, models, field, field_text,
-        fractions)
+        fractions, tags)
 $$;
-COMMENT ON FUNCTION truthline.model_stats(text, timestamptz, timestamptz, text[], text, text, float8[]) IS
+COMMENT ON FUNCTION truthline.model_stats(text, timestamptz, timestamptz, text[], text, text, float8[], jsonb) IS
     'Inferences, errors and latencies per model, compared with the preceding window.';
 
 -- models: the models of a workspace.
@@ -464,14 +332,15 @@ COMMENT ON FUNCTION truthline.step_metric_by_execution(text, text, boolean, time
 -- series_in: the series of a workspace; a NULL does not restrict.
 -- Errors   those of workspace_id, and of model_id if a model is named.
 CREATE OR REPLACE FUNCTION truthline_internal.series_in(
-    workspace text, model text, version text, deployment text, namespace text, pipeline text
+    workspace text, model text, version text, deployment text, namespace text, pipeline text,
+    tags jsonb
 ) RETURNS integer[] LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
     ours integer := truthline.workspace_id(workspace);
 BEGIN
     IF model IS NOT NULL THEN
-        RETURN truthline.series_of(workspace, model, version, deployment, namespace, pipeline);
+        RETURN truthline.series_of(workspace, model, version, deployment, namespace, pipeline, tags);
     END IF;
     RETURN ARRAY(
         SELECT s.id
@@ -481,11 +350,13 @@ BEGIN
           AND m.namespace = coalesce(series_in.namespace, m.namespace)
           AND m.pipeline = coalesce(series_in.pipeline, m.pipeline)
           AND s.version = coalesce(series_in.version, s.version)
-          AND s.deployment = coalesce(series_in.deployment, s.deployment));
+          AND s.deployment = coalesce(series_in.deployment, s.deployment)
+          AND s.tags @> truthline_internal.certain_tags(series_in.tags)
+          AND truthline_internal.has_tags(s.tags, series_in.tags));
 END
 $function$;
-COMMENT ON FUNCTION truthline_internal.series_in(text, text, text, text, text, text) IS
-    'The series of a workspace, of a model, of a version or of a deployment.';
+COMMENT ON FUNCTION truthline_internal.series_in(text, text, text, text, text, text, jsonb) IS
+    'The series of a workspace, of a model, of a version or of a deployment, or with some tags.';
 
 -- predictions: rows of a workspace, or of a model, within ranges of both clocks.
 --
@@ -495,19 +366,19 @@ CREATE OR REPLACE FUNCTION truthline.predictions(
     workspace text, start_time timestamptz, end_time timestamptz, model text DEFAULT NULL,
     version text DEFAULT NULL, deployment text DEFAULT NULL, namespace text DEFAULT NULL,
     pipeline text DEFAULT NULL, received_from timestamptz DEFAULT '-infinity',
-    received_until timestamptz DEFAULT 'infinity'
+    received_until timestamptz DEFAULT 'infinity', tags jsonb DEFAULT NULL
 ) RETURNS SETOF truthline.predictions LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 ROWS 10000 SET search_path = pg_catalog, pg_temp AS $$
     SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
            s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
            row.label, row.confidence, row.value, row.latency_seconds, row.failed,
-           row.starts_request, row.starts_label
+           row.starts_request, row.starts_label, s.tags
     FROM truthline_internal.own_predictions(
-        truthline_internal.series_in(workspace, model, version, deployment, namespace, pipeline),
+        truthline_internal.series_in(workspace, model, version, deployment, namespace, pipeline, tags),
         start_time, end_time, received_from, received_until) AS row
     JOIN truthline_internal.own_series() AS s ON s.id = row.series_id
 $$;
-COMMENT ON FUNCTION truthline.predictions(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION truthline.predictions(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz, timestamptz, jsonb) IS
     'Outputs of models of a workspace within ranges of both clocks: one row per output.';
 
 -- outcomes: the same for predictions with their truths.
@@ -515,18 +386,19 @@ CREATE OR REPLACE FUNCTION truthline.outcomes(
     workspace text, start_time timestamptz, end_time timestamptz, model text DEFAULT NULL,
     version text DEFAULT NULL, deployment text DEFAULT NULL, namespace text DEFAULT NULL,
     pipeline text DEFAULT NULL, received_from timestamptz DEFAULT '-infinity',
-    received_until timestamptz DEFAULT 'infinity'
+    received_until timestamptz DEFAULT 'infinity', tags jsonb DEFAULT NULL
 ) RETURNS SETOF truthline.outcomes LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 ROWS 10000 SET search_path = pg_catalog, pg_temp AS $$
     SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
            s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
-           row.predicted_label, row.actual_label, row.predicted_value, row.actual_value, row.weight
+           row.predicted_label, row.actual_label, row.predicted_value, row.actual_value, row.weight,
+           s.tags
     FROM truthline_internal.own_outcomes(
-        truthline_internal.series_in(workspace, model, version, deployment, namespace, pipeline),
+        truthline_internal.series_in(workspace, model, version, deployment, namespace, pipeline, tags),
         start_time, end_time, received_from, received_until) AS row
     JOIN truthline_internal.own_series() AS s ON s.id = row.series_id
 $$;
-COMMENT ON FUNCTION truthline.outcomes(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION truthline.outcomes(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz, timestamptz, jsonb) IS
     'Predictions of a workspace with their truths, within ranges of both clocks.';
 
 -- requests: predictions of a workspace, or of a model, with their truths as known at a moment.

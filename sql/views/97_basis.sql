@@ -10,7 +10,7 @@ CREATE OR REPLACE FUNCTION truthline.basis(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
-    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity'
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     subject text, exact boolean, asked timestamptz[], answered timestamptz[],
     known_at timestamptz, clean_until timestamptz
@@ -19,9 +19,11 @@ SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM truthline_internal.basis(
         '{outcome,prediction,score,latency,scored,ranked}'::text[],
         CASE WHEN model IS NULL
-             THEN truthline_internal.workspace_series(truthline.workspace_id(workspace))
-             ELSE truthline.series_of(workspace, model, version, deployment, namespace, pipeline) END,
+             THEN truthline_internal.workspace_series(
+                     truthline.workspace_id(workspace), tags => tags)
+             ELSE truthline.series_of(
+                 workspace, model, version, deployment, namespace, pipeline, tags) END,
         truthline_internal.edges(start_time, end_time, width, origin, zone), as_of)
 $$;
-COMMENT ON FUNCTION truthline.basis(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz) IS
+COMMENT ON FUNCTION truthline.basis(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, jsonb) IS
     'The basis of a model''s metrics: whether they are exact, which edges were moved, and as of when.';

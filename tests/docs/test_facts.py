@@ -64,6 +64,7 @@ def nginx(directive):
 FIXED = {
     "names": f"{ingest_fields.MAX_NAME_LENGTH} characters; "
     f"of a workspace, {workspaces.MAX_NAME_LENGTH}",
+    "tags": f"{ingest_fields.MAX_TAGS} per prediction; keys and values are names",
     "values": "1e100 in magnitude",
     "list of step metrics": f"{ingest_steps.MAX_LIST_LENGTH:,} values per execution",
     "times": f"from {ingest_fields.EARLIEST_TIME.year} to one day ahead",

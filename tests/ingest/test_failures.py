@@ -77,7 +77,7 @@ def assert_no_ghosts(database):
     registry = database.registry
     remembered = {
         "model": [model.id for model in registry._models._known.values()],
-        "series": list(registry._series._known.values()),
+        "series": list(registry.series._ids._known.values()),
         "label": list(registry._labels._known.values()),
     }
     with database.reading() as conn:

@@ -7,7 +7,8 @@ from sqlalchemy import text
 from app.errors import InvalidRows
 from app.ingest.feedback import ingest_feedback
 from app.ingest.predictions import ingest_predictions
-from app.store.registry import Kind, ModelName, SeriesName
+from app.store.registry import Kind, ModelName
+from app.store.series import SeriesName
 from tests.ingest.crowd import at_once, databases, new_model, prediction, shuffled, stored, truth
 
 PROCESSES = 16
@@ -32,7 +33,7 @@ def register(database, workspace, seed):
     models = registry.register_models(
         workspace.id, dict.fromkeys(shuffled(names, seed), Kind.CLASSIFICATION)
     )
-    series = registry.register_series(
+    series = registry.series.register(
         SeriesName(models[name].id, "", version, "", "")
         for name in shuffled(names, seed)
         for version in ("1", "2")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app.query.window import Window
-from app.store.registry import SeriesName
+from app.store.series import SeriesName
 from tests.effort import examples
 from tests.oracle.plain import (
     EPOCH,
@@ -100,7 +100,7 @@ def model_series(database, workspace, name):
     """Series of both versions that a case may have."""
     model = database.registry.known_models(workspace.id, [name])[name]
     names = [SeriesName(model.id, "", version, "", "") for version in ("v1", "v2")]
-    return list(database.registry.register_series(names).values())
+    return list(database.registry.series.register(names).values())
 
 
 def named_cells(row, names):

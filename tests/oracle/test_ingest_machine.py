@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import text
 
+from app.errors import UnknownModel
 from app.ingest.batch import BatchKey, Verdict
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Prediction
@@ -18,6 +19,7 @@ from app.ingest.predictions import ingest_predictions
 from app.query.classification import classification
 from app.query.question import Question
 from app.query.subjects import Scope
+from app.query.tags import NO_TAGS, TagFilter
 from app.query.window import Window
 from tests.effort import examples
 from tests.oracle.plain import new_name, within
@@ -25,6 +27,7 @@ from tests.oracle.plain import new_name, within
 BASE = datetime(2024, 3, 10, 1, tzinfo=UTC)
 FAILED = None  # the label of an inference that failed
 LABELS = ["cat", "dog", "cow"]
+COUNTRIES = ["", "FR", "DE"]  # a tag; predictions without it have ""
 
 ids = st.sampled_from(["r0", "r1", "r2", "r3"])
 indexes = st.sampled_from([0, 0, 1])
@@ -33,6 +36,7 @@ inferences = st.tuples(
     st.one_of(ids, ids, ids, st.none()),
     indexes,
     st.sampled_from(["v1", "v2"]),
+    st.sampled_from(COUNTRIES),
     seconds,
     st.sampled_from([*LABELS, FAILED]),
 )
@@ -40,19 +44,21 @@ truths = st.tuples(ids, indexes, st.sampled_from(LABELS))
 keys = st.one_of(st.none(), st.sampled_from(["k0", "k1"]))
 
 PREDICTIONS = text("""
-    SELECT p.request_id, p.batch_index, s.version, p.time, l.name AS label, p.failed
+    SELECT p.request_id, p.batch_index, s.version,
+           coalesce(s.tags ->> 'country', '') AS country, p.time, l.name AS label, p.failed
     FROM prediction AS p JOIN series AS s ON s.id = p.series_id JOIN model AS m ON m.id = s.model_id
     LEFT JOIN label AS l ON l.id = p.label_id
     WHERE m.workspace_id = :workspace_id AND m.name = :model AND p.starts_request AND p.starts_label
 """)
 OUTCOMES = text("""
-    SELECT o.request_id, o.batch_index, s.version, o.time, predicted.name AS predicted,
+    SELECT o.request_id, o.batch_index, s.version,
+           coalesce(s.tags ->> 'country', '') AS country, o.time, predicted.name AS predicted,
            actual.name AS actual, sum(o.weight) AS weight
     FROM outcome AS o JOIN series AS s ON s.id = o.series_id JOIN model AS m ON m.id = s.model_id
     JOIN label AS predicted ON predicted.id = o.predicted_label
     JOIN label AS actual ON actual.id = o.actual_label
     WHERE m.workspace_id = :workspace_id AND m.name = :model
-    GROUP BY 1, 2, 3, 4, 5, 6
+    GROUP BY 1, 2, 3, 4, 5, 6, 7
     HAVING sum(o.weight) <> 0
 """)
 PENDING = text("""
@@ -64,7 +70,7 @@ PENDING = text("""
 
 
 class PlainStore:
-    """What ingest promises, in dictionaries."""
+    """What ingest promises, in dictionaries. Tags are no part of a request's identity."""
 
     def __init__(self):
         self.rows = []  # every stored inference
@@ -75,7 +81,7 @@ class PlainStore:
         """Store those that are new; returns the verdict."""
         accepted = 0
         for inference in batch:
-            request_id, index, version, _, label = inference
+            request_id, index, version, _, _, label = inference
             identity = (request_id, index, version, label is FAILED)
             if request_id is None or identity not in self.known:
                 self.rows.append(inference)
@@ -117,7 +123,7 @@ class Ingest(RuleBasedStateMachine):
         super().__init__()
         self.database, self.workspace_id = database, workspace_id
         self.name, self.store, self.taken = new_name(), PlainStore(), set()
-        self._predict([("first", 0, "v1", BASE, "cat")], None)
+        self._predict([("first", 0, "v1", "", BASE, "cat")], None)
 
     @rule(batch=st.lists(inferences, min_size=1, max_size=6), key=keys)
     def predict(self, batch, key):
@@ -132,13 +138,27 @@ class Ingest(RuleBasedStateMachine):
     @rule(start=seconds, end=seconds)
     def ask(self, start, end):
         window = Window(start, max(end, start + timedelta(seconds=1)))
+        of_country = {country: self._matrix(window, country) for country in COUNTRIES}
+        for country, counted in of_country.items():
+            joined = [
+                (time, label, truth)
+                for (*_, own, time, label), truth in self.store.joined()
+                if own == country
+            ]
+            assert counted == Counter(within(joined, window.start, window.end))
+        assert sum(of_country.values(), Counter()) == self._matrix(window)
+
+    def _matrix(self, window, country=None):
+        """Pairs of a window, with this tag; none if no prediction has it."""
+        tags = NO_TAGS if country is None else TagFilter.of([f"country:{country}"])
+        question = Question(self.workspace_id, Scope(self.name, tags=tags), window)
         with self.database.reading() as conn:
-            question = Question(self.workspace_id, Scope(self.name), window)
-            [bucket] = classification(conn, self.database.registry, question).buckets
-        joined = [(time, label, truth) for (*_, time, label), truth in self.store.joined()]
-        pairs = within(joined, window.start, window.end)
-        assert bucket.n == len(pairs)
-        assert matrix_cells(bucket.matrix) == Counter(pairs)
+            try:
+                [bucket] = classification(conn, self.database.registry, question).buckets
+            except UnknownModel:
+                return Counter()
+        assert bucket.n == matrix_cells(bucket.matrix).total()
+        return matrix_cells(bucket.matrix)
 
     @invariant()
     def predictions_are_stored_once(self):
@@ -172,12 +192,13 @@ class Ingest(RuleBasedStateMachine):
         batch_key = key and BatchKey.of(endpoint, f"{self.name}{key}{body}", body.encode())
         return ingest(self.database, self.workspace_id, rows, batch=batch_key)
 
-    def _prediction(self, request_id, index, version, time, label):
+    def _prediction(self, request_id, index, version, country, time, label):
         return Prediction(
             **self._model(),
             request_id=request_id,
             batch_index=index,
             version=version,
+            tags={"country": country} if country else None,
             time=time,
             label=label,
             error=label is FAILED,

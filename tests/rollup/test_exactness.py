@@ -33,7 +33,8 @@ from app.rollup.refresh import refresh
 from app.rollup.retention import drop_expired
 from app.store.copy import copy_rows
 from app.store.database import Database
-from app.store.registry import Kind, ModelName, SeriesName
+from app.store.registry import Kind, ModelName
+from app.store.series import SeriesName
 from app.web.page import render_panel
 from app.web.pages import PANELS
 from app.web.session import WORKSPACE
@@ -169,7 +170,7 @@ def keep(database, requests, truths):
         1, {ModelName("", "", name): kind for name, kind in kinds.items()}
     )
     names = {name.name: SeriesName(m.id, name.name, "1", "", "") for name, m in models.items()}
-    ids = registry.register_series(names.values())
+    ids = registry.series.register(names.values())
     series = {name: ids[one] for name, one in names.items()}
     labels = registry.register_labels(1, "ab")
     with database.writing() as conn:

@@ -13,9 +13,16 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app.config import Settings
+from app.errors import NotKept
+from app.ingest.metadata import ingest_metadata
+from app.ingest.predictions import PREDICTION_COLUMNS
 from app.ingest.steps import append_values
+from app.query.inferences import Compared, inference_totals
+from app.query.question import Question
 from app.query.status import service_status
 from app.query.steps import StepMetricFilter, list_values, step_metrics
+from app.query.subjects import Selection
+from app.query.window import Window
 from app.rollup.columnstore import set_columnstore_policies
 from app.rollup.refresh import refresh
 from app.rollup.retention import (
@@ -27,6 +34,8 @@ from app.rollup.retention import (
 )
 from app.store.copy import copy_rows
 from app.store.database import Database
+from app.store.registry import Kind, ModelName
+from app.store.series import SeriesName
 from app.upkeep.housekeeping import do_round
 from tests.effort import examples
 from tests.rollup.conftest import new_series
@@ -419,3 +428,50 @@ def test_the_columnstore_changes_no_answer(own):
 def test_settings_that_contradict_each_other_are_refused(days, said):
     with pytest.raises(ValueError, match=said):
         Settings(**days)
+
+
+PREDICTED = {"received_at": "timestamptz"} | PREDICTION_COLUMNS
+BUILD_AGAIN = ("CALL drop_levels()", "CALL build_levels()")
+
+
+@pytest.fixture
+def described(own):
+    """An inference per hour of ten days, each with metadata; those of seven days are dropped."""
+    now = datetime.now(UTC)
+    name = ModelName("", "", "cameras")
+    model = own.registry.register_models(1, {name: Kind.CLASSIFICATION})[name]
+    [series] = own.registry.series.register([SeriesName(model.id, "", "", "", "")]).values()
+    times = [now - 10 * DAY + n * HOUR for n in range(240)]
+    rows = [
+        (at, at, series, None, None, 0.5, None, True, True, False, f"r{n}", 0)
+        for n, at in enumerate(times)
+    ]
+    with own.writing() as conn:
+        conn.execute(text("UPDATE series SET created_at = :first"), {"first": times[0]})
+        copy_rows(conn, "prediction", PREDICTED, rows)
+    ingest_metadata(own, 1, {("camera", f"r{n}"): "north" for n in range(240)})
+    refresh(own)
+    drop_expired(own, Settings(keep_raw_days=3), now)
+    return now
+
+
+@pytest.mark.parametrize("built_again", [False, True])
+def test_a_query_by_metadata_is_refused_where_rows_are_gone(own, described, built_again):
+    """Also after the levels, which know of them, were built again from the remaining rows."""
+    if built_again:
+        with own.writing() as conn:
+            for statement in BUILD_AGAIN:
+                conn.execute(text(statement))
+        refresh(own)
+
+    def counted(since, until=timedelta(0)):
+        window = Window(described - since, described - until)
+        with own.reading() as conn:
+            asked = Question(1, Selection(field="camera", value="north"), window)
+            return inference_totals(conn, asked).inferences
+
+    with pytest.raises(NotKept, match="metadata is joined with rows"):
+        counted(10 * DAY)
+    with pytest.raises(NotKept, match="metadata is joined with rows"):
+        counted(2 * DAY)  # the preceding two days reach into what is gone
+    assert counted(12 * HOUR) == Compared(now=12, previous=12)

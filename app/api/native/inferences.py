@@ -15,6 +15,7 @@ from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Confidence, Instant, Text
 from app.api.native.numbers import QUANTILES, compared, numbers
 from app.api.native.pages import PaginationArgs, PaginationSchema, cursor_for
+from app.api.native.tags import GroupArgs, TagArgs, division_of, grouped, part_fields
 from app.auth.keys import Role
 from app.errors import InvalidInput
 from app.query.inferences import (
@@ -31,8 +32,10 @@ from app.query.intervals import share_intervals
 from app.query.measures import KNOWN_MODEL, MODEL, MODEL_CLASS, TOTALS
 from app.query.models import KnownModel, known_models, models_basis
 from app.query.pages import ModelPage, PagePosition, busiest, by_name
-from app.query.question import Counted, Question
+from app.query.parts import totals_by_tag
+from app.query.question import Counted, Division, Question
 from app.query.subjects import ALL, Selection
+from app.query.tags import TagFilter
 from app.query.window import Window, ending
 from app.running import database
 from app.store.registry import ModelName
@@ -61,7 +64,7 @@ class ModelsArgs(PeriodArgs, PaginationArgs):
     """A window, and a page of models."""
 
 
-class StatsArgs(ModelsArgs):
+class StatsArgs(ModelsArgs, TagArgs, GroupArgs):
     """A window, a page, and a filter of inferences."""
 
     models = fields.List(
@@ -127,6 +130,9 @@ class InferenceStatsSchema(BasisSchema, PaginationSchema):
     totals = fields.Nested(TotalsSchema)
     models = fields.List(fields.Nested(ModelStatsSchema))
 
+    class Meta:  # noqa: D106 - as above
+        include = part_fields(TotalsSchema, "Inferences")
+
 
 class KnownModelSchema(Schema):
     """A model; counts are of the window."""
@@ -171,15 +177,20 @@ def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, An
         classes = class_stats(conn, on_page, fractions=FRACTIONS, per_model=MAX_CLASSES)
         rates = _error_rates(conn, [totals, *models], args.get("confidence"))
         basis = stats_basis(conn, question, Counted.SCORE, Counted.LATENCY)
-    return basis_members(basis) | {
-        "start": window.start,
-        "end": window.end,
-        "previous_start": preceding(window).start,
-        "totals": {**_members(totals), "error_rate": rates[0]},
-        "models": _models(page, models, rates[1:], classes),
-        "total": page.total,
-        "following": cursor_for(page.following, window),
-    }
+        parts = _parts(conn, question, division_of(args))
+    return (
+        basis_members(basis)
+        | parts
+        | {
+            "start": window.start,
+            "end": window.end,
+            "previous_start": preceding(window).start,
+            "totals": {**_members(totals), "error_rate": rates[0]},
+            "models": _models(page, models, rates[1:], classes),
+            "total": page.total,
+            "following": cursor_for(page.following, window),
+        }
+    )
 
 
 @blp.route("/models")
@@ -201,6 +212,21 @@ def get_models(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
         "total": page.total,
         "following": cursor_for(page.following, window),
     }
+
+
+def _parts(
+    conn: Connection, question: Question[Selection], division: Division | None
+) -> dict[str, Any]:
+    """The totals of each part, if any are asked for."""
+    if division is None:
+        return {}
+    parts = totals_by_tag(conn, question, division)
+    members = [
+        {"value": part.value, "values": part.values, "error_rate": part.totals.error_rate}
+        | {name: getattr(part.totals, name) for name in part.totals.__slots__}
+        for part in parts
+    ]
+    return grouped(parts, members)
 
 
 def _window(args: dict[str, Any]) -> Window:
@@ -226,7 +252,8 @@ def _known(model: KnownModel) -> KnownModel:
 def _selection(args: dict[str, Any]) -> Selection:
     if ("field" in args) != ("value" in args):
         raise InvalidInput("fieldName and fieldValue go together")
-    return Selection(args.get("models"), args.get("field"), args.get("value"))
+    tags = TagFilter.of(args.get("tags", ()))
+    return Selection(args.get("models"), args.get("field"), args.get("value"), tags)
 
 
 def _error_rates(

@@ -21,6 +21,7 @@ from app.api.http.parameters import (
 )
 from app.api.http.query_limiter import add_buckets
 from app.api.native.numbers import intervals, numbers
+from app.api.native.tags import GroupArgs, TagArgs, division_of, grouped, part_fields
 from app.auth.keys import Role
 from app.errors import InvalidWindow
 from app.query.classification import (
@@ -30,15 +31,17 @@ from app.query.classification import (
     classification,
 )
 from app.query.measures import CLASS, CLASSIFICATION, REGRESSION, TRUTHS
-from app.query.question import Answer, Question
+from app.query.question import Answer, Part, Question
 from app.query.regression import RegressionBucket, regression
 from app.query.subjects import Scope
+from app.query.tags import TagFilter
 from app.query.window import Calendar, Grid, Window, fixed_grid, zones
 from app.running import database
 from app.store.registry import ModelName
 
 MAX_BUCKETS = 10_000
 IF_REQUESTED = {"description": "If requested"}
+WHOLE_AND_REST = 2  # an answer in parts has them in addition to its largest parts
 Bucket = TypeVar("Bucket", ClassificationBucket, RegressionBucket)
 
 blp = Blueprint("metrics", __name__, url_prefix="/api/v1/metrics", description="How good it was")
@@ -108,7 +111,7 @@ class WindowArgs(SpanArgs):
     )
 
 
-class ScopeArgs(StrictArgs):
+class ScopeArgs(StrictArgs, TagArgs):
     """A model or a part of it, as of a moment: also what each side of a comparison may have."""
 
     namespace = Text(load_default="")
@@ -126,7 +129,7 @@ class ModelArgs(WindowArgs, ScopeArgs):
     """A window, and a model or a part of it."""
 
 
-class MetricsArgs(ModelArgs):
+class MetricsArgs(ModelArgs, GroupArgs):
     """A window, a model, and what else the answer includes."""
 
     confidence = Confidence()
@@ -222,6 +225,13 @@ class PieceSchema(Schema):
     rows = fields.Integer()
 
 
+class PartSchema(Schema):
+    """A part of the predictions: its numbers in the window, and in each bucket."""
+
+    n = fields.Integer(metadata={"description": TRUTHS["n"].meaning})
+    predictions = fields.Integer(metadata={"description": TRUTHS["predictions"].meaning})
+
+
 class AnswerSchema(BasisSchema):
     """Buckets, oldest first, and their basis."""
 
@@ -229,16 +239,34 @@ class AnswerSchema(BasisSchema):
     confidence = fields.Float(metadata={"description": "That of intervals, if requested"})
 
 
+class ClassificationPartSchema(PartSchema):
+    """A part of a classifier's predictions."""
+
+    buckets = fields.List(fields.Nested(ClassificationBucketSchema))
+
+
+class RegressionPartSchema(PartSchema):
+    """A part of a regressor's predictions."""
+
+    buckets = fields.List(fields.Nested(RegressionBucketSchema))
+
+
 class ClassificationAnswerSchema(AnswerSchema):
     """Of a classifier."""
 
     buckets = fields.List(fields.Nested(ClassificationBucketSchema))
+
+    class Meta:  # noqa: D106 - as above
+        include = part_fields(ClassificationPartSchema, "Classification")
 
 
 class RegressionAnswerSchema(AnswerSchema):
     """Of a regressor."""
 
     buckets = fields.List(fields.Nested(RegressionBucketSchema))
+
+    class Meta:  # noqa: D106 - as above
+        include = part_fields(RegressionPartSchema, "Regression")
 
 
 @blp.route("/classification")
@@ -261,6 +289,7 @@ def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any
             confidence=args.get("confidence"),
             with_predictions=True,
             explained=args["explain"],
+            division=division_of(args),
         )
     return _members(answer, args, _classification)
 
@@ -283,6 +312,7 @@ def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
             confidence=args.get("confidence"),
             with_predictions=True,
             explained=args["explain"],
+            division=division_of(args),
         )
     return _members(answer, args, _requested)
 
@@ -293,17 +323,20 @@ def question_of(args: dict[str, Any], workspace_id: int) -> Question[Scope]:
     Raises:
         InvalidWindow, Busy: as in `buckets_of`.
     """
-    return Question(workspace_id, scope_of(args), *buckets_of(args), args.get("as_of"))
+    division = division_of(args)
+    window, grid = buckets_of(args, times=division.most + WHOLE_AND_REST if division else 1)
+    return Question(workspace_id, scope_of(args), window, grid, args.get("as_of"))
 
 
 def scope_of(args: dict[str, Any]) -> Scope:
     """The model or part of `ScopeArgs`."""
     name = ModelName(args["namespace"], args["pipeline"], args["model"])
-    return Scope(name, args.get("deployment"), args.get("version"))
+    tags = TagFilter.of(args.get("tags", ()))
+    return Scope(name, args.get("deployment"), args.get("version"), tags)
 
 
-def buckets_of(args: dict[str, Any]) -> tuple[Window, Grid]:
-    """Window and grid of `WindowArgs`.
+def buckets_of(args: dict[str, Any], times: int = 1) -> tuple[Window, Grid]:
+    """Window and grid of `WindowArgs`, for an answer that has all buckets so many times.
 
     Raises:
         InvalidWindow: the window is empty, or has more buckets than one answer may have.
@@ -311,8 +344,8 @@ def buckets_of(args: dict[str, Any]) -> tuple[Window, Grid]:
     """
     window = Window(args["start"], args["end"])
     grid = _grid(args.get("interval"), args.get("align", "start"), args.get("zone", "UTC"))
-    grid.check(window, MAX_BUCKETS)
-    add_buckets(grid.buckets(window))
+    grid.check(window, MAX_BUCKETS, times)
+    add_buckets(grid.buckets(window) * times)
     return window, grid
 
 
@@ -328,15 +361,31 @@ def _members(
     answer: Answer[Bucket], args: dict[str, Any], members_of: Callable[[Bucket], dict[str, Any]]
 ) -> dict[str, Any]:
     """Members of `AnswerSchema`."""
-    buckets = [
+    members = basis_members(answer.basis) | {"buckets": _buckets(answer, members_of)}
+    if answer.pieces is not None:
+        members["pieces"] = answer.pieces
+    if "confidence" in args:
+        members["confidence"] = args["confidence"]
+    if answer.parts is not None:
+        parts = [
+            {name: getattr(part, name) for name in PART} | {"buckets": _buckets(part, members_of)}
+            for part in answer.parts
+        ]
+        members |= grouped(answer.parts, parts)
+    return members
+
+
+PART = ("value", "values", "n", "predictions")
+
+
+def _buckets(
+    answer: Answer[Bucket] | Part[Bucket], members_of: Callable[[Bucket], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    return [
         members_of(bucket)
         | {"predictions": coverage.predictions, "labelled_share": coverage.labelled_share}
         for bucket, coverage in zip(answer.buckets, answer.coverage, strict=True)
     ]
-    members = basis_members(answer.basis) | {"buckets": buckets}
-    if "confidence" in args:
-        members["confidence"] = args["confidence"]
-    return members if answer.pieces is None else members | {"pieces": answer.pieces}
 
 
 def _classification(bucket: ClassificationBucket) -> dict[str, Any]:

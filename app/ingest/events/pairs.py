@@ -143,7 +143,8 @@ _FILL_IN = text("""
         = (:workspace_id, :namespace, :pipeline, :model)
       AND (series.deployment, series.version) = (:deployment, :version)
       AND k.key = ANY (CAST(:keys AS uuid[]))
-      AND p.series_id = series.id AND p.time = k.time AND p.request_id = :request_id
+      AND p.series_id = coalesce(k.tagged_series_id, k.series_id)
+      AND p.time = k.time AND p.request_id = :request_id
       AND p.received_at > now() - CAST(:time_limit AS interval) AND p.latency_seconds IS NULL
 """)
 _DELETE_OLD = text("""

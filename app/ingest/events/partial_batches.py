@@ -7,7 +7,13 @@ from app.errors import RowError
 from app.ingest import feedback, inferences
 from app.ingest.events.batching import EventBatcher
 from app.ingest.events.ingest import Event
-from app.ingest.partial_batches import Stored, excluding, with_conflicts, with_retries
+from app.ingest.partial_batches import (
+    Stored,
+    excluding,
+    with_conflicts,
+    with_crowded,
+    with_retries,
+)
 from app.store.database import Database
 
 
@@ -41,4 +47,9 @@ def invalid_events(
             *map(feedback.declared_kind_of, truths),
         ]
         declared_kinds.append((index, declared))
-    return with_conflicts(errors, declared_kinds, database, workspace_id)
+    return with_crowded(
+        with_conflicts(errors, declared_kinds, database, workspace_id),
+        [(index, row) for index, event in enumerate(events) for row in event.predictions],
+        database,
+        workspace_id,
+    )

@@ -15,7 +15,13 @@ from sqlalchemy import Connection, text
 
 from app.ingest.events.pairs import RequestNames
 from app.ingest.inferences import Prediction, check
-from app.ingest.predictions import PreparedRow, prepare_predictions, store_predictions
+from app.ingest.partial_batches import excluding
+from app.ingest.predictions import (
+    PreparedRow,
+    crowded_rows,
+    prepare_predictions,
+    store_predictions,
+)
 from app.store.database import Database
 from app.store.request_keys import request_key, unread_key
 
@@ -60,6 +66,7 @@ def _store_failures(
     conn: Connection, database: Database, workspace_id: int, requests: Sequence[_Unanswered]
 ) -> int:
     failures = [failure for failure in map(_failure, requests) if check(0, failure) is None]
+    failures = excluding(crowded_rows(database, workspace_id, failures), failures)
     prepared = prepare_predictions(database, workspace_id, failures)
     rows = list(_without_answer(conn, prepared.rows))
     if not rows:

@@ -12,6 +12,7 @@ from app.config import Settings
 from app.factory import create_app
 from app.store.database import Database
 from app.store.registry import Registry
+from app.store.series import SeriesRegistry
 from tests.api.given import SELDON, keyed_client, predict, prediction, tell, truth
 from tests.servers import edition
 
@@ -114,12 +115,18 @@ def own(open_app, fresh_database_url):
 
 
 @pytest.mark.parametrize(
-    "step", ["known_models", "register_models", "register_series", "register_labels"]
+    ("registry", "step"),
+    [
+        (Registry, "known_models"),
+        (Registry, "register_models"),
+        (SeriesRegistry, "register"),
+        (Registry, "register_labels"),
+    ],
 )
 def test_ingest_reports_a_database_lost_after_the_key_check(
-    own, server, fresh_database_url, monkeypatch, step
+    own, server, fresh_database_url, monkeypatch, registry, step
 ):
-    original = getattr(Registry, step)
+    original = getattr(registry, step)
     steps = []
 
     def without_database(*args):
@@ -127,7 +134,7 @@ def test_ingest_reports_a_database_lost_after_the_key_check(
         take_away(server, fresh_database_url)
         return original(*args)
 
-    monkeypatch.setattr(Registry, step, without_database)
+    monkeypatch.setattr(registry, step, without_database)
     reason = unavailable(predict(own, prediction(label="a")))
     assert reason == "the database can't be reached: it accepts no connections"
     assert steps == [step]

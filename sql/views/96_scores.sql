@@ -1,0 +1,144 @@
+-- Metrics of scores, for people: everything by name.
+
+-- score_metrics: metrics of the scores of a classifier, per bucket.
+--
+-- Params   `positive_class` is one of the classes of a model with two classes; NULL means the one that
+--          the model declares. Only the metrics in `metrics` are computed; NULL means all.
+-- Units    as those by id; the answer's `positive_class` is NULL for a model with other classes.
+CREATE OR REPLACE FUNCTION truthline.score_metrics(
+    workspace text, model text, start_time timestamptz, end_time timestamptz,
+    width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
+    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', positive_class text DEFAULT NULL,
+    tags jsonb DEFAULT NULL,
+    metrics text[] DEFAULT NULL
+) RETURNS TABLE (
+    bucket_start timestamptz, bucket_end timestamptz, n bigint, n_positive bigint, log_loss float8,
+    brier_score float8, roc_auc float8, average_precision float8, calibration_error float8,
+    positive text
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT m.*, label.name
+    FROM truthline_internal.asked(
+        workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
+        zone, tags) AS asked
+    CROSS JOIN LATERAL truthline_internal.positive_class(
+        truthline.model_id(workspace, model, namespace, pipeline), as_of, positive_class)
+        AS class (positive)
+    CROSS JOIN LATERAL truthline_internal.score_metrics(
+        asked.series, asked.edges, as_of, class.positive, metrics) AS m
+    LEFT JOIN truthline_data.label ON label.id = class.positive
+    ORDER BY m.bucket_start
+$$;
+COMMENT ON FUNCTION truthline.score_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, jsonb, text[]) IS
+    'Log loss, Brier score, ROC AUC, average precision and calibration error of a classifier per bucket.';
+
+-- score_thresholds: confusion counts of the positive class at thresholds of its score, per bucket.
+--
+-- Grain    one row per (bucket with a truth, threshold). A model without two classes has none.
+-- Units    a score at or above the threshold predicts the positive class; precision, recall and the
+--          false positive rate are fractions of 1, NULL where a denominator is 0.
+CREATE OR REPLACE FUNCTION truthline.score_thresholds(
+    workspace text, model text, start_time timestamptz, end_time timestamptz,
+    width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
+    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', positive_class text DEFAULT NULL,
+    tags jsonb DEFAULT NULL,
+    thresholds float8[] DEFAULT '{0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9}'
+) RETURNS TABLE (
+    bucket_start timestamptz, bucket_end timestamptz, threshold float8, true_positives bigint,
+    false_positives bigint, false_negatives bigint, true_negatives bigint, "precision" float8,
+    recall float8, false_positive_rate float8, positive text
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT grid.bucket_start, grid.bucket_end, t.threshold, t.true_positives, t.false_positives,
+           t.false_negatives, t.true_negatives, r.*, label.name
+    FROM truthline_internal.asked(
+        workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
+        zone, tags) AS asked
+    CROSS JOIN LATERAL truthline_internal.positive_class(
+        truthline.model_id(workspace, model, namespace, pipeline), as_of, positive_class)
+        AS class (positive)
+    CROSS JOIN LATERAL truthline_internal.at_thresholds(
+        asked.series, asked.edges, as_of, class.positive, thresholds) AS t
+    JOIN LATERAL truthline_internal.buckets_of(asked.edges) AS grid USING (place)
+    CROSS JOIN LATERAL truthline_internal.threshold_rates(
+        t.true_positives, t.false_positives, t.false_negatives, t.true_negatives) AS r
+    JOIN truthline_data.label ON label.id = class.positive
+    ORDER BY t.place, t.threshold
+$$;
+COMMENT ON FUNCTION truthline.score_thresholds(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, jsonb, float8[]) IS
+    'Confusion counts, precision and recall of the positive class at thresholds of its score, per bucket.';
+
+-- score_curve: the ROC and precision-recall curves of the positive class, per bucket.
+--
+-- Grain    one row per point of a bucket's curve, from the highest threshold to the lowest.
+-- Units    as those of score_thresholds.
+-- Params   a curve has a point per distinct score, or if these are more, about `points` of them, which
+--          are exact too: every nth score, the first and the last.
+CREATE OR REPLACE FUNCTION truthline.score_curve(
+    workspace text, model text, start_time timestamptz, end_time timestamptz,
+    width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
+    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', positive_class text DEFAULT NULL,
+    tags jsonb DEFAULT NULL,
+    points integer DEFAULT 200
+) RETURNS TABLE (
+    bucket_start timestamptz, bucket_end timestamptz, threshold float8, true_positives bigint,
+    false_positives bigint, false_negatives bigint, true_negatives bigint, "precision" float8,
+    recall float8, false_positive_rate float8, positive text
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT grid.bucket_start, grid.bucket_end, c.threshold, c.true_positives, c.false_positives,
+           c.false_negatives, c.true_negatives, r.*, label.name
+    FROM truthline_internal.asked(
+        workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
+        zone, tags) AS asked
+    CROSS JOIN LATERAL truthline_internal.positive_class(
+        truthline.model_id(workspace, model, namespace, pipeline), as_of, positive_class)
+        AS class (positive)
+    CROSS JOIN LATERAL truthline_internal.score_curve(
+        asked.series, asked.edges, as_of, class.positive, points) AS c
+    JOIN LATERAL truthline_internal.buckets_of(asked.edges) AS grid USING (place)
+    CROSS JOIN LATERAL truthline_internal.threshold_rates(
+        c.true_positives, c.false_positives, c.false_negatives, c.true_negatives) AS r
+    JOIN truthline_data.label ON label.id = class.positive
+    ORDER BY c.place, c.threshold DESC
+$$;
+COMMENT ON FUNCTION truthline.score_curve(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, jsonb, integer) IS
+    'Points of the ROC and precision-recall curves of the positive class, per bucket.';
+
+-- calibration: how often scores come true, per bucket and part of their range.
+--
+-- Grain    one row per (bucket, part with a truth).
+-- Units    `part_start` and `part_end` bound the scores of a part, which includes its end; mean_score
+--          and share of truths are fractions of 1. Without a positive class, scores are those of
+--          the predicted class.
+CREATE OR REPLACE FUNCTION truthline.calibration(
+    workspace text, model text, start_time timestamptz, end_time timestamptz,
+    width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
+    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
+    zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', positive_class text DEFAULT NULL,
+    tags jsonb DEFAULT NULL,
+    parts integer DEFAULT 10
+) RETURNS TABLE (
+    bucket_start timestamptz, bucket_end timestamptz, part_start float8, part_end float8, n bigint,
+    mean_score float8, share float8, positive text
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT grid.bucket_start, grid.bucket_end, (c.part - 1) / parts::float8, c.part / parts::float8,
+           c.n, c.mean_score, c.share, label.name
+    FROM truthline_internal.asked(
+        workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
+        zone, tags) AS asked
+    CROSS JOIN LATERAL truthline_internal.positive_class(
+        truthline.model_id(workspace, model, namespace, pipeline), as_of, positive_class)
+        AS class (positive)
+    CROSS JOIN LATERAL truthline_internal.calibration(
+        asked.series, asked.edges, as_of, class.positive, parts) AS c
+    JOIN LATERAL truthline_internal.buckets_of(asked.edges) AS grid USING (place)
+    LEFT JOIN truthline_data.label ON label.id = class.positive
+    ORDER BY c.place, c.part
+$$;
+COMMENT ON FUNCTION truthline.calibration(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, jsonb, integer) IS
+    'How often the scores of a classifier come true, per bucket and part of their range.';
