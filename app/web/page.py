@@ -31,8 +31,8 @@ from app.web.session import WORKSPACE
 from app.web.tables import labelled
 
 PREFIX = "/web/"
-# The script that runs first, and the style of another page.
-BEFORE, LOGIN = "before.js", "login.css"
+# The script that runs first, the style that others refine, and that of another page.
+BEFORE, STYLE, LOGIN = "before.js", "style.css", "login.css"
 ELSEWHERE = markup.P(markup.A("All models", href="/"))
 CRASHED = "Something went wrong on the server; its log has the cause."
 _log = logging.getLogger(__name__)
@@ -81,7 +81,8 @@ def build(database: Database, *, auth: bool, root: str = "") -> dash.Dash:
 
 def _index(root: str) -> str:
     """The page's HTML with the addresses of our assets."""
-    styles = (f'<link rel="stylesheet" href="{address(name)}">' for name in names(".css", LOGIN))
+    sheets = (STYLE, *names(".css", STYLE, LOGIN))
+    styles = (f'<link rel="stylesheet" href="{address(name)}">' for name in sheets)
     scripts = (f'<script src="{address(name)}"></script>' for name in names(".js", BEFORE))
     parts = {
         "icon": address("icon.svg"),

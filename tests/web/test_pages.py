@@ -379,6 +379,12 @@ def test_a_page_can_be_read_by_all_and_fits_a_phone(visit, open_url, path):
     page.set_viewport_size({"width": PHONE, "height": 844})
 
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
+    controls = page.locator(".controls")
+    assert controls.evaluate("box => box.scrollWidth") <= PHONE
+    names = ["Time range", "Interval", "Refresh", "From", "To", "Time zone", "As known at"]
+    boxes = [controls.get_by_label(name, exact=True).bounding_box() for name in names]
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= PHONE for box in boxes), boxes
+    assert len({box["y"] for box in boxes}) == 3
 
 
 def test_axe_finds_nothing_serious_at_the_door(visit, guarded_url):
