@@ -17,7 +17,7 @@ from app.api.http import (
     reference,
     whole,
 )
-from app.api.native import inferences, ingest, metrics, requests, steps
+from app.api.native import inferences, ingest, label_delay, metrics, requests, steps
 from app.api.operations import routes as operations
 from app.api.roboflow import routes as roboflow
 from app.api.seldon_core import routes as seldon_v1
@@ -51,6 +51,7 @@ FIELD_TYPES = {
 BLUEPRINTS = (
     ingest,
     metrics,
+    label_delay,
     inferences,
     requests,
     steps,

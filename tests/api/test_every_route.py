@@ -86,6 +86,7 @@ QUESTIONS = {
     "/api/v1/metrics/regression": NATIVE_MODEL | {"model": "price"},
     "/api/v1/inference-stats": NATIVE_DAY,
     "/api/v1/models": NATIVE_DAY,
+    "/api/v1/metrics/label-delay": NATIVE_MODEL,
     "/api/v1/requests": NATIVE_MODEL,
     f"/api/v1/requests/{NAMED}": {},
     SINGLE: {"filters[execution_id]": NAMED},

@@ -73,6 +73,7 @@ BUDGETS = {
     ("GET", "/api/v1/metrics/regression"): 4,
     ("GET", "/api/v1/inference-stats"): 5,
     ("GET", "/api/v1/models"): 4,
+    ("GET", "/api/v1/metrics/label-delay"): 5,
     ("GET", "/api/v1/requests"): 3,
     ("GET", "/api/v1/requests/<name:request_id>"): 5,
     ("GET", "/api/v1/metrics/steps"): 3,
