@@ -17,7 +17,16 @@ from app.api.http import (
     reference,
     whole,
 )
-from app.api.native import compare, inferences, ingest, metrics, requests, scores, steps
+from app.api.native import (
+    compare,
+    inferences,
+    ingest,
+    label_delay,
+    metrics,
+    requests,
+    scores,
+    steps,
+)
 from app.api.operations import routes as operations
 from app.api.roboflow import routes as roboflow
 from app.api.seldon_core import routes as seldon_v1
@@ -53,6 +62,7 @@ BLUEPRINTS = (
     metrics,
     scores,
     compare,
+    label_delay,
     inferences,
     requests,
     steps,

@@ -20,7 +20,7 @@ from app.store.registry import ModelName
 from app.web import markup as html
 from app.web.panels import Page, Panel, PanelContext, Rows
 from app.web.question import Question, common, iso_utc, query_string
-from app.web.request_links import finder
+from app.web.request_links import finder, names_of
 from app.web.requests import predicted, truth_text
 from app.web.tables import note, table, tile
 from app.web.units import UNKNOWN, format_number, moment
@@ -87,7 +87,7 @@ def _prediction(question: Question, prediction: Prediction) -> Iterator[Markup]:
 
 def _model(question: Question, name: ModelName) -> Markup:
     place = " / ".join(filter(None, (name.namespace, name.pipeline)))
-    members = {**common(question.members), **name._asdict()}
+    members = {**common(question.members), **names_of(name)}
     link = html.A(name.name, href="/model" + query_string(members), className="name")
     return html.Span([link, html.Span(place, className="quiet place") if place else None])
 

@@ -40,12 +40,17 @@ def linking(question: Question, window: Window, version: str | None = None) -> L
     return lambda members: requests_link(question, window, members, version)
 
 
+def names_of(name: ModelName) -> dict[str, str]:
+    """The names of a model as members of a URL."""
+    return {"namespace": name.namespace, "pipeline": name.pipeline, "model": name.name}
+
+
 def request_link(question: Question, id_: str, name: ModelName, time: datetime | None) -> str:
     """The URL of the history of a request of a model."""
     return "/request" + query_string(
         {
             **common(question.members),
-            **name._asdict(),
+            **names_of(name),
             "request": id_,
             "time": None if time is None else iso_utc(time),
         }

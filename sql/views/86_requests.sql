@@ -176,7 +176,7 @@ COMMENT ON FUNCTION truthline_internal.request_grid(timestamptz, timestamptz) IS
 --
 -- Grain    one row per run of such buckets. The whole window, if cells can't tell: the filter is not of
 --          truths, or the cells of the moment have been dropped.
--- Cost     cells of the window; twice if a coarse grid finds them within a small part of it.
+-- Cost     cells of the window; up to three times if a coarse grid finds them within a part of it.
 CREATE OR REPLACE FUNCTION truthline_internal.request_spans(
     series integer[], start_time timestamptz, end_time timestamptz, as_of timestamptz,
     filter truthline_internal.request_filter
@@ -195,14 +195,14 @@ BEGIN
         RETURN QUERY SELECT start_time, end_time;
         RETURN;
     END IF;
-    FOR step IN 1 .. 2 LOOP
+    FOR step IN 1 .. 3 LOOP
         places := ARRAY(SELECT p.place FROM truthline_internal.request_places(
                             series, edges, as_of, filter) AS p ORDER BY 1);
         EXIT WHEN cardinality(places) = 0;
         first := greatest(start_time, edges[places[1]]);
         last := least(end_time, edges[places[cardinality(places)] + 1]);
         finer := truthline_internal.request_grid(first, last);
-        EXIT WHEN step = 2 OR finer[2] - finer[1] >= edges[2] - edges[1];
+        EXIT WHEN step = 3 OR finer[2] - finer[1] >= edges[2] - edges[1];
         edges := finer;
     END LOOP;
     RETURN QUERY

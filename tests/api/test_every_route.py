@@ -89,6 +89,7 @@ QUESTIONS = {
     "/api/v1/metrics/compare": NATIVE_MODEL | {"b.endTime": "2025-02-27T00:00:00Z"},
     "/api/v1/inference-stats": NATIVE_DAY,
     "/api/v1/models": NATIVE_DAY,
+    "/api/v1/metrics/label-delay": NATIVE_MODEL,
     "/api/v1/requests": NATIVE_MODEL,
     f"/api/v1/requests/{NAMED}": {},
     SINGLE: {"filters[execution_id]": NAMED},

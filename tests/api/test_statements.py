@@ -77,6 +77,7 @@ BUDGETS = {
     ("GET", "/api/v1/metrics/compare"): 6,
     ("GET", "/api/v1/inference-stats"): 5,
     ("GET", "/api/v1/models"): 4,
+    ("GET", "/api/v1/metrics/label-delay"): 5,
     ("GET", "/api/v1/requests"): 3,
     ("GET", "/api/v1/requests/<name:request_id>"): 5,
     ("GET", "/api/v1/metrics/steps"): 3,

@@ -80,6 +80,7 @@ def test_states_and_fields_are_filters_in_the_url(visit, open_url, window):
     page = visit.open(link("/requests", DIGITS, window))
     page.get_by_role("group", name="Requests by state").get_by_role("link", name="Wrong").click()
     expect(page).to_have_url(re.compile("wrong=true"))
+    visit.settled()
     page.get_by_label("Confidence from").fill("0.5")
     page.get_by_label("Confidence from").press("Enter")
     expect(page).to_have_url(re.compile("minConfidence=0.5"))
@@ -143,7 +144,15 @@ def test_from_the_overview_to_a_wrong_request_in_four_clicks(visit, open_url, wi
     visit.settled()
 
     expect(panel(page, "request").locator("h2.request-id")).to_have_text(id_)
+    assert members_of(page) == DIGITS | window | {
+        "request": id_,
+        "time": listed(open_url, DIGITS, window, **WRONG)[0]["time"],
+    }
     expect(panel(page, "request").locator(".prediction").first).to_contain_text("wrong")
+    panel(page, "request").get_by_role("link", name="digits").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("digits")
+    visit.settled()
+    assert members_of(page) == DIGITS | window
 
 
 def test_a_request_is_found_by_its_id_from_the_overview(visit, open_url, window):
