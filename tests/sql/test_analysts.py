@@ -193,7 +193,7 @@ def test_functions_refuse_the_neighbours_names(analyst, superuser):
     """Each of them, with the words that a name that isn't there gets."""
     asked = 0
     for name, short, needed, _, _ in superuser.execute(BY_NAME).fetchall():
-        if "workspace" not in needed:
+        if "workspace" not in (needed or ()):
             assert short in WITHOUT_WORKSPACE, name
             continue
         call = SQL("SELECT * FROM truthline.{}({})").format(
