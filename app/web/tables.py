@@ -100,8 +100,8 @@ def both(
 ) -> Markup:
     """A number after, what it was before, and the difference: coloured unless it may be noise.
 
-    `said` is what is said of a difference that is not `certain`. `interval` is the confidence
-    interval of the number after.
+    `said` describes a difference that is not `certain`. `interval` is the confidence interval of
+    the number after.
     """
     unit = measure.unit
     parts = [

@@ -131,7 +131,8 @@ def compared(measures: Sequence[Measure]) -> table.Panel:
     places = ", ".join(
         f"('{one.column_name}', '{one.label}', {place})" for place, one in enumerate(measures)
     )
-    before = "$__timeFrom() - ($__timeTo() - $__timeFrom()), $__timeFrom()"
+    start, end = "$__timeFrom()::timestamptz", "$__timeTo()::timestamptz"
+    before = f"{start} - ({end} - {start}), {start}"
     versions = ["a_version => ${version:sqlstring}", "b_version => ${version:sqlstring}"]
     call = of_model("compare", *versions, after=before, version=False)
     return rows(

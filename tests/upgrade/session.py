@@ -18,6 +18,8 @@ REQUESTS = 40
 WRONG, CORRECTED = 4, 8
 # These differ from one answer to the next.
 CLOCKS = {"freshness", "recorded_at", "created_at"}
+# These are new, and None unless they are requested.
+ADDED = {"confidence", "interval", "intervals"}
 
 
 def send(client: Client) -> None:
@@ -71,9 +73,8 @@ def ask(client: Client) -> dict[str, object]:
 def plain(answer: object) -> object:
     """An answer as JSON can have it, without its clocks."""
     if dataclasses.is_dataclass(answer):
-        return plain(
-            {field.name: getattr(answer, field.name) for field in dataclasses.fields(answer)}
-        )
+        members = {field.name: getattr(answer, field.name) for field in dataclasses.fields(answer)}
+        return plain({n: v for n, v in members.items() if v is not None or n not in ADDED})
     if isinstance(answer, dict):
         return {name: plain(part) for name, part in answer.items() if name not in CLOCKS}
     if isinstance(answer, list | tuple):

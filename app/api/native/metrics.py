@@ -397,7 +397,7 @@ def _classification(bucket: ClassificationBucket) -> dict[str, Any]:
 
 
 def _requested(numbers: ClassificationBucket | ClassMetrics | RegressionBucket) -> dict[str, Any]:
-    """Its members; intervals are left out if they were not requested."""
+    """Its members; intervals are omitted unless they were requested."""
     members = {name: getattr(numbers, name) for name in numbers.__slots__}
     if numbers.intervals is None:
         del members["intervals"]
