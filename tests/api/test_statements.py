@@ -130,6 +130,7 @@ PANEL_BUDGETS = {
     "stats": 5,
     "confidence": 5,
     "values": 6,
+    "slices": 4,
     "versions": 6,
     "scalars": 7,
     "trend": 7,
