@@ -20,6 +20,7 @@ from app.query.window import Grid, Window
 from app.store.registry import ModelName
 
 Number = TypeVar("Number", int | None, float | None, int, float)
+Other = TypeVar("Other")
 MEDIAN = (0.5,)
 LARGEST = sys.float_info.max
 
@@ -207,6 +208,15 @@ def periods(window: Window) -> tuple[Window, Grid]:
         InvalidWindow: as in `preceding`.
     """
     return Window(preceding(window).start, window.end), Grid(window.length, window.start)
+
+
+def compared_window(question: Question[Other]) -> Question[Other]:
+    """The question about a window and the preceding one, as two buckets.
+
+    Raises:
+        InvalidWindow: as in `preceding`.
+    """
+    return question.over(*periods(question.window))
 
 
 def kept_rows(conn: Connection, statement: TextClause, values: dict[str, Any]) -> Sequence[Any]:

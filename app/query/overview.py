@@ -72,7 +72,7 @@ def _model(row: Row[Any], buckets: int) -> ModelOverview:
     kind = None if row.kind is None else Kind(row.kind)
     inferences = Compared(row.n_inferences, row.prev_n_inferences)
     errors = Compared(row.n_errors, row.prev_n_errors)
-    headline, change = _headline(kind, row)
+    headline, change = headline_of(kind, row)
     return ModelOverview(
         ModelName(row.namespace, row.pipeline, row.model),
         kind,
@@ -90,8 +90,11 @@ def _model(row: Row[Any], buckets: int) -> ModelOverview:
     )
 
 
-def _headline(kind: Kind | None, row: Row[Any]) -> tuple[Compared[float | None], Interval | None]:
-    """The headline metric of both periods, and the interval of its difference."""
+def headline_of(kind: Kind | None, row: Row[Any]) -> tuple[Compared[float | None], Interval | None]:
+    """The headline metric of both periods, and the interval of its difference.
+
+    The row has the sums of both, as the SQL function `triage` names them.
+    """
     n, before = row.n_truths, row.prev_n_truths
     if kind is Kind.CLASSIFICATION:
         now, previous = Share(row.n_correct, n), Share(row.prev_n_correct, before)

@@ -6,7 +6,7 @@ shows as a difference is the one minus the other (`Compared`).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from app.errors import InvalidWindow
@@ -17,7 +17,7 @@ from app.query.noise import FEW
 from app.query.question import Basis, Counted
 from app.query.question import Question as Query
 from app.query.settle import look_up
-from app.query.subjects import Scope, Subject
+from app.query.subjects import Subject
 from app.query.window import Grid, Window
 from app.web.basis import merged, of_model
 from app.web.panels import PanelContext, once
@@ -95,7 +95,7 @@ def _earlier_subject(context: PanelContext) -> Subject:
     question = context.question
     if question.before_version is None:
         return context.query.subject
-    scope = Scope(question.model, question.scope.deployment, question.before_version)
+    scope = replace(question.scope, version=question.before_version)
     asked = question.as_query(context.workspace_id).about(scope).now()
     subject = look_up(context.conn, asked).subject
     subject.require()

@@ -16,7 +16,7 @@ from app.query.question import Basis
 from app.query.window import Window
 from app.store.registry import Kind
 from app.web import markup as html
-from app.web import quality, traffic, versions
+from app.web import quality, slices, traffic, versions
 from app.web.basis import BOTH, basis_text
 from app.web.comparison import (
     VERSION,
@@ -77,6 +77,7 @@ def show_summary(question: Question, summary: Summary) -> list[Node]:
             className="model-head",
         ),
         to_component(_compared(question, summary.spans), "compared-with"),
+        *_tagged(question),
         html.Dl(tiles, className="tiles"),
         html.P(basis_text(question, summary.basis), className="quiet basis"),
     ]
@@ -107,6 +108,15 @@ def _compared(question: Question, windows: Pair[Window]) -> Markup:
         ended = {**question.members, **dict.fromkeys(CHOSEN)}
         parts.append(html.A("end the comparison", href="/model" + query_string(ended)))
     return html.P(parts, className="sides")
+
+
+def _tagged(question: Question) -> list[Node]:
+    """Which predictions count, if not all; a link ends the choice."""
+    if not question.scope.tags:
+        return []
+    every = "/model" + query_string({**question.members, "tag": None})
+    words = f"Only predictions with {question.scope.tags}"
+    return [html.P([html.Span(words), " ", html.A("show all", href=every)], className="sides")]
 
 
 CHOSEN = (*SELECTED, "beforeVersion")
@@ -218,6 +228,7 @@ PAGE = Page(
         traffic.STATS,
         traffic.CONFIDENCE,
         traffic.VALUES,
+        slices.PANEL,
         versions.PANEL,
     ),
 )

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from app.errors import InvalidInput
 from app.query.question import Question as Query
 from app.query.subjects import Scope
+from app.query.tags import TagFilter
 from app.query.window import (
     Calendar,
     Grid,
@@ -142,6 +143,8 @@ class Question:
 
 # Two times, with a slash between them as in ISO 8601, or a word.
 BETWEEN = re.compile(r"\s*/\s*|\s+to\s+")
+# Separates the tags of a URL, which can have several, among the members.
+TAGS = "\x1e"
 # Nothing is compared.
 NOTHING = "none"
 # The choice of all versions or deployments.
@@ -150,7 +153,7 @@ EVERY = "*"
 SELECTED = ("after", "before", "bucket")
 # Parameters of individual pages.
 OF_A_PAGE = (
-    *("namespace", "pipeline", "model", "deployment", "version", "bucket", "average"),
+    *("namespace", "pipeline", "model", "deployment", "version", "tag", "bucket", "average"),
     *("after", "before", "beforeVersion", "classes"),
     *("execution", "metric", "offset", "sort", "q", "kind", "show"),
     *(
@@ -169,7 +172,9 @@ OF_A_PAGE = (
 
 def members_of(search: str) -> dict[str, str]:
     """The parameters of a URL's query."""
-    return dict(parse_qsl(search.lstrip("?")))
+    pairs = parse_qsl(search.lstrip("?"))
+    tags = [text for name, text in pairs if name == "tag"]
+    return dict(pairs) | ({"tag": TAGS.join(tags)} if tags else {})
 
 
 def common(members: Mapping[str, str]) -> dict[str, str]:
@@ -179,7 +184,12 @@ def common(members: Mapping[str, str]) -> dict[str, str]:
 
 def query_string(members: Mapping[str, str | None]) -> str:
     """Parameters as a URL's query; empty ones are omitted."""
-    non_empty = {name: value for name, value in members.items() if value}
+    non_empty = [
+        (name, text)
+        for name, value in members.items()
+        if value
+        for text in (value.split(TAGS) if name == "tag" else [value])
+    ]
     return "?" + urlencode(non_empty, safe=":/") if non_empty else ""
 
 
@@ -190,7 +200,8 @@ def iso_utc(instant: datetime) -> str:
 
 def _scope(members: Mapping[str, str]) -> Scope:
     name = ModelName(*(members.get(part, "") for part in ("namespace", "pipeline", "model")))
-    return Scope(name, members.get("deployment") or None, members.get("version") or None)
+    tags = TagFilter.of(filter(None, members.get("tag", "").split(TAGS)))
+    return Scope(name, members.get("deployment") or None, members.get("version") or None, tags)
 
 
 def _zone(members: Mapping[str, str]) -> str:

@@ -137,6 +137,7 @@ PANEL_BUDGETS = {
     "stats": 5,
     "confidence": 5,
     "values": 6,
+    "slices": 4,
     "versions": 6,
     "requests": 4,
     "request": 6,
