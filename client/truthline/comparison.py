@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from truthline.extras import extra
 from truthline.metrics import Freshness, Interval, Snapped
-from truthline.values import Name, as_name
+from truthline.values import Name, Tags, as_name, tag_filter
 from truthline.wire import ABSENT, End, Start, camel, to_wire
 
 if TYPE_CHECKING:  # packages that need not be there
@@ -22,6 +22,7 @@ class Side(TypedDict, total=False):
     pipeline: Name
     deployment: Name | None
     version: Name | None
+    tags: Tags
     start: datetime | str
     end: datetime | str
     as_of: datetime | str
@@ -115,7 +116,9 @@ def side_parameters(prefix: str, side: Side) -> dict[str, Any]:
     """
     if unknown := side.keys() - Side.__annotations__.keys():
         raise TypeError(f"a side has no {', '.join(sorted(unknown))}")
-    return {f"{prefix}.{name}": value for name, value in _parameters(side).items()}
+    named = {name: value for name, value in side.items() if name != "tags"}
+    parameters = _parameters(named) | {"tag": tag_filter(side.get("tags"))}
+    return {f"{prefix}.{name}": value for name, value in parameters.items()}
 
 
 def _parameters(side: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Queries: each returns a result, or raises an error that states the reason."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 from urllib.parse import quote
@@ -11,16 +11,13 @@ from truthline.inferences import InferenceStats, Models
 from truthline.metrics import ClassificationMetrics, RegressionMetrics, Subject
 from truthline.requests import RequestHistory, Requests
 from truthline.session import Session
-from truthline.values import Label, Name, as_label, as_name
+from truthline.values import Label, Name, Tags, as_label, as_name, tag_filter
 from truthline.wire import decode, to_duration, to_wire
 
 Instant = datetime | str
 """A datetime with a time zone, or RFC 3339 like `2026-03-01T10:00:00Z`."""
 Width = timedelta | str
 """A duration, or a string like `10s` or `1h30m`; `1d`, `2w`, `1mo`, `1y` follow the calendar."""
-
-Tags = Mapping[str, Any]
-"""Values by key, like `{"country": "FR", "plan": ["pro", "team"]}`."""
 
 
 class Questions:
@@ -123,6 +120,7 @@ class Questions:
         pipeline: Name = "",
         deployment: Name | None = None,
         version: Name | None = None,
+        tags: Tags | None = None,
         average: Literal["macro", "weighted", "micro"] = "macro",
         as_of: Instant | None = None,
         confidence: float = 0.95,
@@ -139,6 +137,7 @@ class Questions:
             pipeline: pipeline of the model.
             deployment: include only predictions of this deployment.
             version: include only predictions of this version.
+            tags: include only predictions with these tags, as in `classification_metrics`.
             average: average over the classes of a classifier.
             as_of: return what was known at this moment.
             confidence: confidence of the intervals and of the verdicts.
@@ -146,7 +145,7 @@ class Questions:
         Raises:
             TruthlineError: the query failed; the subclass states why.
         """
-        both = vars(_subject(model, namespace, pipeline, deployment, version))
+        both = _of(_subject(model, namespace, pipeline, deployment, version, tags))
         asked = {**_period(start, end), "asOf": to_wire(as_of, "as_of")}
         asked |= {"average": average, "confidence": confidence}
         sides = side_parameters("a", a) | side_parameters("b", b)
@@ -192,7 +191,7 @@ class Questions:
             "fieldName": field,
             "fieldValue": value,
             "confidence": confidence,
-            "tag": _tags(tags) or None,
+            "tag": tag_filter(tags) or None,
             "groupBy": group_by,
             "groupLimit": group_limit,
         }
@@ -223,6 +222,7 @@ class Questions:
         pipeline: Name = "",
         deployment: Name | None = None,
         version: Name | None = None,
+        tags: Tags | None = None,
         as_of: Instant | None = None,
         page_size: int = 1000,
     ) -> Requests:
@@ -244,6 +244,7 @@ class Questions:
             pipeline: pipeline of the model.
             deployment: include only predictions of this deployment.
             version: include only predictions of this version.
+            tags: include only predictions with these tags, as in `classification_metrics`.
             as_of: return what was known at this moment.
             page_size: most requests to fetch at once, up to 1000.
 
@@ -251,7 +252,7 @@ class Questions:
             TruthlineError: the query failed, as you iterate; the subclass states why.
         """
         asked = {
-            **vars(_subject(model, namespace, pipeline, deployment, version)),
+            **_of(_subject(model, namespace, pipeline, deployment, version, tags)),
             **_period(start, end),
             "predictedLabel": _label(predicted_label),
             "actualLabel": _label(actual_label),
@@ -330,9 +331,7 @@ class Questions:
         return answer
 
     def _metrics(self, kind: str, subject: Subject, **asked: Any) -> Any:
-        names = {name: text for name, text in vars(subject).items() if name != "tags"}
-        parameters = {**names, "tag": list(subject.tags) or None, **asked}
-        return self._session.get(f"/api/v1/metrics/{kind}", parameters)
+        return self._session.get(f"/api/v1/metrics/{kind}", {**_of(subject), **asked})
 
 
 def _subject(
@@ -350,22 +349,19 @@ def _subject(
         as_name(pipeline),
         None if deployment is None else as_name(deployment),
         None if version is None else as_name(version),
-        tuple(_tags(tags)),
+        tuple(tag_filter(tags)),
     )
-
-
-def _tags(tags: Tags | None) -> list[str]:
-    """Tags as queries have them, `country:FR`; values are written as in `log_prediction`."""
-    return [
-        f"{as_name(key)}:{'' if one is None else as_label(one)}"
-        for key, value in (tags or {}).items()
-        for one in (value if isinstance(value, list | tuple | set) else [value])
-    ]
 
 
 def _label(label: Label | None) -> str | None:
     """A class as it is stored: equal numbers are the same class."""
     return None if label is None else as_label(label)
+
+
+def _of(subject: Subject) -> dict[str, Any]:
+    """The parameters that select a model or a part of it."""
+    names = {name: text for name, text in vars(subject).items() if name != "tags"}
+    return {**names, "tag": list(subject.tags) or None}
 
 
 def _period(start: Instant | None, end: Instant | None) -> dict[str, Any]:

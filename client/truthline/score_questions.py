@@ -8,12 +8,13 @@ from truthline.questions import (
     Questions,
     Width,
     _label,
+    _of,
     _period,
     _subject,
     _window,
 )
 from truthline.scores import ScoreCurves, ScoreMetrics
-from truthline.values import Label, Name
+from truthline.values import Label, Name, Tags
 from truthline.wire import decode, to_wire
 
 ScoreMetric = Literal[
@@ -42,6 +43,7 @@ class ScoreQuestions(Questions):
         pipeline: Name = "",
         deployment: Name | None = None,
         version: Name | None = None,
+        tags: Tags | None = None,
         positive_class: Label | None = None,
         metrics: Iterable[ScoreMetric] | None = None,
         align: Literal["start", "epoch"] = "start",
@@ -54,7 +56,7 @@ class ScoreQuestions(Questions):
         second of its declared classes, else the one that sorts last. Only `metrics` are computed,
         by default all. Other arguments and errors are those of `classification_metrics`.
         """
-        subject = _subject(model, namespace, pipeline, deployment, version)
+        subject = _subject(model, namespace, pipeline, deployment, version, tags)
         asked = _window(start, end, interval, align, time_zone, as_of) | {
             "positiveClass": _label(positive_class),
             "metric": None if metrics is None else [_WIRE_NAMES[metric] for metric in metrics],
@@ -72,6 +74,7 @@ class ScoreQuestions(Questions):
         pipeline: Name = "",
         deployment: Name | None = None,
         version: Name | None = None,
+        tags: Tags | None = None,
         positive_class: Label | None = None,
         thresholds: Iterable[float] | None = None,
         points: int = 200,
@@ -84,7 +87,7 @@ class ScoreQuestions(Questions):
         of them. Calibration divides scores into equal `parts`. Other arguments and errors are those
         of `score_metrics`.
         """
-        subject = _subject(model, namespace, pipeline, deployment, version)
+        subject = _subject(model, namespace, pipeline, deployment, version, tags)
         asked = {
             **_period(start, end),
             "asOf": to_wire(as_of, "as_of"),
@@ -103,8 +106,8 @@ class ScoreQuestions(Questions):
 
         None takes the declaration back. Answers about earlier predictions follow.
         """
-        subject = _subject(model, namespace, pipeline, None, None)
-        of = {name: value for name, value in vars(subject).items() if value is not None}
+        subject = _subject(model, namespace, pipeline, None, None, None)
+        of = {name: value for name, value in _of(subject).items() if value is not None}
         body = {"positiveClass": _label(label)}
         self._session.patiently(
             lambda: self._session.once("PUT", "/api/v1/models/positive-class", params=of, json=body)

@@ -19,6 +19,8 @@ Name = str | int | UUID
 """A name or an id. Whole numbers and UUIDs are stored as text: `as_name`."""
 Label = str | int | float | bool
 """A class. Numbers and booleans are stored as text; equal ones are one label: `as_label`."""
+Tags = Mapping[str, Any]
+"""Values by key, like `{"country": "FR", "plan": ["pro", "team"]}`."""
 Seconds = float | timedelta
 """A duration, in seconds if it is a number."""
 
@@ -202,3 +204,12 @@ def _not_taken(rule: str, value: Any) -> Unloggable:
     text = repr(value)
     shown = text if len(text) <= 60 else f"{text[:60]}…"  # noqa: PLR2004 - a line of a log
     return Unloggable(f"{rule}, not {shown} of type {type(value).__name__}")
+
+
+def tag_filter(tags: Tags | None) -> list[str]:
+    """Tags as queries have them, `country:FR`; values are written as in `log_prediction`."""
+    return [
+        f"{as_name(key)}:{'' if one is None else as_label(one)}"
+        for key, value in (tags or {}).items()
+        for one in (value if isinstance(value, list | tuple | set) else [value])
+    ]
