@@ -187,7 +187,8 @@ SELECT row.time, row.received_at,
        row.request_id, row.batch_index, predicted.name AS predicted_label,
        actual.name AS actual_label, row.value AS predicted_value,
        CASE WHEN row.label_id IS NULL THEN truth.latest[2] END AS actual_value,
-       row.confidence, row.latency_seconds, row.failed, truth.learned_at, truth.n_truths
+       row.confidence, row.latency_seconds, row.failed, truth.learned_at, truth.n_truths,
+       series.tags
 FROM truthline_data.prediction AS row
 JOIN truthline_data.series ON series.id = row.series_id
 JOIN truthline_data.model ON model.id = series.model_id
@@ -218,7 +219,7 @@ UNION ALL
 SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
        s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
        row.predicted_label, row.actual_label, row.predicted_value, row.actual_value,
-       row.confidence, row.latency_seconds, row.failed, row.learned_at, row.n_truths
+       row.confidence, row.latency_seconds, row.failed, row.learned_at, row.n_truths, s.tags
 FROM truthline_internal.own_series() AS s
 CROSS JOIN LATERAL truthline_internal.own_request_rows(ARRAY[s.id]) AS row
 WHERE NOT truthline_internal.reads_tables();
@@ -317,3 +318,5 @@ COMMENT ON COLUMN truthline.step_values.is_list IS 'Whether the metric is a list
 COMMENT ON COLUMN truthline.step_values.place IS 'Position of the value within its metric, from 1.';
 COMMENT ON COLUMN truthline.step_values.value IS 'The value.';
 COMMENT ON COLUMN truthline.step_values.recorded_at IS 'When the value was recorded.';
+COMMENT ON COLUMN truthline.requests.tags IS
+    'Tags of the prediction, as keys and values; {} if it has none.';

@@ -1,4 +1,4 @@
--- compare: two sides of a workspace by name: windows, versions, deployments, models or moments.
+-- compare: two sides of a workspace by name: windows, versions, deployments, tags, models or moments.
 --
 -- Grain    one row per metric of the models' kind.
 -- Units    those of compare by id (77_compare.sql). Side B is of the model, namespace and pipeline of
@@ -13,7 +13,8 @@ CREATE OR REPLACE FUNCTION truthline.compare(
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL,
     b_model text DEFAULT NULL, b_namespace text DEFAULT NULL, b_pipeline text DEFAULT NULL,
     a_as_of timestamptz DEFAULT 'infinity', b_as_of timestamptz DEFAULT 'infinity',
-    average text DEFAULT 'macro', confidence float8 DEFAULT 0.95
+    average text DEFAULT 'macro', confidence float8 DEFAULT 0.95,
+    a_tags jsonb DEFAULT NULL, b_tags jsonb DEFAULT NULL
 ) RETURNS TABLE (
     metric text, a float8, b float8, a_n bigint, b_n bigint, a_low float8, a_high float8,
     b_low float8, b_high float8, difference float8, difference_low float8, difference_high float8,
@@ -36,15 +37,16 @@ BEGIN
     RETURN QUERY
     SELECT * FROM truthline_internal.compare(
         kinds[1],
-        truthline.series_of(workspace, model, a_version, a_deployment, namespace, pipeline),
+        truthline.series_of(workspace, model, a_version, a_deployment, namespace, pipeline,
+                            a_tags),
         truthline_internal.edges(a_start_time, a_end_time, NULL), a_as_of,
         truthline_internal.declared_classes(a_id),
         truthline.series_of(workspace, coalesce(b_model, model), b_version, b_deployment,
-                            coalesce(b_namespace, namespace), coalesce(b_pipeline, pipeline)),
+                            coalesce(b_namespace, namespace), coalesce(b_pipeline, pipeline), b_tags),
         truthline_internal.edges(b_start_time, b_end_time, NULL), b_as_of,
         truthline_internal.declared_classes(b_id),
         average, confidence);
 END
 $function$;
-COMMENT ON FUNCTION truthline.compare(text, text, timestamptz, timestamptz, timestamptz, timestamptz, text, text, text, text, text, text, text, text, text, timestamptz, timestamptz, text, float8) IS
+COMMENT ON FUNCTION truthline.compare(text, text, timestamptz, timestamptz, timestamptz, timestamptz, text, text, text, text, text, text, text, text, text, timestamptz, timestamptz, text, float8, jsonb, jsonb) IS
     'The metrics of two sides, their difference, its confidence interval and p-value, and a verdict in words.';

@@ -408,19 +408,19 @@ COMMENT ON FUNCTION truthline.outcomes(text, timestamptz, timestamptz, text, tex
 CREATE OR REPLACE FUNCTION truthline.requests(
     workspace text, start_time timestamptz, end_time timestamptz, model text DEFAULT NULL,
     version text DEFAULT NULL, deployment text DEFAULT NULL, namespace text DEFAULT NULL,
-    pipeline text DEFAULT NULL, as_of timestamptz DEFAULT 'infinity'
+    pipeline text DEFAULT NULL, as_of timestamptz DEFAULT 'infinity', tags jsonb DEFAULT NULL
 ) RETURNS SETOF truthline.requests LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 ROWS 10000 SET search_path = pg_catalog, pg_temp AS $$
     SELECT row.time, row.received_at, s.workspace, s.namespace, s.pipeline, s.model, s.version,
            s.deployment, s.deployment_type, s.server_version, row.request_id, row.batch_index,
            row.predicted_label, row.actual_label, row.predicted_value, row.actual_value,
-           row.confidence, row.latency_seconds, row.failed, row.learned_at, row.n_truths
+           row.confidence, row.latency_seconds, row.failed, row.learned_at, row.n_truths, s.tags
     FROM truthline_internal.own_request_rows(
-        truthline_internal.series_in(workspace, model, version, deployment, namespace, pipeline),
+        truthline_internal.series_in(workspace, model, version, deployment, namespace, pipeline, tags),
         start_time, end_time, as_of) AS row
     JOIN truthline_internal.own_series() AS s ON s.id = row.series_id
 $$;
-COMMENT ON FUNCTION truthline.requests(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz) IS
+COMMENT ON FUNCTION truthline.requests(text, timestamptz, timestamptz, text, text, text, text, text, timestamptz, jsonb) IS
     'Predictions of a workspace within a range of time, with their truths as known at a moment.';
 
 -- label_id: the id of a class; NULL for NULL, and 0, which no class has, for an unknown one.
@@ -445,7 +445,8 @@ CREATE OR REPLACE FUNCTION truthline.newest_requests(
     failed boolean DEFAULT NULL, predicted_label text DEFAULT NULL, actual_label text DEFAULT NULL,
     min_confidence float8 DEFAULT NULL, max_confidence float8 DEFAULT NULL,
     min_error float8 DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
-    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, as_of timestamptz DEFAULT 'infinity'
+    namespace text DEFAULT NULL, pipeline text DEFAULT NULL, as_of timestamptz DEFAULT 'infinity',
+    tags jsonb DEFAULT NULL
 ) RETURNS SETOF truthline.requests LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 ROWS 100 SET search_path = pg_catalog, pg_temp AS $$
     SELECT (found.request).time, (found.request).received_at, s.workspace, s.namespace, s.pipeline,
@@ -453,9 +454,9 @@ ROWS 100 SET search_path = pg_catalog, pg_temp AS $$
            (found.request).request_id, (found.request).batch_index, predicted.name, actual.name,
            (found.request).value, (found.request).actual_value, (found.request).confidence,
            (found.request).latency_seconds, (found.request).failed, (found.request).learned_at,
-           (found.request).n_truths
+           (found.request).n_truths, s.tags
     FROM truthline_internal.requests(
-        truthline.series_of(workspace, model, version, deployment, namespace, pipeline),
+        truthline.series_of(workspace, model, version, deployment, namespace, pipeline, tags),
         start_time, end_time, as_of,
         ROW(truthline_internal.label_id(workspace, predicted_label),
             truthline_internal.label_id(workspace, actual_label),
@@ -467,5 +468,5 @@ ROWS 100 SET search_path = pg_catalog, pg_temp AS $$
     LEFT JOIN truthline_data.label AS actual ON actual.id = (found.request).actual_label
     ORDER BY (found.request).time DESC, (found.request).received_at DESC, found.nth
 $$;
-COMMENT ON FUNCTION truthline.newest_requests(text, text, timestamptz, timestamptz, integer, boolean, boolean, boolean, text, text, float8, float8, float8, text, text, text, text, timestamptz) IS
+COMMENT ON FUNCTION truthline.newest_requests(text, text, timestamptz, timestamptz, integer, boolean, boolean, boolean, text, text, float8, float8, float8, text, text, text, text, timestamptz, jsonb) IS
     'The newest requests of a model that meet conditions, with their truths.';
