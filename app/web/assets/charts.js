@@ -88,7 +88,7 @@
       chart.on("plotly_click", ({ points, event }) => {
         clearTimeout(click);
         const span = points.find((point) => point.customdata?.length === SPAN)?.customdata;
-        if (span && Math.abs(event.timeStamp - doubled) > DOUBLE_CLICK_MS) click = setTimeout(() => go({ after: `${span[0]}/${span[1]}`, bucket: null }), DOUBLE_CLICK_MS);
+        if (span && event.timeStamp > doubled) click = setTimeout(() => go({ after: `${span[0]}/${span[1]}`, bucket: null }), DOUBLE_CLICK_MS);
       });
     }
     chart.on("plotly_afterplot", () => adapt(chart));
@@ -162,7 +162,7 @@
     ({ target, detail, timeStamp }) => {
       if (detail !== 2 || !target.closest?.(".nsewdrag")?.closest("figure[data-picks], figure[data-time]")) return;
       clearTimeout(click);
-      doubled = timeStamp; // plotly may report the clicks long after it, when the page is busy
+      doubled = timeStamp; // both clicks are older, however late plotly reports them
       reset();
     },
     { capture: true },
