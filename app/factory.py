@@ -19,6 +19,7 @@ from app.api.http import (
 )
 from app.api.native import (
     compare,
+    corrected,
     inferences,
     ingest,
     label_delay,
@@ -62,6 +63,7 @@ BLUEPRINTS = (
     metrics,
     scores,
     compare,
+    corrected,
     label_delay,
     inferences,
     requests,

@@ -85,6 +85,7 @@ QUESTIONS = {
     "/api/v1/metrics/classification": NATIVE_MODEL,
     "/api/v1/metrics/regression": NATIVE_MODEL | {"model": "price"},
     "/api/v1/metrics/scores": NATIVE_MODEL,
+    "/api/v1/metrics/corrected-accuracy": NATIVE_MODEL,
     "/api/v1/metrics/score-curves": {k: v for k, v in NATIVE_MODEL.items() if k != "interval"},
     "/api/v1/metrics/compare": NATIVE_MODEL | {"b.endTime": "2025-02-27T00:00:00Z"},
     "/api/v1/inference-stats": NATIVE_DAY,

@@ -72,6 +72,7 @@ BUDGETS = {
     ("GET", "/api/v1/metrics/classification"): 4,
     ("GET", "/api/v1/metrics/regression"): 4,
     ("GET", "/api/v1/metrics/scores"): 4,
+    ("GET", "/api/v1/metrics/corrected-accuracy"): 4,
     ("GET", "/api/v1/metrics/score-curves"): 6,
     ("PUT", "/api/v1/models/positive-class"): 2,
     ("GET", "/api/v1/metrics/compare"): 6,
