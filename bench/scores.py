@@ -38,7 +38,7 @@ SERIES = text("""
     SELECT m.id, '', '1', '', '' FROM m
 """)
 # Scores of the positive class are skewed towards 0, and a truth is positive as often as they say.
-# Those of one model in ten are told to three digits, so that there are ties.
+# One in ten has three digits, so that there are ties.
 OUTCOMES = text("""
     INSERT INTO outcome (received_at, time, series_id, predicted_label, actual_label, weight,
                          batch_index, request_id, predicted_score, actual_score, other_score,

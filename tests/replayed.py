@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from zlib import crc32
 
 from app.demo import runs
 from app.demo.lesson import DIABETES, DIGITS, NOISE, Lesson, Trained, learn
@@ -156,6 +157,7 @@ def _prediction(model: Replayed, request: Request, answer: Answer) -> Prediction
         time=request.time,
         latency_seconds=request.latency_seconds,
         error=request.failed,
+        tags={"country": "FR" if crc32(request.id.encode()) % 3 else "DE"},
         **({} if request.failed else _output(answer)),
     )
 

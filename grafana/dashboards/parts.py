@@ -115,6 +115,7 @@ def of_model(function: str, *more: str, after: str = "", version: bool = True) -
         "namespace => ${namespace:sqlstring}",
         "pipeline => ${pipeline:sqlstring}",
         *(["version => ${version:sqlstring}"] if version else []),
+        "tags => truthline.tag_filter(ARRAY[${tag:sqlstring}])",
         *(argument for argument in more if "=>" in argument),
     ]
     between = ",\n        "
@@ -314,7 +315,7 @@ IN_PLACE = (
 
 
 def model(kind: str | None = None) -> list[dashboard.QueryVariable]:
-    """A model of a kind, where it is, and its version."""
+    """A model of a kind, where it is, its version, and a tag of its predictions."""
     of_kind = f" AND coalesce(kind, '{kind}') = '{kind}'" if kind else ""
     models = "FROM truthline.models WHERE"
     asked = {
@@ -322,6 +323,9 @@ def model(kind: str | None = None) -> list[dashboard.QueryVariable]:
         "pipeline": f"SELECT DISTINCT pipeline {models} {IN_WORKSPACE}{of_kind}",
         "model": f"SELECT DISTINCT model {models} {IN_PLACE}{of_kind}",
         "version": f"SELECT DISTINCT version FROM truthline.series WHERE {IN_PLACE}"
+        " AND model = ${model:sqlstring}",
+        "tag": "SELECT DISTINCT tag.key || ':' || tag.value FROM truthline.series"
+        f" CROSS JOIN LATERAL jsonb_each_text(tags) AS tag WHERE {IN_PLACE}"
         " AND model = ${model:sqlstring}",
     }
     return [

@@ -25,7 +25,8 @@ $$;
 COMMENT ON FUNCTION truthline_internal.certain_tags(jsonb) IS
     'Tags that all wanted series have: keys with one accepted value.';
 
--- tag_filter: what is wanted, from texts like country:FR. Texts of one key are alternatives.
+-- tag_filter: what is wanted, from texts like country:FR. Texts of one key are alternatives, and NULLs are
+-- ignored: without any other text, everything is wanted.
 --
 -- Errors   invalid_parameter_value: a text has no key, or no colon.
 CREATE OR REPLACE FUNCTION truthline.tag_filter(texts text[]) RETURNS jsonb
@@ -41,7 +42,7 @@ BEGIN
     RETURN (SELECT jsonb_object_agg(key, accepted) FROM (
         SELECT split_part(one, ':', 1) AS key,
                jsonb_agg(substr(one, strpos(one, ':') + 1)) AS accepted
-        FROM unnest(texts) AS one GROUP BY 1) AS by_key);
+        FROM unnest(texts) AS one WHERE one IS NOT NULL GROUP BY 1) AS by_key);
 END
 $function$;
 COMMENT ON FUNCTION truthline.tag_filter(text[]) IS

@@ -132,7 +132,7 @@ COMMENT ON FUNCTION truthline_internal.basis(text[], integer[], timestamptz[], t
 -- lacks_rows: whether rows of predictions may be missing between two instants.
 --
 -- Why      queries of the rows themselves can't be answered from cells. If the level was built again after
---          rows were dropped, it knows nothing of them: then they may be missing for every series that is
+--          rows were dropped, it has no cells of them: then they may be missing for every series that is
 --          older than the remaining rows.
 -- Cost     nothing until something is dropped, or long before; otherwise a lookup of one cell. Cells of
 --          the hours at both ends count whole, so a row next to an end may be reported as missing.

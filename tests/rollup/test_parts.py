@@ -267,3 +267,47 @@ def ask(database, dice, seen):
     assert ordered == sorted(ordered, reverse=True)
     seen["groups"] += len(ordered)
     seen["rests"] += any(part.is_rest for part in answer.parts)
+
+
+MANY = 250
+
+
+def test_an_answer_of_many_series_is_that_of_their_rows(own):
+    """More than of_many looks at one by one; from rows, from levels, and cut by edges."""
+    name = ModelName("", "", "many")
+    rows = [
+        Prediction(
+            model=name.name,
+            request_id=f"r{n}",
+            time=NOON + n * MINUTE,
+            label="abc"[n % 3],
+            tags={"shop": f"s{n}", "country": COUNTRIES[n % 3]},
+        )
+        for n in range(MANY)
+    ]
+    ingest_predictions(own, 1, rows)
+    truths = [
+        Feedback(model=name.name, request_id=f"r{n}", label="abc"[n % 2]) for n in range(MANY)
+    ]
+    ingest_feedback(own, 1, truths)
+    window = Window(NOON + 7 * MINUTE, NOON + 200 * MINUTE)
+    expected = [
+        Counter(("abc"[n % 3], "abc"[n % 2]) for n in range(first, min(first + 50, 200)))
+        for first in range(7, 200, 50)
+    ]
+
+    for _ in range(2):
+        with own.reading() as conn:
+            question = Question(1, Scope(name), window, Grid(50 * MINUTE))
+            answer = classification(
+                conn,
+                own.registry,
+                question,
+                with_predictions=True,
+                division=Division("country", 2),
+            )
+        assert [matrix_cells(bucket.matrix) for bucket in answer.buckets] == expected
+        assert [c.predictions for c in answer.coverage] == [c.total() for c in expected]
+        assert_adds_up(answer)
+        assert [part.is_rest for part in answer.parts] == [False, False, True]
+        refresh(own)

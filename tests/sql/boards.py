@@ -12,6 +12,7 @@ ANYWHERE: dict[str, str | None] = {
     "namespace": ALL,
     "pipeline": ALL,
     "version": ALL,
+    "tag": ALL,
 }
 CHOSEN: dict[str, dict[str, str | None]] = {
     "models": {"workspace": "default"},

@@ -159,5 +159,6 @@ def test_an_empty_range_is_no_error(reader, period, name, panel):
 def test_names_are_literals_to_a_query(reader, period, name, panel):
     """A name with a quote in it is a name that isn't there, not a piece of SQL."""
     odd = {key: "o'clock" for key in CHOSEN[name] if key not in ("interval", "workspace")}
+    odd |= {"tag": "o'clock:o'clock"}
     with suppress(UndefinedObject):
         reader.execute(period.expand(panel["targets"][0]["rawSql"], CHOSEN[name] | odd))

@@ -90,6 +90,8 @@ def test_views_have_tags(ask, database, workspace):
         (["a:1", "b:2", "a:3"], {"a": ["1", "3"], "b": ["2"]}),
         (["url:http://x"], {"url": ["http://x"]}),
         (["a:"], {"a": [""]}),
+        ([None, "a:1"], {"a": ["1"]}),
+        ([None], None),
         ([], None),
     ],
 )

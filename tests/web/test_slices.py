@@ -11,7 +11,10 @@ from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Prediction
 from app.ingest.predictions import ingest_predictions
 from app.web.export import as_csv
+from app.web.page import render_panel
 from app.web.question import Question, members_of, query_string
+from app.web.session import WORKSPACE
+from app.web.slices import PANEL
 
 START = datetime(2026, 3, 1, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -86,3 +89,14 @@ def test_a_url_has_several_tags():
     members = members_of(search)
     assert query_string(members) == search
     assert Question.read(search, START).scope.tags.texts == ["country:FR", "plan:a&b"]
+
+
+def test_a_value_links_to_the_page_about_it(app, database, workspace, model):
+    search = "?" + urlencode(ASKED | {"model": model, "tag": "plan:pro"})
+    with app.test_request_context(environ_overrides={WORKSPACE: workspace.id}):
+        shown = str(render_panel(database, PANEL, search))
+
+    assert "tag=plan:pro&amp;tag=country:FR" in shown
+    assert "tag=plan:pro&amp;tag=plan:pro" not in shown
+    assert "more than noise" in shown
+    assert "75" in shown
