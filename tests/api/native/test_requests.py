@@ -427,7 +427,7 @@ def test_a_history_has_every_version_and_model(client):
 
 
 def test_a_failed_attempt_and_its_retry_are_both_in_the_history(client):
-    verdict(predict(client, prediction(requestId="r", error=True)))
+    verdict(predict(client, prediction(requestId="r", error=True, label="a")))
     verdict(predict(client, prediction(requestId="r", label="a")))
     verdict(tell(client, truth("r", label="b")))
 
