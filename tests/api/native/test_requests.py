@@ -435,6 +435,7 @@ def test_a_failed_attempt_and_its_retry_are_both_in_the_history(client):
     assert sorted((p["failed"], p["wrong"], len(p["truths"])) for p in found if p["failed"]) == [
         (True, None, 0)
     ]
+    assert [(p["actualLabel"], p["learnedAt"]) for p in found if p["failed"]] == [(None, None)]
     assert [(p["failed"], p["wrong"], len(p["truths"])) for p in found if not p["failed"]] == [
         (False, True, 1)
     ]
