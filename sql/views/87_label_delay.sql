@@ -76,15 +76,15 @@ BEGIN
     counted AS (
         SELECT nth, n AS known, n AS possible FROM judged WHERE is_within
         UNION ALL
-        SELECT j.nth, r.known,
-               CASE WHEN r.n_rows > 0 THEN r.known ELSE j.n END
+        SELECT j.nth,
+               coalesce(sum(o.weight) FILTER (WHERE o.received_at - o.time <= j.delay), 0)::bigint,
+               CASE WHEN count(o.time) = 0 THEN j.n
+                    ELSE coalesce(sum(o.weight) FILTER (WHERE o.received_at - o.time <= j.delay), 0)
+                    END::bigint
         FROM judged AS j
-        CROSS JOIN LATERAL (
-            SELECT coalesce(sum(o.weight) FILTER (WHERE o.received_at - o.time <= j.delay), 0)::bigint,
-                   count(*)
-            FROM row_of_cell AS o WHERE (o.bucket, o.learned) = (j.bucket, j.learned)
-        ) AS r (known, n_rows)
+        LEFT JOIN row_of_cell AS o ON o.bucket = j.bucket AND o.learned = j.learned
         WHERE NOT j.is_within
+        GROUP BY j.nth, j.bucket, j.learned, j.n
         UNION ALL
         SELECT goal.nth, o.weight, o.weight
         FROM goal JOIN other_row AS o

@@ -427,7 +427,7 @@ def test_a_history_has_every_version_and_model(client):
 
 
 def test_a_failed_attempt_and_its_retry_are_both_in_the_history(client):
-    verdict(predict(client, prediction(requestId="r", error=True)))
+    verdict(predict(client, prediction(requestId="r", error=True, label="a")))
     verdict(predict(client, prediction(requestId="r", label="a")))
     verdict(tell(client, truth("r", label="b")))
 
@@ -435,6 +435,7 @@ def test_a_failed_attempt_and_its_retry_are_both_in_the_history(client):
     assert sorted((p["failed"], p["wrong"], len(p["truths"])) for p in found if p["failed"]) == [
         (True, None, 0)
     ]
+    assert [(p["actualLabel"], p["learnedAt"]) for p in found if p["failed"]] == [(None, None)]
     assert [(p["failed"], p["wrong"], len(p["truths"])) for p in found if not p["failed"]] == [
         (False, True, 1)
     ]
