@@ -15,7 +15,7 @@ from app.web.tables import labelled
 Members = Mapping[str, str | None]
 Link = Callable[[Members], str]
 # The names of a model and of a part of it.
-SCOPE = ("namespace", "pipeline", "model", "version", "deployment")
+SCOPE = ("namespace", "pipeline", "model", "version", "deployment", "tag")
 
 
 def requests_link(
