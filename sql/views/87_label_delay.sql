@@ -7,8 +7,10 @@
 --          `predictions` counts successful requests, `known` those whose first truth was stored within
 --          the delay. It is at most `possible`: they differ where rows were dropped that would tell.
 -- Exact    a correction is two rows at one moment, which add up to 0: the first truth counts.
--- Cost     cells of five minutes and learned hours, which tell for most truths; rows for those cells
---          that a delay divides, for both ends of the window, and since the level is clean.
+-- Cost     for delays of a day and more, cells of five minutes and learned hours, which tell for most
+--          truths; rows for those cells that a delay divides, for both ends of the window, and since the
+--          level is clean. A shorter delay divides most cells, so the rows of the window are read
+--          instead, once per delay, unless some of them were dropped.
 CREATE OR REPLACE FUNCTION truthline_internal.label_delay(
     series integer[], start_time timestamptz, end_time timestamptz, as_of timestamptz,
     delays interval[]
@@ -26,10 +28,12 @@ DECLARE
     earliest timestamptz := start_time - INTERVAL '26 hours';
     bound timestamptz := truthline_data.learned_start(
         span, least(truthline_internal.clean_until('outcome_5m_1h'), as_of));
+    has_rows boolean := NOT EXISTS (
+        SELECT FROM truthline_data.retention WHERE relation = 'outcome' AND since > earliest);
 BEGIN
     RETURN QUERY
     WITH goal AS MATERIALIZED (
-        SELECT d.nth, d.delay,
+        SELECT d.nth, d.delay, has_rows AND d.delay < INTERVAL '1 day' AS by_row,
                CASE WHEN as_of - d.delay >= end_time THEN end_time
                     ELSE nullif(greatest(truthline_data.event_start(five, as_of - d.delay),
                                          start_time), start_time) END AS until
@@ -46,7 +50,7 @@ BEGIN
     judged AS MATERIALIZED (
         SELECT goal.nth, goal.delay, cell.*,
                cell.learned + span <= cell.bucket + goal.delay AS is_within
-        FROM goal JOIN cell ON cell.bucket + five <= goal.until
+        FROM goal JOIN cell ON NOT goal.by_row AND cell.bucket + five <= goal.until
                            AND cell.learned < cell.bucket + five + goal.delay
     ),
     divided AS MATERIALIZED (
@@ -88,7 +92,17 @@ BEGIN
         UNION ALL
         SELECT goal.nth, o.weight, o.weight
         FROM goal JOIN other_row AS o
-            ON o.time < goal.until AND o.received_at - o.time <= goal.delay
+            ON NOT goal.by_row AND o.time < goal.until AND o.received_at - o.time <= goal.delay
+        UNION ALL
+        SELECT goal.nth, o.n, o.n
+        FROM goal CROSS JOIN LATERAL (
+            SELECT coalesce(sum(r.weight), 0)::bigint AS n FROM truthline_data.outcome AS r
+            WHERE r.series_id = ANY (series) AND r.time >= start_time AND r.time < goal.until
+              AND r.received_at >= earliest AND r.received_at < as_of
+              AND r.received_at < end_time + goal.delay + INTERVAL '1 microsecond'
+              AND r.received_at - r.time <= goal.delay
+        ) AS o
+        WHERE goal.by_row
     )
     SELECT goal.delay, goal.until,
            CASE WHEN goal.until IS NOT NULL THEN (
