@@ -40,6 +40,7 @@ class Method(Enum):
     LOGIT = "delta method, on the logit; Wilson's where the average equals the accuracy"
     FISHER = "delta method, on Fisher's z"
     NORMAL = "delta method"
+    DELONG = "DeLong's, on the logit"
 
 
 class Surface(Enum):

@@ -192,6 +192,7 @@ SCORES = _table(
         "binary: mean of (score of the positive class − y)², where y is 1 if it is true, else 0;"
         " otherwise mean of the sum over the classes of (score − y)²",
         NO_SCORES,
+        interval=STUDENT,
         left_out=NOT_YET_SHOWN,
     ),
     Measure(
@@ -202,6 +203,7 @@ SCORES = _table(
         "share of pairs of a positive and another truth in which the positive one has the higher"
         " score; equal scores count half",
         "without both, or if the model has not two classes",
+        interval=Method.DELONG,
         left_out=NOT_YET_SHOWN,
     ),
     Measure(

@@ -6,7 +6,7 @@ them.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy.exc import DataError
 
 from app.errors import InvalidInput
 from app.query.basis import basis_of
+from app.query.intervals import Intervals, interval
 from app.query.question import Basis, Counted, Question, parameters
 from app.query.settle import settle
 from app.query.subjects import Scope, Subject
@@ -33,7 +34,7 @@ class ScoreBucket:
     `n` counts truths whose prediction has scores; in a binary model, those with a confidence too.
     `log_loss` is in nats. `brier_score` is 0 to 1 for a binary model, otherwise 0 to 2; the others
     are fractions of 1. `n_positive`, `roc_auc` and `average_precision` are of the positive class,
-    None for a model without one.
+    None for a model without one. `intervals` is set if a confidence was requested.
     """
 
     start: datetime
@@ -45,6 +46,7 @@ class ScoreBucket:
     roc_auc: float | None
     average_precision: float | None
     calibration_error: float | None
+    intervals: Intervals | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,25 +110,28 @@ def scores(
     *,
     positive: str | None = None,
     metrics: Sequence[str] = METRICS,
+    confidence: float | None = None,
 ) -> ScoreAnswer:
     """Metrics of the scores of one classifier in the buckets of a grid, as of a moment.
 
-    `positive` is the class that scores are about, by default the positive one of the model.
+    `positive` is the class that scores are about, by default the positive one of the model. With a
+    `confidence`, ROC AUC and Brier score of a model with two classes have intervals.
 
     Shape: one bucket per width, oldest first, clipped to the window; a single one without width.
-    Cost:  three statements: the cells of the window once per metric, average precision reads the
-           scores themselves.
+    Cost:  three statements: the cells of the window once per metric. Average precision reads the
+           scores of positive truths, and intervals read all scores.
 
     Raises:
         InvalidWindow, UnknownModel, WrongKind: as in `settle`.
         InvalidInput: `positive` is not one of the classes of a model with two classes.
     """
     settled = settle(conn, question, *_COUNTED, kind=Kind.CLASSIFICATION)
-    asked = _asked(settled, positive) | {"metrics": list(metrics)}
+    asked = _asked(settled, positive) | {"metrics": list(metrics), "confidence": confidence}
     with _only_of_two():
         rows = conn.execute(_METRICS, asked).all()
     basis = basis_of(conn, settled, *_COUNTED)
-    return ScoreAnswer([_bucket(row) for row in rows], basis, _name(conn, registry, rows[0].class_))
+    buckets = [_bucket(row, has_intervals=confidence is not None) for row in rows]
+    return ScoreAnswer(buckets, basis, _name(conn, registry, rows[0].class_))
 
 
 def curves(
@@ -186,8 +191,17 @@ def _name(conn: Connection, registry: Registry, class_id: int | None) -> str | N
     return None if class_id is None else registry.label_names(conn, [class_id])[class_id]
 
 
-def _bucket(row: Row[Any]) -> ScoreBucket:
-    return ScoreBucket(*row[: len(fields(ScoreBucket))])
+def _bucket(row: Row[Any], *, has_intervals: bool) -> ScoreBucket:
+    bucket = ScoreBucket(*row[: len(fields(ScoreBucket)) - 1])
+    if not has_intervals:
+        return bucket
+    return replace(
+        bucket,
+        intervals={
+            "brier_score": interval(row.brier_score_low, row.brier_score_high),
+            "roc_auc": interval(row.roc_auc_low, row.roc_auc_high),
+        },
+    )
 
 
 _COUNTED = (Counted.SCORED, Counted.RANKED)
@@ -197,11 +211,15 @@ _POSITIVE = """
 """
 _CLASS = text(f"SELECT {_POSITIVE}")
 _METRICS = text(f"""
-    SELECT metrics.*, class.id AS class_
+    SELECT metrics.*, bounds.*, class.id AS class_
     FROM {_POSITIVE} AS class (id)
     CROSS JOIN LATERAL truthline_internal.score_metrics(
-        CAST(:series AS integer[]), {EDGES}, class.id, CAST(:metrics AS text[])) AS metrics
-    ORDER BY bucket_start
+        CAST(:series AS integer[]), {EDGES}, class.id, CAST(:metrics AS text[]))
+        WITH ORDINALITY AS metrics
+    LEFT JOIN LATERAL truthline_internal.score_bounds(
+        CAST(:series AS integer[]), {EDGES}, class.id, CAST(:confidence AS double precision))
+        AS bounds ON bounds.place = metrics.ordinality
+    ORDER BY metrics.ordinality
 """)
 _POINTS = """
     SELECT threshold, true_positives, false_positives, false_negatives, true_negatives, rates.*

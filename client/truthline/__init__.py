@@ -79,6 +79,7 @@ from truthline.scores import (
     CalibrationPart,
     ScoreBucket,
     ScoreCurves,
+    ScoreIntervals,
     ScoreMetrics,
     ThresholdPoint,
 )
@@ -141,6 +142,7 @@ __all__ = [
     "RowProblem",
     "ScoreBucket",
     "ScoreCurves",
+    "ScoreIntervals",
     "ScoreMetrics",
     "Side",
     "Snapped",

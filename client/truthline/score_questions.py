@@ -49,6 +49,7 @@ class ScoreQuestions(Questions):
         align: Literal["start", "epoch"] = "start",
         time_zone: str = "UTC",
         as_of: Instant | None = None,
+        confidence: float | None = None,
     ) -> ScoreMetrics:
         """Log loss, Brier score, ROC AUC, average precision and calibration error over time.
 
@@ -61,7 +62,7 @@ class ScoreQuestions(Questions):
             "positiveClass": _label(positive_class),
             "metric": None if metrics is None else [_WIRE_NAMES[metric] for metric in metrics],
         }
-        answer = self._metrics("scores", subject, **asked)
+        answer = self._metrics("scores", subject, confidence=confidence, **asked)
         return decode(ScoreMetrics, answer, subject=subject, time_zone=time_zone)
 
     def score_curves(

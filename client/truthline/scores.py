@@ -4,11 +4,19 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated
 
 from truthline.extras import extra
-from truthline.metrics import Metrics, table_of
+from truthline.metrics import Interval, Metrics, table_of
 from truthline.wire import ABSENT, End, Named, Start
 
 if TYPE_CHECKING:  # packages that need not be there
     import pandas as pd
+
+
+@dataclass(frozen=True)
+class ScoreIntervals:
+    """Confidence intervals of the metrics of scores; None if undefined."""
+
+    brier_score: Interval | None = None
+    roc_auc: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,7 @@ class ScoreBucket:
     roc_auc: float | None = None
     average_precision: float | None = None
     calibration_error: float | None = None
+    intervals: ScoreIntervals | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@
 --
 -- Exact    as for other cells. Corrected truths and cuts are subtracted, number by number where numbers
 --          count.
+-- Why      settings of functions that run a query are as in quantiles_of: the optimizer has no estimate
+--          of the numbers of cells and bins.
 
 -- ranked_cells: text of a query for the cells of a class.
 --
@@ -111,7 +113,8 @@ COMMENT ON FUNCTION truthline_internal.auc_query(text) IS
 CREATE OR REPLACE FUNCTION truthline_internal.roc_auc(
     series integer[], edges timestamptz[], as_of timestamptz, class integer
 ) RETURNS TABLE (place integer, n bigint, n_hits bigint, area float8)
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off SET extra_float_digits = 1 AS $function$
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET extra_float_digits = 1
+SET jit = off SET enable_nestloop = off SET enable_mergejoin = off AS $function$
 DECLARE
     reach record;
 BEGIN
@@ -134,7 +137,8 @@ CREATE OR REPLACE FUNCTION truthline_internal.ranks(
 ) RETURNS TABLE (
     place integer, score float8, n_hits bigint, n_misses bigint, hits_above bigint,
     misses_above bigint
-) LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off SET extra_float_digits = 1 AS $function$
+) LANGUAGE plpgsql STABLE PARALLEL SAFE SET extra_float_digits = 1
+SET jit = off SET enable_nestloop = off SET enable_mergejoin = off AS $function$
 DECLARE
     reach record;
 BEGIN
@@ -168,7 +172,8 @@ COMMENT ON FUNCTION truthline_internal.ranks(integer[], timestamptz[], timestamp
 CREATE OR REPLACE FUNCTION truthline_internal.average_precision(
     series integer[], edges timestamptz[], as_of timestamptz, class integer
 ) RETURNS TABLE (place integer, average_precision float8)
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off SET extra_float_digits = 1 AS $function$
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET extra_float_digits = 1
+SET jit = off SET enable_nestloop = off SET enable_mergejoin = off AS $function$
 DECLARE
     reach record;
 BEGIN
@@ -220,7 +225,8 @@ CREATE OR REPLACE FUNCTION truthline_internal.at_thresholds(
 ) RETURNS TABLE (
     place integer, threshold float8, true_positives bigint, false_positives bigint,
     false_negatives bigint, true_negatives bigint
-) LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off SET extra_float_digits = 1 AS $function$
+) LANGUAGE plpgsql STABLE PARALLEL SAFE SET extra_float_digits = 1
+SET jit = off SET enable_nestloop = off SET enable_mergejoin = off AS $function$
 DECLARE
     reach record;
 BEGIN
@@ -312,7 +318,8 @@ CREATE OR REPLACE FUNCTION truthline_internal.calibration(
     series integer[], edges timestamptz[], as_of timestamptz, class integer, n_parts integer DEFAULT 10
 ) RETURNS TABLE (
     place integer, part integer, n bigint, n_hits bigint, mean_score float8, share float8
-) LANGUAGE plpgsql STABLE PARALLEL SAFE SET jit = off SET extra_float_digits = 1 AS $function$
+) LANGUAGE plpgsql STABLE PARALLEL SAFE SET extra_float_digits = 1
+SET jit = off SET enable_nestloop = off SET enable_mergejoin = off AS $function$
 DECLARE
     reach record;
     bounds float8[] := ARRAY(SELECT i * (1::float8 / n_parts) FROM generate_series(1, n_parts - 1) AS i);

@@ -11,14 +11,15 @@ CREATE OR REPLACE FUNCTION truthline.score_metrics(
     namespace text DEFAULT NULL, pipeline text DEFAULT NULL, origin timestamptz DEFAULT NULL,
     zone text DEFAULT 'UTC', as_of timestamptz DEFAULT 'infinity', positive_class text DEFAULT NULL,
     tags jsonb DEFAULT NULL,
-    metrics text[] DEFAULT NULL
+    metrics text[] DEFAULT NULL, confidence float8 DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, n bigint, n_positive bigint, log_loss float8,
     brier_score float8, roc_auc float8, average_precision float8, calibration_error float8,
-    positive text
+    positive text, brier_score_low float8, brier_score_high float8, roc_auc_low float8,
+    roc_auc_high float8
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT m.*, label.name
+    SELECT m.*, label.name, b.brier_score_low, b.brier_score_high, b.roc_auc_low, b.roc_auc_high
     FROM truthline_internal.asked(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
         zone, tags) AS asked
@@ -27,11 +28,14 @@ SET search_path = pg_catalog, pg_temp AS $$
         AS class (positive)
     CROSS JOIN LATERAL truthline_internal.score_metrics(
         asked.series, asked.edges, as_of, class.positive, metrics) AS m
+    LEFT JOIN truthline_internal.score_bounds(
+        asked.series, asked.edges, as_of, class.positive, confidence) AS b
+        ON asked.edges[b.place] = m.bucket_start
     LEFT JOIN truthline_data.label ON label.id = class.positive
     ORDER BY m.bucket_start
 $$;
-COMMENT ON FUNCTION truthline.score_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, jsonb, text[]) IS
-    'Log loss, Brier score, ROC AUC, average precision and calibration error of a classifier per bucket.';
+COMMENT ON FUNCTION truthline.score_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, jsonb, text[], float8) IS
+    'Log loss, Brier score, ROC AUC, average precision and calibration error of a classifier per bucket, with confidence intervals.';
 
 -- score_thresholds: confusion counts of the positive class at thresholds of its score, per bucket.
 --

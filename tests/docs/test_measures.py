@@ -192,6 +192,7 @@ INTERVALS = {
     "classification": (routes.ClassificationIntervalsSchema, truthline.ClassificationIntervals),
     "class": (routes.ClassIntervalsSchema, truthline.ClassIntervals),
     "regression": (routes.RegressionIntervalsSchema, truthline.RegressionIntervals),
+    "scores": (score_routes.ScoreIntervalsSchema, truthline.ScoreIntervals),
 }
 
 

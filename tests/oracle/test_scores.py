@@ -1,9 +1,11 @@
 """Metrics of scores equal scikit-learn's and plain Python, whatever was corrected on the way."""
 
 import math
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import (
@@ -15,10 +17,13 @@ from sklearn.metrics import (
     roc_curve,
 )
 
+from app.ingest.feedback import Feedback, ingest_feedback
+from app.ingest.inferences import Prediction
+from app.ingest.predictions import ingest_predictions
 from app.query.question import Question as Asked
 from app.query.scores import curves, scores
 from app.query.subjects import Scope
-from app.query.window import Grid
+from app.query.window import Grid, Window
 from tests.effort import examples
 from tests.oracle.plain import (
     Case,
@@ -32,6 +37,7 @@ from tests.oracle.plain import (
 )
 
 EPSILON = 2.0**-52
+FEW = 30
 TOLERANCE = 1e-12
 
 
@@ -268,3 +274,94 @@ def test_curves_equal_scikit_learn(database, workspace, data):
         above = [truth == "yes" for s, truth in pairs if s["yes"] >= point.threshold]
         assert (point.true_positives, point.false_positives) == (sum(above), above.count(False))
         assert point.true_positives + point.false_negatives == sum(hits)
+
+
+@examples(40, thorough=300)
+@given(
+    hits=st.lists(st.sampled_from([0.1, 0.2, 0.35, 0.5, 0.8, 0.95]), min_size=5, max_size=40),
+    misses=st.lists(st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.7, 0.95]), min_size=5, max_size=40),
+)
+def test_intervals_equal_plain_formulas(database, workspace, hits, misses):
+    name = new_name()
+    told = [(score, "yes") for score in hits] + [(score, "no") for score in misses]
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    send_over_time(database, workspace, name, [(start, *row) for row in told])
+
+    question = Asked(workspace.id, Scope(name), Window(start, start + timedelta(hours=1)), Grid())
+    (bucket,) = asked(database, question, confidence=0.9).buckets
+    if len(told) < FEW:
+        assert bucket.intervals == {"roc_auc": None, "brier_score": None}
+        return
+    area, error = plain_delong(np.array(hits), np.array(misses))
+    assert bucket.roc_auc == near(area)
+    assert_bounds(bucket.intervals["roc_auc"], logit_bounds(area, error, 0.9))
+    losses = [(score - (label == "yes")) ** 2 for score, label in told]
+    error = np.std(losses, ddof=1) / math.sqrt(len(losses))
+    t = scipy.stats.t.ppf(0.95, len(losses) - 1)
+    bounds = (bucket.brier_score - t * error, bucket.brier_score + t * error)
+    assert_bounds(bucket.intervals["brier_score"], bounds if error > 0 else None)
+
+
+def plain_delong(hits, misses):
+    """The area, and its standard error by the definition of placements."""
+    pairs = (hits[:, None] > misses) + (hits[:, None] == misses) / 2
+    variance = np.var(pairs.mean(axis=1), ddof=1) / len(hits)
+    variance += np.var(pairs.mean(axis=0), ddof=1) / len(misses)
+    return pairs.mean(), math.sqrt(variance)
+
+
+def logit_bounds(area, error, confidence):
+    if error < 1e-12 or not 0 < area < 1:
+        return None
+    z = scipy.stats.norm.ppf((1 + confidence) / 2)
+    reach = z * error / (area * (1 - area))
+    middle = math.log(area / (1 - area))
+    return tuple(1 / (1 + math.exp(-(middle + side * reach))) for side in (-1, 1))
+
+
+def assert_bounds(found, expected):
+    if expected is None:
+        assert found is None
+    else:
+        assert (found.low, found.high) == pytest.approx(expected, abs=1e-6)
+
+
+def test_intervals_of_auc_hold_the_true_area(database, workspace):
+    """Of simulated histories; a bucket is a history of 120 truths."""
+    chance = np.random.default_rng(7)
+    start, histories = datetime(2026, 3, 1, tzinfo=UTC), 400
+    separation = 1.0
+    true = scipy.stats.norm.cdf(separation / math.sqrt(2))
+    name = new_name()
+    told = []
+    for history in range(histories):
+        truths = chance.random(120) < 0.3
+        scores_ = scipy.stats.norm.cdf(chance.normal(size=120) + separation * truths)
+        told += [
+            (start + timedelta(hours=history), float(s), "yes" if t else "no")
+            for s, t in zip(scores_, truths, strict=True)
+        ]
+    send_over_time(database, workspace, name, told)
+    window = Window(start, start + timedelta(hours=histories))
+    question = Asked(workspace.id, Scope(name), window, Grid(timedelta(hours=1)))
+    buckets = asked(database, question, metrics=["roc_auc"], confidence=0.95).buckets
+    held = sum(b.intervals["roc_auc"].low <= true <= b.intervals["roc_auc"].high for b in buckets)
+    assert 0.93 <= held / histories <= 0.97
+
+
+def send_over_time(database, workspace, name, told):
+    declare(database, workspace.id, name, ["no", "yes"])
+    member = {"namespace": name.namespace, "pipeline": name.pipeline, "model": name.name}
+    ingest_predictions(
+        database,
+        workspace.id,
+        [
+            Prediction(**member, request_id=f"r{n}", time=at, scores={"no": 1 - s, "yes": s})
+            for n, (at, s, _) in enumerate(told)
+        ],
+    )
+    ingest_feedback(
+        database,
+        workspace.id,
+        [Feedback(**member, request_id=f"r{n}", label=t) for n, (_, _, t) in enumerate(told)],
+    )

@@ -33,6 +33,7 @@ from app.query.classification import (
 from app.query.measures import CLASS, CLASSIFICATION, REGRESSION, TRUTHS
 from app.query.question import Answer, Part, Question
 from app.query.regression import RegressionBucket, regression
+from app.query.scores import ScoreBucket
 from app.query.subjects import Scope
 from app.query.tags import TagFilter
 from app.query.window import Calendar, Grid, Window, fixed_grid, zones
@@ -314,7 +315,7 @@ def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
             explained=args["explain"],
             division=division_of(args),
         )
-    return _members(answer, args, _requested)
+    return _members(answer, args, requested)
 
 
 def question_of(args: dict[str, Any], workspace_id: int) -> Question[Scope]:
@@ -389,14 +390,16 @@ def _buckets(
 
 
 def _classification(bucket: ClassificationBucket) -> dict[str, Any]:
-    return _requested(bucket) | {
-        "classes": [_requested(metrics) for metrics in bucket.classes],
+    return requested(bucket) | {
+        "classes": [requested(metrics) for metrics in bucket.classes],
         "categories": bucket.matrix.categories,
         "matrix": bucket.matrix.values,
     }
 
 
-def _requested(numbers: ClassificationBucket | ClassMetrics | RegressionBucket) -> dict[str, Any]:
+def requested(
+    numbers: ClassificationBucket | ClassMetrics | RegressionBucket | ScoreBucket,
+) -> dict[str, Any]:
     """Its members; intervals are omitted unless they were requested."""
     members = {name: getattr(numbers, name) for name in numbers.__slots__}
     if numbers.intervals is None:

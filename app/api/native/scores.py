@@ -9,10 +9,17 @@ from app.api.http.access import needs
 from app.api.http.basis import BasisSchema, basis_members
 from app.api.http.body import read_message
 from app.api.http.numbers import UtcTime
-from app.api.http.parameters import StrictArgs, Text
+from app.api.http.parameters import Confidence, StrictArgs, Text
 from app.api.http.reference import takes_body
-from app.api.native.metrics import ModelArgs, ScopeArgs, SpanArgs, question_of
-from app.api.native.numbers import numbers
+from app.api.native.metrics import (
+    IF_REQUESTED,
+    ModelArgs,
+    ScopeArgs,
+    SpanArgs,
+    question_of,
+    requested,
+)
+from app.api.native.numbers import intervals, numbers
 from app.auth.keys import Role
 from app.ingest.positive_class import PositiveClass, declare_positive_class
 from app.query.measures import SCORES
@@ -42,6 +49,7 @@ def _positive() -> Text:
 class ScoresArgs(ModelArgs):
     """A window, a model, and which metrics of its scores."""
 
+    confidence = Confidence()
     positive = _positive()
     metrics = fields.List(
         fields.String(validate=validate.OneOf(list(_ON_WIRE))),
@@ -77,13 +85,21 @@ class CurvesArgs(SpanArgs, ScopeArgs):
     )
 
 
+class ScoreIntervalsSchema(Schema):
+    """Confidence intervals of the metrics of scores; null if undefined."""
+
+    class Meta:  # noqa: D106 - marshmallow's way to add fields that are computed
+        include = intervals(SCORES)
+
+
 class ScoreBucketSchema(Schema):
     """How good scores are, in a bucket."""
 
     start = UtcTime(data_key="startTime")
     end = UtcTime(data_key="endTime")
+    intervals = fields.Nested(ScoreIntervalsSchema, metadata=IF_REQUESTED)
 
-    class Meta:  # noqa: D106 - marshmallow's way to add fields that are computed
+    class Meta:  # noqa: D106 - as above
         include = numbers(SCORES)
 
 
@@ -101,6 +117,7 @@ class ScoreAnswerSchema(PositiveSchema):
     """Buckets, oldest first, and their basis."""
 
     buckets = fields.List(fields.Nested(ScoreBucketSchema))
+    confidence = fields.Float(metadata={"description": "That of intervals, if requested"})
 
 
 class ThresholdSchema(Schema):
@@ -150,9 +167,16 @@ def get_scores(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     chosen = [_ON_WIRE[name] for name in args.get("metrics", _ON_WIRE)]
     with database().reading() as conn:
         answer = scores(
-            conn, database().registry, question, positive=args.get("positive"), metrics=chosen
+            conn,
+            database().registry,
+            question,
+            positive=args.get("positive"),
+            metrics=chosen,
+            confidence=args.get("confidence"),
         )
-    members = {"positive": answer.positive, "buckets": answer.buckets}
+    members = {"positive": answer.positive, "buckets": [requested(b) for b in answer.buckets]}
+    if "confidence" in args:
+        members["confidence"] = args["confidence"]
     return basis_members(answer.basis) | members
 
 
