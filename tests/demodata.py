@@ -67,11 +67,21 @@ def fill(url: str) -> Demo:
 
 def _events(start: datetime) -> Iterator[Event]:
     """Of yesterday, under other request ids, and then of today."""
-    today = [event for event in timeline(MODELS, start) if event.request_id[-1] in "05"]
+    today = [_scored(event) for event in timeline(MODELS, start) if event.request_id[-1] in "05"]
     for event in today:
         if event.request_id[-1] == "0":
             yield _a_day_before(event)
     yield from today
+
+
+def _scored(event: Event) -> Event:
+    """The same with a score for each class instead of a confidence."""
+    row = event.row
+    if not isinstance(row, Prediction) or row.label is None or row.confidence is None:
+        return event
+    rest = (1 - row.confidence) / (len(CLASSES) - 1)
+    scores = dict.fromkeys(CLASSES, rest) | {row.label: row.confidence}
+    return replace(event, row=replaced(row, label=None, confidence=None, scores=scores))
 
 
 def _digits(version: str, samples: Sequence[int], noise: Sequence[float]) -> list[Answer]:

@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard, DataTransformerConfig
 
 from app.query.measure import Measure, Surface, Unit, shown_in
-from app.query.measures import CLASS, CLASSIFICATION, TRUTHS
+from app.query.measures import CLASS, CLASSIFICATION, SCORES, TRUTHS
 from grafana.dashboards.parts import (
     Panel,
     board,
@@ -53,6 +53,11 @@ def classification() -> Dashboard:
             _f1_of_classes(),
             _correlation(),
             _versions(),
+            _of_scores("Scores of two classes", "roc_auc", "average_precision"),
+            _of_scores("Losses of scores", "log_loss", "brier_score"),
+            _of_scores("Calibration over time", "calibration_error"),
+            _calibration(),
+            _corrected(),
             _wrong_requests(),
         ],
     )
@@ -156,6 +161,45 @@ def _versions() -> Panel:
     SELECT m.bucket_start AS "time", s.version AS metric, m.accuracy
     FROM {of_versions("classification_metrics")}
     ORDER BY 1, 2
+    """,
+    )
+
+
+def _of_scores(title: str, *names: str) -> Panel:
+    measures = [SCORES[name] for name in names]
+    only = f"metrics => '{{{','.join(names)}}}'"
+    return over_time(
+        title,
+        f"""
+    SELECT bucket_start AS "time", {titled(measures)}
+    FROM {buckets("score_metrics", only)}
+    ORDER BY 1
+    """,
+        unit=unit_of(measures[0]),
+    )
+
+
+def _calibration() -> Panel:
+    return rows(
+        "Calibration",
+        f"""
+    SELECT part_start AS "from", part_end AS "to", n, mean_score, share
+    FROM {of_model("calibration")}
+    ORDER BY 1
+    """,
+        about="Scores in tenths of their range: their mean, and the share that came true",
+        units={"mean_score": "percentunit", "share": "percentunit"},
+    )
+
+
+def _corrected() -> Panel:
+    return _fractions(
+        "Accuracy, and corrected for which truths are known",
+        f"""
+    SELECT bucket_start AS "time", accuracy AS "Accuracy", corrected AS "Corrected (estimate)",
+           covered AS "Covered by truths"
+    FROM {buckets("corrected_accuracy")}
+    ORDER BY 1
     """,
     )
 

@@ -101,10 +101,16 @@ def units(measures: Iterable[Measure]) -> dict[str, str]:
     return {one.column_name: UNITS[one.unit] for one in measures if one.unit in UNITS}
 
 
-def of_model(function: str, *more: str, after: str = "", version: bool = True) -> str:
+TAGS = "truthline.tag_filter(ARRAY[${tag:sqlstring}])"
+
+
+def of_model(
+    function: str, *more: str, after: str = "", version: bool = True, part: bool = True
+) -> str:
     """A call of a function by name for the model that the variables name.
 
-    `more` are arguments by name, or those before the window; `after` is what follows it.
+    `more` are arguments by name, or those before the window; `after` is what follows it. Without
+    `part`, the version and the tags are not among them.
     """
     arguments = [
         "${workspace:sqlstring}",
@@ -114,8 +120,8 @@ def of_model(function: str, *more: str, after: str = "", version: bool = True) -
         *([after] if after else []),
         "namespace => ${namespace:sqlstring}",
         "pipeline => ${pipeline:sqlstring}",
-        *(["version => ${version:sqlstring}"] if version else []),
-        "tags => truthline.tag_filter(ARRAY[${tag:sqlstring}])",
+        *(["version => ${version:sqlstring}"] if version and part else []),
+        *([f"tags => {TAGS}"] if part else []),
         *(argument for argument in more if "=>" in argument),
     ]
     between = ",\n        "
@@ -134,8 +140,9 @@ def compared(measures: Sequence[Measure]) -> table.Panel:
     )
     start, end = "$__timeFrom()::timestamptz", "$__timeTo()::timestamptz"
     before = f"{start} - ({end} - {start}), {start}"
-    versions = ["a_version => ${version:sqlstring}", "b_version => ${version:sqlstring}"]
-    call = of_model("compare", *versions, after=before, version=False)
+    part = {"version": "${version:sqlstring}", "tags": TAGS}
+    sides = [f"{side}_{name} => {value}" for side in "ab" for name, value in part.items()]
+    call = of_model("compare", *sides, after=before, part=False)
     return rows(
         "Compared with the period before",
         f"""
