@@ -25,8 +25,8 @@ from app.ingest.predictions import (
     PREDICTION_COLUMNS,
     new_rows,
     prediction_rows,
-    prepare_predictions,
 )
+from app.ingest.prepared import prepare_predictions
 from app.store.copy import copy_rows, stage_rows
 from app.store.database import Database
 

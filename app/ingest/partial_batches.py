@@ -14,7 +14,8 @@ from app.ingest import inferences
 from app.ingest.batch import Verdict
 from app.ingest.inferences import Prediction
 from app.ingest.models import DeclaredKind, kind_conflicts
-from app.ingest.predictions import crowded_rows, ingest_predictions
+from app.ingest.predictions import ingest_predictions
+from app.ingest.prepared import crowded_rows
 from app.ingest.strict_json import decode
 from app.ingest.validation_errors import UNREADABLE, Rejection, rejection_of
 from app.store.database import Database

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, text
 
-from app.ingest import feedback, inferences, predictions
+from app.ingest import feedback, inferences
 from app.ingest.batch import reject_if_any
 from app.ingest.events.lookups import Lookup, look_up, pending_samples
 from app.ingest.events.metrics import Sample, append
@@ -19,7 +19,8 @@ from app.ingest.inferences import Prediction
 from app.ingest.joins import Requests, join, join_late
 from app.ingest.keys import lock_requests
 from app.ingest.models import reject_kind_conflicts
-from app.ingest.predictions import PreparedRow, prepare_predictions, store_predictions
+from app.ingest.predictions import store_predictions
+from app.ingest.prepared import PreparedPredictions, PreparedRow, prepare_predictions
 from app.store.database import Database
 from app.store.event_metrics import EventMetricName
 from app.store.request_keys import request_key
@@ -76,7 +77,7 @@ class _PreparedEvents:
 
     workspace_id: int
     events: Mapping[UUID, Event]
-    predictions: predictions.PreparedPredictions
+    predictions: PreparedPredictions
     feedback: feedback.PreparedFeedback
     metric_ids: Mapping[EventMetricName, int]
 

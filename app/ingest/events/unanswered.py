@@ -16,12 +16,8 @@ from sqlalchemy import Connection, text
 from app.ingest.events.pairs import RequestNames
 from app.ingest.inferences import Prediction, check
 from app.ingest.partial_batches import excluding
-from app.ingest.predictions import (
-    PreparedRow,
-    crowded_rows,
-    prepare_predictions,
-    store_predictions,
-)
+from app.ingest.predictions import store_predictions
+from app.ingest.prepared import PreparedRow, crowded_rows, prepare_predictions
 from app.store.database import Database
 from app.store.request_keys import request_key, unread_key
 
