@@ -36,6 +36,8 @@ OWN_PATHS = (
     "/openapi.json",
     "/problems",
     "/protocol",
+    "/request",
+    "/requests",
     "/readyz",
     "/status",
     "/v1/metrics",

@@ -24,11 +24,12 @@ class Scores(Mapping[str, float]):
     numbers are doubles instead of objects.
     """
 
-    __slots__ = ("labels", "numbers")
+    __slots__ = ("best", "labels", "numbers")
 
     def __init__(self, scores: Mapping[str, float]) -> None:
         """Copy scores; those that rounding took outside [0, 1] become 0 or 1."""
         self.labels = _shared(tuple(scores))
+        self.best = self.labels.index(max(scores, key=scores.__getitem__))
         self.numbers = array("d", (min(max(0.0, score), 1.0) for score in scores.values()))
 
     @classmethod
@@ -39,8 +40,7 @@ class Scores(Mapping[str, float]):
     @property
     def top(self) -> Top:
         """The prediction that the scores make."""
-        best = max(self.numbers)
-        return Top(self.labels[self.numbers.index(best)], best)
+        return Top(self.labels[self.best], self.numbers[self.best])
 
     def at(self, places: Sequence[int]) -> list[float | None]:
         """The scores at the places of their classes, from 1; None between them.

@@ -157,7 +157,9 @@ _PLACES = f"""
     own AS MATERIALIZED ({_MODELS}),
     answer AS MATERIALIZED (
         SELECT k.* FROM own CROSS JOIN LATERAL (
-            SELECT * FROM prediction_key AS k
+            SELECT k.key, k.batch_index, coalesce(k.tagged_series_id, k.series_id) AS series_id,
+                   k.time, k.predicted_label, k.predicted_value, k.actual_label, k.actual_value
+            FROM prediction_key AS k
             WHERE k.model_id = own.id AND k.key = ANY (CAST(:keys AS uuid[]))
             OFFSET 0
         ) AS k
@@ -188,7 +190,9 @@ _ANSWERS = text(f"""
         SELECT CAST(ROW(answer.time, NULL, answer.series_id, CAST(:request AS text),
                         answer.batch_index, answer.predicted_label, answer.predicted_value, NULL,
                         NULL, answer.key = CAST(:failure_key AS uuid), answer.actual_label,
-                        answer.actual_value, NULL, NULL, 0) AS truthline_internal.request_row),
+                        answer.actual_value, NULL,
+                        num_nonnulls(answer.actual_label, answer.actual_value), 0
+                       ) AS truthline_internal.request_row),
                false
         FROM answer
         WHERE NOT EXISTS (

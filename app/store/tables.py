@@ -75,6 +75,7 @@ model = Table(
     Column("name", Text),
     Column("kind", Text),
     Column("created_at", DateTime(timezone=True)),
+    Column("positive_label", Integer),
 )
 series = Table(
     "series",

@@ -161,7 +161,9 @@ def test_health_over_time(scenes, deployment, panels):
 
 def test_nothing_is_a_figure_too():
     freshness = Freshness(DAY, None)
-    empty = ClassificationMetrics(Subject("m"), "UTC", True, (), freshness, "macro", ())
+    empty = ClassificationMetrics(
+        Subject("m"), "UTC", True, (), freshness, average="macro", buckets=()
+    )
 
     assert "m: classification metrics" in title(empty.plot())
 

@@ -94,6 +94,7 @@ def test_a_models_page_has_it_all(visit, open_url, window):
         "Latency",
         "Inference stats",
         "Confidence",
+        "Worst slices",
         "Versions",
     ]
     expect(panel(page, "versions").locator("tbody th")).to_have_text(["v1", "v2"])
@@ -112,6 +113,7 @@ def test_a_regressors_page_has_its_values_and_no_classes(visit, open_url, window
         "Predictions over time",
         "Latency",
         "Predicted values",
+        "Worst slices",
         "Versions",
     ]
     whole = asked(open_url, "/api/v1/metrics/regression", **DIABETES, **window)["buckets"][0]

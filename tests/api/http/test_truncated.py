@@ -110,6 +110,13 @@ READERS = {
     "craft.post_refresh": ("POST", "/api/v1/auth/refresh", JSON, {"refresh_token": "t"}, message),
     "oidc.post_token": ("POST", f"{OIDC}/token", FORM, "grant_type=refresh_token", oauth),
     "oidc.post_revoke": ("POST", f"{OIDC}/revoke", FORM, "token=t", oauth),
+    "scores.put_positive_class": (
+        "PUT",
+        "/api/v1/models/positive-class?model=m",
+        JSON,
+        {"positiveClass": "a"},
+        detail,
+    ),
     "steps.put_execution": ("PUT", "/api/v1/executions/x", JSON, {"pipeline": "p"}, detail),
     "seldon_v1.post_event": ("POST", "/", JSON | headers(), SEED, detail),
     "web.log_in": ("POST", "/login", FORM, "key=k", detail),

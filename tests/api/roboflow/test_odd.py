@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from app.ingest import predictions as ingest
+from app.ingest import prepared as ingest
 from tests.api.given import predict, verdict
 from tests.api.roboflow.test_reports import BAD_RESULTS, FLAT
 from tests.api.roboflow_given import accepted, inference, post, stats
@@ -149,14 +149,14 @@ def test_a_model_of_another_kind_costs_no_other(client, classifier, workspace):
 
 def test_also_one_whose_kind_is_set_concurrently(client, monkeypatch):
     """Another writer stores first, after the model's kind was read."""
-    place, once = ingest._with_all_ids, iter([None])
+    place, once = ingest._series_names, iter([None])
 
     def settle_first(*arguments, **more):
         if next(once, once) is None:
             verdict(predict(client, {"model": CLASSIFIER, "label": "a"}))
         return place(*arguments, **more)
 
-    monkeypatch.setattr(ingest, "_with_all_ids", settle_first)
+    monkeypatch.setattr(ingest, "_series_names", settle_first)
     answer = post(client, other_kind("i"), inference("cards/4", ("card", 0.9)))
 
     assert (accepted(answer), answer.json["refused"]) == ((1, 0), 1)

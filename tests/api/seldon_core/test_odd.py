@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from app.ingest import predictions as ingest
+from app.ingest import prepared as ingest
 from tests.api.events_given import (
     NATIVE,
     REQUEST,
@@ -141,14 +141,14 @@ def test_of_invalid_events_only_the_first_few_are_reported(client):
 
 def test_also_where_a_models_kind_is_set_concurrently(client, monkeypatch, requests):
     """Another writer stores first, after the model's kind was read."""
-    place, once = ingest._with_all_ids, iter([None])
+    place, once = ingest._series_names, iter([None])
 
     def settle_first(*arguments, **more):
         if next(once, once) is None:
             verdict(predict(client, CLASSIFYING | {"value": 1.5}))
         return place(*arguments, **more)
 
-    monkeypatch.setattr(ingest, "_with_all_ids", settle_first)
+    monkeypatch.setattr(ingest, "_series_names", settle_first)
     answer = batch(client, [ODD["another kind"]("odd"), GOOD["response"]("good")])
 
     assert (answer.status_code, refused(answer)) == (204, (1, 0))
