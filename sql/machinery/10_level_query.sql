@@ -34,8 +34,9 @@ CREATE OR REPLACE FUNCTION truthline_data.level_query(
         AS source (expression)
     CROSS JOIN LATERAL (SELECT
         CASE WHEN computed THEN '%1$s AS %3$I'
-             WHEN collected THEN
+             WHEN sparse THEN
                  'array_agg(%1$s ORDER BY %1$s) FILTER (WHERE %1$s IS NOT NULL) AS %3$I'
+             WHEN collected THEN 'array_agg(%1$s ORDER BY %1$s) AS %3$I'
              WHEN summed THEN 'sum(%1$s)::%2$s AS %3$I' END) AS form (of_rows)
     WHERE subject.name = level.subject
     GROUP BY subject.name, from_raw.yes, from_raw.clock

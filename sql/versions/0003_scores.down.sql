@@ -26,6 +26,6 @@ DROP FUNCTION missing_squared(float8);
 DROP FUNCTION pairs_of(float8[], float8[]);
 DROP FUNCTION below(float8);
 DROP FUNCTION score_of_other(float8, float8, float8);
-ALTER TABLE level_column DROP COLUMN computed;
+ALTER TABLE level_column DROP COLUMN computed, DROP COLUMN sparse;
 ALTER TABLE model DROP COLUMN positive_label;
 DROP TABLE model_class;

@@ -110,8 +110,11 @@ INSERT INTO level (place, name, subject, event_width, learned_width, source) VAL
     (21, 'scored_1d_1mo', 'scored', '1 day', '1 month', 'scored_1d_1d');
 
 -- level_column: columns that are computed from the other values of a cell.
--- `computed` columns hold an expression over all of a cell's raw rows. A raw row has none.
-ALTER TABLE level_column ADD COLUMN computed boolean NOT NULL DEFAULT false;
+-- `computed` columns hold an expression over all of a cell's raw rows. A raw row has none. `sparse`
+-- ones are collected, and not every row has a value.
+ALTER TABLE level_column
+    ADD COLUMN computed boolean NOT NULL DEFAULT false,
+    ADD COLUMN sparse boolean NOT NULL DEFAULT false;
 
 -- below: the largest double below a score.
 -- Why      with it, width_bucket counts the numbers below a score as well as those up to it. From
@@ -172,15 +175,15 @@ INSERT INTO level_column (subject, place, name, type, summed, expression) VALUES
     ('ranked', 8, 'sum_other', 'numeric', true, 'weight * truthline_data.exact('
      'truthline_data.score_of_other(other_score, actual_score, predicted_score))'),
     ('ranked', 15, 'n_rows', 'bigint', true, '1');
-INSERT INTO level_column (subject, place, name, type, collected, expression) VALUES
-    ('ranked', 9, 'scores_right', 'float8[]', true,
+INSERT INTO level_column (subject, place, name, type, collected, sparse, expression) VALUES
+    ('ranked', 9, 'scores_right', 'float8[]', true, true,
      'CASE WHEN predicted_label = actual_label THEN predicted_score END'),
-    ('ranked', 10, 'scores_wrong', 'float8[]', true,
+    ('ranked', 10, 'scores_wrong', 'float8[]', true, true,
      'CASE WHEN predicted_label <> actual_label THEN predicted_score END'),
-    ('ranked', 11, 'others_right', 'float8[]', true,
+    ('ranked', 11, 'others_right', 'float8[]', true, true,
      'CASE WHEN predicted_label = actual_label THEN '
      'truthline_data.score_of_other(other_score, actual_score, predicted_score) END'),
-    ('ranked', 12, 'others_wrong', 'float8[]', true,
+    ('ranked', 12, 'others_wrong', 'float8[]', true, true,
      'CASE WHEN predicted_label <> actual_label THEN '
      'truthline_data.score_of_other(other_score, actual_score, predicted_score) END');
 INSERT INTO level_column (subject, place, name, type, computed, expression)

@@ -26,7 +26,8 @@ DECLARE
 BEGIN
     SELECT subject_name,
            string_agg(format('%s AS %I', of_cell, name), ', ' ORDER BY place),
-           string_agg(format(CASE WHEN collected THEN 'array_remove(ARRAY[%s], NULL) AS %I'
+           string_agg(format(CASE WHEN sparse THEN 'array_remove(ARRAY[%s], NULL) AS %I'
+                                  WHEN collected THEN 'ARRAY[%s] AS %I'
                                   ELSE '%s AS %I' END, of_row, name), ', ' ORDER BY place),
            string_agg(format(CASE WHEN summed THEN 'sign * %1$I AS %1$I' ELSE '%1$I' END, name),
                       ', ' ORDER BY place),
@@ -37,13 +38,13 @@ BEGIN
            (SELECT condition FROM truthline_data.subject AS s WHERE s.name = subject_name), picked
     INTO wanted
     FROM (
-        SELECT place, name, type, summed, collected, quote_ident(name) AS of_cell,
+        SELECT place, name, type, summed, collected, sparse, quote_ident(name) AS of_cell,
                CASE WHEN computed THEN format('NULL::%s', type) ELSE expression END AS of_row
         FROM truthline_data.level_column WHERE subject = subject_name
         UNION ALL
-        SELECT 0, 'series_id', 'integer', false, false, 'series_id', 'series_id'
+        SELECT 0, 'series_id', 'integer', false, false, false, 'series_id', 'series_id'
         UNION ALL
-        SELECT 1000, 'n_correct', 'bigint', true, false,
+        SELECT 1000, 'n_correct', 'bigint', true, false, false,
                'CASE WHEN predicted_label = actual_label THEN n ELSE 0 END',
                'CASE WHEN predicted_label = actual_label THEN weight ELSE 0 END'
         WHERE subject_name = 'outcome'
