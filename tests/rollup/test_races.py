@@ -44,6 +44,15 @@ FOLDED = text("SELECT coalesce(sum(n), 0) FROM outcome_5m_1h")
 ALL = text("SELECT count(*) FROM outcome")
 
 
+FEW_FOLDED = 20
+
+
+def n_folded(database):
+    """How many truths the first level counts."""
+    with database.reading() as conn:
+        return conn.execute(FOLDED).scalar_one()
+
+
 class Crowd:
     """Threads that each do one thing again and again until the time is over or one fails."""
 
@@ -101,14 +110,16 @@ def test_readers_see_every_row_once_during_slow_writes_and_refreshes(brisk):
             wrong.append((question, planned, raw))
 
     slow = [lambda pause=pause: write(pause) for pause in (0.02, 0.05, 0.2, 0.8)]
-    Crowd(SECONDS).run(*slow, precompute, read, read)
+    for _ in range(5):  # a round of all levels may take longer than that on a busy machine
+        Crowd(SECONDS).run(*slow, precompute, read, read)
+        if n_folded(brisk) > FEW_FOLDED:
+            break
 
     sys.stdout.write(f"{len(compared)} answers compared, {len(wrong)} wrong\n")
     assert wrong == []
     assert len(compared) > 5 * SECONDS
     assert max(compared) > 100
-    with brisk.reading() as conn:
-        assert conn.execute(FOLDED).scalar_one() > 20
+    assert n_folded(brisk) > FEW_FOLDED
 
 
 @pytest.mark.skipif(edition() == "community", reason="TimescaleDB keeps the levels there")

@@ -75,8 +75,8 @@ def in_member(array, member):
 
 
 def shortened(values):
-    """Without the last values as far as they are equal."""
-    while len(values) > 1 and values[-1] == values[-2]:
+    """Without the last values as far as they are equal; 0.0 and -0.0 are not."""
+    while len(values) > 1 and repr(values[-1]) == repr(values[-2]):
         values = values[:-1]
     return values
 
