@@ -9,8 +9,8 @@ SET LOCAL search_path = truthline_data, truthline, public;
 
 ALTER TABLE series ADD COLUMN tags jsonb NOT NULL DEFAULT '{}';
 -- Servers of the release before name no constraint when they store a series.
--- squawk-ignore ban-drop-constraint
 ALTER TABLE series
+    -- squawk-ignore ban-drop-constraint
     DROP CONSTRAINT series_model_id_deployment_version_deployment_type_server_v_key;
 CREATE UNIQUE INDEX series_identity ON series (
     model_id, deployment, version, deployment_type, server_version, md5(tags::text));
