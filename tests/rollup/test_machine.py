@@ -233,5 +233,5 @@ class Story(RuleBasedStateMachine):
 
 def test_the_planner_agrees_with_the_rows(brisk):
     run_state_machine_as_test(
-        lambda: Story(brisk, 1), settings=examples(40, thorough=120, stateful_step_count=25)
+        lambda: Story(brisk, 1), settings=examples(20, thorough=120, stateful_step_count=25)
     )
