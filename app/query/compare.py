@@ -143,9 +143,8 @@ def _metric(measure: Measure, row: Row[Any]) -> MetricComparison:
 
 def _in_snapshot_of(first: Question[Subject], second: Question[Subject]) -> Question[Subject]:
     """The second question, whose moment is that of the one snapshot that both are answered from."""
-    if first.moment is None or second.moment is None:
-        return second
-    return replace(second, moment=replace(second.moment, snapshot_at=first.moment.snapshot_at))
+    taken = first.settled_moment.snapshot_at
+    return replace(second, moment=replace(second.settled_moment, snapshot_at=taken))
 
 
 def _common_kind(a: Subject, b: Subject) -> Kind | None:

@@ -81,8 +81,7 @@ def label_delay(conn: Connection, question: Question[Scope]) -> LabelDelay:
         InvalidWindow, UnknownModel: as in `settle`.
     """
     settled = settle(conn, question, *OF_TRUTHS_AND_PREDICTIONS)
-    assert settled.moment is not None  # noqa: S101 - a settled question
-    as_of = settled.moment.effective_as_of
+    as_of = settled.settled_moment.effective_as_of
     asked = parameters(settled) | {"moment": as_of, "delays": list(DELAYS.values())}
     curve = [
         Delayed(name, *row) for name, row in zip(DELAYS, conn.execute(_CURVE, asked), strict=True)

@@ -70,6 +70,13 @@ class Question(Generic[About_co]):
     as_of: datetime | None = None
     moment: Moment | None = None
 
+    @property
+    def settled_moment(self) -> Moment:
+        """The moment of a settled question; before that it is unknown."""
+        if self.moment is None:
+            raise ValueError("the question is not settled")
+        return self.moment
+
     def over(self, window: Window, grid: Grid = Grid()) -> "Question[About_co]":  # noqa: B008 - frozen
         """The same question for another window and grid; by default one bucket."""
         return replace(self, window=window, grid=grid)

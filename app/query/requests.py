@@ -181,8 +181,7 @@ def requests_page(
         WrongKind: as in `RequestFilter.require`.
     """
     which.require(question.subject.kind)
-    moment = question.moment
-    assert moment is not None  # noqa: S101 - a settled question
+    moment = question.settled_moment
     rows = conn.execute(_PAGE, _parameters(question, which, size, after)).all()
     *found, summary = rows
     requests = [request_of(row) for row in found[:size]]

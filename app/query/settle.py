@@ -46,7 +46,7 @@ def look_up(conn: Connection, question: Question[Scope], *counted: Counted) -> Q
         InvalidWindow: the database does not know the zone, or its clock has not reached `as_of`.
     """
     snapshot_at, reached, id_, kind, series, declared, _ = _row(conn, question, counted)
-    moment = _moment(question.as_of, snapshot_at, reached)
+    moment = moment_of(question.as_of, snapshot_at, reached)
     kind = None if kind is None else Kind(kind)
     subject = Subject(question.subject, id_, kind, series, declared)
     return replace(question.about(subject), as_of=moment.as_of, moment=moment)
@@ -87,7 +87,14 @@ def _unknown_zone(zone: str) -> InvalidWindow:
     return InvalidWindow(f"the database has no time zone {zone}")
 
 
-def _moment(as_of: datetime | None, snapshot_at: datetime, reached: datetime | None) -> Moment:
+def moment_of(
+    as_of: datetime | None, snapshot_at: datetime, reached: datetime | None = None
+) -> Moment:
+    """The moment of an answer that was requested as of `as_of`, and can reflect `reached`.
+
+    Raises:
+        InvalidWindow: the database's clock has not reached `as_of`.
+    """
     if as_of is None:
         return Moment(snapshot_at)
     if as_of > snapshot_at:

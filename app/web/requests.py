@@ -10,12 +10,12 @@ from dash import html as dash_html
 from dash.development.base_component import Component
 from markupsafe import Markup
 
-from app.errors import InvalidInput, InvalidWindow
+from app.errors import InvalidInput
 from app.query.cursors import RequestCursor, packed, unpacked
 from app.query.measure import Unit
-from app.query.question import Moment
 from app.query.question import Question as Query
 from app.query.requests import Request, RequestFilter, RequestPage, requests_page
+from app.query.settle import moment_of
 from app.query.subjects import Subject
 from app.store.registry import Kind
 from app.web import markup as html
@@ -61,11 +61,8 @@ def find(context: PanelContext) -> Listed:
 
 
 def _as_of(query: Query[Subject], as_of: datetime) -> Query[Subject]:
-    assert query.moment is not None  # noqa: S101 - a settled question
-    taken = query.moment.snapshot_at
-    if as_of > taken:
-        raise InvalidWindow("asOf must not be in the future")
-    return replace(query, as_of=as_of, moment=Moment(taken, as_of))
+    moment = moment_of(as_of, query.settled_moment.snapshot_at)
+    return replace(query, as_of=as_of, moment=moment)
 
 
 def _cursor(question: Question) -> RequestCursor | None:

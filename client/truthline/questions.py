@@ -69,8 +69,8 @@ class Questions:
         Raises:
             TruthlineError: the query failed; the subclass states why.
         """
-        subject = _subject(model, namespace, pipeline, deployment, version, tags)
-        asked = _window(start, end, interval, align, time_zone, as_of)
+        subject = subject_of(model, namespace, pipeline, deployment, version, tags)
+        asked = window_of(start, end, interval, align, time_zone, as_of)
         asked |= {"groupBy": group_by, "groupLimit": group_limit}
         answer = self._metrics(
             "classification", subject, average=average, confidence=confidence, **asked
@@ -102,8 +102,8 @@ class Questions:
 
         Arguments and errors are those of `classification_metrics`.
         """
-        subject = _subject(model, namespace, pipeline, deployment, version, tags)
-        asked = _window(start, end, interval, align, time_zone, as_of)
+        subject = subject_of(model, namespace, pipeline, deployment, version, tags)
+        asked = window_of(start, end, interval, align, time_zone, as_of)
         asked |= {"groupBy": group_by, "groupLimit": group_limit}
         answer = self._metrics("regression", subject, confidence=confidence, **asked)
         return decode(RegressionMetrics, answer, subject=subject, time_zone=time_zone)
@@ -145,8 +145,8 @@ class Questions:
         Raises:
             TruthlineError: the query failed; the subclass states why.
         """
-        both = _of(_subject(model, namespace, pipeline, deployment, version, tags))
-        asked = {**_period(start, end), "asOf": to_wire(as_of, "as_of")}
+        both = selection_of(subject_of(model, namespace, pipeline, deployment, version, tags))
+        asked = {**period_of(start, end), "asOf": to_wire(as_of, "as_of")}
         asked |= {"average": average, "confidence": confidence}
         sides = side_parameters("a", a) | side_parameters("b", b)
         return decode(
@@ -186,7 +186,7 @@ class Questions:
         if names == []:
             raise ValueError("models is empty: omit it to query all models")
         asked = {
-            **_period(start, end),
+            **period_of(start, end),
             "model": names,
             "fieldName": field,
             "fieldValue": value,
@@ -202,7 +202,7 @@ class Questions:
 
         Arguments and errors are those of `inference_stats`.
         """
-        return decode(Models, self._all_pages("/api/v1/models", _period(start, end)))
+        return decode(Models, self._all_pages("/api/v1/models", period_of(start, end)))
 
     def requests(
         self,
@@ -252,10 +252,10 @@ class Questions:
             TruthlineError: the query failed, as you iterate; the subclass states why.
         """
         asked = {
-            **_of(_subject(model, namespace, pipeline, deployment, version, tags)),
-            **_period(start, end),
-            "predictedLabel": _label(predicted_label),
-            "actualLabel": _label(actual_label),
+            **selection_of(subject_of(model, namespace, pipeline, deployment, version, tags)),
+            **period_of(start, end),
+            "predictedLabel": label_of(predicted_label),
+            "actualLabel": label_of(actual_label),
             "wrong": wrong,
             "minError": min_error,
             "unlabelled": unlabelled,
@@ -331,10 +331,10 @@ class Questions:
         return answer
 
     def _metrics(self, kind: str, subject: Subject, **asked: Any) -> Any:
-        return self._session.get(f"/api/v1/metrics/{kind}", {**_of(subject), **asked})
+        return self._session.get(f"/api/v1/metrics/{kind}", {**selection_of(subject), **asked})
 
 
-def _subject(
+def subject_of(
     model: Name,
     namespace: Name,
     pipeline: Name,
@@ -353,22 +353,23 @@ def _subject(
     )
 
 
-def _label(label: Label | None) -> str | None:
+def label_of(label: Label | None) -> str | None:
     """A class as it is stored: equal numbers are the same class."""
     return None if label is None else as_label(label)
 
 
-def _of(subject: Subject) -> dict[str, Any]:
+def selection_of(subject: Subject) -> dict[str, Any]:
     """The parameters that select a model or a part of it."""
     names = {name: text for name, text in vars(subject).items() if name != "tags"}
     return {**names, "tag": list(subject.tags) or None}
 
 
-def _period(start: Instant | None, end: Instant | None) -> dict[str, Any]:
+def period_of(start: Instant | None, end: Instant | None) -> dict[str, Any]:
+    """The parameters of a window; None leaves an end to the server."""
     return {"startTime": to_wire(start, "start"), "endTime": to_wire(end, "end")}
 
 
-def _window(
+def window_of(
     start: Instant,
     end: Instant,
     interval: Width | None,
@@ -376,8 +377,9 @@ def _window(
     time_zone: str,
     as_of: Instant | None,
 ) -> dict[str, Any]:
+    """The parameters of a window, of its buckets and of a moment."""
     return {
-        **_period(start, end),
+        **period_of(start, end),
         "interval": to_duration(interval),
         "align": align,
         "timeZone": time_zone,

@@ -7,11 +7,11 @@ from truthline.questions import (
     Instant,
     Questions,
     Width,
-    _label,
-    _of,
-    _period,
-    _subject,
-    _window,
+    label_of,
+    period_of,
+    selection_of,
+    subject_of,
+    window_of,
 )
 from truthline.scores import ScoreCurves, ScoreMetrics
 from truthline.values import Label, Name, Tags
@@ -57,9 +57,9 @@ class ScoreQuestions(Questions):
         second of its declared classes, else the one that sorts last. Only `metrics` are computed,
         by default all. Other arguments and errors are those of `classification_metrics`.
         """
-        subject = _subject(model, namespace, pipeline, deployment, version, tags)
-        asked = _window(start, end, interval, align, time_zone, as_of) | {
-            "positiveClass": _label(positive_class),
+        subject = subject_of(model, namespace, pipeline, deployment, version, tags)
+        asked = window_of(start, end, interval, align, time_zone, as_of) | {
+            "positiveClass": label_of(positive_class),
             "metric": None if metrics is None else [_WIRE_NAMES[metric] for metric in metrics],
         }
         answer = self._metrics("scores", subject, confidence=confidence, **asked)
@@ -88,11 +88,11 @@ class ScoreQuestions(Questions):
         of them. Calibration divides scores into equal `parts`. Other arguments and errors are those
         of `score_metrics`.
         """
-        subject = _subject(model, namespace, pipeline, deployment, version, tags)
+        subject = subject_of(model, namespace, pipeline, deployment, version, tags)
         asked = {
-            **_period(start, end),
+            **period_of(start, end),
             "asOf": to_wire(as_of, "as_of"),
-            "positiveClass": _label(positive_class),
+            "positiveClass": label_of(positive_class),
             "threshold": None if thresholds is None else list(thresholds),
             "points": points,
             "parts": parts,
@@ -107,9 +107,9 @@ class ScoreQuestions(Questions):
 
         None takes the declaration back. Answers about earlier predictions follow.
         """
-        subject = _subject(model, namespace, pipeline, None, None, None)
-        of = {name: value for name, value in _of(subject).items() if value is not None}
-        body = {"positiveClass": _label(label)}
+        subject = subject_of(model, namespace, pipeline, None, None, None)
+        of = {name: value for name, value in selection_of(subject).items() if value is not None}
+        body = {"positiveClass": label_of(label)}
         self._session.patiently(
             lambda: self._session.once("PUT", "/api/v1/models/positive-class", params=of, json=body)
         )

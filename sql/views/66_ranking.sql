@@ -254,8 +254,8 @@ BEGIN
                                   - width_bucket(truthline_data.below(threshold), hits))) AS n_hits,
                    sum(sign * (cardinality(misses)
                                   - width_bucket(truthline_data.below(threshold), misses))) AS n_misses
-            FROM (SELECT place, bin, sign, coalesce(hits, '{}') || '{}'::float8[] AS hits,
-                         coalesce(misses, '{}') || '{}'::float8[] AS misses
+            FROM (SELECT place, bin, sign, hits || '{}'::float8[] AS hits,
+                         misses || '{}'::float8[] AS misses
                   FROM cell WHERE bin IN (SELECT bin FROM asked) OFFSET 0) AS unpacked
             JOIN asked USING (bin) GROUP BY place, threshold
         )

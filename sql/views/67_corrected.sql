@@ -12,7 +12,7 @@
 --          standard error = sqrt(sum of (N / sum of N)^2 q (1 - q) / n), q = (right + 1) / (n + 2), so
 --          that a stratum without an error is not taken for certain.
 -- Strata   of each class, 64 equal parts of confidence, from the lowest joined until there are at least
---          30 truths. A rest with fewer belongs to the last one.
+--          `few` truths. A rest with fewer belongs to the last one.
 -- Limits   it corrects for what the predicted class and its confidence tell, and nothing else.
 CREATE TYPE truthline_internal.labelled_cell AS (
     place integer, predicted_label integer, bin integer, n bigint, n_right bigint
@@ -38,8 +38,9 @@ CREATE OR REPLACE FUNCTION truthline_internal.corrected_accuracy(
     ),
     joined AS (
         SELECT place, label_id, n_made, n_known, n_right,
-               least((sum(n_known) OVER lower - n_known) / 30,
-                     greatest(floor(sum(n_known) OVER class / 30), 1) - 1)::integer AS stratum
+               least((sum(n_known) OVER lower - n_known) / truthline_internal.few(),
+                     greatest(floor(sum(n_known) OVER class / truthline_internal.few()), 1) - 1
+                    )::integer AS stratum
         FROM bin
         WINDOW class AS (PARTITION BY place, label_id),
                lower AS (PARTITION BY place, label_id ORDER BY bin)

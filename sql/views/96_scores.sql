@@ -1,10 +1,30 @@
 -- Metrics of scores, for people: everything by name.
 
+-- asked_of_scores: what `asked` returns, and the class that scores are about: NULL for a model that has not
+-- two classes.
+CREATE OR REPLACE FUNCTION truthline_internal.asked_of_scores(
+    workspace text, model text, version text, deployment text, namespace text, pipeline text,
+    start_time timestamptz, end_time timestamptz, width interval, origin timestamptz, zone text,
+    tags jsonb, as_of timestamptz, positive_class text
+) RETURNS TABLE (series integer[], edges timestamptz[], positive integer, positive_name text)
+LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
+    SELECT asked.series, asked.edges, class.positive, label.name
+    FROM truthline_internal.asked(
+        workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
+        zone, tags) AS asked
+    CROSS JOIN LATERAL truthline_internal.positive_class(
+        truthline.model_id(workspace, model, namespace, pipeline), as_of, positive_class)
+        AS class (positive)
+    LEFT JOIN truthline_data.label ON label.id = class.positive
+$$;
+COMMENT ON FUNCTION truthline_internal.asked_of_scores(text, text, text, text, text, text, timestamptz, timestamptz, interval, timestamptz, text, jsonb, timestamptz, text) IS
+    'The series and the edges of buckets that names and a window stand for, and the class of scores.';
+
 -- score_metrics: metrics of the scores of a classifier, per bucket.
 --
 -- Params   `positive_class` is one of the classes of a model with two classes; NULL means the one that
 --          the model declares. Only the metrics in `metrics` are computed; NULL means all.
--- Units    as those by id; the answer's `positive_class` is NULL for a model with other classes.
+-- Units    as those by id; `positive` names that class; NULL for a model that has not two classes.
 CREATE OR REPLACE FUNCTION truthline.score_metrics(
     workspace text, model text, start_time timestamptz, end_time timestamptz,
     width interval DEFAULT NULL, version text DEFAULT NULL, deployment text DEFAULT NULL,
@@ -19,19 +39,15 @@ CREATE OR REPLACE FUNCTION truthline.score_metrics(
     roc_auc_high float8
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT m.*, label.name, b.brier_score_low, b.brier_score_high, b.roc_auc_low, b.roc_auc_high
-    FROM truthline_internal.asked(
+    SELECT m.*, asked.positive_name, b.brier_score_low, b.brier_score_high, b.roc_auc_low, b.roc_auc_high
+    FROM truthline_internal.asked_of_scores(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone, tags) AS asked
-    CROSS JOIN LATERAL truthline_internal.positive_class(
-        truthline.model_id(workspace, model, namespace, pipeline), as_of, positive_class)
-        AS class (positive)
+        zone, tags, as_of, positive_class) AS asked
     CROSS JOIN LATERAL truthline_internal.score_metrics(
-        asked.series, asked.edges, as_of, class.positive, metrics) AS m
+        asked.series, asked.edges, as_of, asked.positive, metrics) AS m
     LEFT JOIN truthline_internal.score_bounds(
-        asked.series, asked.edges, as_of, class.positive, confidence) AS b
+        asked.series, asked.edges, as_of, asked.positive, confidence) AS b
         ON asked.edges[b.place] = m.bucket_start
-    LEFT JOIN truthline_data.label ON label.id = class.positive
     ORDER BY m.bucket_start
 $$;
 COMMENT ON FUNCTION truthline.score_metrics(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, jsonb, text[], float8) IS
@@ -56,19 +72,16 @@ CREATE OR REPLACE FUNCTION truthline.score_thresholds(
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT grid.bucket_start, grid.bucket_end, t.threshold, t.true_positives, t.false_positives,
-           t.false_negatives, t.true_negatives, r.*, label.name
-    FROM truthline_internal.asked(
+           t.false_negatives, t.true_negatives, r.*, asked.positive_name
+    FROM truthline_internal.asked_of_scores(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone, tags) AS asked
-    CROSS JOIN LATERAL truthline_internal.positive_class(
-        truthline.model_id(workspace, model, namespace, pipeline), as_of, positive_class)
-        AS class (positive)
+        zone, tags, as_of, positive_class) AS asked
     CROSS JOIN LATERAL truthline_internal.at_thresholds(
-        asked.series, asked.edges, as_of, class.positive, thresholds) AS t
+        asked.series, asked.edges, as_of, asked.positive, thresholds) AS t
     JOIN LATERAL truthline_internal.buckets_of(asked.edges) AS grid USING (place)
     CROSS JOIN LATERAL truthline_internal.threshold_rates(
         t.true_positives, t.false_positives, t.false_negatives, t.true_negatives) AS r
-    JOIN truthline_data.label ON label.id = class.positive
+    WHERE asked.positive IS NOT NULL
     ORDER BY t.place, t.threshold
 $$;
 COMMENT ON FUNCTION truthline.score_thresholds(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, jsonb, float8[]) IS
@@ -94,19 +107,16 @@ CREATE OR REPLACE FUNCTION truthline.score_curve(
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT grid.bucket_start, grid.bucket_end, c.threshold, c.true_positives, c.false_positives,
-           c.false_negatives, c.true_negatives, r.*, label.name
-    FROM truthline_internal.asked(
+           c.false_negatives, c.true_negatives, r.*, asked.positive_name
+    FROM truthline_internal.asked_of_scores(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone, tags) AS asked
-    CROSS JOIN LATERAL truthline_internal.positive_class(
-        truthline.model_id(workspace, model, namespace, pipeline), as_of, positive_class)
-        AS class (positive)
+        zone, tags, as_of, positive_class) AS asked
     CROSS JOIN LATERAL truthline_internal.score_curve(
-        asked.series, asked.edges, as_of, class.positive, points) AS c
+        asked.series, asked.edges, as_of, asked.positive, points) AS c
     JOIN LATERAL truthline_internal.buckets_of(asked.edges) AS grid USING (place)
     CROSS JOIN LATERAL truthline_internal.threshold_rates(
         c.true_positives, c.false_positives, c.false_negatives, c.true_negatives) AS r
-    JOIN truthline_data.label ON label.id = class.positive
+    WHERE asked.positive IS NOT NULL
     ORDER BY c.place, c.threshold DESC
 $$;
 COMMENT ON FUNCTION truthline.score_curve(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, jsonb, integer) IS
@@ -131,17 +141,13 @@ CREATE OR REPLACE FUNCTION truthline.calibration(
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT grid.bucket_start, grid.bucket_end, (c.part - 1) / parts::float8, c.part / parts::float8,
-           c.n, c.mean_score, c.share, label.name
-    FROM truthline_internal.asked(
+           c.n, c.mean_score, c.share, asked.positive_name
+    FROM truthline_internal.asked_of_scores(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
-        zone, tags) AS asked
-    CROSS JOIN LATERAL truthline_internal.positive_class(
-        truthline.model_id(workspace, model, namespace, pipeline), as_of, positive_class)
-        AS class (positive)
+        zone, tags, as_of, positive_class) AS asked
     CROSS JOIN LATERAL truthline_internal.calibration(
-        asked.series, asked.edges, as_of, class.positive, parts) AS c
+        asked.series, asked.edges, as_of, asked.positive, parts) AS c
     JOIN LATERAL truthline_internal.buckets_of(asked.edges) AS grid USING (place)
-    LEFT JOIN truthline_data.label ON label.id = class.positive
     ORDER BY c.place, c.part
 $$;
 COMMENT ON FUNCTION truthline.calibration(text, text, timestamptz, timestamptz, interval, text, text, text, text, timestamptz, text, timestamptz, text, jsonb, integer) IS

@@ -221,7 +221,7 @@ def test_what_can_not_be_a_positive_class(client):
     assert declare(client, {}, model="other")[0] == 400
 
 
-def test_three_classes_have_no_ranks_but_are_calibrated(client):
+def test_three_classes_have_no_ranks_but_are_calibrated(client, database, workspace):
     given(
         client,
         ({"scores": {"a": 0.75, "b": 0.2, "c": 0.1}}, "a"),
@@ -230,6 +230,9 @@ def test_three_classes_have_no_ranks_but_are_calibrated(client):
 
     assert ranked(client) == (None, None, None, pytest.approx((0.25 + 0.5) / 2))
     assert curves_of(client)["points"] == []
+    with database.reading() as conn:
+        for _, by_name in CURVES_BY_NAME:
+            assert conn.execute(by_name, {"workspace": workspace.name, **MINUTE}).all() == []
     assert [part["n"] for part in curves_of(client)["calibration"]] == [1, 1]
 
 
