@@ -2,17 +2,23 @@
 --
 -- Caller   app/ingest/keys.py
 -- Why      in order, so that two transactions with common requests can't deadlock. A row is inserted
---          and deleted by the same transaction, so it is never visible.
+--          and deleted by the same transaction, so it is never visible. Rows are deleted where they
+--          were inserted, because statistics of a table that is always empty mislead any join.
 CREATE OR REPLACE FUNCTION truthline_data.own_requests(model_ids integer[], keys uuid[]) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+    places tid[];
 BEGIN
-    INSERT INTO truthline_data.request_lock (model_id, key)
-    SELECT DISTINCT request.model_id, request.key
-    FROM unnest(model_ids, keys) AS request (model_id, key)
-    ORDER BY 1, 2
-    ON CONFLICT DO NOTHING;
-    DELETE FROM truthline_data.request_lock AS held
-    USING unnest(model_ids, keys) AS request (model_id, key)
-    WHERE (held.model_id, held.key) = (request.model_id, request.key);
+    WITH held AS (
+        INSERT INTO truthline_data.request_lock (model_id, key)
+        SELECT DISTINCT request.model_id, request.key
+        FROM unnest(model_ids, keys) AS request (model_id, key)
+        ORDER BY 1, 2
+        ON CONFLICT DO NOTHING
+        RETURNING ctid
+    )
+    SELECT array_agg(ctid) INTO places FROM held;
+    DELETE FROM truthline_data.request_lock WHERE ctid = ANY (places);
 END
 $$;
