@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from app.query.basis import basis_of
-from app.query.intervals import Interval
+from app.query.intervals import Interval, interval
 from app.query.question import Basis, Counted, Question, parameters
 from app.query.settle import settle
-from app.query.subjects import Scope
+from app.query.subjects import Scope, Subject
 from app.query.window import EDGES
 from app.store.registry import Kind
 
@@ -26,7 +26,8 @@ class CorrectedBucket:
     `accuracy` is that of the truths as they are, `corrected` an estimate of that of the
     predictions, both fractions of 1 and None without truths. `covered` is the share of predictions
     that the estimate is about, None without predictions; the others have a class of which no truth
-    is known. `interval` is None below 30 truths, and if nothing varies.
+    is known. `interval` is that of `corrected`, None below 30 truths, and if nothing varies;
+    `accuracy_interval` is that of `accuracy`, None without truths.
     """
 
     start: datetime
@@ -37,6 +38,7 @@ class CorrectedBucket:
     corrected: float | None
     covered: float | None
     interval: Interval | None
+    accuracy_interval: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,17 @@ def corrected_accuracy(
     Raises:
         InvalidWindow, UnknownModel, WrongKind: as in `settle`.
     """
-    counted = (Counted.RANKED, Counted.SCORE)
-    settled = settle(conn, question, *counted, kind=Kind.CLASSIFICATION)
-    rows = conn.execute(_CORRECTED, parameters(settled) | {"confidence": confidence}).all()
-    return CorrectedAnswer([_bucket(row) for row in rows], basis_of(conn, settled, *counted))
+    settled = settle(conn, question, *OF_CORRECTED, kind=Kind.CLASSIFICATION)
+    buckets = corrected_buckets(conn, settled, confidence)
+    return CorrectedAnswer(buckets, basis_of(conn, settled, *OF_CORRECTED))
+
+
+def corrected_buckets(
+    conn: Connection, question: Question[Subject], confidence: float
+) -> list[CorrectedBucket]:
+    """The same for a settled question, without its basis. Cost: one statement."""
+    rows = conn.execute(_CORRECTED, parameters(question) | {"confidence": confidence})
+    return [_bucket(row) for row in rows]
 
 
 def _bucket(row: Row[Any]) -> CorrectedBucket:
@@ -73,15 +82,21 @@ def _bucket(row: Row[Any]) -> CorrectedBucket:
         row.accuracy,
         row.corrected,
         row.covered,
-        None if row.low is None else Interval(row.low, row.high),
+        interval(row.low, row.high),
+        interval(row.accuracy_low, row.accuracy_high),
     )
 
 
+OF_CORRECTED = (Counted.RANKED, Counted.SCORE)
 _CORRECTED = text(f"""
-    SELECT corrected.*, bounds.low, bounds.high
-    FROM truthline_internal.corrected_accuracy(CAST(:series AS integer[]), {EDGES}) AS corrected
+    SELECT corrected.*, bounds.low, bounds.high, share.low AS accuracy_low,
+           share.high AS accuracy_high
+    FROM (SELECT truthline_internal.normal_quantile(:confidence) AS z) AS quantile
+    CROSS JOIN truthline_internal.corrected_accuracy(
+        CAST(:series AS integer[]), {EDGES}) AS corrected
     CROSS JOIN LATERAL truthline_internal.corrected_interval(
-        corrected.corrected, standard_error, n,
-        truthline_internal.normal_quantile(:confidence)) AS bounds
+        corrected.corrected, standard_error, n, quantile.z) AS bounds
+    LEFT JOIN LATERAL truthline_internal.wilson(
+        CAST(round(corrected.accuracy * n) AS bigint), n, quantile.z) AS share ON true
     ORDER BY bucket_start
 """)

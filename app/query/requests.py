@@ -4,7 +4,7 @@
 `request_history.py` has everything about a single one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -87,12 +87,13 @@ class RequestPosition:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The names of a series."""
+    """The names of a series, and its tags."""
 
     version: str
     deployment: str
     deployment_type: str
     server_version: str
+    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,7 @@ def requests_page(
 
 def request_of(row: Row[Any]) -> Request:
     """A row of `REQUEST_COLUMNS`."""
-    part = Part(row.version, row.deployment, row.deployment_type, row.server_version)
+    part = Part(*(getattr(row, name) for name in Part.__slots__))
     return Request(part, *(getattr(row, name) for name in Request.__slots__ if name != "part"))
 
 
@@ -234,7 +235,7 @@ REQUEST_COLUMNS = """
     (found.request).value AS predicted_value, (found.request).confidence,
     (found.request).latency_seconds, (found.request).failed, actual.name AS actual_label,
     (found.request).actual_value, (found.request).learned_at, (found.request).n_truths,
-    series.version, series.deployment, series.deployment_type, series.server_version
+    series.version, series.deployment, series.deployment_type, series.server_version, series.tags
 """
 NAMES = """
     LEFT JOIN series ON series.id = (found.request).series_id

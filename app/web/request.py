@@ -97,6 +97,8 @@ def _part(prediction: Prediction) -> Iterator[Markup]:
     names = (part.version, part.deployment, part.deployment_type, part.server_version)
     for name in filter(None, names):
         yield html.Span(name, className="kind")
+    for key, value in sorted(part.tags.items()):
+        yield html.Span(f"{key}:{value}", className="kind tag")
 
 
 def _tiles(question: Question, prediction: Prediction) -> Iterator[Markup]:
@@ -173,11 +175,14 @@ def _at(question: Question, instant: datetime | None) -> str:
 
 
 def rows(_: Question, history: RequestHistory | None) -> Rows:
-    """A line per prediction and truth; a prediction without a truth has one line."""
+    """A line per prediction and truth, with a column for each tag; without a truth one line."""
+    predictions = history.predictions if history else ()
+    keys = sorted({key for one in predictions for key in one.request.part.tags})
     names = ("namespace", "pipeline", "model", "version", "deployment", "batchIndex", "time")
     truth_names = ("label", "value", "learnedAt", "replacedAt")
-    yield [*names, "predictedLabel", "predictedValue", "confidence", "failed", *truth_names]
-    for prediction in history.predictions if history else ():
+    outputs = ("predictedLabel", "predictedValue", "confidence", "failed")
+    yield [*names, *outputs, *truth_names, *(f"tag_{key}" for key in keys)]
+    for prediction in predictions:
         request, part = prediction.request, prediction.request.part
         line = [
             *prediction.name,
@@ -191,7 +196,7 @@ def rows(_: Question, history: RequestHistory | None) -> Rows:
             str(request.failed).lower(),
         ]
         for truth in prediction.truths or (None,):
-            yield [*line, *_truth_cells(truth)]
+            yield [*line, *_truth_cells(truth), *(part.tags.get(key) for key in keys)]
 
 
 def _truth_cells(truth: LearnedTruth | None) -> list[Any]:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from app.query.window import Window
 from app.store.registry import ModelName
 from app.web import markup as html
-from app.web.question import Question, common, iso_utc, query_string
+from app.web.question import TAGS, Question, common, iso_utc, query_string
 from app.web.tables import labelled
 
 # Members of a link; None removes one.
@@ -38,6 +38,12 @@ def requests_link(
 def linking(question: Question, window: Window, version: str | None = None) -> Link:
     """Links to the requests of a window, by what is asked of them."""
     return lambda members: requests_link(question, window, members, version)
+
+
+def with_tag(question: Question, key: str, value: str) -> dict[str, str]:
+    """The tags of the question and this one, which replaces another of its key."""
+    others = [text for text in question.scope.tags.texts if not text.startswith(f"{key}:")]
+    return {"tag": TAGS.join([*others, f"{key}:{value}"])}
 
 
 def names_of(name: ModelName) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The requests behind a number: predictions of a model with their truths, newest first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,7 @@ from app.web.basis import of_model
 from app.web.markup import to_component
 from app.web.panels import Node, Page, Panel, PanelContext, Rows
 from app.web.question import Question, iso_utc, query_string
-from app.web.request_links import finder, request_link
+from app.web.request_links import finder, request_link, with_tag
 from app.web.tables import labelled, note, table
 from app.web.units import UNKNOWN, all_digits, format_number, moment
 
@@ -140,10 +140,16 @@ def _heading(question: Question) -> Markup:
     place = " / ".join(filter(None, (name.namespace, name.pipeline)))
     part = ", ".join(filter(None, (question.scope.version, question.scope.deployment)))
     link = html.A(name.name, href="/model" + query_string(members), className="name")
-    return html.P(
-        [link, *(html.Span(words, className="quiet place") for words in (part, place) if words)],
-        className="of-model",
-    )
+    words = [html.Span(text, className="quiet place") for text in (part, place) if text]
+    return html.P([link, *words, *_tagged(question)], className="of-model")
+
+
+def _tagged(question: Question) -> Iterator[Markup]:
+    """Which tags the requests have, if they are chosen; a link ends the choice."""
+    if question.scope.tags:
+        every = "/requests" + query_string({**question.members, "tag": None, "cursor": None})
+        yield html.Span(f"only with {question.scope.tags}", className="place")
+        yield html.A("show all", href=every)
 
 
 # Parameters of the list alone.
@@ -213,7 +219,15 @@ def _table(question: Question, listed: Listed) -> Markup:
     heads: list[Any] = [("Request", ""), ("Predicted", "text"), ("Truth", "text")]
     heads += ["Error"] if values else ["Confidence"]
     heads += [("Made", "text"), ("Truth learned", "text"), ("Version", "text"), "Latency"]
-    rows = [_row(question, request, values=values) for request in listed.page.requests]
+    tagged = any(request.part.tags for request in listed.page.requests)
+    heads += [("Tags", "text")] if tagged else []
+    rows = [
+        [
+            *_row(question, request, values=values),
+            *([_tags(question, request.part.tags)] if tagged else []),
+        ]
+        for request in listed.page.requests
+    ]
     return table("Requests, newest first", heads, rows, kind="requests")
 
 
@@ -237,6 +251,21 @@ def _id(question: Question, request: Request) -> Markup:
     place = f" [{request.batch_index}]" if request.batch_index else ""
     shown = html.A(request.request_id, href=href, className="class", title=request.request_id)
     return html.Span([shown, place])
+
+
+def _tags(question: Question, tags: Mapping[str, str]) -> Markup:
+    """The tags, each a link to only those requests that have it, too."""
+    links = [
+        html.A(
+            f"{key}:{value}",
+            href="/requests"
+            + query_string({**question.members, "cursor": None, **with_tag(question, key, value)}),
+            className="tag",
+            title=f"Only requests with {key} {value}",
+        )
+        for key, value in sorted(tags.items())
+    ]
+    return html.Td(links or UNKNOWN, className="text tags")
 
 
 def _text(words: str, class_name: str = "") -> Markup:
@@ -313,11 +342,13 @@ def _basis(question: Question, page: RequestPage) -> str:
 
 
 def rows(_: Question, listed: Listed) -> Rows:
-    """A line per request of the page."""
+    """A line per request of the page, with a column for each tag."""
+    keys = sorted({key for request in listed.page.requests for key in request.part.tags})
     yield [
         *("requestId", "batchIndex", "time", "receivedAt", "version", "deployment", "failed"),
         *("predictedLabel", "predictedValue", "confidence", "latencySeconds", "actualLabel"),
         *("actualValue", "wrong", "learnedAt", "corrected"),
+        *(f"tag_{key}" for key in keys),
     ]
     for request in listed.page.requests:
         yield [
@@ -337,6 +368,7 @@ def rows(_: Question, listed: Listed) -> Rows:
             _word(request.wrong),
             request.learned_at and iso_utc(request.learned_at),
             _word(request.corrected),
+            *(request.part.tags.get(key) for key in keys),
         ]
 
 

@@ -12,7 +12,8 @@ from app.web import markup as html
 from app.web.basis import of_model
 from app.web.panels import Node, Panel, PanelContext, Rows
 from app.web.quality import label_of
-from app.web.question import TAGS, Question, query_string
+from app.web.question import Question, query_string
+from app.web.request_links import with_tag
 from app.web.tables import note, table
 from app.web.units import format_number
 
@@ -69,10 +70,8 @@ def show(question: Question, result: Slices) -> list[Node] | None:
 
 
 def _only(question: Question, one: Slice) -> str:
-    """A link to this slice; a tag of the same key is replaced."""
-    others = [text for text in question.scope.tags.texts if not text.startswith(f"{one.key}:")]
-    chosen = {"tag": TAGS.join([*others, one.tag])}
-    return "/model" + query_string({**question.members, **chosen})
+    """A link to this slice."""
+    return "/model" + query_string({**question.members, **with_tag(question, one.key, one.value)})
 
 
 def _changed(one: Slice) -> str:

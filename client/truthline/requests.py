@@ -1,7 +1,7 @@
 """Requests: predictions with their truths, listed newest first, and the history of one."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ class Request:
     deployment: str = ABSENT
     deployment_type: str = ABSENT
     server_version: str = ABSENT
+    tags: Mapping[str, str] | None = field(default=None, hash=False)
     failed: bool = ABSENT
     predicted_label: str | None = None
     predicted_value: float | None = None

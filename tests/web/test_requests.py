@@ -140,7 +140,7 @@ def test_from_the_overview_to_a_wrong_request_in_four_clicks(visit, open_url, wi
     panel(page, "bucket").get_by_role("link", name="wrong", exact=True).click()
     visit.settled()
     id_ = ids(page)[0]
-    rows(page).first.get_by_role("link").click()
+    rows(page).first.get_by_role("link").first.click()
     visit.settled()
 
     expect(panel(page, "request").locator("h2.request-id")).to_have_text(id_)

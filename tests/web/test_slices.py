@@ -2,19 +2,24 @@
 
 import csv
 import io
+import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 import pytest
+from playwright.sync_api import expect
 
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Prediction
 from app.ingest.predictions import ingest_predictions
 from app.web.export import as_csv
 from app.web.page import render_panel
-from app.web.question import Question, members_of, query_string
+from app.web.question import Question, query_string
+from app.web.question import members_of as members_of_search
 from app.web.session import WORKSPACE
 from app.web.slices import PANEL
+from tests.web.test_model import MOST_CLICKS, Hand
+from tests.web.test_pages import DIGITS, asked, downloaded, link, members_of, panel, written
 
 START = datetime(2026, 3, 1, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -86,7 +91,7 @@ def test_panels_are_about_predictions_with_the_tags_of_the_url(database, workspa
 
 def test_a_url_has_several_tags():
     search = "?model=m&tag=country:FR&tag=plan:a%26b"
-    members = members_of(search)
+    members = members_of_search(search)
     assert query_string(members) == search
     assert Question.read(search, START).scope.tags.texts == ["country:FR", "plan:a&b"]
 
@@ -100,3 +105,56 @@ def test_a_value_links_to_the_page_about_it(app, database, workspace, model):
     assert "tag=plan:pro&amp;tag=plan:pro" not in shown
     assert "more than noise" in shown
     assert "75" in shown
+
+
+# --- in a browser -------------------------------------------------------------------------
+
+
+def test_from_the_overview_to_the_wrong_requests_of_the_worst_slice(visit, open_url, demo):
+    """And to the history of one of them: no more than four clicks."""
+    window = {"startTime": written(demo.window.start), "endTime": written(demo.window.end)}
+    one = visit(open_url)
+    page = one.open(link("/", window))
+    hand = Hand(one)
+    hand.click(page.get_by_role("link", name="digits", exact=True))
+    one.settled()
+    worst, *_ = downloaded(one, "slices")
+    tag = f"{worst['key']}:{worst['value']}"
+    hand.click(panel(page, "slices").locator("tbody a").first)
+    assert hand.waits_for("tag") == DIGITS | window | {"tag": tag}
+    expect(panel(page, "summary")).to_contain_text(f"{int(worst['n']):,}")
+    hand.click(panel(page, "bucket").get_by_role("link", name="wrong", exact=True))
+    members = hand.waits_for("wrong")
+    assert members == DIGITS | window | {"tag": tag, "wrong": "true"}
+
+    wanted = asked(open_url, "/api/v1/requests", **members, limit=50)["requests"]
+    rows = panel(page, "requests").locator("tbody tr")
+    assert rows.locator("th").all_inner_texts() == [r["requestId"] for r in wanted] != []
+    assert {r["tags"][worst["key"]] for r in wanted} == {worst["value"]}
+    assert set(rows.locator("td.tags").all_inner_texts()) == {tag}
+    assert f"only with {worst['key']} {worst['value']}" in panel(page, "requests").inner_text()
+    table = downloaded(one, "requests")
+    assert {row[f"tag_{worst['key']}"] for row in table} == {worst["value"]}
+    hand.click(rows.first.get_by_role("link").first)
+    hand.waits_for("request")
+    assert hand.clicks <= MOST_CLICKS < 5
+    expect(panel(page, "request").locator(".tag").first).to_have_text(tag)
+    for width in (820, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_tag_of_a_request_leads_to_those_that_have_it(visit, open_url, demo):
+    window = {"startTime": written(demo.window.start), "endTime": written(demo.window.end)}
+    one = visit(open_url)
+    page = one.open(link("/requests", DIGITS, window, {"failed": "true"}))
+    first = panel(page, "requests").locator("td.tags a").first
+    tag = first.inner_text()
+    first.click()
+    page.wait_for_url(re.compile("[?&]tag="))
+    one.settled()
+    assert members_of(page) == DIGITS | window | {"failed": "true", "tag": tag}
+    assert set(panel(page, "requests").locator("td.tags").all_inner_texts()) == {tag}
+    panel(page, "requests").get_by_role("link", name="show all").click()
+    page.wait_for_url(lambda url: "tag=" not in url)
+    one.settled()

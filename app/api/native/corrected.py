@@ -49,6 +49,12 @@ class CorrectedBucketSchema(Schema):
         allow_none=True,
         metadata={"description": "Confidence interval of correctedAccuracy"},
     )
+    accuracy_interval = fields.Nested(
+        IntervalSchema,
+        allow_none=True,
+        data_key="accuracyInterval",
+        metadata={"description": "Confidence interval of accuracy"},
+    )
     covered = fields.Float(
         allow_none=True,
         data_key="coveredShare",

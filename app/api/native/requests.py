@@ -122,6 +122,7 @@ class RequestSchema(Schema):
     deployment = fields.String()
     deployment_type = fields.String(data_key="deploymentType")
     server_version = fields.String(data_key="serverVersion")
+    tags = fields.Dict(keys=fields.String(), values=fields.String())
     failed = fields.Boolean()
     predicted_label = fields.String(data_key="predictedLabel", allow_none=True)
     predicted_value = fields.Float(data_key="predictedValue", allow_none=True)
