@@ -1,4 +1,4 @@
-"""Six hours of two of the demo's models, sent through ingest as if they had just passed.
+"""Six hours of three of the demo's models, sent through ingest as if they had just passed.
 
 For tests that need rows of a known window rather than a history. In the second half, the inputs of
 v2 get noisier. Everything is drawn from generators with fixed seeds, so timelines with the same
@@ -15,7 +15,7 @@ from typing import Any
 from zlib import crc32
 
 from app.demo import runs
-from app.demo.lesson import DIABETES, DIGITS, NOISE, Lesson, Trained, learn
+from app.demo.lesson import DIABETES, DIGITS, NOISE, TUMOURS, Lesson, Trained, learn
 from app.demo.timeline import Event
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Prediction
@@ -24,7 +24,7 @@ from app.store.database import Database
 from app.store.registry import ModelName
 
 LENGTH = timedelta(hours=6)
-REQUESTS = {DIGITS: 6000, DIABETES: 2000}
+REQUESTS = {DIGITS: 6000, DIABETES: 2000, TUMOURS: 1200}
 VERSIONS = ("v1", "v2")
 BATCH_EVENTS = 500
 
@@ -58,7 +58,7 @@ def lesson() -> Lesson:
 
 
 def train() -> list[Replayed]:
-    """The demo's classifier of digits and its regressor of diabetes."""
+    """The demo's classifiers of digits and of tumours, and its regressor of diabetes."""
     return [_replayed(model) for model in lesson().models if model.name in REQUESTS]
 
 
@@ -70,7 +70,8 @@ def record(database: Database, workspace_id: int) -> None:
 def _replayed(model: Trained) -> Replayed:
     def answer(version: str, samples: Sequence[int], noise: Sequence[float]) -> list[Answer]:
         pairs = zip(samples, noise, strict=True)
-        return [_single(model.answers[version][_level(far)][sample][0]) for sample, far in pairs]
+        answers = model.answers.get(version, model.answers["v1"])
+        return [_single(answers[_level(far)][sample][0]) for sample, far in pairs]
 
     return Replayed(model.name, [truth for truth in model.truths if truth is not None], answer)
 

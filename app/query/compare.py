@@ -15,7 +15,7 @@ from app.query.basis import OF_TRUTHS, basis_of
 from app.query.classification import Average
 from app.query.intervals import Interval, interval
 from app.query.measure import Better, Measure, Measures, Surface, shown_in
-from app.query.measures import OF_KIND
+from app.query.measures import OF_KIND, SCORES
 from app.query.question import Basis, Question, parameters
 from app.query.settle import settle
 from app.query.subjects import Scope, Subject
@@ -120,6 +120,25 @@ def compared(
     return _named(rows, OF_KIND.get(kind, {}))
 
 
+def compared_scores(
+    conn: Connection,
+    a: Question[Subject],
+    b: Question[Subject],
+    *,
+    positive: str | None = None,
+    confidence: float = 0.95,
+) -> list[MetricComparison]:
+    """ROC AUC and Brier score of settled questions about one model; none unless it has two classes.
+
+    `positive` is the class that scores are about, as in `app/query/scores.py`, which checks it.
+
+    Cost: one statement over all scores of both windows.
+    """
+    about = {"model": a.subject.id, "positive": positive, "confidence": confidence}
+    rows = conn.execute(_COMPARE_SCORES, about | _side("a", a) | _side("b", b)).all()
+    return _named(rows, SCORES)
+
+
 def _named(rows: Sequence[Row[Any]], measures: Measures) -> list[MetricComparison]:
     by_name = {row.metric: row for row in rows}
     return [
@@ -167,10 +186,19 @@ def _arguments(side: str) -> str:
     return f"""
         CAST(:{side}_series AS integer[]),
         ARRAY[CAST(:{side}_start AS timestamptz), CAST(:{side}_end AS timestamptz)],
-        CAST(:{side}_as_of AS timestamptz), CAST(:{side}_declared AS integer[])"""
+        CAST(:{side}_as_of AS timestamptz)"""
 
 
 _COMPARE = text(f"""
     SELECT * FROM truthline_internal.compare(
-        CAST(:kind AS text), {_arguments("a")}, {_arguments("b")}, :average, :confidence)
+        CAST(:kind AS text),
+        {_arguments("a")}, CAST(:a_declared AS integer[]),
+        {_arguments("b")}, CAST(:b_declared AS integer[]), :average, :confidence)
+""")
+_COMPARE_SCORES = text(f"""
+    SELECT compared.*
+    FROM truthline_internal.positive_class(
+        :model, CAST(:a_as_of AS timestamptz), CAST(:positive AS text)) AS class (id)
+    CROSS JOIN LATERAL truthline_internal.compare_scores(
+        {_arguments("a")}, {_arguments("b")}, class.id, :confidence) AS compared
 """)

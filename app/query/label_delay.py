@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from app.query.basis import OF_TRUTHS_AND_PREDICTIONS, basis_of
 from app.query.question import Basis, Question, parameters
 from app.query.settle import settle
-from app.query.subjects import Scope
+from app.query.subjects import Scope, Subject
 from app.query.window import EDGES
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -81,13 +81,36 @@ def label_delay(conn: Connection, question: Question[Scope]) -> LabelDelay:
         InvalidWindow, UnknownModel: as in `settle`.
     """
     settled = settle(conn, question, *OF_TRUTHS_AND_PREDICTIONS)
-    as_of = settled.settled_moment.effective_as_of
-    asked = parameters(settled) | {"moment": as_of, "delays": list(DELAYS.values())}
-    curve = [
-        Delayed(name, *row) for name, row in zip(DELAYS, conn.execute(_CURVE, asked), strict=True)
-    ]
-    buckets = [_expected(row, curve, as_of) for row in conn.execute(_BUCKETS, asked)]
+    curve = delay_curve(conn, settled)
+    buckets = expected_buckets(conn, settled, curve)
     return LabelDelay(curve, buckets, basis_of(conn, settled, *OF_TRUTHS_AND_PREDICTIONS))
+
+
+def delay_curve(conn: Connection, question: Question[Subject]) -> list[Delayed]:
+    """The curve over the window of a settled question, whatever its grid. Cost: one statement."""
+    as_of = question.settled_moment.effective_as_of
+    asked = parameters(question) | {"moment": as_of, "delays": list(DELAYS.values())}
+    rows = conn.execute(_CURVE, asked)
+    return [Delayed(name, *row) for name, row in zip(DELAYS, rows, strict=True)]
+
+
+def expected_buckets(
+    conn: Connection, question: Question[Subject], curve: Sequence[Delayed]
+) -> list[Expected]:
+    """What is expected in the buckets of a settled question, by a curve. Cost: one statement."""
+    as_of = question.settled_moment.effective_as_of
+    return [_expected(row, curve, as_of) for row in conn.execute(_BUCKETS, parameters(question))]
+
+
+def expected_overall(buckets: Sequence[Expected]) -> float | None:
+    """The share of the predictions of all buckets whose truth is still expected.
+
+    None without predictions, or if the curve is not known.
+    """
+    known = [one for one in buckets if one.still_expected is not None]
+    predictions = sum(one.predictions for one in known)
+    expected = sum(one.predictions * (one.still_expected or 0.0) for one in known)
+    return expected / predictions if predictions else None
 
 
 def _expected(row: Any, curve: Sequence[Delayed], as_of: datetime) -> Expected:

@@ -19,8 +19,7 @@ UP, DOWN, NEITHER = Better.UP, Better.DOWN, Better.NEITHER
 SQL_ONLY = frozenset(Surface) - {Surface.SQL}
 NOT_IN_SQL = frozenset({Surface.SQL})
 NOT_IN_REST = frozenset({Surface.REST})
-NOT_ON_PAGES = frozenset({Surface.PAGES})
-ONLY_ASKED_FOR = frozenset({Surface.PAGES, Surface.DASHBOARDS})
+NOT_ON_DASHBOARDS = frozenset({Surface.DASHBOARDS})
 NO_TRUTH = "without truths"
 NO_SCORES = "without truths whose prediction has scores"
 
@@ -166,7 +165,7 @@ SCORES = _table(
         NEITHER,
         "truths whose prediction has scores, or in a binary model a confidence; a corrected truth"
         " counts once",
-        left_out=ONLY_ASKED_FOR,
+        left_out=NOT_ON_DASHBOARDS,
     ),
     Measure(
         "n_positive",
@@ -174,7 +173,7 @@ SCORES = _table(
         COUNT,
         NEITHER,
         "those of them that are of the positive class; null for a model that has not two classes",
-        left_out=ONLY_ASKED_FOR,
+        left_out=NOT_ON_DASHBOARDS,
     ),
     Measure(
         "log_loss",
@@ -183,7 +182,6 @@ SCORES = _table(
         DOWN,
         "mean of −ln(score of the true class), of scores within [2⁻⁵², 1 − 2⁻⁵²]",
         NO_SCORES,
-        left_out=NOT_ON_PAGES,
     ),
     Measure(
         "brier_score",
@@ -194,7 +192,6 @@ SCORES = _table(
         " otherwise mean of the sum over the classes of (score − y)²",
         NO_SCORES,
         interval=STUDENT,
-        left_out=NOT_ON_PAGES,
     ),
     Measure(
         "roc_auc",
@@ -205,7 +202,6 @@ SCORES = _table(
         " score; equal scores count half",
         "without both, or if the model has not two classes",
         interval=Method.DELONG,
-        left_out=NOT_ON_PAGES,
     ),
     Measure(
         "average_precision",
@@ -215,7 +211,6 @@ SCORES = _table(
         "sum over the scores of (recall − recall at the next higher score) × precision, without"
         " interpolation",
         "without positive truths, or if the model has not two classes",
-        left_out=NOT_ON_PAGES,
     ),
     Measure(
         "calibration_error",
@@ -226,7 +221,6 @@ SCORES = _table(
         " contains the score; if the model has not two classes, of the predicted class's score",
         NO_SCORES,
         short="ECE",
-        left_out=NOT_ON_PAGES,
     ),
 )
 """Metrics of the scores of a classifier in a bucket."""

@@ -25,6 +25,8 @@ from app.store.registry import Kind, Registry
 
 # Those that a question can be limited to.
 METRICS = ("log_loss", "brier_score", "roc_auc", "average_precision", "calibration_error")
+# Those that need two classes: they rank scores of the positive one.
+_OF_TWO_CLASSES = ("roc_auc", "average_precision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,14 @@ class ScoreAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreBuckets:
+    """Buckets, oldest first, and the positive class of a binary model: None for others."""
+
+    buckets: Sequence[ScoreBucket]
+    positive: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ThresholdPoint:
     """What happens if a score at or above `threshold` predicts the positive class.
 
@@ -90,12 +100,23 @@ class CalibrationPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class CurveAnswer:
+class ScoreCurves:
     """Curves of a window; points by threshold, from the highest, and calibration from the lowest.
 
     `points` is empty for a model without a positive class; `calibration` is then that of the
-    predicted class.
+    predicted class. `n_scores` is the number of distinct scores, of which points are a part, None
+    at thresholds that were asked for.
     """
+
+    points: Sequence[ThresholdPoint]
+    calibration: Sequence[CalibrationPoint]
+    positive: str | None
+    n_scores: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CurveAnswer:
+    """Curves of a window, as of `ScoreCurves`, and their basis."""
 
     points: Sequence[ThresholdPoint]
     calibration: Sequence[CalibrationPoint]
@@ -125,13 +146,32 @@ def scores(
         InvalidWindow, UnknownModel, WrongKind: as in `settle`.
         InvalidInput: `positive` is not one of the classes of a model with two classes.
     """
-    settled = settle(conn, question, *_COUNTED, kind=Kind.CLASSIFICATION)
-    asked = _asked(settled, positive) | {"metrics": list(metrics), "confidence": confidence}
+    settled = settle(conn, question, *OF_SCORES, kind=Kind.CLASSIFICATION)
+    found = score_buckets(
+        conn, registry, settled, positive=positive, metrics=metrics, confidence=confidence
+    )
+    return ScoreAnswer(found.buckets, basis_of(conn, settled, *OF_SCORES), found.positive)
+
+
+def score_buckets(
+    conn: Connection,
+    registry: Registry,
+    question: Question[Subject],
+    *,
+    positive: str | None = None,
+    metrics: Sequence[str] = METRICS,
+    confidence: float | None = None,
+) -> ScoreBuckets:
+    """The same for a settled question, without its basis. Cost: one statement.
+
+    Raises:
+        InvalidInput: as in `scores`.
+    """
+    asked = _asked(question, positive) | {"metrics": list(metrics), "confidence": confidence}
     with _only_of_two():
         rows = conn.execute(_METRICS, asked).all()
-    basis = basis_of(conn, settled, *_COUNTED)
     buckets = [_bucket(row, has_intervals=confidence is not None) for row in rows]
-    return ScoreAnswer(buckets, basis, _name(conn, registry, rows[0].class_))
+    return ScoreBuckets(buckets, _name(conn, registry, rows[0].class_))
 
 
 def curves(
@@ -153,19 +193,70 @@ def curves(
     Raises:
         InvalidWindow, UnknownModel, WrongKind, InvalidInput: as in `scores`.
     """
-    settled = settle(conn, question.over(question.window), *_COUNTED, kind=Kind.CLASSIFICATION)
-    asked = _asked(settled, positive)
+    settled = settle(conn, question.over(question.window), *OF_SCORES, kind=Kind.CLASSIFICATION)
+    found = score_curves(
+        conn,
+        registry,
+        settled,
+        positive=positive,
+        thresholds=thresholds,
+        n_points=n_points,
+        n_parts=n_parts,
+    )
+    basis = basis_of(conn, settled, *OF_SCORES)
+    return CurveAnswer(found.points, found.calibration, basis, found.positive)
+
+
+def score_curves(
+    conn: Connection,
+    registry: Registry,
+    question: Question[Subject],
+    *,
+    positive: str | None = None,
+    thresholds: Sequence[float] | None = None,
+    n_points: int = 200,
+    n_parts: int = 10,
+) -> ScoreCurves:
+    """The same for a settled question about a whole window, without its basis.
+
+    Cost: three statements; without thresholds, every score of the window is read.
+
+    Raises:
+        InvalidInput: as in `scores`.
+    """
+    asked = _asked(question, positive)
     with _only_of_two():
         class_id = conn.execute(_CLASS, asked).scalar_one()
     asked |= {"class": class_id, "parts": n_parts}
-    points: Sequence[ThresholdPoint] = []
+    rows: Sequence[Row[Any]] = []
     if class_id is not None:
         how = {"points": n_points} if thresholds is None else {"thresholds": list(thresholds)}
-        statement = _CURVE if thresholds is None else _AT_THRESHOLDS
-        points = [ThresholdPoint(*row) for row in conn.execute(statement, asked | how)]
-    calibration = [CalibrationPoint(*row) for row in conn.execute(_CALIBRATION, asked)]
-    basis = basis_of(conn, settled, *_COUNTED)
-    return CurveAnswer(points, calibration, basis, _name(conn, registry, class_id))
+        rows = conn.execute(_CURVE if thresholds is None else _AT_THRESHOLDS, asked | how).all()
+    return ScoreCurves(
+        [_point(row) for row in rows],
+        [CalibrationPoint(*row) for row in conn.execute(_CALIBRATION, asked)],
+        _name(conn, registry, class_id),
+        rows[0].n_scores if rows else None,
+    )
+
+
+def metrics_of(positive: str | None) -> list[str]:
+    """The metrics that a model with this positive class has, those of ranks first."""
+    others = [name for name in METRICS if name not in _OF_TWO_CLASSES]
+    return others if positive is None else [*_OF_TWO_CLASSES, *others]
+
+
+def _point(row: Row[Any]) -> ThresholdPoint:
+    return ThresholdPoint(*(getattr(row, name) for name in ThresholdPoint.__slots__))
+
+
+def classes_of_two(conn: Connection, question: Question[Subject]) -> list[str]:
+    """The classes of a model with two classes, any of which scores may be about; else none.
+
+    Cost: one statement.
+    """
+    names = conn.execute(_CLASSES, _asked(question, None)).scalars().all()
+    return list(names) if len(names) == TWO else []
 
 
 def _asked(question: Question[Subject], positive: str | None) -> dict[str, Any]:
@@ -204,12 +295,19 @@ def _bucket(row: Row[Any], *, has_intervals: bool) -> ScoreBucket:
     )
 
 
-_COUNTED = (Counted.SCORED, Counted.RANKED)
+OF_SCORES = (Counted.SCORED, Counted.RANKED)
+TWO = 2
 _POSITIVE = """
     truthline_internal.positive_class(
         :model, coalesce(CAST(:as_of AS timestamptz), 'infinity'), CAST(:positive AS text))
 """
 _CLASS = text(f"SELECT {_POSITIVE}")
+_CLASSES = text(f"""
+    SELECT name
+    FROM truthline_internal.classes_of(
+        :model, coalesce(CAST(:as_of AS timestamptz), 'infinity'))
+    ORDER BY name COLLATE "C" LIMIT {TWO + 1}
+""")
 _METRICS = text(f"""
     SELECT metrics.*, bounds.*, class.id AS class_
     FROM {_POSITIVE} AS class (id)
@@ -222,16 +320,22 @@ _METRICS = text(f"""
     ORDER BY metrics.ordinality
 """)
 _POINTS = """
-    SELECT threshold, true_positives, false_positives, false_negatives, true_negatives, rates.*
+    SELECT threshold, true_positives, false_positives, false_negatives, true_negatives, rates.*,
+           {n_scores} AS n_scores
     FROM truthline_internal.{function}(CAST(:series AS integer[]), {edges}, :class, {how}) AS point
     CROSS JOIN LATERAL truthline_internal.threshold_rates(
         true_positives, false_positives, false_negatives, true_negatives) AS rates
     ORDER BY threshold DESC
 """
-_CURVE = text(_POINTS.format(function="score_curve", edges=EDGES, how=":points"))
+_CURVE = text(
+    _POINTS.format(function="score_curve", edges=EDGES, how=":points", n_scores="n_scores")
+)
 _AT_THRESHOLDS = text(
     _POINTS.format(
-        function="at_thresholds", edges=EDGES, how="CAST(:thresholds AS double precision[])"
+        function="at_thresholds",
+        edges=EDGES,
+        how="CAST(:thresholds AS double precision[])",
+        n_scores="NULL",
     )
 )
 _CALIBRATION = text(f"""

@@ -84,12 +84,13 @@ def lines(
     styles: Sequence[int] = (),
     bands: Mapping[str, Bounds] | None = None,
     marked: Sequence[Marked] = (),
+    picks: bool = True,
 ) -> Component:
     """Lines with gaps where values are missing; `form` is the d3 format of a value.
 
     `counts` are the truths of each bucket: they are drawn as bars below, and points with fewer than
     FEW are faded. `bands` are the confidence intervals of some lines, by their name. A click on a
-    point selects its bucket.
+    point selects its bucket, unless it `picks` nothing.
     """
     figure = go.Figure()
     ends = [*starts[1:], question.window.end]
@@ -109,7 +110,7 @@ def lines(
             _fade(figure, counts)
     if counts:
         _add_counts(figure, question, starts, ends, counts)
-    return _chart(title, question, figure, form, list(values), marked=marked, picks=True)
+    return _chart(title, question, figure, form, list(values), marked=marked, picks=picks)
 
 
 def _add_band(
@@ -282,10 +283,11 @@ def bars(
     return _chart(title, question, figure, "~s", list(values), marked=marked)
 
 
-def curves(title: str, points: Mapping[str, Points]) -> Component:
+def curves(title: str, points: Mapping[str, Points], *, form: str = "") -> Component:
     """Lines over something other than time: names, or positions in a list.
 
-    Of a long list only every nth value and the last one are drawn; the CSV has all values.
+    `form` is the d3 format of a share, whose axis begins at 0. Of a long list only every nth value
+    and the last one are drawn; the CSV has all values.
     """
     figure = go.Figure()
     for index, (name, (across, values)) in enumerate(points.items()):
@@ -297,11 +299,13 @@ def curves(title: str, points: Mapping[str, Points]) -> Component:
             x=[plain(x) if isinstance(x, str) else x for x in xs],
             y=[values[i] for i in indices],
             name=plain(name),
-            hovertemplate="%{y:.5~g}",
+            hovertemplate=f"%{{y:{form or '.5~g'}}}",
         )
     if any(isinstance(x, str) for across, _ in points.values() for x in across[:1]):
         figure.update_xaxes(type="category")  # even if names look like numbers or dates
-    return _drawn(title, figure, ".4~g", list(points))
+    if form:
+        figure.update_yaxes(rangemode="tozero")
+    return _drawn(title, figure, form or ".4~g", list(points))
 
 
 def _chart(
@@ -363,37 +367,58 @@ def _drawn(
     over_time: bool = False,
     picks: bool = False,
 ) -> Component:
-    height = figure.layout.height or HEIGHT
     figure.update_layout(
-        height=height,
+        **LOOK,
+        height=figure.layout.height or HEIGHT,
         margin={"l": 52, "r": 12, "t": 18, "b": 28},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
         hovermode="x unified",
         hoverdistance=-1,  # the nearest bucket, regardless of the width of buckets
-        showlegend=False,
-        font={"family": "inherit", "size": 12, "color": FAINT},
-        template=None,
         dragmode="zoom",
         selectdirection="h",
     )
-    axis = {"showgrid": True, "gridcolor": "rgba(134,142,150,.22)", "zeroline": False}
-    figure.update_yaxes(**axis, automargin=True, fixedrange=True)
+    figure.update_yaxes(**GRID, automargin=True, fixedrange=True)
     figure.update_layout(yaxis={"tickformat": form, "nticks": 5})
     if "yaxis2" in figure.layout:
         figure.update_layout(yaxis2={"tickformat": "~s", "nticks": 3})
     figure.update_xaxes(showgrid=False, zeroline=False, automargin=True)
-    graph = dcc.Graph(
-        figure=figure,
-        config={"displayModeBar": False, "responsive": True, "doubleClick": False},
-        className="chart" if height == HEIGHT else "chart tall",
-    )
-    caption = html.Figcaption(title, className="hidden")
-    tools = to_component(_tools(figure, names, picks=picks), "tools")
     kind: dict[str, Any] = (
         {"data-picks": "true"} if picks else {"data-time": "true"} if over_time else {}
     )
-    return html.Figure([tools, graph, caption], **kind, **labelled(title))
+    return framed(title, figure, names, picks=picks, **kind)
+
+
+# What all charts have in common, and the lines of their grids.
+LOOK: dict[str, Any] = {
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "showlegend": False,
+    "font": {"family": "inherit", "size": 12, "color": FAINT},
+    "template": None,
+}
+GRID: dict[str, Any] = {
+    "showgrid": True,
+    "gridcolor": "rgba(134,142,150,.22)",
+    "zeroline": False,
+}
+
+
+def framed(
+    title: str,
+    figure: go.Figure,
+    names: Sequence[str],
+    *,
+    picks: bool = False,
+    **attributes: Any,
+) -> Component:
+    """A figure with its legend, its buttons, and its title for screen readers."""
+    graph = dcc.Graph(
+        figure=figure,
+        config={"displayModeBar": False, "responsive": True, "doubleClick": False},
+        className="chart" if figure.layout.height == HEIGHT else "chart tall",
+    )
+    caption = html.Figcaption(title, className="hidden")
+    tools = to_component(_tools(figure, names, picks=picks), "tools")
+    return html.Figure([tools, graph, caption], **attributes, **labelled(title))
 
 
 # --- the legend, and what one can do ------------------------------------------------------

@@ -198,6 +198,13 @@ def described(question: Question) -> str:
     return "before" if question.before else "the period before"
 
 
+def names_of_sides(question: Question, windows: Pair[Window]) -> tuple[str, str]:
+    """What after and before are called in a legend: versions, or times."""
+    if question.before_version and windows.before == windows.after:
+        return question.scope.version or "all versions", question.before_version
+    return "after", described(question)
+
+
 def choice(question: Question) -> str:
     """What is compared with, as a value of the control."""
     if not question.compares:

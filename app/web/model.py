@@ -15,8 +15,8 @@ from app.query.models import Portrait, portrait
 from app.query.question import Basis
 from app.query.window import Window
 from app.store.registry import Kind
+from app.web import late_truths, quality, score_curves, scores, slices, traffic, versions
 from app.web import markup as html
-from app.web import quality, slices, traffic, versions
 from app.web.basis import BOTH, basis_text
 from app.web.comparison import (
     VERSION,
@@ -228,7 +228,10 @@ PAGE = Page(
         traffic.STATS,
         traffic.CONFIDENCE,
         traffic.VALUES,
+        scores.PANEL,
         slices.PANEL,
         versions.PANEL,
+        late_truths.PANEL,
+        score_curves.PANEL,
     ),
 )

@@ -154,7 +154,7 @@ SELECTED = ("after", "before", "bucket")
 # Parameters of individual pages.
 OF_A_PAGE = (
     *("namespace", "pipeline", "model", "deployment", "version", "tag", "bucket", "average"),
-    *("after", "before", "beforeVersion", "classes"),
+    *("after", "before", "beforeVersion", "classes", "positiveClass"),
     *("execution", "metric", "offset", "sort", "q", "kind", "show"),
     *(
         "request",

@@ -289,14 +289,16 @@ COMMENT ON FUNCTION truthline_internal.threshold_rates(bigint, bigint, bigint, b
 -- score_curve: confusion counts of a class at its own scores, per bucket.
 --
 -- Grain    one row per distinct score of a bucket, or about `points` of them: every nth, and the last.
+-- Units    `n_scores` is how many distinct scores the bucket has.
 -- Cost     every number of the window.
 CREATE OR REPLACE FUNCTION truthline_internal.score_curve(
     series integer[], edges timestamptz[], as_of timestamptz, class integer, points integer
 ) RETURNS TABLE (
     place integer, threshold float8, true_positives bigint, false_positives bigint,
-    false_negatives bigint, true_negatives bigint
+    false_negatives bigint, true_negatives bigint, n_scores bigint
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT place, score, hits_above, misses_above, all_hits - hits_above, all_misses - misses_above
+    SELECT place, score, hits_above, misses_above, all_hits - hits_above, all_misses - misses_above,
+           n_scores
     FROM (
         SELECT r.*, row_number() OVER higher AS nth, count(*) OVER bucket AS n_scores,
                max(hits_above) OVER bucket AS all_hits, max(misses_above) OVER bucket AS all_misses

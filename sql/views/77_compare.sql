@@ -218,6 +218,34 @@ $function$;
 COMMENT ON FUNCTION truthline_internal.metrics_of(text, integer[], timestamptz[], timestamptz, integer[], text) IS
     'The metrics of a window, each as an estimate.';
 
+-- compared: two estimates of a metric, and what their difference says.
+--
+-- Grain    one row.
+-- Params   `z` is the normal quantile of `confidence`; `shared` says that both sides count the same
+--          predictions.
+-- Units    `difference` is A minus B, in the metric's unit, and so are the bounds of all intervals.
+CREATE OR REPLACE FUNCTION truthline_internal.compared(
+    own truthline_internal.estimate, other truthline_internal.estimate, z float8, confidence float8,
+    shared boolean
+) RETURNS TABLE (
+    metric text, a float8, b float8, a_n bigint, b_n bigint, a_low float8, a_high float8,
+    b_low float8, b_high float8, difference float8, difference_low float8, difference_high float8,
+    p_value float8, verdict text
+) LANGUAGE sql STABLE PARALLEL SAFE ROWS 1 AS $$
+    SELECT own.metric, own.value, other.value, own.n, other.n, a.low, a.high, b.low, b.high,
+           CASE WHEN greatest(abs(own.value), abs(other.value)) < 1e290
+                THEN own.value - other.value END,
+           CASE WHEN NOT shared THEN (d.found).low END,
+           CASE WHEN NOT shared THEN (d.found).high END,
+           CASE WHEN NOT shared THEN (d.found).p_value END,
+           truthline_internal.verdict_of(d.found, least(own.n, other.n), confidence, shared)
+    FROM truthline_internal.interval_of(own, z) AS a
+    CROSS JOIN truthline_internal.interval_of(other, z) AS b
+    CROSS JOIN (SELECT truthline_internal.difference_of(own, other, z) OFFSET 0) AS d (found)
+$$;
+COMMENT ON FUNCTION truthline_internal.compared(truthline_internal.estimate, truthline_internal.estimate, float8, float8, boolean) IS
+    'Two estimates of a metric, their difference, its confidence interval and p-value, and a verdict.';
+
 -- compare: the metrics of two sides, and what their differences say.
 --
 -- Params   of each side its series, the start and end of its window, its moment, and the classes that
@@ -241,20 +269,50 @@ DECLARE
         AND a_edges[1] < b_edges[cardinality(b_edges)] AND b_edges[1] < a_edges[cardinality(a_edges)];
 BEGIN
     RETURN QUERY
-    SELECT own.metric, own.value, other.value, own.n, other.n, a.low, a.high, b.low, b.high,
-           CASE WHEN greatest(abs(own.value), abs(other.value)) < 1e290
-                THEN own.value - other.value END,
-           CASE WHEN NOT shared THEN (d.found).low END,
-           CASE WHEN NOT shared THEN (d.found).high END,
-           CASE WHEN NOT shared THEN (d.found).p_value END,
-           truthline_internal.verdict_of(d.found, least(own.n, other.n), confidence, shared)
+    SELECT c.*
     FROM truthline_internal.metrics_of(kind, a_series, a_edges, a_as_of, a_declared, average) AS own
     JOIN truthline_internal.metrics_of(kind, b_series, b_edges, b_as_of, b_declared, average) AS other
         ON other.metric = own.metric
-    CROSS JOIN LATERAL truthline_internal.interval_of(own, z) AS a
-    CROSS JOIN LATERAL truthline_internal.interval_of(other, z) AS b
-    CROSS JOIN LATERAL (SELECT truthline_internal.difference_of(own, other, z) OFFSET 0) AS d (found);
+    CROSS JOIN LATERAL truthline_internal.compared(own, other, z, confidence, shared) AS c;
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.compare(text, integer[], timestamptz[], timestamptz, integer[], integer[], timestamptz[], timestamptz, integer[], text, float8) IS
     'The metrics of two sides, their difference, its confidence interval and p-value, and a verdict.';
+
+-- compare_scores: ROC AUC and Brier score of a class on two sides, and what their differences say.
+--
+-- Params   as those of `compare`; both sides are of models with that class.
+-- Grain    one row per metric; none if `class` is NULL.
+-- Units    as those of `compare`. `n` of a ROC AUC is 0 if a side has fewer than `few_of_class` truths
+--          that are of the class, or that are not.
+-- Cost     every score of both windows.
+CREATE OR REPLACE FUNCTION truthline_internal.compare_scores(
+    a_series integer[], a_edges timestamptz[], a_as_of timestamptz,
+    b_series integer[], b_edges timestamptz[], b_as_of timestamptz,
+    class integer, confidence float8 DEFAULT 0.95
+) RETURNS TABLE (
+    metric text, a float8, b float8, a_n bigint, b_n bigint, a_low float8, a_high float8,
+    b_low float8, b_high float8, difference float8, difference_low float8, difference_high float8,
+    p_value float8, verdict text
+) LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
+#variable_conflict use_column
+DECLARE
+    z float8 := truthline_internal.normal_quantile(confidence);
+    shared boolean := a_series && b_series
+        AND a_edges[1] < b_edges[cardinality(b_edges)] AND b_edges[1] < a_edges[cardinality(a_edges)];
+BEGIN
+    IF compare_scores.class IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT c.*  -- `class` alone would be a column of the estimates
+    FROM truthline_internal.score_estimates(
+        a_series, a_edges, a_as_of, compare_scores.class) AS own
+    JOIN truthline_internal.score_estimates(
+        b_series, b_edges, b_as_of, compare_scores.class) AS other
+        ON other.metric = own.metric
+    CROSS JOIN LATERAL truthline_internal.compared(own, other, z, confidence, shared) AS c;
+END
+$function$;
+COMMENT ON FUNCTION truthline_internal.compare_scores(integer[], timestamptz[], timestamptz, integer[], timestamptz[], timestamptz, integer, float8) IS
+    'ROC AUC and Brier score of a class on two sides, their differences, and verdicts.';

@@ -32,6 +32,7 @@ from tests.api.given import (
     tell,
     truth,
     unsubscribe,
+    verdict,
 )
 from tests.api.h2o_given import DAY, H2O, given_deployed
 from tests.api.roboflow_given import inference, post
@@ -138,8 +139,11 @@ PANEL_BUDGETS = {
     "stats": 5,
     "confidence": 5,
     "values": 6,
+    "scores": 10,
     "slices": 4,
     "versions": 6,
+    "late-truths": 13,
+    "score-curves": 11,
     "requests": 4,
     "request": 6,
     "scalars": 7,
@@ -366,11 +370,27 @@ def test_every_panel_has_a_budget_and_no_other():
     assert set(PANEL_BUDGETS) == set(PANELS)
 
 
+# Of panels that the model of the other requests doesn't have, or only in part.
+PANEL_MODELS = {"values": "price"} | dict.fromkeys(
+    ("scores", "score-curves", "late-truths"), "scored"
+)
+
+
+def given_scored(client):
+    """A model with two classes, and scores of both."""
+    name = {"model": "scored"}
+    for n, label in enumerate(("no", "yes")):
+        scores = {"no": 0.5 - n / 10, "yes": 0.5 + n / 10}
+        verdict(predict(client, prediction(requestId=f"s{n}", scores=scores, **name)))
+        verdict(tell(client, truth(f"s{n}", label=label, **name)))
+
+
 def test_no_panel_sends_more_than_its_budget(visitor, query_recorder):
+    given_scored(visitor.client)
     sent = {}
     for page in PAGES.values():
         for panel in page.panels:
-            model = "price" if panel.name == "values" else MODEL["model"]
+            model = PANEL_MODELS.get(panel.name, MODEL["model"])
             search = "?" + urlencode(MODEL | NATIVE_DAY | {"model": model})
             body = update(page.path, panel.name, search)
             for _ in range(WARM + 1):
@@ -378,6 +398,7 @@ def test_no_panel_sends_more_than_its_budget(visitor, query_recorder):
                 answer = visitor.page.post("/web/_dash-update-component", json=body)
                 assert answer.status_code == 200
                 assert "refusal" not in answer.text, panel.name
+                assert panel.title in answer.text or panel.name not in PANEL_MODELS
             sent[panel.name] = list(query_recorder.statements)
     over = {name: sent[name] for name in sent if len(sent[name]) > PANEL_BUDGETS.get(name, 0)}
     assert over == {}

@@ -32,6 +32,7 @@ SIZES = {
 }
 DIGITS = {"namespace": "demo", "pipeline": "digits-pipeline", "model": "digits"}
 DIABETES = {"namespace": "demo", "pipeline": "diabetes-pipeline", "model": "diabetes"}
+TUMOURS = {"namespace": "demo", "pipeline": "pathology", "model": "tumours"}
 REQUEST = "demo-digits-05000"
 TALL = 1_600
 
@@ -65,6 +66,8 @@ def pages(window: dict[str, str]) -> dict[str, str]:
         "classifier": "/model?" + urlencode(DIGITS | cut),
         "bucket": "/model?" + urlencode(DIGITS | cut | {"bucket": f"{late:%FT%H}:00:00Z"}),
         "regressor": "/model?" + urlencode(DIABETES | cut),
+        "slices": "/model?" + urlencode(DIGITS | window),
+        **dict.fromkeys(("scores", "curves"), "/model?" + urlencode(TUMOURS | cut)),
         "requests": "/requests?" + urlencode(DIGITS | window | {"wrong": "true"}),
         "request": "/request?" + urlencode(window | {"request": REQUEST}),
         "executions": "/executions?metric=accuracy",
@@ -78,11 +81,18 @@ KEPT: dict[str, tuple[tuple[str, Scheme], ...]] = {
     "classifier": (("desktop", "light"), ("phone", "dark")),
     "bucket": (("desktop", "dark"),),
     "regressor": (("desktop", "light"),),
+    "slices": (("desktop", "light"),),
+    "scores": (("desktop", "light"), ("phone", "dark")),
+    "curves": (("desktop", "dark"),),
     "requests": (("desktop", "light"), ("phone", "light")),
     "request": (("phone", "dark"),),
     "executions": (("desktop", "light"), ("phone", "dark")),
     "status": (("desktop", "light"),),
 }
+
+
+# Pictures of a panel instead of a page.
+PANELS = {"slices": "slices", "scores": "scores", "curves": "score-curves"}
 
 
 def take(browser: Browser, base: str, name: str, path: str) -> None:
@@ -97,7 +107,11 @@ def take(browser: Browser, base: str, name: str, path: str) -> None:
         height = page.evaluate("document.documentElement.scrollHeight")
         page.set_viewport_size(ViewportSize(width=size["width"], height=min(height, TALL)))
         page.wait_for_timeout(500)
-        page.screenshot(path=IMAGES / f"{name}-{device}-{scheme}.png")
+        path_ = IMAGES / f"{name}-{device}-{scheme}.png"
+        if panel := PANELS.get(name):
+            page.locator(f"section.panel-{panel}").screenshot(path=path_)
+        else:
+            page.screenshot(path=path_)
         context.close()
 
 

@@ -17,6 +17,7 @@ from app.auth.keys import Role, create_key
 
 DIGITS = {"namespace": "demo", "pipeline": "digits-pipeline", "model": "digits"}
 DIABETES = {"namespace": "demo", "pipeline": "diabetes-pipeline", "model": "diabetes"}
+TUMOURS = {"namespace": "demo", "pipeline": "pathology", "model": "tumours"}
 PHONE = 390
 HOVERS = 200  # four a second
 
@@ -71,7 +72,7 @@ def test_the_overview_shows_every_model_and_leads_to_it(visit, open_url, demo, w
     page = visit.open(link("/", window))
     rows = page.locator("table.models tbody tr")
 
-    expect(rows).to_have_count(2)
+    expect(rows).to_have_count(3)
     answer = asked(open_url, "/api/v1/inference-stats", **window)
     by_model = {one["model"]: one for one in answer["models"]}
     digits = rows.filter(has=page.get_by_role("link", name="digits"))
@@ -96,6 +97,7 @@ def test_a_models_page_has_it_all(visit, open_url, window):
         "Confidence",
         "Worst slices",
         "Versions",
+        "Late and missing truth",
     ]
     expect(panel(page, "versions").locator("tbody th")).to_have_text(["v1", "v2"])
     expect(panel(page, "quality").locator(".js-plotly-plot")).to_be_visible()
@@ -115,6 +117,7 @@ def test_a_regressors_page_has_its_values_and_no_classes(visit, open_url, window
         "Predicted values",
         "Worst slices",
         "Versions",
+        "Late and missing truth",
     ]
     whole = asked(open_url, "/api/v1/metrics/regression", **DIABETES, **window)["buckets"][0]
     said = panel(page, "bucket").locator(".tile").filter(has_text="RMSE").inner_text()
@@ -258,7 +261,7 @@ def test_models_are_sorted_and_found(visit, open_url, window):
     page = visit.open(link("/", window))
     names = page.locator("table.models .name")
     page.get_by_role("link", name="Model", exact=True).click()
-    expect(names).to_have_text(["diabetes", "digits"])
+    expect(names).to_have_text(["diabetes", "digits", "tumours"])
     page.get_by_label("Find a model by name").fill("DIG")
     expect(names).to_have_text(["digits"])
     visit.settled()

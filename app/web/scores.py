@@ -1,0 +1,251 @@
+"""The scores of a classifier: how good they are as probabilities, and how well they rank."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import html as dash_html
+from dash.development.base_component import Component
+from markupsafe import Markup
+
+from app.errors import InvalidInput
+from app.query.compare import compared_scores
+from app.query.intervals import Interval
+from app.query.measure import Measure
+from app.query.measures import SCORES
+from app.query.noise import FEW, LEVEL
+from app.query.scores import (
+    METRICS,
+    OF_SCORES,
+    ScoreBucket,
+    classes_of_two,
+    metrics_of,
+    score_buckets,
+)
+from app.query.window import Grid, Window
+from app.store.registry import Kind
+from app.web import charts
+from app.web import markup as html
+from app.web.basis import of_model
+from app.web.comparison import Pair, sides, sides_basis, spans, truths_grid
+from app.web.panels import Node, Panel, PanelContext, Rows
+from app.web.quality import FORM, FORMS, Differences, marks
+from app.web.question import Question, iso_utc
+from app.web.tables import CONFIDENCE, both, note, tile
+from app.web.units import length
+
+COUNTS = ("n", "n_positive")
+ON_WIRE = {SCORES[name].wire_name: SCORES[name] for name in METRICS}
+UNTESTED = "whether it is more than noise is not tested"
+NOT_TWO = (
+    "The model has not two classes, so it has no ROC AUC and no average precision. Its calibration"
+    " error is that of the predicted class."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Metrics of scores in both windows, and one of them in the buckets of the page.
+
+    `classes` are those that scores may be about, if there are two; `positive` is the one they are
+    about.
+    """
+
+    positive: str | None
+    classes: Sequence[str]
+    qualities: Pair[ScoreBucket]
+    differences: Differences
+    drawn: Measure
+    over_time: Sequence[ScoreBucket]
+    grid: Grid
+    spans: Pair[Window]
+
+    @property
+    def measures(self) -> list[Measure]:
+        """The metrics that there are for this model."""
+        return [SCORES[name] for name in metrics_of(self.positive)]
+
+
+def positive_of(question: Question) -> str | None:
+    """The class that scores shall be about; None leaves it to the model."""
+    return question.members.get("positiveClass") or None
+
+
+def find(context: PanelContext) -> Scores | None:
+    """Metrics of scores; None for a model without scores.
+
+    Cost: a statement for each window and for the buckets, of which two read every score.
+
+    Raises:
+        InvalidInput: the URL names an unknown metric, or a class that scores can't be about.
+    """
+    if of_model(context).subject.kind is not Kind.CLASSIFICATION:
+        return None
+    conn, registry, both_sides = context.conn, context.registry, sides(context)
+    positive = positive_of(context.question)
+    found = score_buckets(
+        conn, registry, both_sides.after, positive=positive, confidence=CONFIDENCE
+    )
+    earlier = (
+        score_buckets(conn, registry, both_sides.before, positive=positive).buckets[0]
+        if both_sides.before
+        else None
+    )
+    drawn, grid = _drawn(context.question, found.positive), truths_grid(context)
+    over_time = score_buckets(
+        conn,
+        registry,
+        of_model(context).over(context.question.window, grid),
+        positive=positive,
+        metrics=[drawn.name],
+        confidence=CONFIDENCE if drawn.interval else None,
+    ).buckets
+    qualities = Pair(found.buckets[0], earlier)
+    if not any(bucket.n for bucket in (qualities.after, earlier, *over_time) if bucket):
+        return None
+    return Scores(
+        found.positive,
+        classes_of_two(conn, both_sides.after),
+        qualities,
+        _differences(context, found.positive),
+        drawn,
+        over_time,
+        grid,
+        spans(context),
+    )
+
+
+def _drawn(question: Question, positive: str | None) -> Measure:
+    """The metric of the chart; one that the model hasn't is replaced by the first that it has."""
+    name = question.members.get("metric")
+    if name and name not in ON_WIRE:
+        raise InvalidInput(f"metric must be one of {', '.join(ON_WIRE)}")
+    measures = [SCORES[one] for one in metrics_of(positive)]
+    return next((one for one in measures if one.wire_name == name), measures[0])
+
+
+def _differences(context: PanelContext, positive: str | None) -> Differences:
+    """Whether the metrics of both windows differ by more than noise, where a test knows."""
+    both_sides = sides(context)
+    if both_sides.before is None or positive is None:
+        return {}
+    found = compared_scores(
+        context.conn,
+        both_sides.after,
+        both_sides.before,
+        positive=positive,
+        confidence=1 - LEVEL,
+    )
+    return {one.measure.name: one for one in found}
+
+
+# --- what is shown ------------------------------------------------------------------------
+
+
+def show(question: Question, scores: Scores | None) -> list[Node] | None:
+    """The choices, a tile per metric, and one metric over time."""
+    if scores is None:
+        return None
+    label = scores.drawn.title
+    interval = scores.drawn.interval is not None and scores.positive is not None
+    chart = charts.lines(
+        f"{label} over time",
+        question,
+        [bucket.start for bucket in scores.over_time],
+        {label: [getattr(bucket, scores.drawn.name) for bucket in scores.over_time]},
+        form=FORMS.get(scores.drawn.unit, FORM),
+        counts=[bucket.n for bucket in scores.over_time],
+        bands={label: [_interval(b, scores.drawn) for b in scores.over_time]} if interval else None,
+        marked=marks(question, scores.spans),
+    )
+    return [
+        dash_html.Div(list(_choices(scores)), className="choices score-choices"),
+        html.Dl(list(_tiles(scores)), className="tiles small"),
+        *([] if scores.positive else [note(NOT_TWO)]),
+        html.H3(f"{label} over time"),
+        chart,
+        note(_how_drawn(scores, interval=interval)),
+    ]
+
+
+def _choices(scores: Scores) -> Iterator[Component]:
+    """Which class is the positive one, and which metric is drawn."""
+    if scores.positive:
+        classes = [{"value": name, "label": name} for name in scores.classes]
+        yield _select("positiveClass", "Positive class", classes, scores.positive)
+    metrics = [{"value": one.wire_name, "label": one.title} for one in scores.measures]
+    yield _select("metric", "Drawn over time", metrics, scores.drawn.wire_name)
+
+
+def _select(name: str, label: str, data: list[dict[str, str]], value: str) -> Component:
+    return dmc.Select(
+        id={"choice": name},
+        label=label,
+        size="xs",
+        w=210,
+        allowDeselect=False,
+        data=data,
+        value=value,
+        comboboxProps={"width": "max-content", "position": "bottom-start"},
+    )
+
+
+def _tiles(scores: Scores) -> Iterator[Markup]:
+    counts = [SCORES[name] for name in COUNTS if scores.positive or name != "n_positive"]
+    for measure in (*scores.measures, *counts):
+        yield tile(measure.label, _both(scores, measure))
+
+
+def _both(scores: Scores, measure: Measure) -> Markup:
+    """A metric of both windows. A difference that no test judges is not coloured."""
+    difference = scores.differences.get(measure.name)
+    return both(
+        scores.qualities.of(lambda bucket: getattr(bucket, measure.name)),
+        measure,
+        certain=difference is not None and difference.distinguishable,
+        said=difference.verdict if difference else UNTESTED,
+        interval=_interval(scores.qualities.after, measure),
+    )
+
+
+def _interval(bucket: ScoreBucket, measure: Measure) -> Interval | None:
+    return bucket.intervals.get(measure.name) if bucket.intervals else None
+
+
+def _how_drawn(scores: Scores, *, interval: bool) -> str:
+    text = f"A point is {length(scores.grid.width)}"
+    if interval:
+        text += f"; the band is its {CONFIDENCE:.0%} confidence interval"
+    few = any(0 < bucket.n < FEW for bucket in scores.over_time)
+    return f"{text}. Points with fewer than {FEW} truths are faded." if few else f"{text}."
+
+
+def rows(_: Question, scores: Scores | None) -> Rows:
+    """A line for after, for before, and per bucket, which has only the metric that is drawn."""
+    names = [*COUNTS, *METRICS]
+    bounds = [f"{m.name}_{end}" for m in ON_WIRE.values() if m.interval for end in ("low", "high")]
+    yield ["part", "startTime", "endTime", "positive_class", *names, *bounds]
+    if scores is None:
+        return
+    parts = [("after", scores.qualities.after), ("before", scores.qualities.before)]
+    for part, bucket in (*parts, *(("bucket", one) for one in scores.over_time)):
+        if bucket:
+            yield [
+                part,
+                iso_utc(bucket.start),
+                iso_utc(bucket.end),
+                scores.positive,
+                *(getattr(bucket, name) for name in names),
+                *_bounds(bucket),
+            ]
+
+
+def _bounds(bucket: ScoreBucket) -> Iterator[Any]:
+    for measure in ON_WIRE.values():
+        if measure.interval:
+            interval = _interval(bucket, measure)
+            yield from (interval.low, interval.high) if interval else (None, None)
+
+
+PANEL = Panel("scores", "Scores", find, show, rows, sides_basis(*OF_SCORES, over_time=truths_grid))
