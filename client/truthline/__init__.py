@@ -14,6 +14,13 @@ from truthline.comparison import (
     MetricSide,
     Side,
 )
+from truthline.coverage import (
+    CorrectedAccuracy,
+    CorrectedBucket,
+    DelayBucket,
+    Delayed,
+    LabelDelay,
+)
 from truthline.errors import (
     Forbidden,
     InvalidRequest,
@@ -105,7 +112,11 @@ __all__ = [
     "ComparedSide",
     "Comparison",
     "ConfusionMatrix",
+    "CorrectedAccuracy",
+    "CorrectedBucket",
     "Counts",
+    "DelayBucket",
+    "Delayed",
     "Forbidden",
     "Freshness",
     "Group",
@@ -116,6 +127,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidRows",
     "KnownModel",
+    "LabelDelay",
     "LearnedTruth",
     "Limits",
     "ListMetric",

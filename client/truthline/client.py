@@ -8,6 +8,7 @@ from types import TracebackType
 import httpx
 
 from truthline.auth import BearerAuth
+from truthline.coverage_questions import CoverageQuestions
 from truthline.outbox import Limits
 from truthline.recorder import Recorder
 from truthline.score_questions import ScoreQuestions
@@ -18,7 +19,7 @@ from truthline.steps import Steps
 URL_VARIABLE, KEY_VARIABLE = "TRUTHLINE_URL", "TRUTHLINE_KEY"
 
 
-class Client(Recorder, Sender, ScoreQuestions, Steps):
+class Client(Recorder, Sender, ScoreQuestions, CoverageQuestions, Steps):
     """Connects to a Truthline server.
 
     Logging never blocks and never raises; queries and bulk calls raise `TruthlineError`. Threads

@@ -35,6 +35,8 @@ QUESTIONS = {
     "regression": lambda c: c.regression_metrics(**PRICES, **HALVES),
     "comparison": lambda c: c.compare(**PRICES, a=TODAY, b=YESTERDAY),
     "scores": lambda c: c.score_metrics(**RETURNS, **HALVES),
+    "label delay": lambda c: c.label_delay(**RETURNS, **TODAY, interval=12 * HOUR),
+    "corrected accuracy": lambda c: c.corrected_accuracy(**RETURNS, **TODAY, interval=12 * HOUR),
     "score curves": lambda c: c.score_curves("scored", start=LONG_AGO, end=LONG_AGO + HOUR),
     "inference stats": lambda c: c.inference_stats(**TODAY, confidence=0.9),
     "models": lambda c: c.models(**TODAY),
