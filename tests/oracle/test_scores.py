@@ -20,8 +20,10 @@ from sklearn.metrics import (
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Prediction
 from app.ingest.predictions import ingest_predictions
+from app.query.compare import compared_scores
 from app.query.question import Question as Asked
 from app.query.scores import curves, scores
+from app.query.settle import settle
 from app.query.subjects import Scope
 from app.query.window import Grid, Window
 from tests.effort import examples
@@ -324,6 +326,42 @@ def assert_bounds(found, expected):
         assert found is None
     else:
         assert (found.low, found.high) == pytest.approx(expected, abs=1e-6)
+
+
+def test_comparisons_equal_plain_formulas(database, workspace):
+    """DeLong's areas by the z test, Brier scores by Welch's, of two hours of one model."""
+    chance = np.random.default_rng(3)
+    name, start, told = new_name(), datetime(2026, 3, 1, tzinfo=UTC), []
+    for hour, separation in enumerate((0.5, 1.5)):
+        truths = np.arange(80) % 2
+        made = scipy.stats.norm.cdf(chance.normal(size=80) + separation * truths).round(2)
+        at = start + timedelta(hours=hour)
+        told += [(at, float(s), "yes" if t else "no") for s, t in zip(made, truths, strict=True)]
+    send_over_time(database, workspace, name, told)
+    scope = Scope(name)
+    hours = [Window(start + timedelta(hours=n), start + timedelta(hours=n + 1)) for n in (0, 1)]
+    with database.reading() as conn:
+        a, b = (settle(conn, Asked(workspace.id, scope, hour)) for hour in hours)
+        found = {one.measure.name: one for one in compared_scores(conn, a, b, confidence=0.99)}
+        same = compared_scores(conn, a, a, positive="no")
+    sides = [
+        [(s, t == "yes") for at, s, t in told if hour.start <= at < hour.end] for hour in hours
+    ]
+    (area, error), (other, other_error) = (
+        plain_delong(*(np.array([s for s, hit in side if hit is of]) for of in (True, False)))
+        for side in sides
+    )
+    z = (area - other) / math.hypot(error, other_error)
+    auc = found["roc_auc"]
+    assert (auc.a.value, auc.b.value) == (near(area), near(other))
+    assert auc.p_value == pytest.approx(2 * scipy.stats.norm.sf(abs(z)), rel=1e-6)
+    assert auc.distinguishable is (auc.p_value < 0.01)
+    losses = [[(s - hit) ** 2 for s, hit in side] for side in sides]
+    welch = scipy.stats.ttest_ind(*losses, equal_var=False)
+    assert found["brier_score"].p_value == pytest.approx(welch.pvalue, rel=1e-6)
+    assert {one.verdict for one in same} == {
+        "not comparable: both sides count the same predictions"
+    }
 
 
 def test_intervals_of_auc_hold_the_true_area(database, workspace):

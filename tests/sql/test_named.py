@@ -255,3 +255,27 @@ def test_a_name_that_two_models_have_needs_a_place(superuser):
             superuser.transaction(),
         ):
             superuser.execute("SELECT truthline.series_of('default', 'digits')")
+
+
+@pytest.mark.parametrize("part", PARTS[:3], ids=str)
+def test_label_delay(ask, superuser, series, window, demo, part):
+    """As of a moment, and as of now, which is the default."""
+    delays = SQL("'{5 minutes,1 hour,1 day}'::interval[]")
+    for as_of in ({"as_of": demo.end - timedelta(hours=1)}, {}):
+        named = {"workspace": "default", "model": "digits"} | part | window | as_of
+        columns = "delay, until, predictions, known, possible"
+        by_name = ask("label_delay", f"{columns}, share", **named, delays=delays)
+        moment = {"as_of": SQL("clock_timestamp()")} | as_of
+        asked = {"series": series(**part)} | window | moment | {"delays": delays}
+        call = called("truthline_internal", "label_delay", asked)
+        by_id = superuser.execute(SQL("SELECT {} FROM {}").format(SQL(columns), call)).fetchall()
+
+        assert [row[2:5] for row in by_name] == [row[2:5] for row in by_id]
+        assert [row[0] for row in by_name] == [
+            timedelta(minutes=5),
+            timedelta(hours=1),
+            timedelta(days=1),
+        ]
+        for _, _, predictions, known, _, share in by_name:
+            assert share == (known / predictions if predictions else None)
+    assert part.get("version") == "v9" or any(row[3] for row in by_name)

@@ -4,6 +4,7 @@ import random
 
 import pytest
 from sqlalchemy import text
+from statsmodels.stats.proportion import proportion_confint
 
 from tests.api.given import MINUTE, native_metrics, predict, prediction, tell, truth
 
@@ -36,6 +37,10 @@ def test_each_class_counts_by_its_predictions(client):
     assert bucket["accuracy"] == pytest.approx(11 / 15)
     assert bucket["correctedAccuracy"] == pytest.approx((10 * 8 / 10 + 30 * 3 / 5) / 40)
     assert (bucket["coveredShare"], bucket["interval"]) == (1, None)
+    interval = bucket["accuracyInterval"]
+    assert (interval["low"], interval["high"]) == pytest.approx(
+        proportion_confint(11, 15, alpha=0.05, method="wilson")
+    )
 
 
 def test_a_class_without_a_truth_is_not_covered(client):
@@ -62,6 +67,7 @@ def test_without_predictions_there_is_nothing(client):
     bucket = answer_of(client, startTime="2024-01-01T00:00:00Z", endTime="2024-01-02T00:00:00Z")
     assert (bucket["predictions"], bucket["n"]) == (0, 0)
     assert (bucket["correctedAccuracy"], bucket["coveredShare"]) == (None, None)
+    assert bucket["accuracyInterval"] is None
 
 
 def picked(chance):
