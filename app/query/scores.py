@@ -25,6 +25,8 @@ from app.store.registry import Kind, Registry
 
 # Those that a question can be limited to.
 METRICS = ("log_loss", "brier_score", "roc_auc", "average_precision", "calibration_error")
+# Those that read scores one by one, as intervals do: others are sums of cells.
+OF_EACH_SCORE = ("average_precision",)
 # Those that need two classes: they rank scores of the positive one.
 _OF_TWO_CLASSES = ("roc_auc", "average_precision")
 

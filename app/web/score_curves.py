@@ -1,5 +1,6 @@
 """The curves behind the metrics of scores: ROC, precision-recall and reliability."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 
@@ -24,56 +25,74 @@ from app.web.comparison import Pair, ask, names_of_sides, sides, sides_basis, sp
 from app.web.markup import to_component
 from app.web.panels import Node, Panel, PanelContext, Rows
 from app.web.question import Question
-from app.web.scores import positive_of
+from app.web.scores import MANY, positive_of
 from app.web.squares import DIAGONAL, Axes, Curve, level, square
 from app.web.tables import note
 from app.web.units import count, format_number
 
 # As many points per curve as a chart has room for.
 POINTS = 200
+# Closer to each other near 0 and 1, where most scores of a good classifier are.
+THRESHOLDS = [1 / (1 + math.exp(-(place - POINTS / 2) / 11)) for place in range(POINTS)]
 PRECISION, RECALL = CLASS["precision"].title, CLASS["recall"].title
 ABSENT = (
     "The model has not two classes, so it has no ROC curve and no precision–recall curve. Its"
     " reliability is that of the predicted class: how often predictions are right, by their score."
+)
+LARGE = (
+    f"There are more than {MANY:,} truths: points are drawn at {POINTS} fixed thresholds, each of"
+    " them exact."
 )
 Lines = Mapping[str, ScoreCurves]
 
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """The curves of both windows."""
+    """The curves of both windows.
+
+    With `is_large`, there are more than MANY truths, and points are at fixed thresholds.
+    """
 
     curves: Pair[ScoreCurves]
     spans: Pair[Window]
+    is_large: bool
 
 
 def find(context: PanelContext) -> Curves | None:
     """The curves of both windows; None for a model without scores.
 
-    Cost: four statements for each window, of which one reads every score.
+    Cost: four statements for each window, of which one reads every score of up to MANY truths.
 
     Raises:
         InvalidInput: the URL names a class that scores can't be about.
     """
-    if of_model(context).subject.kind is not Kind.CLASSIFICATION or not _has_scores(context):
+    most = _most_truths(context)
+    if not most:
         return None
-    positive = positive_of(context.question)
+    is_large = most > MANY
     found = ask(
         sides(context),
         lambda query: score_curves(
-            context.conn, context.registry, query, positive=positive, n_points=POINTS
+            context.conn,
+            context.registry,
+            query,
+            positive=positive_of(context.question),
+            thresholds=THRESHOLDS if is_large else None,
+            n_points=POINTS,
         ),
     )
-    return Curves(found, spans(context))
+    return Curves(found, spans(context), is_large)
 
 
-def _has_scores(context: PanelContext) -> bool:
-    """Whether a truth of either window has scores."""
+def _most_truths(context: PanelContext) -> int:
+    """How many truths with scores the larger window has; 0 if the model is no classifier."""
+    if of_model(context).subject.kind is not Kind.CLASSIFICATION:
+        return 0
     found = ask(
         sides(context),
         lambda query: score_buckets(context.conn, context.registry, query, metrics=()),
     )
-    return any(answer.buckets[0].n for answer in (found.after, found.before) if answer)
+    return max(answer.buckets[0].n for answer in (found.after, found.before) if answer)
 
 
 # --- what is drawn ------------------------------------------------------------------------
@@ -90,6 +109,7 @@ def show(question: Question, found: Curves | None) -> list[Node] | None:
     return [
         note(about),
         dash_html.Div([*drawn, _reliability(lines, positive)], className="squares"),
+        *([note(LARGE)] if found.is_large and positive else []),
         *_thinned(lines),
     ]
 

@@ -1,7 +1,7 @@
 """The scores of a classifier: how good they are as probabilities, and how well they rank."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -15,20 +15,24 @@ from app.query.intervals import Interval
 from app.query.measure import Measure
 from app.query.measures import SCORES
 from app.query.noise import FEW, LEVEL
+from app.query.question import Question as Query
 from app.query.scores import (
     METRICS,
+    OF_EACH_SCORE,
     OF_SCORES,
     ScoreBucket,
+    ScoreBuckets,
     classes_of_two,
     metrics_of,
     score_buckets,
 )
+from app.query.subjects import Subject
 from app.query.window import Grid, Window
 from app.store.registry import Kind
 from app.web import charts
 from app.web import markup as html
 from app.web.basis import of_model
-from app.web.comparison import Pair, sides, sides_basis, spans, truths_grid
+from app.web.comparison import Pair, ask, sides, sides_basis, spans, truths_grid
 from app.web.panels import Node, Panel, PanelContext, Rows
 from app.web.quality import FORM, FORMS, Differences, marks
 from app.web.question import Question, iso_utc
@@ -37,6 +41,12 @@ from app.web.units import length
 
 COUNTS = ("n", "n_positive")
 ON_WIRE = {SCORES[name].wire_name: SCORES[name] for name in METRICS}
+# With more truths than this in a window, reading every score would take seconds.
+MANY = 100_000
+LARGE = (
+    f"There are more than {MANY:,} truths. Intervals, average precision and comparisons read every"
+    " score, and are left out here: the API has them. Average precision can still be drawn."
+)
 UNTESTED = "whether it is more than noise is not tested"
 NOT_TWO = (
     "The model has not two classes, so it has no ROC AUC and no average precision. Its calibration"
@@ -49,7 +59,7 @@ class Scores:
     """Metrics of scores in both windows, and one of them in the buckets of the page.
 
     `classes` are those that scores may be about, if there are two; `positive` is the one they are
-    about.
+    about. With `is_large` there are more than MANY truths, and what reads every score is left out.
     """
 
     positive: str | None
@@ -60,6 +70,7 @@ class Scores:
     over_time: Sequence[ScoreBucket]
     grid: Grid
     spans: Pair[Window]
+    is_large: bool
 
     @property
     def measures(self) -> list[Measure]:
@@ -75,45 +86,72 @@ def positive_of(question: Question) -> str | None:
 def find(context: PanelContext) -> Scores | None:
     """Metrics of scores; None for a model without scores.
 
-    Cost: a statement for each window and for the buckets, of which two read every score.
+    Cost: two statements for each window and for the buckets. Those of up to MANY truths read every
+    score.
 
     Raises:
         InvalidInput: the URL names an unknown metric, or a class that scores can't be about.
     """
     if of_model(context).subject.kind is not Kind.CLASSIFICATION:
         return None
-    conn, registry, both_sides = context.conn, context.registry, sides(context)
-    positive = positive_of(context.question)
-    found = score_buckets(
-        conn, registry, both_sides.after, positive=positive, confidence=CONFIDENCE
-    )
-    earlier = (
-        score_buckets(conn, registry, both_sides.before, positive=positive).buckets[0]
-        if both_sides.before
-        else None
-    )
-    drawn, grid = _drawn(context.question, found.positive), truths_grid(context)
-    over_time = score_buckets(
-        conn,
-        registry,
-        of_model(context).over(context.question.window, grid),
-        positive=positive,
-        metrics=[drawn.name],
-        confidence=CONFIDENCE if drawn.interval else None,
-    ).buckets
-    qualities = Pair(found.buckets[0], earlier)
-    if not any(bucket.n for bucket in (qualities.after, earlier, *over_time) if bucket):
+    both_sides = sides(context)
+    counts = ask(both_sides, lambda side: _buckets(context, side, ()))
+    after = counts.after
+    drawn = _drawn(context.question, after.positive)
+    is_large = any(one.buckets[0].n > MANY for one in (after, counts.before) if one)
+    qualities = ask(both_sides, lambda side: _whole(context, side, drawn, is_large=is_large))
+    query = of_model(context).over(context.question.window, truths_grid(context))
+    over_time = _over_time(context, query, drawn)
+    if not any(one.n for one in (qualities.after, qualities.before, *over_time) if one):
         return None
     return Scores(
-        found.positive,
-        classes_of_two(conn, both_sides.after),
+        after.positive,
+        classes_of_two(context.conn, both_sides.after),
         qualities,
-        _differences(context, found.positive),
+        {} if is_large else _differences(context, after.positive),
         drawn,
         over_time,
-        grid,
+        query.grid,
         spans(context),
+        is_large,
     )
+
+
+def _buckets(
+    context: PanelContext,
+    query: Query[Subject],
+    metrics: Sequence[str],
+    confidence: float | None = None,
+) -> ScoreBuckets:
+    return score_buckets(
+        context.conn,
+        context.registry,
+        query,
+        positive=positive_of(context.question),
+        metrics=metrics,
+        confidence=confidence,
+    )
+
+
+def _whole(
+    context: PanelContext, side: Query[Subject], drawn: Measure, *, is_large: bool
+) -> ScoreBucket:
+    """The metrics of a window: of a large one only those that need not read each score."""
+    slow = () if not is_large else set(OF_EACH_SCORE) - {drawn.name}
+    metrics = [name for name in METRICS if name not in slow]
+    return _buckets(context, side, metrics, None if is_large else CONFIDENCE).buckets[0]
+
+
+def _over_time(
+    context: PanelContext, query: Query[Subject], drawn: Measure
+) -> Sequence[ScoreBucket]:
+    """The metric that is drawn, with intervals unless there are too many scores to read each."""
+    buckets = _buckets(context, query, [drawn.name]).buckets
+    if drawn.interval is None or sum(bucket.n for bucket in buckets) > MANY:
+        return buckets
+    bounds = _buckets(context, query, (), CONFIDENCE).buckets
+    pairs = zip(buckets, bounds, strict=True)
+    return [replace(bucket, intervals=bound.intervals) for bucket, bound in pairs]
 
 
 def _drawn(question: Question, positive: str | None) -> Measure:
@@ -148,7 +186,7 @@ def show(question: Question, scores: Scores | None) -> list[Node] | None:
     if scores is None:
         return None
     label = scores.drawn.title
-    interval = scores.drawn.interval is not None and scores.positive is not None
+    interval = any(_interval(bucket, scores.drawn) for bucket in scores.over_time)
     chart = charts.lines(
         f"{label} over time",
         question,
@@ -163,6 +201,7 @@ def show(question: Question, scores: Scores | None) -> list[Node] | None:
         dash_html.Div(list(_choices(scores)), className="choices score-choices"),
         html.Dl(list(_tiles(scores)), className="tiles small"),
         *([] if scores.positive else [note(NOT_TWO)]),
+        *([note(LARGE)] if scores.is_large else []),
         html.H3(f"{label} over time"),
         chart,
         note(_how_drawn(scores, interval=interval)),

@@ -139,7 +139,7 @@ PANEL_BUDGETS = {
     "stats": 5,
     "confidence": 5,
     "values": 6,
-    "scores": 10,
+    "scores": 13,
     "slices": 4,
     "versions": 6,
     "late-truths": 13,

@@ -305,6 +305,39 @@ def test_thinned_curves_are_exact_and_say_so(app, database, workspace, told, mon
     assert words in shown(app, database, workspace, score_curves.PANEL, **OF_SPAM)
 
 
+def test_of_many_truths_what_reads_each_score_is_left_out(
+    app, database, workspace, told, monkeypatch
+):
+    """And the panels say so; the others are the same numbers."""
+    monkeypatch.setattr(scores, "MANY", 100)
+    monkeypatch.setattr(score_curves, "MANY", 100)
+    after, before, buckets = parts_of(rows_of(database, workspace, "scores", **OF_SPAM))
+    left_out = NUMBERS.index("average_precision")
+    for row, hour in ((after, 0), (before, -1)):
+        row["average_precision"] = row["average_precision"] or "nan"
+        found, wanted = numbers(row), expected(*told[hour])
+        assert math.isnan(found.pop(left_out))
+        assert found == wanted[:left_out] + wanted[left_out + 1 :]
+    assert {row["roc_auc_low"] for row in (after, before, *buckets)} == {""}
+    assert all(row["roc_auc"] for row in buckets if int(row["n"]) > 20)
+    text = shown(app, database, workspace, scores.PANEL, **OF_SPAM)
+    assert scores.LARGE in text
+    assert 'class="margin"' not in text
+    after, *_ = parts_of(
+        rows_of(database, workspace, "scores", **OF_SPAM, metric="averagePrecision")
+    )
+    assert numbers(after) == expected(*told[0])
+
+    points = rows_of(database, workspace, "score-curves", **OF_SPAM)
+    scores_, truths = told[0]
+    for point in points:
+        if point["part"] == "after" and point["curve"] == "threshold":
+            hits = truths[scores_ >= float(point["threshold"])].sum()
+            assert int(point["true_positives"]) == hits
+    assert len([p for p in points if p["curve"] == "threshold"]) == 2 * score_curves.POINTS
+    assert score_curves.LARGE in shown(app, database, workspace, score_curves.PANEL, **OF_SPAM)
+
+
 # --- in a browser -------------------------------------------------------------------------
 
 
