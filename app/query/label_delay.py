@@ -86,12 +86,17 @@ def label_delay(conn: Connection, question: Question[Scope]) -> LabelDelay:
     return LabelDelay(curve, buckets, basis_of(conn, settled, *OF_TRUTHS_AND_PREDICTIONS))
 
 
-def delay_curve(conn: Connection, question: Question[Subject]) -> list[Delayed]:
-    """The curve over the window of a settled question, whatever its grid. Cost: one statement."""
+def delay_curve(
+    conn: Connection, question: Question[Subject], delays: Sequence[str] = tuple(DELAYS)
+) -> list[Delayed]:
+    """The curve over the window of a settled question, whatever its grid, at some of `DELAYS`.
+
+    Cost: one statement, which reads every row of the window for each delay below a day.
+    """
     as_of = question.settled_moment.effective_as_of
-    asked = parameters(question) | {"moment": as_of, "delays": list(DELAYS.values())}
-    rows = conn.execute(_CURVE, asked)
-    return [Delayed(name, *row) for name, row in zip(DELAYS, rows, strict=True)]
+    asked = {"moment": as_of, "delays": [DELAYS[name] for name in delays]}
+    rows = conn.execute(_CURVE, parameters(question) | asked)
+    return [Delayed(name, *row) for name, row in zip(delays, rows, strict=True)]
 
 
 def expected_buckets(

@@ -13,6 +13,7 @@ from app.query.corrected import OF_CORRECTED, CorrectedBucket, corrected_buckets
 from app.query.inferences import Compared
 from app.query.intervals import Interval
 from app.query.label_delay import (
+    DELAYS,
     Delayed,
     Expected,
     delay_curve,
@@ -31,13 +32,17 @@ from app.web.comparison import Pair, ask, names_of_sides, sides, sides_basis, sp
 from app.web.markup import to_component
 from app.web.panels import Node, Panel, PanelContext, Rows
 from app.web.quality import marks
-from app.web.question import Question, iso_utc
+from app.web.question import DAY, Question, iso_utc
 from app.web.scores import UNTESTED
 from app.web.tables import CONFIDENCE, both, note, tile
 from app.web.units import format_number, length
 
 SHARE, ACCURACY = TRUTHS["labelled_share"], CLASSIFICATION["accuracy"]
 FORM = ".0%"
+# With more truths than this in a window, reading every row would take seconds.
+MANY = 500_000
+LONG = tuple(name for name, delay in DELAYS.items() if delay >= DAY)
+LARGE = f"With more than {MANY:,} truths, delays below a day are omitted: they read every row."
 WORDS = {"1h": "1 h", "6h": "6 h", "1d": "1 day", "7d": "7 days", "30d": "30 days"}
 KNOWN, NAIVE, CORRECTED = "Truths known", "Accuracy of known truths", "Corrected accuracy"
 IS_ESTIMATE = (
@@ -51,7 +56,7 @@ IS_ESTIMATE = (
 class Delays:
     """How late truths are in both windows, and what is expected in the buckets of the page.
 
-    `totals` has both windows as one bucket each.
+    `totals` has what is known in each window.
     """
 
     curves: Pair[list[Delayed]]
@@ -92,13 +97,13 @@ def find(context: PanelContext) -> LateTruths | None:
 
 def _delays(context: PanelContext, query: Query[Subject]) -> Delays:
     conn, both_sides = context.conn, sides(context)
-    curves = ask(both_sides, lambda side: delay_curve(conn, side))
+    totals = ask(both_sides, lambda side: expected_buckets(conn, side, ())[0])
+    counted = [one.n for one in (totals.after, totals.before) if one]
+    delays = tuple(DELAYS) if max(counted) <= MANY else LONG
+    curves = ask(both_sides, lambda side: delay_curve(conn, side, delays))
     is_whole = both_sides.after.window == query.window
-    totals = ask(both_sides, lambda side: expected_buckets(conn, side, curves.after)[0])
-    over_time = expected_buckets(
-        conn, query, curves.after if is_whole else delay_curve(conn, query)
-    )
-    return Delays(curves, totals, over_time)
+    curve = curves.after if is_whole else delay_curve(conn, query, delays)
+    return Delays(curves, totals, expected_buckets(conn, query, curve))
 
 
 def _corrected(context: PanelContext, query: Query[Subject]) -> Corrected | None:
@@ -217,6 +222,8 @@ def _words(found: LateTruths) -> Iterator[str]:
         " the curve of label delay: choose a window long enough for old predictions to have their"
         " truths."
     )
+    if len(found.delays.curves.after) == len(LONG):
+        yield LARGE
     if any(one.known != one.possible for one in found.delays.curves.after):
         yield "Rows were dropped that would tell all delays: shares of the curve are lower bounds."
     if found.corrected:

@@ -45,7 +45,7 @@ ON_WIRE = {SCORES[name].wire_name: SCORES[name] for name in METRICS}
 MANY = 100_000
 LARGE = (
     f"There are more than {MANY:,} truths. Intervals, average precision and comparisons read every"
-    " score, and are left out here: the API has them. Average precision can still be drawn."
+    " score, and are omitted here: the API has them. Average precision can still be drawn."
 )
 UNTESTED = "whether it is more than noise is not tested"
 NOT_TWO = (
@@ -59,7 +59,7 @@ class Scores:
     """Metrics of scores in both windows, and one of them in the buckets of the page.
 
     `classes` are those that scores may be about, if there are two; `positive` is the one they are
-    about. With `is_large` there are more than MANY truths, and what reads every score is left out.
+    about. With `is_large` there are more than MANY truths, and what reads every score is omitted.
     """
 
     positive: str | None

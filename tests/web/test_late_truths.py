@@ -86,6 +86,17 @@ def test_the_csv_equals_the_api(app, database, workspace, told, window):
         assert number(row["accuracy_high"]) == share["high"]
 
 
+def test_of_many_truths_short_delays_are_omitted(
+    app, database, workspace, told, window, monkeypatch
+):
+    monkeypatch.setattr(late_truths, "MANY", 40)
+    curve = [row for row in csv_of(database, workspace, "after", window) if row["delay"]]
+
+    assert [row["delay"] for row in curve] == ["1d", "7d", "30d"]
+    text = shown(app, database, workspace, late_truths.PANEL, **window, model="pets")
+    assert late_truths.LARGE in text
+
+
 def test_an_estimate_is_named_as_one(app, database, workspace, told, window):
     text = shown(app, database, workspace, late_truths.PANEL, **window, model="pets")
     whole, *_ = [r for r in csv_of(database, workspace, "after", window) if not r["delay"]]

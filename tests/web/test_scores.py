@@ -308,7 +308,7 @@ def test_thinned_curves_are_exact_and_say_so(app, database, workspace, told, mon
 def test_of_many_truths_what_reads_each_score_is_left_out(
     app, database, workspace, told, monkeypatch
 ):
-    """And the panels say so; the others are the same numbers."""
+    """And the panels report it; the others are the same numbers."""
     monkeypatch.setattr(scores, "MANY", 100)
     monkeypatch.setattr(score_curves, "MANY", 100)
     after, before, buckets = parts_of(rows_of(database, workspace, "scores", **OF_SPAM))
