@@ -192,7 +192,7 @@ def _expected(question: Question, found: LateTruths) -> Component:
 
 def _accuracies(question: Question, found: LateTruths, corrected: Corrected) -> Component:
     buckets = corrected.over_time
-    names = (NAIVE.lower(), f"{CORRECTED.lower()} (estimate)")
+    names = ("known truths", "corrected (estimate)")
     title = "Accuracy of known truths, and corrected"
     return _framed(
         title,

@@ -35,7 +35,7 @@ from app.web.session import WORKSPACE
 from tests.api.given import now_of
 from tests.oracle.test_scores import plain_delong
 from tests.web.test_names import MARKUP, SHOWN
-from tests.web.test_pages import PHONE, TUMOURS, asked, link, members_of, panel, written
+from tests.web.test_pages import PHONE, TUMOURS, asked, link, members_of, panel, serious, written
 
 START = datetime(2026, 3, 1, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -372,5 +372,9 @@ def test_the_page_shows_the_numbers_of_the_api(visit, open_url, window):
     one.settled()
     expect(panel(page, "scores").locator("h3")).to_have_text("Log loss over time")
     assert members_of(page) == TUMOURS | window | {"positiveClass": "benign", "metric": "logLoss"}
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", scheme)
+        assert serious(page) == [], scheme
     page.set_viewport_size({"width": PHONE, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
