@@ -23,14 +23,20 @@ SET enable_nestloop = off SET jit = off AS $$
         FROM unnest(places, predicted, actual, counts) AS c (place, predicted, actual, n)
     ),
     total AS (
-        SELECT place, sum(n)::float8 AS n, sum(hit * n)::float8 AS correct FROM cell GROUP BY 1
+        SELECT place, truthline_internal.total(n)::float8 AS n,
+               truthline_internal.total(hit * n)::float8 AS correct
+        FROM cell GROUP BY 1
     ),
     class AS (
-        SELECT cell.place, side.class, sum(cell.hit * side.as_actual)::float8 AS true_positive,
-               sum(side.as_actual)::float8 AS actual, sum(side.as_predicted)::float8 AS predicted
-        FROM cell
-        CROSS JOIN LATERAL (VALUES (cell.actual, cell.n, 0), (cell.predicted, 0, cell.n))
-            AS side (class, as_actual, as_predicted)
+        SELECT place, class, sum(true_positive)::float8 AS true_positive,
+               sum(actual)::float8 AS actual, sum(predicted)::float8 AS predicted
+        FROM (
+            SELECT place, actual AS class, truthline_internal.total(n) AS actual, 0::bigint AS predicted,
+                   truthline_internal.total(hit * n) AS true_positive
+            FROM cell GROUP BY 1, 2
+            UNION ALL
+            SELECT place, predicted, 0, truthline_internal.total(n), 0 FROM cell GROUP BY 1, 2
+        ) AS side
         GROUP BY 1, 2
     ),
     ratio AS MATERIALIZED (
