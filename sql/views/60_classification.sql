@@ -45,8 +45,9 @@ BEGIN
         FROM cell GROUP BY place
     ),
     class AS MATERIALIZED (
-        SELECT place, class, sum(true_positive)::float8 AS true_positive,
-               sum(actual)::float8 AS actual, sum(predicted)::float8 AS predicted
+        SELECT place, class, truthline_internal.total(true_positive)::float8 AS true_positive,
+               truthline_internal.total(actual)::float8 AS actual,
+               truthline_internal.total(predicted)::float8 AS predicted
         FROM (
             SELECT place, actual AS class, truthline_internal.total(n) AS actual, 0::bigint AS predicted,
                    coalesce(truthline_internal.total(n) FILTER (WHERE actual = predicted), 0)

@@ -21,6 +21,7 @@ SET enable_nestloop = off SET jit = off AS $$
     WITH cell AS MATERIALIZED (
         SELECT c.place, c.predicted, c.actual, c.n, (c.predicted = c.actual)::integer AS hit
         FROM unnest(places, predicted, actual, counts) AS c (place, predicted, actual, n)
+        ORDER BY c.place, c.actual, c.predicted  -- sums of doubles depend on their order
     ),
     total AS (
         SELECT place, truthline_internal.total(n)::float8 AS n,
@@ -28,8 +29,9 @@ SET enable_nestloop = off SET jit = off AS $$
         FROM cell GROUP BY 1
     ),
     class AS (
-        SELECT place, class, sum(true_positive)::float8 AS true_positive,
-               sum(actual)::float8 AS actual, sum(predicted)::float8 AS predicted
+        SELECT place, class, truthline_internal.total(true_positive)::float8 AS true_positive,
+               truthline_internal.total(actual)::float8 AS actual,
+               truthline_internal.total(predicted)::float8 AS predicted
         FROM (
             SELECT place, actual AS class, truthline_internal.total(n) AS actual, 0::bigint AS predicted,
                    truthline_internal.total(hit * n) AS true_positive

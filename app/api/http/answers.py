@@ -8,7 +8,8 @@ members of an object are read together, and only those whose types JSON doesn't 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
-from operator import attrgetter
+from itertools import chain
+from operator import attrgetter, itemgetter
 from types import NoneType
 from typing import Any, TypeVar
 
@@ -92,17 +93,17 @@ class _Members:
         }
         self._names = [field.attribute or name for name, field in own.items()]
         self._get = attrgetter(*self._names) if len(own) > 1 else self._get_each
-        self._plans: dict[tuple[type, ...], _Plan] = {}
+        self._plans: dict[tuple[type, ...], Convert] = {}
 
-    def __call__(self, value: Any) -> msgspec.Struct | None:
+    def __call__(self, value: Any) -> Any:
         if value is None:
             return None
         values = self._values(value)
         types = tuple(map(type, values))
         plan = self._plans.get(types)
         if plan is None:
-            plan = self._plans[types] = _Plan(self._fields, types)
-        return plan.make(values)
+            plan = self._plans[types] = _plan(self._fields, types)
+        return plan(values)
 
     def _values(self, value: Any) -> tuple[Any, ...]:
         if type(value) is dict:
@@ -117,37 +118,35 @@ class _Members:
         return tuple([get_value(value, name, missing) for name in self._names])
 
 
-class _Plan:
-    """What has to be done to values of certain types.
+def _plan(own: Mapping[str, "_Field"], types: Sequence[type]) -> Convert:
+    """What has to be done to values of certain types, to make the members of an object of them.
 
     msgspec writes a struct faster than a dictionary, and Python creates it faster.
     """
+    found = [
+        (place, name, field.conversion(type_))
+        for place, ((name, field), type_) in enumerate(zip(own.items(), types, strict=True))
+    ]
+    kept = [(place, name) for place, name, convert in found if convert is not _OMITTED]
+    conversions = [
+        (place, convert) for place, _, convert in found if convert not in (None, _OMITTED)
+    ]
+    struct = msgspec.defstruct(
+        "Members",
+        [f"m{place}" for place, _ in kept],
+        rename={f"m{place}": name for place, name in kept},
+        gc=False,
+    )
+    places = [place for place, _ in kept]
+    pick = itemgetter(*places) if len(places) > 1 else lambda values: [values[p] for p in places]
 
-    def __init__(self, own: Mapping[str, "_Field"], types: Sequence[type]) -> None:
-        found = {
-            (place, name): field.conversion(type_)
-            for place, ((name, field), type_) in enumerate(zip(own.items(), types, strict=True))
-        }
-        kept = {key: convert for key, convert in found.items() if convert is not _OMITTED}
-        self._conversions = [(place, convert) for (place, _), convert in kept.items() if convert]
-        self._kept = [place for place, _ in kept]
-        self._omits = len(kept) < len(found)
-        self._struct = msgspec.defstruct(
-            "Members",
-            [f"m{place}" for place, _ in kept],
-            rename={f"m{place}": name for place, name in kept},
-            gc=False,
-        )
+    def make(values: Sequence[Any]) -> msgspec.Struct:
+        changed = list(values)
+        for place, convert in conversions:
+            changed[place] = convert(changed[place])
+        return struct(*pick(changed))
 
-    def make(self, values: Sequence[Any]) -> msgspec.Struct:
-        """The members of an object, without those that are omitted."""
-        if self._conversions:
-            values = list(values)
-            for place, convert in self._conversions:
-                values[place] = convert(values[place])
-        if self._omits:
-            values = [values[place] for place in self._kept]
-        return self._struct(*values)
+    return make if conversions else lambda values: struct(*pick(values))
 
 
 def _OMITTED(_: Any) -> Any:  # noqa: N802 - a constant
@@ -170,8 +169,10 @@ class _Field:
         self._field = field
         self.exact = _EXACT.get(type(field), frozenset())
         self.convert: Convert = self._by_schema
+        self.element: _Field | None = None  # of a list
         if isinstance(field, fields.List):
-            self.convert = _elements(_Field(field.inner), finish)
+            self.element = _Field(field.inner)
+            self.convert = _elements(self.element, finish)
         elif isinstance(field, fields.Nested):
             members = _Members(field.schema)
             self.convert = _each(members) if field.many or field.schema.many else members
@@ -206,23 +207,26 @@ def _elements(inner: _Field, finish: Convert | None) -> Convert:
     if inner.is_object:
         members = inner.convert
         return _each(members if finish is None else lambda value: finish(members(value)))
-    conversions: dict[type, Convert | None] = {}
 
     def convert(values: Iterable[Any]) -> list[Any]:
         elements = values if type(values) is list else list(values)
         types = set(map(type, elements))
-        if types <= inner.exact:
+        if types <= inner.exact or (types == {list} and _are_exact(inner, elements)):
             return elements
-        for type_ in types - conversions.keys():
-            conversions[type_] = inner.conversion(type_)
-        if len(types) == 1 and (only := conversions[types.pop()]):
-            return [only(value) for value in elements]
+        conversions = {type_: inner.conversion(type_) for type_ in types}
         return [
             value if (conversion := conversions[type(value)]) is None else conversion(value)
             for value in elements
         ]
 
     return convert
+
+
+def _are_exact(inner: _Field, lists: list[list[Any]]) -> bool:
+    """Whether all elements of lists in a list are exact."""
+    return inner.element is not None and inner.element.exact.issuperset(
+        map(type, chain.from_iterable(lists))
+    )
 
 
 def _each(convert: Convert) -> Convert:
