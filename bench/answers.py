@@ -235,7 +235,7 @@ def _statements(ask: Callable[[], int]) -> dict[str, float]:
         best[said] = min(best.get(said, float("inf")), time.perf_counter() - began)
         return result
 
-    psycopg.Cursor.execute = timed  # type: ignore[assignment,method-assign] # only meanwhile
+    psycopg.Cursor.execute = timed  # type: ignore[assignment,method-assign] # for these
     try:
         for _ in range(ROUNDS):
             ask()

@@ -1,7 +1,7 @@
 """The basis of an answer: as of when, whether exact, how many predictions, and what was read."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -77,6 +77,12 @@ def _snapped(row: Row[Any]) -> Sequence[Snapped]:
 def pieces_of(conn: Connection, question: Question[Known]) -> list[Piece]:
     """The pieces that an answer about truths is summed from. Cost: the same as the answer."""
     return [Piece(*row) for row in conn.execute(_EXPLAIN, parameters(question))]
+
+
+def columns_of(metrics: str, measures: Iterable[str], *more: str) -> str:
+    """The columns of a function of metrics, by name: a statement that is kept must list them."""
+    names = ("bucket_start", "bucket_end", "n", *measures, *more)
+    return ", ".join(f'{metrics}."{name}"' for name in names)
 
 
 def covered(metrics: str, columns: str) -> Prepared:

@@ -16,6 +16,7 @@ from app.query.basis import (
     OF_TRUTHS,
     OF_TRUTHS_AND_PREDICTIONS,
     basis_of,
+    columns_of,
     coverage_of,
     covered,
     pieces_of,
@@ -243,12 +244,9 @@ def _check_size(classes: int, buckets: int) -> None:
 
 _CALL = f"""truthline_internal.classification_metrics(
         CAST(:series AS integer[]), {EDGES}, CAST(:declared AS integer[]), :average)"""
-_COLUMNS = """
-    metrics.bucket_start, metrics.bucket_end, metrics.n, metrics.accuracy, metrics."precision",
-    metrics.recall, metrics.specificity, metrics.f1, metrics.harmonic_f1,
-    metrics.matthews_correlation, metrics.predicted, metrics.actual, metrics.counts,
-    metrics.classes, metrics.class_precision, metrics.class_recall, metrics.class_f1,
-    metrics.support"""
+_OF_CELLS = ("predicted", "actual", "counts")
+_OF_CLASSES = ("classes", "class_precision", "class_recall", "class_f1", "support")
+_COLUMNS = columns_of("metrics", CLASSIFICATION, *_OF_CELLS, *_OF_CLASSES)
 _METRICS = Prepared(f"SELECT {_COLUMNS} FROM {_CALL} AS metrics")
 _COVERED = covered(_CALL, _COLUMNS)
 _PARTS = divided("classification_metrics", ", CAST(:declared AS integer[]), :average")

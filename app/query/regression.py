@@ -14,6 +14,7 @@ from app.query.basis import (
     OF_TRUTHS,
     OF_TRUTHS_AND_PREDICTIONS,
     basis_of,
+    columns_of,
     coverage_of,
     covered,
     pieces_of,
@@ -129,7 +130,7 @@ def _bucket(row: Row[Any], intervals: Intervals | None) -> RegressionBucket:
 
 _WITH_INTERVAL = [measure.name for measure in REGRESSION.values() if measure.interval]
 _CALL = f"truthline_internal.regression_metrics(CAST(:series AS integer[]), {EDGES})"
-_COLUMNS = ", ".join(f"metrics.{name}" for name in ("bucket_start", "bucket_end", "n", *REGRESSION))
+_COLUMNS = columns_of("metrics", REGRESSION)
 _METRICS = Prepared(f"SELECT {_COLUMNS} FROM {_CALL} AS metrics")
 _COVERED = covered(_CALL, _COLUMNS)
 _PARTS = divided("regression_metrics")

@@ -3,7 +3,7 @@
 A schema is the contract, also of OpenAPI. Dumping an answer with it would take longer than
 computing it, because marshmallow looks at each number by itself. So a schema is compiled once: all
 members of an object are read together, and only those whose types JSON doesn't have are converted.
-`tests/api/http/test_answers.py` compares both for every route.
+`tests/api/test_encoding.py` compares both for every route.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
