@@ -19,7 +19,7 @@ COMMENT ON FUNCTION truthline_internal.audit_goal(text) IS
 -- audit: spans of a level, among those in [since, until), whose cells don't match their source.
 --
 -- Grain    one row per faulty learned span; none if all cells match. Spans of which rows or cells were
---          dropped are left out.
+--          dropped are skipped.
 -- Units    `n_rows` is the number of rows in the source, `n_counted` the number that the cells count,
 --          both of the series that differ.
 -- Cost     the rows or cells of the source in those spans, read once and grouped by series.
