@@ -214,7 +214,7 @@ def _with_ids(
 def _store(conn: Connection, truths: Iterable[Truth]) -> tuple[int, int]:
     """How many truths were joined or corrected, and how many are now pending."""
     stage_rows(conn, "staged_feedback", STAGED_COLUMNS, _staged_rows(truths))
-    joined, waiting = conn.execute(_STORE).one()
+    joined, waiting = conn.execute(STORE).one()
     return joined, waiting
 
 
@@ -241,7 +241,7 @@ def _staged_rows(truths: Iterable[Truth]) -> Iterator[tuple[object, ...]]:
 # Several series may have answered a request: its truth is joined with each of them, and counted
 # once. All this is one statement with one snapshot: with two, a prediction could be stored
 # between them, and a truth would be neither joined nor pending.
-_STORE = text(f"""
+STORE = text(f"""
     WITH {KNOWN.format(staged="staged_feedback", more="")},
     {learning()},
     superseded AS (

@@ -1,0 +1,245 @@
+"""Media types of bodies of any size, and how each is read in chunks."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any, Protocol
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+
+from app.errors import InvalidInput, RowError, TooLarge
+from app.ingest.bulk.checked import Chunk
+from app.ingest.bulk.chunks import Batch, chunks_of_batches, chunks_of_lines, parts_of
+from app.ingest.bulk.members import layout_of
+from app.ingest.bulk.messages import CheckedMessages
+
+NDJSON = "application/x-ndjson"
+CSV = "text/csv"
+ARROW = "application/vnd.apache.arrow.stream"
+PARQUET = "application/vnd.apache.parquet"
+
+PIECE_BYTES = 1024 * 1024
+CSV_BLOCK_BYTES = 8 * 1024 * 1024  # a row has to fit into one
+LONGEST_LINE = 8 * 1024 * 1024
+LONGEST_REASON = 200
+LAST_WORDS_SECONDS = 10
+UNPACK = [sys.executable, "-m", "app.ingest.bulk.unpack"]
+OUT_OF_MEMORY = ("MemoryError", "bad_alloc")
+
+Message = type[msgspec.Struct]
+
+
+class Source(Protocol):
+    """A body."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next `size` bytes; fewer only at its end."""
+        ...
+
+
+def read_chunks(
+    media_type: str, source: Source, row_type: Message, *, spool_bytes: int
+) -> Generator[Chunk]:
+    """The rows of a body in chunks, of which one at a time is in memory.
+
+    Parquet, whose end is read first, is kept in a temporary file of at most `spool_bytes`.
+
+    Raises:
+        InvalidInput: the body is not of this type, or has columns that are not known.
+        TooLarge: a part of it needs too much memory, or the file too much room.
+    """
+    if media_type == NDJSON:
+        return _translated("NDJSON", chunks_of_lines(_pieces(source), LONGEST_LINE))
+    if media_type == CSV:
+        return _translated("CSV", _chunks_of_csv(source, row_type))
+    if media_type == ARROW:
+        return _translated(
+            "an Arrow stream", chunks_of_arrow(CheckedMessages(source.read), row_type)
+        )
+    return _translated("Parquet", _chunks_of_parquet(source, row_type, spool_bytes))
+
+
+def _pieces(source: Source) -> Iterator[bytes]:
+    while piece := source.read(PIECE_BYTES):
+        yield piece
+
+
+def _translated(what: str, chunks: Iterator[Chunk]) -> Generator[Chunk]:
+    """Chunks; errors of pyarrow become errors of the body."""
+    try:
+        yield from chunks
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OSError) as error:
+        raise InvalidInput(f"the body is not {what} that can be read: {reason_of(error)}") from None
+    except (pa.ArrowMemoryError, MemoryError):
+        raise TooLarge("a part of the body needs too much memory; write smaller batches") from None
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of an error of pyarrow, shortened."""
+    line = str(error).partition("\n")[0]
+    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]}…"
+
+
+# --- Arrow --------------------------------------------------------------------------------
+
+
+def chunks_of_arrow(stream: Any, row_type: Message) -> Iterator[Batch]:
+    """An Arrow stream in chunks; `stream` is a file."""
+    with pa.ipc.open_stream(stream) as reader:
+        layout = layout_of(reader.schema.names, row_type)
+        yield from chunks_of_batches(_valid(reader), layout)
+
+
+def _valid(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Batches whose buffers are what they claim, and whose texts are UTF-8."""
+    for batch in batches:
+        batch.validate(full=True)
+        yield batch
+
+
+# --- CSV ----------------------------------------------------------------------------------
+
+
+def _chunks_of_csv(source: Source, row_type: Message) -> Iterator[Batch]:
+    """CSV with a head; every value is a text, and an empty one is none."""
+    odd: dict[int, RowError] = {}
+
+    def skip(row: csv.InvalidRow) -> str:
+        index = row.number - 2  # counted from 1, and the head is the first
+        reason = f"has {row.actual_columns} columns, and the head {row.expected_columns}"
+        odd[index] = RowError(index, "", reason)
+        return "skip"
+
+    reader = csv.open_csv(
+        pa.PythonFile(_Readable(source), "r"),
+        read_options=csv.ReadOptions(block_size=CSV_BLOCK_BYTES, use_threads=False),
+        parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
+        convert_options=csv.ConvertOptions(
+            default_column_type=pa.binary(),
+            null_values=[""],
+            strings_can_be_null=True,
+        ),
+    )
+    layout = layout_of(reader.schema.names, row_type, texts=True)
+    start = 0
+    for batch in reader:
+        for part in parts_of(batch):
+            index = _positions(start, part.num_rows, odd)
+            end = int(index[-1]) + 1
+            skipped = [odd.pop(at) for at in sorted(odd) if at < end]
+            readable, texts, bad = _decoded(part, index)
+            yield Batch(texts, layout, index[readable], [*skipped, *bad])
+            start = end
+    if odd:
+        nothing = pa.RecordBatch.from_pylist([], reader.schema)
+        yield Batch(
+            _decoded(nothing, np.empty(0, np.int64))[1],
+            layout,
+            np.empty(0, np.int64),
+            list(odd.values()),
+        )
+
+
+class _Readable:
+    """A source as a file that pyarrow reads."""
+
+    closed = False
+
+    def __init__(self, source: Source) -> None:
+        self.read = source.read
+
+
+def _positions(start: int, number: int, skipped: Mapping[int, RowError]) -> Any:
+    """The positions of rows in the body, between those that were skipped."""
+    end = start + number + sum(1 for at in skipped if at >= start)
+    candidates = np.arange(start, end)
+    return candidates[~np.isin(candidates, list(skipped))][:number]
+
+
+def _decoded(batch: pa.RecordBatch, index: Any) -> tuple[Any, pa.RecordBatch, list[RowError]]:
+    """Which rows are UTF-8, those as texts, and the errors of the others."""
+    try:
+        return np.ones(batch.num_rows, bool), _as_texts(batch), []
+    except pa.ArrowInvalid:
+        bad = {
+            at: name
+            for name, column in zip(batch.schema.names, batch, strict=True)
+            for at, value in enumerate(column.to_pylist())
+            if value is not None and not _is_utf8(value)
+        }
+    readable = np.ones(batch.num_rows, bool)
+    readable[list(bad)] = False
+    errors = [RowError(int(index[at]), bad[at], "is not UTF-8") for at in sorted(bad)]
+    return readable, _as_texts(batch.filter(pa.array(readable))), errors
+
+
+def _as_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
+    arrays = [column.cast(pa.string()) for column in batch]
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+# --- Parquet ------------------------------------------------------------------------------
+
+
+def _chunks_of_parquet(source: Source, row_type: Message, spool_bytes: int) -> Iterator[Batch]:
+    with tempfile.TemporaryFile(prefix="truthline-") as file:
+        size = 0
+        for piece in _pieces(source):
+            if (size := size + len(piece)) > spool_bytes:
+                raise TooLarge(f"a Parquet body may have at most {spool_bytes} bytes")
+            file.write(piece)
+        file.flush()
+        with _unpacked(file) as stream:
+            yield from chunks_of_arrow(stream, row_type)
+
+
+@contextmanager
+def _unpacked(file: IO[bytes]) -> Iterator[CheckedMessages]:
+    """A Parquet file as an Arrow stream, read by a process of limited memory.
+
+    A page of Parquet says itself how much it unpacks to, and its encodings can repeat a value a
+    million times, so no check beforehand would do.
+
+    Raises:
+        InvalidInput: it is no such file.
+        TooLarge: it needs more memory.
+    """
+    file.seek(0)
+    with subprocess.Popen(
+        UNPACK, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout  # noqa: S101 - for the type checker
+        try:
+            yield CheckedMessages(process.stdout.read)
+        except (pa.ArrowInvalid, OSError, InvalidInput) as error:
+            raise _reason(process, error) from None
+        finally:
+            process.kill()
+
+
+def _reason(process: subprocess.Popen[bytes], error: Exception) -> Exception:
+    """Why the process ended before its stream did; `error` if it did not."""
+    try:
+        _, stderr = process.communicate(timeout=LAST_WORDS_SECONDS)
+    except subprocess.TimeoutExpired:
+        return error
+    if process.returncode == 0:
+        return error
+    said = stderr.decode("utf-8", "replace").strip()
+    if any(sign in said for sign in OUT_OF_MEMORY):
+        return TooLarge("a part of the Parquet body needs too much memory; write smaller pages")
+    said = said.splitlines()[-1][:LONGEST_REASON] if said else "it is malformed"
+    return InvalidInput(f"the body is not Parquet that can be read: {said}")
