@@ -3,18 +3,17 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Protocol
 
 import msgspec
-import numpy as np
 import pyarrow as pa
-from pyarrow import csv
 
-from app.errors import InvalidInput, RowError, TooLarge
+from app.errors import InvalidInput, TooLarge
 from app.ingest.bulk.checked import Chunk
-from app.ingest.bulk.chunks import Batch, chunks_of_batches, chunks_of_lines, parts_of
+from app.ingest.bulk.chunks import Batch, chunks_of_batches, chunks_of_lines
+from app.ingest.bulk.csv_rows import csv_rows
 from app.ingest.bulk.members import layout_of
 from app.ingest.bulk.messages import CheckedMessages
 
@@ -24,7 +23,6 @@ ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
 
 PIECE_BYTES = 1024 * 1024
-CSV_BLOCK_BYTES = 8 * 1024 * 1024  # a row has to fit into one
 LONGEST_LINE = 8 * 1024 * 1024
 LONGEST_REASON = 200
 LAST_WORDS_SECONDS = 10
@@ -102,93 +100,11 @@ def _valid(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield batch
 
 
-# --- CSV ----------------------------------------------------------------------------------
-
-
 def _chunks_of_csv(source: Source, row_type: Message) -> Iterator[Batch]:
-    """CSV with a head; every value is a text, and an empty one is none."""
-    odd: dict[int, RowError] = {}
-
-    def skip(row: csv.InvalidRow) -> str:
-        index = row.number - 2  # counted from 1, and the head is the first
-        reason = f"has {row.actual_columns} columns, and the head {row.expected_columns}"
-        odd[index] = RowError(index, "", reason)
-        return "skip"
-
-    reader = csv.open_csv(
-        pa.PythonFile(_Readable(source), "r"),
-        read_options=csv.ReadOptions(block_size=CSV_BLOCK_BYTES, use_threads=False),
-        parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
-        convert_options=csv.ConvertOptions(
-            default_column_type=pa.binary(),
-            null_values=[""],
-            strings_can_be_null=True,
-        ),
-    )
-    layout = layout_of(reader.schema.names, row_type, texts=True)
-    start = 0
-    for batch in reader:
-        for part in parts_of(batch):
-            index = _positions(start, part.num_rows, odd)
-            end = int(index[-1]) + 1
-            skipped = [odd.pop(at) for at in sorted(odd) if at < end]
-            readable, texts, bad = _decoded(part, index)
-            yield Batch(texts, layout, index[readable], [*skipped, *bad])
-            start = end
-    if odd:
-        nothing = pa.RecordBatch.from_pylist([], reader.schema)
-        yield Batch(
-            _decoded(nothing, np.empty(0, np.int64))[1],
-            layout,
-            np.empty(0, np.int64),
-            list(odd.values()),
-        )
-
-
-class _Readable:
-    """A source as a file that pyarrow reads."""
-
-    closed = False
-
-    def __init__(self, source: Source) -> None:
-        self.read = source.read
-
-
-def _positions(start: int, number: int, skipped: Mapping[int, RowError]) -> Any:
-    """The positions of rows in the body, between those that were skipped."""
-    end = start + number + sum(1 for at in skipped if at >= start)
-    candidates = np.arange(start, end)
-    return candidates[~np.isin(candidates, list(skipped))][:number]
-
-
-def _decoded(batch: pa.RecordBatch, index: Any) -> tuple[Any, pa.RecordBatch, list[RowError]]:
-    """Which rows are UTF-8, those as texts, and the errors of the others."""
-    try:
-        return np.ones(batch.num_rows, bool), _as_texts(batch), []
-    except pa.ArrowInvalid:
-        bad = {
-            at: name
-            for name, column in zip(batch.schema.names, batch, strict=True)
-            for at, value in enumerate(column.to_pylist())
-            if value is not None and not _is_utf8(value)
-        }
-    readable = np.ones(batch.num_rows, bool)
-    readable[list(bad)] = False
-    errors = [RowError(int(index[at]), bad[at], "is not UTF-8") for at in sorted(bad)]
-    return readable, _as_texts(batch.filter(pa.array(readable))), errors
-
-
-def _as_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
-    arrays = [column.cast(pa.string()) for column in batch]
-    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
-
-
-def _is_utf8(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    layout = None
+    for rows in csv_rows(source.read):
+        layout = layout or layout_of(rows.batch.schema.names, row_type, texts=True)
+        yield Batch(rows.batch, layout, rows.index, rows.unreadable)
 
 
 # --- Parquet ------------------------------------------------------------------------------

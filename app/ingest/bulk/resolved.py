@@ -109,9 +109,8 @@ def resolve_truths(
     declared = _declared(columns.subject, _kinds_of_truths(columns))
     registry = database.registry
     models = check_kinds(registry, workspace_id, declared.kinds)
-    model = columns.subject.mapped(lambda subject: models[_model_name(subject)].id)
     labels = registry.register_labels(workspace_id, _used(columns.label))
-    model_id = _by_code(model, int)
+    model_id = _by_code(columns.subject, lambda subject: models[_model_name(subject)].id)
     label_id = _by_code(columns.label, labels.__getitem__)
     registry.register_classes(_pairs(model_id, label_id))
     return ResolvedTruths(columns, model_id, label_id, declared.kinds, models), conflicts
