@@ -26,7 +26,8 @@ PIECE_BYTES = 1024 * 1024
 LONGEST_LINE = 8 * 1024 * 1024
 LONGEST_REASON = 200
 LAST_WORDS_SECONDS = 10
-UNPACK = [sys.executable, "-m", "app.ingest.bulk.unpack"]
+UNPACK = (sys.executable, "-m", "app.ingest.bulk.unpack")
+UNPACK_ROOM_BYTES = 512 * 1024 * 1024
 OUT_OF_MEMORY = ("MemoryError", "bad_alloc")
 
 Message = type[msgspec.Struct]
@@ -71,10 +72,10 @@ def _translated(what: str, chunks: Iterator[Chunk]) -> Generator[Chunk]:
     """Chunks; errors of pyarrow become errors of the body."""
     try:
         yield from chunks
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OSError) as error:
-        raise InvalidInput(f"the body is not {what} that can be read: {reason_of(error)}") from None
     except (pa.ArrowMemoryError, MemoryError):
         raise TooLarge("a part of the body needs too much memory; write smaller batches") from None
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"the body is not {what} that can be read: {reason_of(error)}") from None
 
 
 def reason_of(error: Exception) -> str:
@@ -135,25 +136,35 @@ def _unpacked(file: IO[bytes]) -> Iterator[CheckedMessages]:
     """
     file.seek(0)
     with subprocess.Popen(
-        UNPACK, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*UNPACK, str(UNPACK_ROOM_BYTES)],
+        stdin=file,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         assert process.stdout  # noqa: S101 - for the type checker
         try:
             yield CheckedMessages(process.stdout.read)
         except (pa.ArrowInvalid, OSError, InvalidInput) as error:
-            raise _reason(process, error) from None
+            raise (_failure(process) or error) from None
+        else:  # where the process fails, its stream just ends
+            if (failure := _failure(process)) is not None:
+                raise failure
         finally:
             process.kill()
 
 
-def _reason(process: subprocess.Popen[bytes], error: Exception) -> Exception:
-    """Why the process ended before its stream did; `error` if it did not."""
+def _failure(process: subprocess.Popen[bytes]) -> Exception | None:
+    """Why the process failed; None if it did not, or only because nothing was read any more."""
+    assert process.stdout and process.stderr  # noqa: S101 - for the type checker
+    process.stdout.close()
     try:
-        _, stderr = process.communicate(timeout=LAST_WORDS_SECONDS)
+        if process.wait(LAST_WORDS_SECONDS) == 0:
+            return None
     except subprocess.TimeoutExpired:
-        return error
-    if process.returncode == 0:
-        return error
+        return TooLarge("a part of the Parquet body takes too long to unpack")
+    stderr = process.stderr.read()
+    if b"Broken pipe" in stderr:
+        return None
     said = stderr.decode("utf-8", "replace").strip()
     if any(sign in said for sign in OUT_OF_MEMORY):
         return TooLarge("a part of the Parquet body needs too much memory; write smaller pages")

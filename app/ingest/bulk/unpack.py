@@ -1,6 +1,7 @@
 """Unpacks Parquet into an Arrow stream: a process of its own, whose memory is limited.
 
-Run as `python -m app.ingest.bulk.unpack < file.parquet`. If it fails, it says why.
+Run as `python -m app.ingest.bulk.unpack <bytes of memory> < file.parquet`. If it fails, it says
+why.
 """
 
 import resource
@@ -12,14 +13,13 @@ import pyarrow as pa
 from pyarrow import parquet
 
 ROWS_AT_ONCE = 10_000
-ROOM_BYTES = 512 * 1024 * 1024
 # A file that says it has more rows than this in each of its bytes only keeps the server busy.
 MAX_ROWS_PER_BYTE = 64
 
 
 def main() -> None:
     """Unpack standard input to standard output; exit code 1 if it can't be read."""
-    limit_memory()
+    limit_memory(int(sys.argv[1]))
     try:
         unpack(pa.OSFile("/dev/stdin"), sys.stdout.buffer)
     except (MemoryError, pa.ArrowMemoryError):
@@ -28,11 +28,11 @@ def main() -> None:
         sys.exit(str(error).partition("\n")[0])
 
 
-def limit_memory() -> None:
-    """Let the process have ROOM_BYTES more than it has now."""
+def limit_memory(room: int) -> None:
+    """Let the process have so many bytes more than it has now."""
     with open("/proc/self/statm") as status:  # noqa: PTH123 - not a path of ours
         size = int(status.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + ROOM_BYTES, size + ROOM_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (size + room, size + room))
 
 
 def unpack(file: pa.NativeFile, out: IO[bytes]) -> None:
