@@ -31,7 +31,7 @@ PACKAGES := pyproject.toml client/pyproject.toml client/truthline/version.py
 	@touch $@
 
 .venv-demo/complete: requirements-demo.lock $(PACKAGES)
-	$(call environment,.venv-demo,requirements-demo.lock,620 MB)
+	$(call environment,.venv-demo,requirements-demo.lock,790 MB)
 	@touch $@
 
 # An environment in a directory, from a lock file, with an idea of its size.

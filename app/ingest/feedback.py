@@ -259,6 +259,9 @@ STORE = text(f"""
             SELECT FROM prediction_key AS k
             WHERE (k.model_id, k.key, k.batch_index) = (s.model_id, s.key, s.batch_index)
         )
+        -- most batches have truths of known predictions only: then none is looked up again
+        AND (SELECT count(*) FROM (SELECT DISTINCT model_id, key, batch_index FROM known) AS joined)
+            < (SELECT count(*) FROM staged_feedback)
         ORDER BY model_id, key, batch_index
         ON CONFLICT (model_id, key, batch_index) DO UPDATE
         SET actual_label = EXCLUDED.actual_label, actual_value = EXCLUDED.actual_value,
@@ -267,7 +270,7 @@ STORE = text(f"""
            OR waiting.actual_value IS DISTINCT FROM EXCLUDED.actual_value
         RETURNING 1
     )
-    SELECT (SELECT count(DISTINCT (model_id, key, batch_index)) FROM changed),
+    SELECT (SELECT count(*) FROM (SELECT DISTINCT model_id, key, batch_index FROM changed) AS news),
            (SELECT count(*) FROM waits)
 """)
 # Truths of a kind that their model does not have: no prediction can ever be joined with them.

@@ -53,9 +53,10 @@ def learning(received_at: str = "clock_timestamp()", order: str = "") -> str:
             (changed.new_label, changed.new_value, 1)
         ) AS pair (label, value, weight)
         LEFT JOIN LATERAL (
-            SELECT * FROM truthline_data.scores_of(
-                changed.model_id, changed.scores, changed.predicted_label, pair.label)
-            WHERE changed.scores IS NOT NULL
+            SELECT of_pair.*
+            FROM (SELECT WHERE changed.scores IS NOT NULL OFFSET 0) AS scored  -- else no call
+            CROSS JOIN LATERAL truthline_data.scores_of(
+                changed.model_id, changed.scores, changed.predicted_label, pair.label) AS of_pair
         ) AS score ON true
         WHERE num_nonnulls(pair.label, pair.value) = 1
         {order}

@@ -32,6 +32,7 @@ def store_truths(
         repeated = verdict is not None
         if verdict is None:
             _stage(conn, staged)
+            conn.exec_driver_sql(_MEMORY)
             conn.execute(_LOCK)
             recheck_kinds(conn, workspace_id, resolved.declared, resolved.models)
             joined, waiting = conn.execute(STORE).one()
@@ -84,6 +85,8 @@ def _join_late(database: Database, staged: Mapping[str, Column]) -> None:
             lock_and_join(conn, late)
 
 
+# For what a chunk of truths is joined with, which would go to disk otherwise.
+_MEMORY = "SET LOCAL work_mem = '64MB'"
 # As `lock_requests` of app/ingest/keys.py, of staged rows.
 _LOCK = text("""
     SELECT truthline_data.own_requests(array_agg(model_id), array_agg(key)) FROM staged_feedback

@@ -155,7 +155,8 @@ def _unpacked(file: IO[bytes]) -> Iterator[CheckedMessages]:
 
 def _failure(process: subprocess.Popen[bytes]) -> Exception | None:
     """Why the process failed; None if it did not, or only because nothing was read any more."""
-    assert process.stdout and process.stderr  # noqa: S101 - for the type checker
+    assert process.stdout  # noqa: S101 - for the type checker, as the next
+    assert process.stderr  # noqa: S101
     process.stdout.close()
     try:
         if process.wait(LAST_WORDS_SECONDS) == 0:
