@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 import httpx
 import numpy as np
@@ -66,10 +67,10 @@ def main(rows: int = 100_000, rounds: int = 3) -> None:
             "predictions, JSON": (lambda ids: send_batches(database, ids), "predictions"),
             **{
                 f"predictions, {name} over HTTP": (
-                    lambda ids, type_=type_, write=write: post(client, ids, type_, write),
+                    partial(post, client, media_type=media_type, write=write),
                     "predictions",
                 )
-                for name, type_, write in FORMATS
+                for name, media_type, write in FORMATS
             },
             "floor of truths": (lambda ids: copy_outcomes(database, ids), ""),
             "truths, JSON": (lambda ids: send_truths(database, client, ids), "truths"),
@@ -153,7 +154,7 @@ def rows_of(ids: list[str]) -> list[Mapping[str, object]]:
     """The same as JSON has them."""
     common = {"model": "bench", "version": "v1", "time": "2026-01-01T00:00:00Z"}
     more = {"confidence": 0.5, "latencySeconds": 0.01}
-    return [common | {"requestId": id_, "label": random.choice(CLASSES)} | more for id_ in ids]
+    return [{**common, "requestId": id_, "label": random.choice(CLASSES), **more} for id_ in ids]
 
 
 def arrow(rows: pa.Table) -> bytes:
@@ -194,7 +195,7 @@ FORMATS = (
 
 
 def post(
-    client: httpx.Client, ids: list[str], media_type: str, write: Callable[[list[str]], bytes]
+    client: httpx.Client, ids: list[str], *, media_type: str, write: Callable[[list[str]], bytes]
 ) -> float:
     """Seconds from the first byte sent to the answer."""
     return _post(client, "/api/v1/predictions?bulk=true", media_type, write(ids), len(ids))
@@ -202,7 +203,7 @@ def post(
 
 def post_truths(client: httpx.Client, ids: list[str]) -> float:
     """The same for truths, whose predictions are there."""
-    post(client, ids, ARROW, lambda ids: arrow(table(ids)))
+    post(client, ids, media_type=ARROW, write=lambda ids: arrow(table(ids)))
     labels = random.choices(CLASSES, k=len(ids))
     model = pa.array(["bench"]).take(pa.array(np.zeros(len(ids), int)))
     body = arrow(pa.table({"model": model, "request_id": ids, "label": labels}))
@@ -232,7 +233,7 @@ def send_batches(database: Database, ids: list[str]) -> float:
 
 def send_truths(database: Database, client: httpx.Client, ids: list[str]) -> float:
     """The same for truths, whose predictions are there."""
-    post(client, ids, ARROW, lambda ids: arrow(table(ids)))
+    post(client, ids, media_type=ARROW, write=lambda ids: arrow(table(ids)))
     rows = [{"model": "bench", "requestId": id_, "label": random.choice(CLASSES)} for id_ in ids]
     bodies = [
         json.dumps({"feedback": rows[at : at + BATCH_ROWS]}).encode()

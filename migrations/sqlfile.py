@@ -43,8 +43,8 @@ def drop_views() -> None:
 def drop_levels() -> None:
     """Drop all levels, as part of a migration that changes what they count.
 
-    The upgrade builds them again from the raw rows that are there. In a database that is being
-    migrated from nothing there are none yet.
+    The upgrade builds them again from the raw rows that are there; if retention has dropped some,
+    the migration fails. In a database that is being migrated from nothing there are no levels yet.
     """
     machinery = "SELECT to_regprocedure('truthline_data.drop_levels()')"
     if op.get_bind().exec_driver_sql(machinery).scalar() is not None:

@@ -24,7 +24,7 @@ from app.ingest.fields import (
     time_problem,
 )
 from app.ingest.models import DeclaredKind
-from app.ingest.scores import Scores
+from app.ingest.scores import Scores, labels_problem
 from app.store.registry import Kind, ModelName
 
 # An inference without detections is stored as one output of this label, with confidence 0.
@@ -90,7 +90,7 @@ def check(index: int, row: Prediction) -> RowError | None:
         "": _output_problem(row),
         "confidence": _confidence_problem(row),
         "time": time_problem(row.time) if row.time else None,
-        "scores": text_problem(*(row.scores or ())),
+        "scores": labels_problem(row.scores) if row.scores is not None else None,
         "detections": text_problem(*(detection.label for detection in row.detections or ())),
         "value": number_problem(row.value),
         "latencySeconds": number_problem(row.latency_seconds),
@@ -123,7 +123,7 @@ def check_size(rows: Iterable[Prediction], limit: int) -> None:
 
 def slim(row: Prediction) -> Prediction:
     """A prediction whose scores need a tenth of the memory: a batch may contain a million."""
-    if not row.scores or text_problem(*row.scores):
+    if not row.scores:
         return row
     return msgspec.structs.replace(row, scores=Scores.of(row.scores))
 
@@ -132,7 +132,7 @@ def outputs_of(row: Prediction) -> Sequence[Output]:
     """The rows that one prediction is stored as."""
     if row.label is not None:
         return (Output(label=row.label, confidence=clamped(row.confidence)),)
-    if row.scores:
+    if row.scores is not None:
         label, confidence = Scores.of(row.scores).top
         return (Output(label=label, confidence=confidence),)
     if row.value is not None:
@@ -175,5 +175,5 @@ def declared_kind_of(row: Prediction) -> DeclaredKind:
     if row.detections is not None:
         return DeclaredKind(name, Kind.DETECTION, "detections")
     if row.label is not None or row.scores is not None:
-        return DeclaredKind(name, Kind.CLASSIFICATION, "scores" if row.scores else "label")
+        return DeclaredKind(name, Kind.CLASSIFICATION, "label" if row.scores is None else "scores")
     return DeclaredKind(name, None, "")

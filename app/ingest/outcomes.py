@@ -19,6 +19,24 @@ KNOWN = """
     )"""
 
 
+# What an outcome keeps of the scores of a changed prediction: the score of the true class (0 if it
+# was not scored); that of the class that was not predicted, if exactly two were scored; the sum of
+# the squared scores of all classes but the true one. Squares are added in the order of the classes,
+# so that a correction subtracts, to the last digit, what was counted. (Those that are skipped would
+# underflow.)
+_PLACE = """(SELECT place FROM model_class
+                     WHERE (model_id, label_id) = (changed.model_id, pair.label))"""
+_SCORES = f"""
+               CASE WHEN changed.scores IS NOT NULL THEN coalesce(changed.scores[{_PLACE}], 0) END,
+               CASE WHEN num_nonnulls(VARIADIC changed.scores) = 2
+                    THEN (SELECT min(score) FROM unnest(changed.scores) AS s (score)) END,
+               CASE WHEN changed.scores IS NOT NULL THEN (
+                   SELECT coalesce(sum(score * score) FILTER (WHERE score > 1e-150), 0)
+                   FROM unnest(changed.scores) WITH ORDINALITY AS s (score, nth)
+                   WHERE nth IS DISTINCT FROM {_PLACE}
+               ) END"""
+
+
 def learning(received_at: str = "clock_timestamp()", order: str = "") -> str:
     """CTEs that learn the truths of a CTE `known`; `changed` has those that are news.
 
@@ -45,19 +63,12 @@ def learning(received_at: str = "clock_timestamp()", order: str = "") -> str:
         SELECT {received_at}, changed.time,
                coalesce(changed.tagged_series_id, changed.series_id),
                changed.predicted_label, pair.label, changed.predicted_value, pair.value,
-               pair.weight, changed.batch_index, changed.request_id, changed.confidence,
-               score.actual, score.other, score.rest_squared
+               pair.weight, changed.batch_index, changed.request_id, changed.confidence,{_SCORES}
         FROM changed
         CROSS JOIN LATERAL (VALUES
             (changed.actual_label, changed.actual_value, -1),
             (changed.new_label, changed.new_value, 1)
         ) AS pair (label, value, weight)
-        LEFT JOIN LATERAL (
-            SELECT of_pair.*
-            FROM (SELECT WHERE changed.scores IS NOT NULL OFFSET 0) AS scored  -- else no call
-            CROSS JOIN LATERAL truthline_data.scores_of(
-                changed.model_id, changed.scores, changed.predicted_label, pair.label) AS of_pair
-        ) AS score ON true
         WHERE num_nonnulls(pair.label, pair.value) = 1
         {order}
     )"""

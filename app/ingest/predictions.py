@@ -148,9 +148,9 @@ def _staged_rows(
 
 def _packed_scores(row: PreparedRow, places: Places) -> bytes | None:
     """Its scores as they are stored."""
-    if not row.scores or not (order := places.get((row.identity[0], row.scores.labels))):
+    if row.scores is None or not (lay_out := places.get((row.identity[0], row.scores.labels))):
         return None
-    return packed(row.scores.at(order))
+    return packed(lay_out(row.scores.numbers))
 
 
 def _single_output(row: PreparedRow) -> Output:

@@ -17,7 +17,7 @@ from app.ingest.inferences import (
 )
 from app.ingest.joins import Requests
 from app.ingest.models import register_kinds
-from app.ingest.scores import MAX_CLASSES, Scores
+from app.ingest.scores import MAX_CLASSES, Layout, Scores
 from app.store.database import Database
 from app.store.registry import Model, Registry
 from app.store.request_keys import failure_key, request_key, unread_key
@@ -26,7 +26,7 @@ from app.store.series import Crowded, SeriesName, SeriesRegistry
 # The model and the classes of scores, in the order in which they were sent.
 Classes = tuple[int, tuple[str, ...]]
 # Where scores of these classes are stored in the arrays of their model.
-Places = Mapping[Classes, Sequence[int]]
+Places = Mapping[Classes, Layout]
 # Model, key, batch index and series without tags: predictions are the same if these are equal.
 Identity = tuple[int, UUID | None, int, int]
 
@@ -96,7 +96,7 @@ def prepare_predictions(
 
 def _scored_classes(row: PreparedRow) -> Classes | None:
     """The model and the classes of its scores."""
-    return (row.identity[0], row.scores.labels) if row.scores else None
+    return None if row.scores is None else (row.identity[0], row.scores.labels)
 
 
 def places_of(
@@ -104,7 +104,7 @@ def places_of(
     classes: Iterable[tuple[int, int]],
     scored: Iterable[Classes],
     labels: Mapping[str, int],
-) -> Places:
+) -> Mapping[Classes, Sequence[int]]:
     """Register predicted and scored classes of classifiers, and look up the places of scores.
 
     `classes` are ids of models and labels. Scores of a model with too many classes have no place.
@@ -190,9 +190,10 @@ def _with_ids(
 
 def _scores_of(row: Prediction) -> Scores | None:
     """Scores that a truth can be compared with."""
-    if row.scores and len(row.scores) <= MAX_CLASSES and has_single_output(row):
-        return Scores.of(row.scores)
-    return None
+    if row.scores is None or not has_single_output(row):
+        return None
+    scores = Scores.of(row.scores)
+    return scores if len(scores.labels) <= MAX_CLASSES else None
 
 
 def _series_name(model: Model, row: Prediction) -> SeriesName:

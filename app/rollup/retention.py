@@ -19,6 +19,7 @@ from sqlalchemy import Connection, text
 
 from app.config import Settings
 from app.rollup.refresh import audit_levels
+from app.rollup.writers import snapshots_have_ended
 from app.store.database import Database
 from app.store.edition import server_info
 
@@ -68,12 +69,22 @@ def drop_expired(database: Database, settings: Settings, now: datetime) -> list[
 
 
 def _drop(database: Database, relation: str, oldest_wanted: datetime) -> Dropped | None:
-    """One table in its own transaction: rows and `retention` change together."""
+    """One table; deleted rows and `retention` change together, and a chunk is dropped afterwards.
+
+    Chunks vanish from older snapshots too, whose readers don't know yet that rows are missing.
+    """
     with database.reading() as conn:
+        in_chunks = _in_chunks(conn, relation)
         parameters = {"relation": relation, "wanted": oldest_wanted}
         until = conn.execute(_DROP_UNTIL, parameters).scalar_one_or_none()
-    if until is None or not _is_counted(database, relation, until):
-        return None
+    dropped = None
+    if until is not None and _is_counted(database, relation, until):
+        dropped = _record(database, relation, until, delete=not in_chunks)
+    return (in_chunks and _drop_chunks(database, relation)) or dropped
+
+
+def _record(database: Database, relation: str, until: datetime, *, delete: bool) -> Dropped | None:
+    """Record that rows received before an instant are gone, and delete them if so asked."""
     with database.writing() as conn:
         conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
         since = conn.execute(
@@ -82,12 +93,27 @@ def _drop(database: Database, relation: str, oldest_wanted: datetime) -> Dropped
         if since is None:
             return None
         conn.execute(_RECORD, {"relation": relation, "since": since})
-        if _in_chunks(conn, relation):
-            conn.execute(_DROP_CHUNKS, {"relation": f"truthline_data.{relation}", "since": since})
-        else:
+        if delete:
             clock = "received_at" if relation in RAW else "learned"
             conn.execute(text(f"DELETE FROM {relation} WHERE {clock} < :since"), {"since": since})
         return Dropped(relation, since)
+
+
+def _drop_chunks(database: Database, relation: str) -> Dropped | None:
+    """Drop the chunks that are recorded as gone, also those that an earlier round had to leave."""
+    parameters = {"relation": relation, "table": f"truthline_data.{relation}"}
+    with database.reading() as conn:
+        since = conn.execute(_EXPIRED_CHUNKS, parameters).scalar_one_or_none()
+    if since is None:
+        return None
+    with database.outside_transactions() as conn:
+        if not snapshots_have_ended(conn):
+            _log.warning("%s is not dropped yet: a transaction takes long", relation)
+            return None
+    with database.writing() as conn:
+        conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        conn.execute(_DROP_CHUNKS, {"relation": f"truthline_data.{relation}", "since": since})
+    return Dropped(relation, since)
 
 
 def _is_counted(database: Database, relation: str, until: datetime) -> bool:
@@ -192,6 +218,11 @@ _IS_HYPERTABLE = text("""
 """)
 _IS_AGGREGATE = text("""
     SELECT EXISTS (SELECT FROM level WHERE name = :relation AND kept_by = 'timescaledb')
+""")
+_EXPIRED_CHUNKS = text("""
+    SELECT since FROM retention
+    WHERE relation = :relation
+      AND EXISTS (SELECT FROM public.show_chunks(CAST(:table AS regclass), older_than => since))
 """)
 _DROP_CHUNKS = text("SELECT public.drop_chunks(CAST(:relation AS regclass), older_than => :since)")
 _DELETE_KEYS = text("""

@@ -72,11 +72,17 @@ $procedure$;
 --
 -- Caller   a migration that changes what levels count (migrations/sqlfile.py)
 -- Why      levels can be recomputed from raw rows, except where retention has dropped those.
+-- Errors   object_not_in_prerequisite_state: it has, and their cells would be lost. Such a migration has
+--          to add levels, and to leave those that exist.
 CREATE OR REPLACE PROCEDURE truthline_data.drop_levels() LANGUAGE plpgsql
 SET search_path = truthline_data, public AS $procedure$
 DECLARE
     built level;
 BEGIN
+    IF EXISTS (SELECT FROM retention JOIN subject ON subject.source = relation) THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE =
+            'levels count rows that retention has dropped, and can''t be computed again';
+    END IF;
     FOR built IN SELECT * FROM level ORDER BY place DESC LOOP
         EXECUTE format('DROP %s IF EXISTS %I',
                        CASE built.kept_by WHEN 'fold' THEN 'TABLE' ELSE 'MATERIALIZED VIEW' END,

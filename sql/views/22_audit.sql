@@ -18,7 +18,8 @@ COMMENT ON FUNCTION truthline_internal.audit_goal(text) IS
 
 -- audit: spans of a level, among those in [since, until), whose cells don't match their source.
 --
--- Grain    one row per faulty learned span; none if all cells match.
+-- Grain    one row per faulty learned span; none if all cells match. Spans of which rows or cells were
+--          dropped are skipped.
 -- Units    `n_rows` is the number of rows in the source, `n_counted` the number that the cells count,
 --          both of the series that differ.
 -- Cost     the rows or cells of the source in those spans, read once and grouped by series.
@@ -38,7 +39,8 @@ BEGIN
     SELECT * INTO STRICT subject FROM truthline_data.subject AS s WHERE s.name = level.subject;
     SELECT greatest(audit.since, max(r.since)),
            least(audit.until, truthline_internal.audit_goal(level_name))
-    INTO audit.since, audit.until FROM truthline_data.retention AS r WHERE r.relation = level.source;
+    INTO audit.since, audit.until
+    FROM truthline_data.retention AS r WHERE r.relation IN (level.source, level.name);
     IF level.source = subject.source THEN
         SELECT 'received_at', 'count(*)', subject.condition INTO clock, counted, condition;
     ELSE

@@ -131,9 +131,7 @@ COMMENT ON FUNCTION truthline_internal.basis(text[], integer[], timestamptz[], t
 
 -- lacks_rows: whether rows of predictions may be missing between two instants.
 --
--- Why      queries of the rows themselves can't be answered from cells. If the level was built again after
---          rows were dropped, it has no cells of them: then they may be missing for every series that is
---          older than the remaining rows.
+-- Why      queries of the rows themselves can't be answered from cells.
 -- Cost     nothing until something is dropped, or long before; otherwise a lookup of one cell. Cells of
 --          the hours at both ends count whole, so a row next to an end may be reported as missing.
 CREATE OR REPLACE FUNCTION truthline_internal.lacks_rows(
@@ -149,13 +147,6 @@ CREATE OR REPLACE FUNCTION truthline_internal.lacks_rows(
             LIMIT 1
         ) AS gone
         WHERE kept.relation = 'prediction' AND start_time < kept.since + INTERVAL '25 hours'
-    ) OR EXISTS (
-        SELECT FROM truthline_data.retention AS kept
-        WHERE kept.relation = 'prediction' AND start_time < kept.since + INTERVAL '25 hours'
-          AND EXISTS (SELECT FROM truthline_data.series AS s
-                      WHERE s.id = ANY (series) AND s.created_at < kept.since)
-          AND NOT EXISTS (SELECT FROM truthline_data.prediction_1h_1h AS cell
-                          WHERE cell.learned < kept.since)
     )
 $$;
 COMMENT ON FUNCTION truthline_internal.lacks_rows(integer[], timestamptz, timestamptz) IS

@@ -4,6 +4,7 @@ what the raw rows say, and says it again as of an earlier moment."""
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from sklearn.metrics import accuracy_score, confusion_matrix
@@ -231,6 +232,7 @@ class Story(RuleBasedStateMachine):
                 assert asked(conn, "outcome", series, question) == answer
 
 
+@pytest.mark.timeout(900)  # some hundred steps, each of which may refresh all levels
 def test_the_planner_agrees_with_the_rows(brisk):
     run_state_machine_as_test(
         lambda: Story(brisk, 1), settings=examples(20, thorough=120, stateful_step_count=25)

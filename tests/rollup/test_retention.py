@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from app.config import Settings
 from app.errors import NotKept
@@ -23,6 +24,7 @@ from app.query.status import service_status
 from app.query.steps import StepMetricFilter, list_values, step_metrics
 from app.query.subjects import Selection
 from app.query.window import Window
+from app.rollup import writers
 from app.rollup.columnstore import set_columnstore_policies
 from app.rollup.refresh import refresh
 from app.rollup.retention import (
@@ -218,6 +220,62 @@ def test_nothing_goes_that_is_not_counted(own):
 
     refresh(own)
     assert {done.relation for done in drop_expired(own, KEEP, now)} >= {"outcome"}
+
+
+def test_a_reader_still_counts_what_is_dropped_meanwhile(own):
+    """Its snapshot says that nothing is missing, so nothing may be."""
+    series, now = new_series(own), datetime.now(UTC)
+    times = [now - n * HOUR for n in range(24, 240)]
+    with own.writing() as conn:
+        copy_rows(conn, "outcome", OUTCOME, [(t, t, series[0], 1, 1, 1, 0) for t in times])
+    refresh(own)
+    divided = question(now, 9 * DAY, 8 * DAY, timedelta(minutes=7))
+    edges = edges_of(*(divided[name] for name in ("start", "end", "width", "origin")))
+    with own.reading() as conn:
+        before = asked(conn, "outcome", series, divided)
+    with ThreadPoolExecutor(1) as pool:
+        with own.reading() as conn:
+            conn.execute(text("SELECT 1"))  # takes the snapshot, and no lock
+            dropping = pool.submit(drop_expired, own, KEEP, now)
+            time.sleep(1)
+            assert asked(conn, "outcome", series, divided) == before
+            assert reached(conn, series, divided)[0] == edges
+        assert {done.relation for done in dropping.result()} >= {"outcome"}
+    with own.reading() as conn:
+        assert reached(conn, series, divided)[0] != edges
+
+
+def test_dropped_cells_are_no_fault(own):
+    series, now = new_series(own), datetime.now(UTC)
+    times = [now - n * HOUR for n in range(24, 240)]
+    with own.writing() as conn:
+        copy_rows(conn, "outcome", OUTCOME, [(t, t, series[0], 1, 1, 1, 0) for t in times])
+    refresh(own)
+
+    assert len(drop_expired(own, KEEP, now)) > 2
+
+    with own.reading() as conn:
+        faults = text("SELECT count(*) FROM audit_fault")
+        assert conn.execute(faults).scalar_one() == 0
+
+
+def test_chunks_that_a_long_transaction_needs_are_dropped_in_a_later_round(own, monkeypatch):
+    monkeypatch.setattr(writers, "TIME_LIMIT_SECONDS", 0.1)
+    (series, _), now = new_series(own), datetime.now(UTC)
+    old_row = [(now - 30 * DAY, now - 31 * DAY, series, 1, 1, 1, 0)]
+    count = text("SELECT count(*) FROM outcome")
+    with own.writing() as conn:
+        copy_rows(conn, "outcome", OUTCOME, old_row)
+    refresh(own)
+    with own.reading() as conn:
+        assert conn.execute(count).scalar_one() == 1
+        drop_expired(own, KEEP, now)
+        assert conn.execute(count).scalar_one() == 1
+
+    drop_expired(own, KEEP, now)
+
+    with own.reading() as conn:
+        assert conn.execute(count).scalar_one() == 0
 
 
 def test_old_keys_are_forgotten(own):
@@ -431,7 +489,6 @@ def test_settings_that_contradict_each_other_are_refused(days, said):
 
 
 PREDICTED = {"received_at": "timestamptz"} | PREDICTION_COLUMNS
-BUILD_AGAIN = ("CALL drop_levels()", "CALL build_levels()")
 
 
 @pytest.fixture
@@ -447,7 +504,6 @@ def described(own):
         for n, at in enumerate(times)
     ]
     with own.writing() as conn:
-        conn.execute(text("UPDATE series SET created_at = :first"), {"first": times[0]})
         copy_rows(conn, "prediction", PREDICTED, rows)
     ingest_metadata(own, 1, {("camera", f"r{n}"): "north" for n in range(240)})
     refresh(own)
@@ -455,15 +511,7 @@ def described(own):
     return now
 
 
-@pytest.mark.parametrize("built_again", [False, True])
-def test_a_query_by_metadata_is_refused_where_rows_are_gone(own, described, built_again):
-    """Also after the levels, which know of them, were built again from the remaining rows."""
-    if built_again:
-        with own.writing() as conn:
-            for statement in BUILD_AGAIN:
-                conn.execute(text(statement))
-        refresh(own)
-
+def test_a_query_by_metadata_is_refused_where_rows_are_gone(own, described):
     def counted(since, until=timedelta(0)):
         window = Window(described - since, described - until)
         with own.reading() as conn:
@@ -475,3 +523,8 @@ def test_a_query_by_metadata_is_refused_where_rows_are_gone(own, described, buil
     with pytest.raises(NotKept, match="metadata is joined with rows"):
         counted(2 * DAY)  # the preceding two days reach into what is gone
     assert counted(12 * HOUR) == Compared(now=12, previous=12)
+
+
+def test_levels_that_can_not_be_computed_again_are_not_dropped(own, described):
+    with pytest.raises(OperationalError, match="retention has dropped"), own.engine.begin() as conn:
+        conn.execute(text("CALL drop_levels()"))

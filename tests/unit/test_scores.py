@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.ingest.inferences import Prediction, check, outputs_of, slim
-from app.ingest.scores import Scores
+from app.ingest.scores import Scores, layout
 
 fractions = st.floats(0, 1)
 sent = st.dictionaries(st.text(min_size=1), fractions, min_size=1)
@@ -41,7 +41,10 @@ def test_rows_share_the_names_of_their_classes():
 
 
 def test_the_places_of_classes_order_the_scores():
-    assert Scores({"c": 0.5, "a": 0.25}).at([4, 1]) == [0.25, None, None, 0.5]
+    numbers = Scores({"c": 0.5, "a": 0.25}).numbers
+    assert list(layout([4, 1])(numbers)) == [0.25, None, None, 0.5]
+    assert list(layout([2, 1])(numbers)) == [0.25, 0.5]
+    assert list(layout([1])(numbers[:1])) == [0.5]
 
 
 def test_a_slim_row_says_the_same():

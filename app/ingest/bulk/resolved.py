@@ -22,7 +22,7 @@ from app.ingest.bulk.columns import (
 )
 from app.ingest.bulk.screens import MICROSECONDS
 from app.ingest.models import DeclaredKind, check_kinds, kind_conflicts, register_kinds
-from app.ingest.prepared import Classes, Places, crowded, places_of, register_series
+from app.ingest.prepared import Classes, crowded, places_of, register_series
 from app.ingest.scores import MAX_CLASSES
 from app.store.database import Database
 from app.store.registry import Kind, Model, ModelName
@@ -210,7 +210,9 @@ def _with_series(
 
 def _classes(
     database: Database, workspace_id: int, columns: PredictionColumns, names: Coded
-) -> tuple[Mapping[str, int], Sequence[tuple[Classes, ScoredRows]], Places]:
+) -> tuple[
+    Mapping[str, int], Sequence[tuple[Classes, ScoredRows]], Mapping[Classes, Sequence[int]]
+]:
     """Ids of labels, scores to keep with their model and classes, and the places of these."""
     model_id = _by_code(names, lambda name: name.model_id)
     scored = [
