@@ -57,7 +57,7 @@ Send = Callable[[list[str]], float]
 def main(rows: int = 100_000, rounds: int = 3) -> None:
     """Print rows per second, and the share of the floor's rate: medians of some rounds.
 
-    Each round measures the floor and all ways one after the other, so that what slows down the
+    Each round measures the floor and all ways in turn, so that what slows down the
     machine slows down all of them.
     """
     relax_garbage_collection()

@@ -17,7 +17,7 @@ from app.ingest.inferences import (
 )
 from app.ingest.joins import Requests
 from app.ingest.models import register_kinds
-from app.ingest.scores import MAX_CLASSES, Layout, Scores
+from app.ingest.scores import MAX_CLASSES, Layout, Scores, layout
 from app.store.database import Database
 from app.store.registry import Model, Registry
 from app.store.request_keys import failure_key, request_key, unread_key
@@ -89,9 +89,8 @@ def prepare_predictions(
         for row in rows
         if has_single_output(row.prediction) and row.outputs[0].label is not None
     }
-    return PreparedPredictions(
-        rows, labels, places_of(database.registry, predicted, scored, labels)
-    )
+    places = places_of(database.registry, predicted, scored, labels)
+    return PreparedPredictions(rows, labels, {of: layout(found) for of, found in places.items()})
 
 
 def _scored_classes(row: PreparedRow) -> Classes | None:

@@ -25,8 +25,8 @@ def writers_have_ended(conn: Connection, source: str) -> bool:
 def snapshots_have_ended(conn: Connection) -> bool:
     """Wait for those who may still read the database as it was, but not for later ones.
 
-    Returns whether they ended within TIME_LIMIT_SECONDS. The transaction that holds the worker's lock
-    reads nothing, so nobody waits for it.
+    Returns whether they ended within TIME_LIMIT_SECONDS. The transaction that holds the worker's
+    lock reads nothing, so nobody waits for it.
     """
     return _have_ended(lambda: conn.execute(_TRANSACTIONS).scalars())
 

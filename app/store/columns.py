@@ -205,7 +205,7 @@ def nulls(number: int) -> Fixed:
 
 
 def constant(value: Fixed, number: int) -> Fixed:
-    """A column that repeats the only value of another one."""
+    """A column that repeats the only value of a different one."""
     return Fixed(np.broadcast_to(value.content, (number, value.content.shape[1])))
 
 

@@ -17,7 +17,7 @@ def ingest_bulk(member: str, media_type: str, workspace_id: int) -> BulkVerdict:
     """Store the body of the current request in chunks, each in a transaction of its own.
 
     Raises:
-        TruthlineError: it can't be read to its end, or a chunk can't be stored; the message says
+        TruthlineError: it breaks off, or a chunk can't be stored; the message says
             how many rows were stored before.
     """
     kind = KINDS[member]

@@ -1,6 +1,6 @@
 """Record batches as columns of predictions and truths.
 
-Each builder returns the columns, and which rows the rules must look at one by one: see
+Each builder returns the columns, and which rows the rules must check one by one: see
 `screens.py`. Of such a row any value may be in the columns.
 """
 
@@ -51,7 +51,7 @@ _MANY = 2**40
 
 
 class _Reader:
-    """Reads the columns of a batch, and collects the rows that must be looked at."""
+    """Reads the columns of a batch, and collects the rows that must be checked singly."""
 
     def __init__(self, members: Members, row_type: type[msgspec.Struct]) -> None:
         self.members = members
@@ -115,7 +115,7 @@ class _Reader:
         return column.cast(pa.string()) if longest <= 4 * MAX_NAME_LENGTH else None
 
     def numbers(self, member: str, least: float, most: float) -> Floats:
-        """A number within limits; NaN where there is none."""
+        """A number within limits; NaN if absent."""
         column = self.members.column(member)
         if column is None:
             return np.full(self.members.number, np.nan)
@@ -303,7 +303,7 @@ class _Reader:
 
 
 def predictions_of(members: Members, index: Integers) -> tuple[PredictionColumns, Flags]:
-    """Predictions without detections, and which of them `check` must look at."""
+    """Predictions without detections, and which of them `check` must check."""
     reader = _Reader(members, Prediction)
     groups, has_scores = reader.scores()
     label = reader.coded("label")
@@ -333,7 +333,7 @@ def predictions_of(members: Members, index: Integers) -> tuple[PredictionColumns
 
 
 def truths_of(members: Members, index: Integers) -> tuple[TruthColumns, Flags]:
-    """Truths, and which of them `check` must look at."""
+    """Truths, and which of them `check` must check."""
     reader = _Reader(members, Feedback)
     columns = TruthColumns(
         index=index,

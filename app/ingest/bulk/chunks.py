@@ -163,7 +163,7 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 
 def chunks_of_lines(pieces: Iterable[bytes], longest: int) -> Iterator[Lines]:
-    """Lines of a body that is read in pieces, as chunks; empty lines are left out.
+    """Lines of a body that is read in pieces, as chunks; empty lines are skipped.
 
     Raises:
         TooLarge: a line has more than `longest` bytes.

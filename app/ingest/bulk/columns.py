@@ -17,7 +17,7 @@ Flags = NDArray[np.bool_]
 Value = TypeVar("Value")
 
 NO_CODE = -1
-NOW = np.iinfo(np.int64).min  # in place of a time that was not sent
+NOW = np.iinfo(np.int64).min  # instead of a time that was not sent
 
 
 def clamped(fractions: Floats) -> Floats:
@@ -44,7 +44,7 @@ class Coded:
         return chosen
 
     def mapped(self, new: Callable[[Any], Any]) -> "Coded":
-        """Each value replaced by another one; equal ones get one code."""
+        """Each value replaced by a different one; equal ones get one code."""
         places: dict[Any, int] = {}
         codes = [places.setdefault(new(value), len(places)) for value in self.values]
         return Coded(np.array([*codes, NO_CODE], np.int64)[self.codes], list(places))
@@ -73,7 +73,7 @@ class Coded:
 class Texts:
     """Texts of which most are distinct, as UTF-8: text n is `content[offsets[n]:offsets[n+1]]`.
 
-    `present` is false where there is none.
+    `present` is false if there is no text.
     """
 
     content: NDArray[np.uint8]
@@ -89,7 +89,7 @@ class Texts:
         return Texts(content, offsets, self.present[order])
 
     def encoded(self) -> list[bytes]:
-        """Each text as bytes; b"" where there is none."""
+        """Each text as bytes; b"" if absent."""
         content, bounds = self.content.tobytes(), self.offsets.tolist()
         return [content[a:b] for a, b in pairwise(bounds)]
 

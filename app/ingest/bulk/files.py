@@ -49,7 +49,7 @@ class FilePart:
 
 
 def read_file(path: Path) -> Iterator[FilePart]:
-    """The rows of a file: Parquet, CSV, NDJSON, or Arrow; the last three may be packed with gzip.
+    """The rows of a file: Parquet, CSV, NDJSON or Arrow, the last three also compressed with gzip.
 
     Raises:
         InvalidInput: its name has another ending, or it isn't what its name says.

@@ -1,6 +1,6 @@
 """Columns of a file as members of predictions and truths.
 
-A row may have its truth beside its prediction: then it becomes both.
+A row may have its truth next to its prediction: then it becomes both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +18,8 @@ from app.ingest.bulk.members import ENTRY_PREFIXES, layout_of
 from app.ingest.feedback import Feedback
 from app.ingest.inferences import Prediction
 
-# Names of the truth, and what it is: a label or a value. By default that of the prediction beside
-# it, and without one that which its type suggests.
+# Names of the truth, and what it is: a label or a value. By default that of the prediction next
+# to it, and without one that which its type suggests.
 TRUTH = {"truth": "", "actual": "", "truth_label": "label", "truth_value": "value"}
 OUTPUTS = ("label", "scores", "value", "detections", "error")
 # Members of a truth that are those of its prediction.

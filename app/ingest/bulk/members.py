@@ -122,7 +122,7 @@ class Members:
         return self._entries.get(member, {})
 
     def row(self, place: int) -> dict[str, Any]:
-        """What a row says, as its JSON would; nulls are left out.
+        """What a row says, as its JSON would; nulls are skipped.
 
         Raises:
             ValidationError: a map has a key twice, or a time can't be one of Python's.

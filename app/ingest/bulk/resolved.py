@@ -28,7 +28,7 @@ from app.store.database import Database
 from app.store.registry import Kind, Model, ModelName
 from app.store.series import SeriesName
 
-# What a row of predictions or truths declares: the kind of its model, and the member that says so.
+# What a row declares: the kind of its model, and by which member.
 _NOTHING, _LABEL, _SCORES, _VALUE = range(4)
 _DECLARED = (
     (None, ""),
@@ -36,6 +36,9 @@ _DECLARED = (
     (Kind.CLASSIFICATION, "scores"),
     (Kind.REGRESSION, "value"),
 )
+
+
+_PlacesOf = Mapping[Classes, Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def resolve_predictions(
 
 
 def _settled(time: Integers) -> Integers:
-    """Times, with the present in place of those that were not sent."""
+    """Times, with the present instead of those that were not sent."""
     now = int(datetime.now(UTC).timestamp() * MICROSECONDS)
     return np.where(time == NOW, now, time)
 

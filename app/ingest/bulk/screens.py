@@ -1,7 +1,7 @@
 """Which rows of a chunk may break a rule, found by column.
 
 The rules and their messages are those of single rows: `check` of `app/ingest/inferences.py` and
-`feedback.py`, and the types of the fields. A screen only says which rows these must look at: it may
+`feedback.py`, and the types of the fields. A screen only says which rows these must check: it may
 doubt a valid row, and never passes an invalid one, which a property holds
 (tests/ingest/bulk/test_same_verdict.py).
 """

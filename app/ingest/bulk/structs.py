@@ -31,7 +31,7 @@ _MICROSECOND = timedelta(microseconds=1)
 def prediction_columns(
     rows: Sequence[Prediction], index: Integers
 ) -> tuple[PredictionColumns, Flags]:
-    """Predictions without detections as columns, and which of them `check` must look at."""
+    """Predictions without detections as columns, and which of them `check` must check."""
     scores = [Scores.of(row.scores) if row.scores else None for row in rows]
     labels = [row.label for row in rows]
     confidences, values = [row.confidence for row in rows], [row.value for row in rows]
@@ -61,7 +61,7 @@ def prediction_columns(
 
 
 def truth_columns(rows: Sequence[Feedback], index: Integers) -> tuple[TruthColumns, Flags]:
-    """Truths as columns, and which of them `check` must look at."""
+    """Truths as columns, and which of them `check` must check."""
     columns = TruthColumns(
         index=index,
         subject=Coded.of(Subject(row.model, row.namespace, row.pipeline) for row in rows),

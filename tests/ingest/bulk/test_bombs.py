@@ -23,7 +23,7 @@ ROOM = 150 * MEBIBYTE  # what reading may need
 
 
 def read(media_type, body):
-    """Read a body to its end; returns the number of chunks."""
+    """Read a body completely; returns the number of chunks."""
     chunks = read_chunks(media_type, io.BytesIO(body), Prediction, spool_bytes=64 * MEBIBYTE)
     with little_memory():
         return sum(1 for _ in chunks)

@@ -91,7 +91,7 @@ TRUTH_MEMBERS = ("namespace", "requestId", "batchIndex", "label", "value")
 
 @st.composite
 def columns(draw, members):
-    """Some members, each with values of one type, and with some left out."""
+    """Some members, each with values of one type, and with some skipped."""
     number = draw(st.integers(1, 6))
     chosen = draw(st.lists(st.sampled_from(members), unique=True, max_size=5))
     of_each = {"model": st.sampled_from(["m", "n"])} | {
@@ -208,7 +208,7 @@ def test_predictions(database, workspaces, table):
     bodies = [(NDJSON, ndjson(rows_of(table)))]
     try:
         columns = arrays(table)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):  # NOW beside texts
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # NOW next to texts
         columns = arrays(table | {"time": [said(t) for t in table["time"]]})
     bodies.append((ARROW, arrow(columns)))
 
