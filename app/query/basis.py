@@ -1,12 +1,12 @@
 """The basis of an answer: as of when, whether exact, how many predictions, and what was read."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, TextClause, text
+from sqlalchemy import Connection, Row, text
 
 from app.query.question import (
     Basis,
@@ -20,6 +20,7 @@ from app.query.question import (
     parameters,
 )
 from app.query.window import EDGES, window_parameters
+from app.store.database import Prepared
 
 OF_TRUTHS = (Counted.OUTCOME,)
 OF_TRUTHS_AND_PREDICTIONS = (Counted.OUTCOME, Counted.PREDICTION)
@@ -45,9 +46,8 @@ def shared_basis(conn: Connection, *parts: tuple[Question[Known], Sequence[Count
     questions = json.dumps(
         [_part(part, counted) for part, counted in parts if counted], default=_text
     )
-    rows = conn.execute(
-        _basis(question.subject.SERIES), parameters(question) | {"parts": questions}
-    ).all()
+    asked = parameters(question) | {"parts": questions}
+    rows = _basis(question.subject.SERIES).rows(conn, asked)
     moment = question.moment or Moment(rows[0].began)
     basis_rows = sorted(
         (row for row in rows if row.subject is not None),
@@ -79,18 +79,24 @@ def pieces_of(conn: Connection, question: Question[Known]) -> list[Piece]:
     return [Piece(*row) for row in conn.execute(_EXPLAIN, parameters(question))]
 
 
-def covered(metrics: str) -> TextClause:
+def columns_of(metrics: str, measures: Iterable[str], *more: str) -> str:
+    """The columns of a function of metrics, by name: a statement that is kept must list them."""
+    names = ("bucket_start", "bucket_end", "n", *measures, *more)
+    return ", ".join(f'{metrics}."{name}"' for name in names)
+
+
+def covered(metrics: str, columns: str) -> Prepared:
     """The statement for metrics with truths that adds the number of predictions to each bucket.
 
-    `metrics` calls a function that returns a row per bucket, with `n` truths each.
+    `metrics` calls a function that returns a row per bucket, with these columns; `n` counts truths.
     """
-    return text(f"""
-        SELECT metrics.*, volume.n AS predictions,
+    return Prepared(f"""
+        SELECT {columns}, volume.n AS predictions,
                metrics.n / CAST(nullif(volume.n, 0) AS float8) AS labelled_share
         FROM {metrics} AS metrics
         JOIN truthline_internal.prediction_volume(CAST(:series AS integer[]), {EDGES}) AS volume
-            USING (bucket_start)
-        ORDER BY bucket_start
+            ON volume.bucket_start = metrics.bucket_start
+        ORDER BY metrics.bucket_start
     """)
 
 
@@ -100,9 +106,9 @@ def coverage_of(rows: Sequence[Row[Any]]) -> list[Coverage]:
 
 
 @cache
-def _basis(series: str) -> TextClause:
+def _basis(series: str) -> Prepared:
     """The statement for a subject whose series ids `series` selects; returns at least one row."""
-    return text(f"""
+    return Prepared(f"""
         SELECT now() AS began, own.part, own.subject, own.asked, own.answered, own.clean_until
         FROM (SELECT) AS always
         LEFT JOIN (

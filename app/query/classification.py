@@ -9,13 +9,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, TextClause, text
+from sqlalchemy import Connection, Row
 
 from app.errors import TooLarge
 from app.query.basis import (
     OF_TRUTHS,
     OF_TRUTHS_AND_PREDICTIONS,
     basis_of,
+    columns_of,
     coverage_of,
     covered,
     pieces_of,
@@ -27,6 +28,7 @@ from app.query.question import Answer, Division, Part, Question, parameters
 from app.query.settle import settle
 from app.query.subjects import Scope, Subject
 from app.query.window import EDGES
+from app.store.database import Prepared
 from app.store.registry import Kind, Registry
 
 
@@ -200,10 +202,10 @@ def classification_buckets(
 
 
 def _rows(
-    conn: Connection, question: Question[Subject], average: Average, statement: TextClause
+    conn: Connection, question: Question[Subject], average: Average, statement: Prepared
 ) -> Sequence[Row[Any]]:
-    classes = {"declared": question.subject.declared, "average": average}
-    return conn.execute(statement, parameters(question) | classes).all()
+    classes = {"declared": question.subject.declared, "average": average.value}
+    return statement.rows(conn, parameters(question) | classes)
 
 
 def _buckets(
@@ -242,8 +244,11 @@ def _check_size(classes: int, buckets: int) -> None:
 
 _CALL = f"""truthline_internal.classification_metrics(
         CAST(:series AS integer[]), {EDGES}, CAST(:declared AS integer[]), :average)"""
-_METRICS = text(f"SELECT * FROM {_CALL}")
-_COVERED = covered(_CALL)
+_OF_CELLS = ("predicted", "actual", "counts")
+_OF_CLASSES = ("classes", "class_precision", "class_recall", "class_f1", "support")
+_COLUMNS = columns_of("metrics", CLASSIFICATION, *_OF_CELLS, *_OF_CLASSES)
+_METRICS = Prepared(f"SELECT {_COLUMNS} FROM {_CALL} AS metrics")
+_COVERED = covered(_CALL, _COLUMNS)
 _PARTS = divided("classification_metrics", ", CAST(:declared AS integer[]), :average")
 
 
@@ -266,8 +271,12 @@ class _Found:
 
     def of(self, label: int | None) -> Intervals | None:
         """Those of a class, or of the whole bucket; each is None without truths."""
-        nothing = dict.fromkeys(_WITH_INTERVAL if label is None else _CLASS_WITH_INTERVAL)
-        return self.intervals.get((self.place, label), nothing) if self.requested else None
+        if not self.requested:
+            return None
+        nothing: Intervals = dict.fromkeys(
+            _WITH_INTERVAL if label is None else _CLASS_WITH_INTERVAL
+        )
+        return self.intervals.get((self.place, label), nothing)
 
 
 _WITH_INTERVAL = [measure.name for measure in CLASSIFICATION.values() if measure.interval]
@@ -291,12 +300,13 @@ def _bucket(
 def _classes(
     row: Row[Any], categories: Sequence[int], names: Mapping[int, str], found: _Found
 ) -> list[ClassMetrics]:
-    metrics = (row.classes, row.class_precision, row.class_recall, row.class_f1, row.support)
-    by_label = {label: class_metrics for label, *class_metrics in zip(*metrics, strict=True)}
+    index_of = {label: index for index, label in enumerate(row.classes)}
+    metrics = (row.class_precision, row.class_recall, row.class_f1, row.support)
+    by_class = list(zip(*metrics, strict=True))
     return [
-        replace(ClassMetrics(names[label], *by_label[label]), intervals=found.of(label))
+        ClassMetrics(names[label], *by_class[index_of[label]], found.of(label))
         for label in categories
-        if label in by_label
+        if label in index_of
     ]
 
 
@@ -304,7 +314,7 @@ def _matrix(row: Row[Any], categories: Sequence[int], names: Mapping[int, str]) 
     if not row.n:
         return ConfusionMatrix([], [])
     index_of = {label: index for index, label in enumerate(categories)}
-    values = [[0] * len(categories) for _ in categories]
+    row_of = {label: [0] * len(categories) for label in categories}
     for predicted, actual, count in zip(row.predicted, row.actual, row.counts, strict=True):
-        values[index_of[actual]][index_of[predicted]] = count
-    return ConfusionMatrix([names[label] for label in categories], values)
+        row_of[actual][index_of[predicted]] = count
+    return ConfusionMatrix([names[label] for label in categories], list(row_of.values()))

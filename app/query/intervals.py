@@ -4,6 +4,7 @@
 module queries and names them.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from app.query.question import Question, parameters
-from app.query.subjects import Subject
+from app.query.subjects import Subject, in_sql
 from app.query.window import EDGES
+from app.store.database import Prepared
 
 # What a confidence may be: from this, to below 1.
 LEAST_CONFIDENCE = 0.5
@@ -42,13 +44,13 @@ def classification_intervals(
     statement, which reads no table.
     """
     cells = {
-        "places": [place for place, row in enumerate(rows, 1) for _ in row.counts],
-        "predicted": [label for row in rows for label in row.predicted],
-        "actual": [label for row in rows for label in row.actual],
-        "counts": [count for row in rows for count in row.counts],
+        "places": in_sql(place for place, row in enumerate(rows, 1) for _ in row.counts),
+        "predicted": in_sql(label for row in rows for label in row.predicted),
+        "actual": in_sql(label for row in rows for label in row.actual),
+        "counts": in_sql(count for row in rows for count in row.counts),
     }
     more = {"classes": classes, "average": average, "confidence": confidence}
-    return _by_place(conn.execute(_CLASSIFICATION, cells | more))
+    return _by_place(_CLASSIFICATION.rows(conn, cells | more))
 
 
 def regression_intervals(
@@ -76,15 +78,14 @@ def interval(low: float | None, high: float | None) -> Interval | None:
     return None if low is None or high is None else Interval(low, high)
 
 
-def _by_place(rows: Iterable[Row[Any]]) -> ByPlace:
-    found: dict[tuple[int, int | None], dict[str, Interval | None]] = {}
-    for row in rows:
-        of_place = found.setdefault((row.place, row.label), {})
-        of_place[row.metric] = interval(row.low, row.high)
-    return found
+def _by_place(rows: Iterable[Any]) -> ByPlace:
+    found: dict[tuple[int, int | None], dict[str, Interval | None]] = defaultdict(dict)
+    for place, label, metric, low, high in rows:
+        found[place, label][metric] = interval(low, high)
+    return dict(found)
 
 
-_CLASSIFICATION = text("""
+_CLASSIFICATION = Prepared("""
     SELECT place, class AS label, metric, low, high
     FROM truthline_internal.classification_intervals(
         CAST(:places AS integer[]), CAST(:predicted AS integer[]), CAST(:actual AS integer[]),

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 
 from app.query.basis import (
     OF_TRUTHS,
     OF_TRUTHS_AND_PREDICTIONS,
     basis_of,
+    columns_of,
     coverage_of,
     covered,
     pieces_of,
@@ -25,6 +26,7 @@ from app.query.question import Answer, Division, Question, parameters
 from app.query.settle import settle
 from app.query.subjects import Scope, Subject
 from app.query.window import EDGES
+from app.store.database import Prepared
 from app.store.registry import Kind
 
 
@@ -72,7 +74,7 @@ def regression(
     counted = OF_TRUTHS_AND_PREDICTIONS if with_predictions else OF_TRUTHS
     settled = settle(conn, question, *counted, kind=Kind.REGRESSION)
     statement = _COVERED if with_predictions else _METRICS
-    rows = conn.execute(statement, parameters(settled)).all()
+    rows = statement.rows(conn, parameters(settled))
     return Answer(
         _buckets(conn, settled, rows, confidence),
         basis_of(conn, settled, *counted),
@@ -95,7 +97,7 @@ def regression_buckets(
         UnknownModel, WrongKind: as in `Subject.require`.
     """
     question.subject.require(Kind.REGRESSION)
-    rows = conn.execute(_METRICS, parameters(question)).all()
+    rows = _METRICS.rows(conn, parameters(question))
     return _buckets(conn, question, rows, confidence)
 
 
@@ -128,6 +130,7 @@ def _bucket(row: Row[Any], intervals: Intervals | None) -> RegressionBucket:
 
 _WITH_INTERVAL = [measure.name for measure in REGRESSION.values() if measure.interval]
 _CALL = f"truthline_internal.regression_metrics(CAST(:series AS integer[]), {EDGES})"
-_METRICS = text(f"SELECT * FROM {_CALL}")
-_COVERED = covered(_CALL)
+_COLUMNS = columns_of("metrics", REGRESSION)
+_METRICS = Prepared(f"SELECT {_COLUMNS} FROM {_CALL} AS metrics")
+_COVERED = covered(_CALL, _COLUMNS)
 _PARTS = divided("regression_metrics")

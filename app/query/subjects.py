@@ -1,6 +1,6 @@
 """The subjects of questions, and how SQL selects them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -58,6 +58,11 @@ class HasSeries(InSql, Protocol):
         ...
 
 
+def in_sql(numbers: Iterable[int]) -> str:
+    """An array of integers, as text: psycopg would take longer than the query for many."""
+    return f"{{{','.join(map(str, numbers))}}}"
+
+
 class OfSeries:
     """How SQL selects a subject whose series are known."""
 
@@ -66,8 +71,8 @@ class OfSeries:
     series: Sequence[int]
 
     def parameters(self, workspace_id: int) -> dict[str, Any]:  # noqa: ARG002 - as the others'
-        """The ids of its series, as text: psycopg would take longer than the query for many."""
-        return {"series": f"{{{','.join(map(str, self.series))}}}"}
+        """The ids of its series."""
+        return {"series": in_sql(self.series)}
 
 
 @dataclass(frozen=True, slots=True)

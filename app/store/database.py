@@ -1,5 +1,6 @@
 """Connections: one engine per process, transactions for reading and for writing."""
 
+import re
 import select
 import sys
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,7 @@ from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from psycopg.rows import TupleRow
+from psycopg.rows import TupleRow, namedtuple_row
 from sqlalchemy import (
     Connection,
     Engine,
@@ -176,6 +177,27 @@ def prepared(
     if not conn.in_transaction():
         conn.begin()
     return driver(conn).execute(query, parameters, prepare=True, binary=True)
+
+
+class Prepared:
+    """A statement whose plan each connection keeps, with parameters like `:name`.
+
+    For statements that only call functions, in which plans depend on the parameters. It must name
+    its columns: if a function returns more of them in a later release, `*` would fail.
+    """
+
+    def __init__(self, statement: str) -> None:
+        self._query = _PARAMETER.sub(r"%(\1)s", statement.replace("%", "%%")).encode()
+
+    def rows(self, conn: Connection, parameters: Mapping[str, object]) -> list[Any]:
+        """Execute it; rows are named tuples."""
+        if not conn.in_transaction():
+            conn.begin()
+        cursor = driver(conn).cursor(row_factory=namedtuple_row)
+        return cursor.execute(self._query, parameters, prepare=True, binary=True).fetchall()
+
+
+_PARAMETER = re.compile(r"(?<!:):(\w+)")
 
 
 def _driver(pooled: PoolProxiedConnection) -> PoolableConnection:

@@ -23,6 +23,18 @@ _POLL_SECONDS = 0.1
 # A shorter limit than that of the connection, or None.
 _time_limit: ContextVar[float | None] = ContextVar("time_limit", default=None)
 _CANCEL_SECONDS = 5.0
+# Seconds that this thread has waited for the database since `count_waiting`.
+_waited: ContextVar[float] = ContextVar("waited", default=0.0)
+
+
+def count_waiting() -> None:
+    """Count from here on how long this thread waits for the database."""
+    _waited.set(0.0)
+
+
+def seconds_waited() -> float:
+    """How long this thread has waited since then."""
+    return _waited.get()
 
 
 @contextmanager
@@ -77,7 +89,11 @@ class WatchedConnection(psycopg.Connection[TupleRow]):
         """
         if has_left := client_gone.get():
             gen = self._watched(gen, has_left)
-        return super().wait(gen, interval, timeout)
+        began = time.perf_counter()
+        try:
+            return super().wait(gen, interval, timeout)
+        finally:
+            _waited.set(_waited.get() + time.perf_counter() - began)
 
     def _watched(self, gen: PQGen[Result], has_left: Callable[[], bool]) -> PQGen[Result]:
         """The same generator; whenever nothing has arrived, check whether to go on waiting."""

@@ -31,7 +31,9 @@ BEGIN
                                   ELSE '%s AS %I' END, of_row, name), ', ' ORDER BY place),
            string_agg(format(CASE WHEN summed THEN 'sign * %1$I AS %1$I' ELSE '%1$I' END, name),
                       ', ' ORDER BY place),
-           string_agg(format(CASE WHEN summed THEN 'sum(%1$I)::%2$s AS %1$I' ELSE '%1$I' END, name,
+           string_agg(format(CASE WHEN summed AND type = 'bigint'
+                                  THEN 'truthline_internal.total(%1$I) AS %1$I'
+                                  WHEN summed THEN 'sum(%1$I)::%2$s AS %1$I' ELSE '%1$I' END, name,
                              type), ', ' ORDER BY place),
            string_agg(quote_ident(name), ', ' ORDER BY place) FILTER (WHERE NOT summed),
            bool_or(collected),
@@ -232,7 +234,7 @@ DECLARE
 BEGIN
     SELECT string_agg(truthline_internal.piece_query(piece, wanted), ' UNION ALL ') INTO query
     FROM truthline_internal.plan(subject_name, series, edges, as_of) AS piece;
-    RETURN format('SELECT place, %s FROM (%s) AS piece GROUP BY %s HAVING sum(n) <> 0',
+    RETURN format('SELECT place, %s FROM (%s) AS piece GROUP BY %s HAVING truthline_internal.total(n) <> 0',
                   wanted.added, truthline_internal.of_many(query, series),
                   concat_ws(', ', 'place', wanted.keys));
 END

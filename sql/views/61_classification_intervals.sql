@@ -21,16 +21,24 @@ SET enable_nestloop = off SET jit = off AS $$
     WITH cell AS MATERIALIZED (
         SELECT c.place, c.predicted, c.actual, c.n, (c.predicted = c.actual)::integer AS hit
         FROM unnest(places, predicted, actual, counts) AS c (place, predicted, actual, n)
+        ORDER BY c.place, c.actual, c.predicted  -- sums of doubles depend on their order
     ),
     total AS (
-        SELECT place, sum(n)::float8 AS n, sum(hit * n)::float8 AS correct FROM cell GROUP BY 1
+        SELECT place, truthline_internal.total(n)::float8 AS n,
+               truthline_internal.total(hit * n)::float8 AS correct
+        FROM cell GROUP BY 1
     ),
     class AS (
-        SELECT cell.place, side.class, sum(cell.hit * side.as_actual)::float8 AS true_positive,
-               sum(side.as_actual)::float8 AS actual, sum(side.as_predicted)::float8 AS predicted
-        FROM cell
-        CROSS JOIN LATERAL (VALUES (cell.actual, cell.n, 0), (cell.predicted, 0, cell.n))
-            AS side (class, as_actual, as_predicted)
+        SELECT place, class, truthline_internal.total(true_positive)::float8 AS true_positive,
+               truthline_internal.total(actual)::float8 AS actual,
+               truthline_internal.total(predicted)::float8 AS predicted
+        FROM (
+            SELECT place, actual AS class, truthline_internal.total(n) AS actual, 0::bigint AS predicted,
+                   truthline_internal.total(hit * n) AS true_positive
+            FROM cell GROUP BY 1, 2
+            UNION ALL
+            SELECT place, predicted, 0, truthline_internal.total(n), 0 FROM cell GROUP BY 1, 2
+        ) AS side
         GROUP BY 1, 2
     ),
     ratio AS MATERIALIZED (

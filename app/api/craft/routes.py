@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 from flask import Response, jsonify
-from flask_smorest import Blueprint
 from marshmallow import RAISE, Schema, fields, validate
 
 from app.api.http.access import needs
+from app.api.http.answers import Blueprint
 from app.api.http.body import read_message
 from app.api.http.idempotency import IDEMPOTENCY_KEY, batch_key
 from app.api.http.numbers import UtcTime

@@ -7,9 +7,9 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Response, jsonify, request, url_for
-from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
+from app.api.http.answers import Blueprint
 from app.api.http.body import FORM, read_form
 from app.api.http.problems import ErrorForm, Problem, use_error_form
 from app.auth import keys, refresh, tokens

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from flask_smorest import Blueprint
 from marshmallow import ValidationError, fields, validate
 from sqlalchemy import Connection
 
@@ -24,6 +23,7 @@ from app.api.h2o.schemas import (
     OperationalSchema,
 )
 from app.api.http.access import needs
+from app.api.http.answers import Blueprint
 from app.api.http.basis import basis_text, exact_members, set_basis_headers
 from app.api.http.body import read_proto_message
 from app.api.http.grpc_gateway import GRPC_GATEWAY

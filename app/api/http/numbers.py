@@ -8,7 +8,10 @@ from typing import Any
 
 from marshmallow import fields
 
-FLOAT32_DIGITS = range(1, 10)  # nine digits identify every float32
+# Nine digits identify every float32. With six, those that need fewer have their own: trailing zeros
+# are dropped. The smallest numbers are so far apart that fewer may do.
+FLOAT32_DIGITS, TINY_FLOAT32_DIGITS = range(6, 10), range(1, 10)
+SMALLEST_NORMAL_FLOAT32 = 1.1754944e-38
 WRITTEN_OUT = 1e21  # larger numbers are shorter with an exponent; Go does the same
 LARGEST_FLOAT32 = 3.4028235677973366e38  # rounds to infinity from here on
 
@@ -21,11 +24,13 @@ def shortest_float32(number: float) -> float | int | str:
     """
     if abs(number) >= LARGEST_FLOAT32:
         return "Infinity" if number > 0 else "-Infinity"
-    (rounded,) = struct.unpack("f", struct.pack("f", number))
+    bits = struct.pack("f", number)
+    (rounded,) = struct.unpack("f", bits)
+    normal = abs(rounded) >= SMALLEST_NORMAL_FLOAT32
     shortest = next(
         decimal
-        for digits in FLOAT32_DIGITS
-        if struct.pack("f", decimal := float(f"{rounded:.{digits}g}")) == struct.pack("f", rounded)
+        for digits in (FLOAT32_DIGITS if normal else TINY_FLOAT32_DIGITS)
+        if struct.pack("f", decimal := float(f"{rounded:.{digits}g}")) == bits
     )
     if shortest.is_integer() and abs(shortest) < WRITTEN_OUT:
         return int(Decimal(repr(shortest)))

@@ -15,6 +15,7 @@ from prometheus_client import Counter, Histogram
 from app.errors import RowError
 from app.ingest.batch import Verdict
 from app.logs import request_id
+from app.store.disconnects import count_waiting, seconds_waited
 
 _log = logging.getLogger(__name__)
 _access = logging.getLogger("truthline.access")
@@ -127,8 +128,14 @@ def _logging_exceptions() -> Iterator[None]:
 
 def _start() -> None:
     g.began = time.perf_counter()
+    count_waiting()
     client_id = request.headers.get("X-Request-ID", "")
     request_id.set(client_id if _VALID_ID.fullmatch(client_id) else uuid.uuid4().hex)
+
+
+def _timing(**seconds: float) -> str:
+    """Milliseconds, as developer tools of browsers show them."""
+    return ", ".join(f"{name};dur={1000 * duration:.1f}" for name, duration in seconds.items())
 
 
 def _finish(response: Response) -> Response:
@@ -138,6 +145,7 @@ def _finish(response: Response) -> Response:
     with _logging_exceptions():
         REQUESTS.labels(method, route, response.status_code).observe(seconds)
     response.headers["X-Request-ID"] = request_id.get()
+    response.headers["Server-Timing"] = _timing(database=seconds_waited(), total=seconds)
     # without the query, which may contain an api_key; quoted, since it may contain line ends
     fields = {"status": response.status_code, "milliseconds": round(seconds * 1000, 1)}
     fields["workspace"] = g.get("workspace_id")

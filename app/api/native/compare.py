@@ -4,10 +4,10 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from flask_smorest import Blueprint
 from marshmallow import RAISE, Schema, ValidationError, fields, missing, post_load
 
 from app.api.http.access import needs
+from app.api.http.answers import Blueprint
 from app.api.http.basis import BasisSchema, basis_members
 from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Confidence, StrictArgs

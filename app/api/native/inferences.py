@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 from sqlalchemy import Connection
 
 from app.api.http.access import needs
+from app.api.http.answers import Blueprint
 from app.api.http.basis import BasisSchema, basis_members
 from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Confidence, Instant, Text

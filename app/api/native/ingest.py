@@ -6,11 +6,11 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 from flask import request
-from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app.api.http.access import needs
+from app.api.http.answers import Blueprint
 from app.api.http.body import JSON, media_type, read_body
 from app.api.http.idempotency import IDEMPOTENCY_KEY, batch_key
 from app.api.http.observe import count_rows

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from flask_smorest import Blueprint
 from marshmallow import RAISE, Schema, fields
 
 from app.api.http.access import needs
+from app.api.http.answers import Blueprint
 from app.api.http.basis import BasisSchema, basis_members
 from app.api.http.numbers import UtcTime
 from app.api.native.metrics import ScopeArgs, WindowArgs, buckets_of, scope_of

@@ -1,14 +1,13 @@
 """Native metrics: any window, any interval, any moment, with the basis of the answer."""
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from flask_smorest import Blueprint
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.api.http.access import needs
+from app.api.http.answers import Blueprint
 from app.api.http.basis import BasisSchema, basis_members
 from app.api.http.numbers import UtcTime
 from app.api.http.parameters import (
@@ -20,20 +19,14 @@ from app.api.http.parameters import (
     parse_go_duration,
 )
 from app.api.http.query_limiter import add_buckets
-from app.api.native.numbers import intervals, numbers
+from app.api.native.numbers import Requested, intervals, numbers
 from app.api.native.tags import GroupArgs, TagArgs, division_of, grouped, part_fields
 from app.auth.keys import Role
 from app.errors import InvalidWindow
-from app.query.classification import (
-    Average,
-    ClassificationBucket,
-    ClassMetrics,
-    classification,
-)
+from app.query.classification import Average, ClassificationBucket, classification
 from app.query.measures import CLASS, CLASSIFICATION, REGRESSION, TRUTHS
 from app.query.question import Answer, Part, Question
 from app.query.regression import RegressionBucket, regression
-from app.query.scores import ScoreBucket
 from app.query.subjects import Scope
 from app.query.tags import TagFilter
 from app.query.window import Calendar, Grid, Window, fixed_grid, zones
@@ -182,7 +175,7 @@ class ClassMetricsSchema(Schema):
     """One class versus all others; null if a denominator is zero."""
 
     label = fields.String()
-    intervals = fields.Nested(ClassIntervalsSchema, metadata=IF_REQUESTED)
+    intervals = Requested(ClassIntervalsSchema, metadata=IF_REQUESTED)
 
     class Meta:  # noqa: D106 - as above
         include = numbers(CLASS)
@@ -199,10 +192,11 @@ class ClassificationBucketSchema(ClassificationSchema):
     """Fractions of 1, of the bucket and of each class; and the confusion matrix."""
 
     classes = fields.List(fields.Nested(ClassMetricsSchema))
-    intervals = fields.Nested(ClassificationIntervalsSchema, metadata=IF_REQUESTED)
-    categories = fields.List(fields.String())
+    intervals = Requested(ClassificationIntervalsSchema, metadata=IF_REQUESTED)
+    categories = fields.List(fields.String(), attribute="matrix.categories")
     matrix = fields.List(
         fields.List(fields.Integer()),
+        attribute="matrix.values",
         data_key="confusionMatrix",
         metadata={"description": "Rows are the truth, columns the prediction, along categories"},
     )
@@ -211,7 +205,7 @@ class ClassificationBucketSchema(ClassificationSchema):
 class RegressionBucketSchema(BucketSchema):
     """Errors in the model's own unit; error is predicted minus actual."""
 
-    intervals = fields.Nested(RegressionIntervalsSchema, metadata=IF_REQUESTED)
+    intervals = Requested(RegressionIntervalsSchema, metadata=IF_REQUESTED)
 
     class Meta:  # noqa: D106 - as above
         include = numbers(REGRESSION)
@@ -292,7 +286,7 @@ def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any
             explained=args["explain"],
             division=division_of(args),
         )
-    return _members(answer, args, _classification)
+    return _members(answer, args)
 
 
 @blp.route("/regression")
@@ -315,7 +309,7 @@ def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
             explained=args["explain"],
             division=division_of(args),
         )
-    return _members(answer, args, requested)
+    return _members(answer, args)
 
 
 def question_of(args: dict[str, Any], workspace_id: int) -> Question[Scope]:
@@ -358,18 +352,16 @@ def _grid(width: timedelta | Calendar | None, align: str, zone: str) -> Grid:
     return fixed_grid(width, zone)
 
 
-def _members(
-    answer: Answer[Bucket], args: dict[str, Any], members_of: Callable[[Bucket], dict[str, Any]]
-) -> dict[str, Any]:
+def _members(answer: Answer[Bucket], args: dict[str, Any]) -> dict[str, Any]:
     """Members of `AnswerSchema`."""
-    members = basis_members(answer.basis) | {"buckets": _buckets(answer, members_of)}
+    members = basis_members(answer.basis) | {"buckets": _buckets(answer)}
     if answer.pieces is not None:
         members["pieces"] = answer.pieces
     if "confidence" in args:
         members["confidence"] = args["confidence"]
     if answer.parts is not None:
         parts = [
-            {name: getattr(part, name) for name in PART} | {"buckets": _buckets(part, members_of)}
+            {name: getattr(part, name) for name in PART} | {"buckets": _buckets(part)}
             for part in answer.parts
         ]
         members |= grouped(answer.parts, parts)
@@ -379,29 +371,9 @@ def _members(
 PART = ("value", "values", "n", "predictions")
 
 
-def _buckets(
-    answer: Answer[Bucket] | Part[Bucket], members_of: Callable[[Bucket], dict[str, Any]]
-) -> list[dict[str, Any]]:
+def _buckets(answer: Answer[Bucket] | Part[Bucket]) -> list[dict[str, Any]]:
     return [
-        members_of(bucket)
+        {name: getattr(bucket, name) for name in bucket.__slots__}
         | {"predictions": coverage.predictions, "labelled_share": coverage.labelled_share}
         for bucket, coverage in zip(answer.buckets, answer.coverage, strict=True)
     ]
-
-
-def _classification(bucket: ClassificationBucket) -> dict[str, Any]:
-    return requested(bucket) | {
-        "classes": [requested(metrics) for metrics in bucket.classes],
-        "categories": bucket.matrix.categories,
-        "matrix": bucket.matrix.values,
-    }
-
-
-def requested(
-    numbers: ClassificationBucket | ClassMetrics | RegressionBucket | ScoreBucket,
-) -> dict[str, Any]:
-    """Its members; intervals are omitted unless they were requested."""
-    members = {name: getattr(numbers, name) for name in numbers.__slots__}
-    if numbers.intervals is None:
-        del members["intervals"]
-    return members

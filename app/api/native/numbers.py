@@ -2,11 +2,20 @@
 
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, missing
 
 from app.query.measure import Measure, Measures, Surface, Unit, shown_in, with_interval
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+
+
+class Requested(fields.Nested):
+    """A member that is omitted unless it was requested; it is then not None."""
+
+    def _serialize(self, *args: Any, **kwargs: Any) -> Any:
+        if args[0] is None:
+            return missing
+        return super()._serialize(*args, **kwargs)  # type: ignore[no-untyped-call] # marshmallow's
 
 
 class IntervalSchema(Schema):

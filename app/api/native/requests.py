@@ -3,10 +3,10 @@
 from dataclasses import asdict
 from typing import Any
 
-from flask_smorest import Blueprint
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.api.http.access import needs
+from app.api.http.answers import Blueprint
 from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Instant, StrictArgs, Text, check_name
 from app.api.native.metrics import ScopeArgs, scope_of

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from flask_smorest import Blueprint
 from marshmallow import RAISE, Schema, fields, validate
 
 from app.api.http.access import needs
+from app.api.http.answers import Blueprint
 from app.api.http.basis import BasisSchema, basis_members
 from app.api.http.body import read_message
 from app.api.http.numbers import UtcTime
@@ -17,9 +17,8 @@ from app.api.native.metrics import (
     ScopeArgs,
     SpanArgs,
     question_of,
-    requested,
 )
-from app.api.native.numbers import intervals, numbers
+from app.api.native.numbers import Requested, intervals, numbers
 from app.auth.keys import Role
 from app.ingest.positive_class import PositiveClass, declare_positive_class
 from app.query.measures import SCORES
@@ -97,7 +96,7 @@ class ScoreBucketSchema(Schema):
 
     start = UtcTime(data_key="startTime")
     end = UtcTime(data_key="endTime")
-    intervals = fields.Nested(ScoreIntervalsSchema, metadata=IF_REQUESTED)
+    intervals = Requested(ScoreIntervalsSchema, metadata=IF_REQUESTED)
 
     class Meta:  # noqa: D106 - as above
         include = numbers(SCORES)
@@ -174,7 +173,7 @@ def get_scores(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
             metrics=chosen,
             confidence=args.get("confidence"),
         )
-    members = {"positive": answer.positive, "buckets": [requested(b) for b in answer.buckets]}
+    members = {"positive": answer.positive, "buckets": answer.buckets}
     if "confidence" in args:
         members["confidence"] = args["confidence"]
     return basis_members(answer.basis) | members

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from flask_smorest import Blueprint
 from marshmallow import RAISE, Schema, fields, validate
 
 from app.api.http.access import needs
+from app.api.http.answers import Blueprint
 from app.api.http.body import read_message
 from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Instant, StrictArgs, Text, check_name

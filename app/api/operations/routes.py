@@ -6,11 +6,11 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Response, jsonify
-from flask_smorest import Blueprint
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client import REGISTRY as PROCESS_REGISTRY
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from app.api.http.answers import Blueprint
 from app.api.operations.level_metrics import LevelMetrics
 from app.errors import Unavailable, with_reason
 from app.query.status import FreshLevel, fresh_levels

@@ -11,11 +11,11 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 from flask import Response, jsonify, request
-from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError, fields
 from werkzeug.exceptions import HTTPException
 
 from app.api.http.access import needs, presented_key, require_workspace, workspace_of_key
+from app.api.http.answers import Blueprint
 from app.api.http.basis import ExactSchema, vendor_members
 from app.api.http.body import JSON, Incoming, as_long_message, media_type, read_body
 from app.api.http.numbers import Number

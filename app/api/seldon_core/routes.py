@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from cloudevents.core.base import BaseCloudEvent
 from flask import Response, current_app
-from flask_smorest import Blueprint
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app.api.http.access import workspace_of_events
+from app.api.http.answers import Blueprint
 from app.api.http.observe import (
     count_events,
     count_ignored_events,

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 from flask import Response, jsonify
-from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
 from app.api.http.access import needs
+from app.api.http.answers import Blueprint
 from app.api.http.basis import ExactSchema, vendor_members
 from app.api.http.body import read_proto_message
 from app.api.http.grpc_gateway import GRPC_GATEWAY

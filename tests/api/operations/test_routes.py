@@ -239,6 +239,22 @@ def test_a_request_id_is_made_where_none_of_use_is_given(app, given):
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
 
 
+TIMING = re.compile(r"database;dur=(\d+\.\d), total;dur=(\d+\.\d)")
+
+
+def durations(answer):
+    """Milliseconds of the database, and of the whole response."""
+    return [float(text) for text in TIMING.fullmatch(answer.headers["Server-Timing"]).groups()]
+
+
+def test_a_response_says_how_long_it_and_the_database_took(app, client):
+    database, total = durations(client.get(LIST))
+
+    assert 0 < database <= total
+    assert durations(app.test_client().get("/livez"))[0] == 0  # nothing is left of earlier requests
+    assert durations(app.test_client().get("/nowhere"))[0] == 0
+
+
 def access_lines(caplog):
     return [r for r in caplog.records if r.name == "truthline.access"]
 
