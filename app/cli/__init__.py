@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "db": ("app.cli.database", "The database's schema."),
     "demo": ("app.cli.demo", "Tell the history of six models, serve it, and go on live."),
     "keys": ("app.cli.keys", "API keys."),
+    "load": ("app.cli.load", "Store the rows of files: Parquet, CSV, NDJSON or Arrow."),
     "refresh": ("app.cli.database", "Bring the levels up to date, as the worker does each minute."),
     "serve": ("app.cli.serve", "Serve the API until stopped."),
     "sql": ("app.cli.sql", "Open psql on the database, or run a statement with -c."),
@@ -29,6 +30,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "worker": ("app.cli.worker", "Run housekeeping until stopped."),
     "workspaces": ("app.cli.workspaces", "Workspaces: each has its own models, rows and keys."),
 }
+# What `load` needs, and servers may do without.
+BULK_MODULES = ("numpy", "pyarrow")
 
 
 class Commands(click.Group):
@@ -45,7 +48,14 @@ class Commands(click.Group):
         """Import a command; None if there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        try:
+            command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        except ModuleNotFoundError as error:
+            if error.name not in BULK_MODULES:
+                raise
+            raise click.ClickException(
+                f"{cmd_name} needs {error.name}: install truthline-server[bulk]"
+            ) from error
         return command
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -248,7 +248,7 @@ class BufferedWorker(ThreadWorker):
     def enqueue_req(self, conn: Client) -> None:
         """Pass a request to a thread: of the pool, or the one for this probe."""
         self._stop_waiting(conn)
-        conn.sock.read_deadline = time.monotonic() + self.settings.body_timeout_s
+        conn.sock.allow_reading(self.settings.body_timeout_s)
         request = conn.parser.prepared
         path = path_below(self.roots, request, conn.client) if isinstance(request, Request) else ""
         done: Future[Any] = self.probes.get(path, self.tpool).submit(self.handle, conn)
@@ -265,7 +265,7 @@ class BufferedWorker(ThreadWorker):
             client_gone.set(None)
 
     def _keepalive_after(self, conn: Client, keepalive: bool) -> bool:
-        conn.sock.read_deadline = 0.0  # for a body that was not read, and has not arrived
+        conn.sock.allow_reading(0.0)  # for a body that was not read, and has not arrived
         kept = super()._keepalive_after(conn, keepalive)  # type: ignore[no-untyped-call] # gunicorn's
         return bool(kept)
 

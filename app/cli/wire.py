@@ -51,7 +51,8 @@ class Wire:
         sock.setblocking(False)
         self.sock = sock
         self.ended = False  # the client sends nothing more
-        self.read_deadline = 0.0  # until then a thread may wait for missing bytes
+        self.read_seconds = 0.0  # how long a thread may wait for missing bytes
+        self._patience = 0.0  # and in total, of which each byte that arrives adds some
         self.held = 0
         self._room = room
         self._answer_seconds = answer_seconds
@@ -72,7 +73,7 @@ class Wire:
         return data
 
     def recv(self, size: int) -> bytes:
-        """Input in order; after the last of it, what arrives until the deadline.
+        """Input in order; after the last of it, what arrives in time.
 
         Raises:
             TimeoutError: nothing did.
@@ -89,9 +90,18 @@ class Wire:
         return part
 
     def _recv_late(self, size: int) -> bytes:
-        if not self._await(select.POLLIN, self.read_deadline):
+        """Input of a body that is too long to be buffered; only waiting for it counts as time."""
+        began = time.monotonic()
+        if not self._await(select.POLLIN, min(began + self.read_seconds, began + self._patience)):
             raise TimeoutError("the client was too slow")
-        return self.sock.recv(size)
+        data = self.sock.recv(size)
+        self._patience -= time.monotonic() - began
+        self._patience += len(data) / FAIR_BYTES_PER_SECOND
+        return data
+
+    def allow_reading(self, seconds: float) -> None:
+        """Let a thread wait for missing bytes: for so long at once, and longer if many arrive."""
+        self.read_seconds = self._patience = seconds
 
     def sendall(self, data: bytes) -> None:
         """Send what the client receives now, and buffer the rest for `flush`.
@@ -171,7 +181,7 @@ class Wire:
 
     def shutdown(self, how: int) -> None:
         """Send nothing more, and wait for nothing more."""
-        self.read_deadline = 0.0
+        self.allow_reading(0.0)
         with suppress(OSError):
             self.sock.shutdown(how)
 

@@ -214,7 +214,7 @@ def _with_ids(
 def _store(conn: Connection, truths: Iterable[Truth]) -> tuple[int, int]:
     """How many truths were joined or corrected, and how many are now pending."""
     stage_rows(conn, "staged_feedback", STAGED_COLUMNS, _staged_rows(truths))
-    joined, waiting = conn.execute(_STORE).one()
+    joined, waiting = conn.execute(STORE).one()
     return joined, waiting
 
 
@@ -241,7 +241,7 @@ def _staged_rows(truths: Iterable[Truth]) -> Iterator[tuple[object, ...]]:
 # Several series may have answered a request: its truth is joined with each of them, and counted
 # once. All this is one statement with one snapshot: with two, a prediction could be stored
 # between them, and a truth would be neither joined nor pending.
-_STORE = text(f"""
+STORE = text(f"""
     WITH {KNOWN.format(staged="staged_feedback", more="")},
     {learning()},
     superseded AS (
@@ -259,6 +259,9 @@ _STORE = text(f"""
             SELECT FROM prediction_key AS k
             WHERE (k.model_id, k.key, k.batch_index) = (s.model_id, s.key, s.batch_index)
         )
+        -- most batches have truths of known predictions only: then none is looked up again
+        AND (SELECT count(*) FROM (SELECT DISTINCT model_id, key, batch_index FROM known) AS joined)
+            < (SELECT count(*) FROM staged_feedback)
         ORDER BY model_id, key, batch_index
         ON CONFLICT (model_id, key, batch_index) DO UPDATE
         SET actual_label = EXCLUDED.actual_label, actual_value = EXCLUDED.actual_value,
@@ -267,7 +270,7 @@ _STORE = text(f"""
            OR waiting.actual_value IS DISTINCT FROM EXCLUDED.actual_value
         RETURNING 1
     )
-    SELECT (SELECT count(DISTINCT (model_id, key, batch_index)) FROM changed),
+    SELECT (SELECT count(*) FROM (SELECT DISTINCT model_id, key, batch_index FROM changed) AS news),
            (SELECT count(*) FROM waits)
 """)
 # Truths of a kind that their model does not have: no prediction can ever be joined with them.

@@ -51,18 +51,19 @@ def join_late(database: Database, requests: Requests) -> None:
         unjoined = conn.execute(_UNJOINED, _columns(requests)).fetchall()
     if unjoined:
         with database.writing() as writing:
-            _lock_and_join(writing, {key: requests[key] for key in unjoined})
+            lock_and_join(writing, {key: requests[key] for key in unjoined})
 
 
 def join_orphaned(conn: Connection) -> int:
     """Join pending truths whose prediction is stored; returns the number of requests."""
     rows = conn.execute(_ORPHANED, {"age": ORPHAN_AGE})
     requests = {(row.model_id, row.key): row.request_id for row in rows}
-    _lock_and_join(conn, requests)
+    lock_and_join(conn, requests)
     return len(requests)
 
 
-def _lock_and_join(conn: Connection, requests: Requests) -> None:
+def lock_and_join(conn: Connection, requests: Requests) -> None:
+    """Join these requests with their truths, holding their locks until the transaction ends."""
     look_up_by_key(conn)
     lock_requests(conn, requests)
     join(conn, requests)
@@ -118,10 +119,10 @@ _JOIN = text(f"""
     WHERE known.waits
       AND (f.model_id, f.key, f.batch_index) = (known.model_id, known.key, known.batch_index)
 """)
-# Executed by psycopg, without SQLAlchemy: see `Database.glancing`.
-_UNJOINED = """
-    SELECT DISTINCT r.model_id, r.key
-    FROM unnest(%(model_ids)s::integer[], %(keys)s::uuid[]) AS r (model_id, key)
+# Requests that have something to join, among rows `r` of {source}.
+UNJOINED = """
+    SELECT DISTINCT {columns}
+    FROM {source}
     CROSS JOIN LATERAL (
         SELECT FROM truthline_data.prediction_key AS k
         WHERE (k.model_id, k.key) = (r.model_id, r.key)
@@ -134,6 +135,11 @@ _UNJOINED = """
         LIMIT 1
     ) AS unjoined
 """
+# Executed by psycopg, without SQLAlchemy: see `Database.glancing`.
+_UNJOINED = UNJOINED.format(
+    columns="r.model_id, r.key",
+    source="unnest(%(model_ids)s::integer[], %(keys)s::uuid[]) AS r (model_id, key)",
+)
 _ORPHANED = text("""
     SELECT DISTINCT ON (f.model_id, f.key) f.model_id, f.key, f.request_id
     FROM pending_feedback AS f

@@ -11,7 +11,7 @@ import msgspec
 
 from app.errors import InvalidRows, RowError
 from app.ingest import inferences
-from app.ingest.batch import Verdict
+from app.ingest.batch import BatchKey, Verdict
 from app.ingest.inferences import Prediction
 from app.ingest.models import DeclaredKind, kind_conflicts
 from app.ingest.predictions import ingest_predictions
@@ -40,14 +40,20 @@ def read_item(text: msgspec.Raw, kind: type[Item]) -> Item | Rejection:
 
 
 def ingest_valid_rows(
-    database: Database, workspace_id: int, predictions: Sequence[Prediction]
+    database: Database,
+    workspace_id: int,
+    predictions: Sequence[Prediction],
+    *,
+    batch: BatchKey | None = None,
 ) -> Stored:
     """Store the valid predictions, and return the errors of the others."""
 
     def attempt() -> Stored:
         errors = invalid_predictions(database, workspace_id, predictions)
         valid = excluding(errors, predictions)
-        return ingest_predictions(database, workspace_id, valid) if valid else Verdict(0, 0), errors
+        if not valid:
+            return Verdict(0, 0), errors
+        return ingest_predictions(database, workspace_id, valid, batch=batch), errors
 
     return with_retries(attempt)
 

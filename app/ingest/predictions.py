@@ -112,7 +112,7 @@ def _reserve_keys(
     stage_rows(conn, "staged_prediction", STAGED_COLUMNS, _staged_rows(rows, prepared))
     return {
         (row.model_id, row.key, row.batch_index, row.series_id): row.is_joinable
-        for row in conn.execute(_RESERVE_KEYS)
+        for row in conn.execute(text(RESERVE_KEYS))
     }
 
 
@@ -164,7 +164,7 @@ def _single_output(row: PreparedRow) -> Output:
 # In key order, so that two batches with common keys can't deadlock. A request is joinable if a
 # truth is pending for it, or another series has answered it (a challenger next to its champion):
 # that answer may have a truth, or be about to get one.
-_RESERVE_KEYS = text("""
+RESERVE_KEYS = """
     INSERT INTO prediction_key AS mine (model_id, key, batch_index, series_id, time,
                                         predicted_label, predicted_value, confidence, scores,
                                         tagged_series_id)
@@ -182,7 +182,7 @@ _RESERVE_KEYS = text("""
                          WHERE (k.model_id, k.key, k.batch_index)
                              = (mine.model_id, mine.key, mine.batch_index)
                          OFFSET 0) AS is_joinable
-""")
+"""
 PREDICTION_COLUMNS = {
     "time": "timestamptz",
     "series_id": "integer",

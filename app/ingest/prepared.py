@@ -84,7 +84,13 @@ def prepare_predictions(
     labels = database.registry.register_labels(
         workspace_id, names.union(*(labels for _, labels in scored))
     )
-    return PreparedPredictions(rows, labels, _places(database.registry, rows, scored, labels))
+    predicted = {
+        (row.identity[0], labels[row.outputs[0].label])
+        for row in rows
+        if has_single_output(row.prediction) and row.outputs[0].label is not None
+    }
+    places = places_of(database.registry, predicted, scored, labels)
+    return PreparedPredictions(rows, labels, {of: layout(found) for of, found in places.items()})
 
 
 def _scored_classes(row: PreparedRow) -> Classes | None:
@@ -92,36 +98,32 @@ def _scored_classes(row: PreparedRow) -> Classes | None:
     return None if row.scores is None else (row.identity[0], row.scores.labels)
 
 
-def _places(
+def places_of(
     registry: Registry,
-    rows: Iterable[PreparedRow],
+    classes: Iterable[tuple[int, int]],
     scored: Iterable[Classes],
     labels: Mapping[str, int],
-) -> Places:
-    """Register the classes of classifiers, and look up the places of their scores.
+) -> Mapping[Classes, Sequence[int]]:
+    """Register predicted and scored classes of classifiers, and look up the places of scores.
 
-    Scores of a model with too many classes have none.
+    `classes` are ids of models and labels. Scores of a model with too many classes have no place.
     """
-    classes = {
-        (row.identity[0], labels[row.outputs[0].label])
-        for row in rows
-        if has_single_output(row.prediction) and row.outputs[0].label is not None
-    }
-    classes |= {(model_id, labels[name]) for model_id, names in scored for name in names}
-    known = registry.register_classes(classes)
+    scored = list(scored)
+    scored_classes = {(model_id, labels[name]) for model_id, names in scored for name in names}
+    known = registry.register_classes({*classes, *scored_classes})
     places = {
         (model_id, names): [known[model_id, labels[name]] for name in names]
         for model_id, names in scored
     }
-    return {of: layout(found) for of, found in places.items() if max(found) <= MAX_CLASSES}
+    return {of: found for of, found in places.items() if max(found) <= MAX_CLASSES}
 
 
 def _with_all_ids(
     database: Database, workspace_id: int, predictions: Sequence[Prediction], *, now: datetime
 ) -> list[PreparedRow]:
     names = _series_names(database, workspace_id, predictions)
-    ids = _register_series(database.registry.series, names)
-    reject_if_any(_crowded(database.registry.series, names, ids))
+    ids = register_series(database.registry.series, names)
+    reject_if_any(crowded(database.registry.series, names, ids))
     return [
         _with_ids(row, name, ids, row.time or now)
         for row, name in zip(predictions, names, strict=True)
@@ -140,7 +142,7 @@ def crowded_rows(
     """
     names = _series_names(database, workspace_id, predictions)
     series = database.registry.series
-    return list(_crowded(series, names, _register_series(series, names)))
+    return list(crowded(series, names, register_series(series, names)))
 
 
 def _series_names(
@@ -154,7 +156,7 @@ def _series_names(
     ]
 
 
-def _register_series(
+def register_series(
     series: SeriesRegistry, names: Iterable[SeriesName]
 ) -> Mapping[SeriesName, int]:
     """Ids of these series, and of the same without tags."""
@@ -162,9 +164,10 @@ def _register_series(
     return series.register(distinct | {name.untagged for name in distinct})
 
 
-def _crowded(
+def crowded(
     series: SeriesRegistry, names: Sequence[SeriesName], ids: Mapping[SeriesName, int]
 ) -> Iterator[RowError]:
+    """One error for each of these series that its model has no room for, by position."""
     refused = {name for name in names if name not in ids or name.untagged not in ids}
     why: dict[int, Crowded] = {}
     for index, name in enumerate(names):

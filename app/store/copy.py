@@ -78,9 +78,15 @@ def look_up_by_key(conn: Connection) -> None:
 def stage_rows(
     conn: Connection, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]
 ) -> None:
-    """Copy rows into a temporary table, which is emptied at the end of the transaction.
+    """Copy rows into a temporary table: see `create_staging`."""
+    create_staging(conn, table, columns)
+    copy_rows(conn, table, columns, rows)
 
-    One SQL statement can then join any number of them with stored rows. Behind a pooler the table
+
+def create_staging(conn: Connection, table: str, columns: Mapping[str, str]) -> None:
+    """Create a temporary table, if it isn't there; it is emptied at the end of the transaction.
+
+    One SQL statement can then join any number of rows with stored ones. Behind a pooler the table
     is dropped instead: its session belongs to others afterwards.
     """
     end = "DROP" if driver(conn).pooled else "DELETE ROWS"
@@ -89,4 +95,3 @@ def stage_rows(
         f"{_LOOK_UP_BY_KEY}"
         f"CREATE TEMPORARY TABLE IF NOT EXISTS {table} ({definition}) ON COMMIT {end}"
     )
-    copy_rows(conn, table, columns, rows)

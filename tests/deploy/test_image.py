@@ -58,7 +58,8 @@ def test_a_partial_lock_agrees_with_the_whole(part: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "extras"), [("runtime", []), ("demo", ["embedded", "demo", "checkout"])]
+    ("part", "extras"),
+    [("runtime", ["bulk"]), ("demo", ["embedded", "bulk", "demo", "checkout"])],
 )
 def test_a_partial_lock_holds_every_dependency(part: str, extras: list[str]) -> None:
     """And nothing that only tests and checks need."""
@@ -67,7 +68,7 @@ def test_a_partial_lock_holds_every_dependency(part: str, extras: list[str]) -> 
     needed = {re.match(r"[\w-]+", line)[0] for extra in lines for line in extra}
     held = set(pins(f"requirements-{part}.lock"))
     assert needed <= held
-    assert not held & {"pytest", "playwright", "pandas", "pyarrow", "polars", "mypy"}
+    assert not held & {"pytest", "playwright", "pandas", "polars", "mypy"}
 
 
 def test_the_package_brings_its_migrations(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ Read = TypeVar("Read")
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 PIECE_BYTES = 64 * 1024
+LARGE_PIECE_BYTES = 1024 * 1024
 # NUL in JSON; no other spelling is valid.
 NUL = b"\\u0000"
 
@@ -40,6 +41,7 @@ class Incoming:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._buffer = io.BytesIO()
+        self._passed = 0
         if (request.content_length or 0) > max_bytes:
             raise self._too_large()
         request.max_content_length = max_bytes + 1  # one more is read, to notice the excess
@@ -54,6 +56,21 @@ class Incoming:
         self._stream = stream
         if self._compressed:  # buffered: gzip reads headers two bytes at a time
             self._stream = gzip.GzipFile(fileobj=io.BufferedReader(stream, PIECE_BYTES))
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes, or fewer at its end; none of them is kept. Instead of `up_to`.
+
+        Raises:
+            as `up_to`.
+        """
+        pieces, missing = [], size
+        while missing > 0 and (piece := self._read(min(missing, LARGE_PIECE_BYTES))):
+            pieces.append(piece)
+            missing -= len(piece)
+        self._passed += size - missing
+        if self._passed > self._max_bytes:
+            raise self._too_large(" when unpacked" if self._compressed else "")
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def up_to(self, size: int) -> bytes:
         """Its first `size` bytes, or all if it has no more.

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 from urllib.parse import quote
 
 from flask import Flask, Response, g, request
@@ -37,21 +38,44 @@ def install(app: Flask) -> None:
     app.after_request(_finish)
 
 
-def count_rows(kind: str, verdict: Verdict) -> None:
+class Counted(Protocol):
+    """The verdict on a batch, or on a bulk body."""
+
+    @property
+    def accepted(self) -> int:
+        """Rows that were stored."""
+        ...
+
+    @property
+    def duplicates(self) -> int:
+        """Rows that were stored before."""
+        ...
+
+    @property
+    def pending(self) -> int:
+        """Accepted rows that wait for their prediction."""
+        ...
+
+
+def count_rows(kind: str, verdict: Counted) -> None:
     """Count a batch's rows by verdict."""
     with _logging_exceptions():
         for name in ("accepted", "duplicates", "pending"):
             ROWS.labels(kind, name).inc(getattr(verdict, name))
 
 
-def report_rejected(kind: str, row_errors: Sequence[RowError], *, of: int) -> None:
-    """Count and log rejected rows of a request with `of` rows, whose other rows were stored."""
+def report_rejected(
+    kind: str, row_errors: Sequence[RowError], *, of: int, number: int | None = None
+) -> None:
+    """Count and log rejected rows of a request with `of` rows, whose other rows were stored.
+
+    `number` is how many they are, if `row_errors` are only the first of them.
+    """
     if row_errors:
+        number = len(row_errors) if number is None else number
         with _logging_exceptions():
-            ROWS.labels(kind, "refused").inc(len(row_errors))
-            _log.warning(
-                "%d of %d %s can't be stored: %s", len(row_errors), of, kind, summary(row_errors)
-            )
+            ROWS.labels(kind, "refused").inc(number)
+            _log.warning("%d of %d %s can't be stored: %s", number, of, kind, summary(row_errors))
 
 
 def report_invalid_events(row_errors: Sequence[RowError], *, of: int) -> None:

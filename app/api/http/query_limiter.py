@@ -1,10 +1,13 @@
 """Limits the queries that one workspace may run at once in a process.
 
-Further queries return 429: the client may retry, and no thread waits.
+Further queries return 429: the client may retry, and no thread waits. Bulk bodies, each of which
+occupies a thread for as long as it takes, are limited for all workspaces together.
 """
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flask import Flask, current_app, g
 
@@ -64,7 +67,24 @@ class QueryLimiter:
 def install(app: Flask, settings: Settings) -> None:
     """Limit the queries of an application; each finishes with its request."""
     app.extensions["query_limiter"] = QueryLimiter(settings)
+    app.extensions["bulk_bodies"] = threading.BoundedSemaphore(settings.max_bulk_bodies)
     app.teardown_request(_finish)
+
+
+@contextmanager
+def admitted_bulk() -> Iterator[None]:
+    """Count the current request as a bulk body while the block runs.
+
+    Raises:
+        Busy: as many as there may be are being stored.
+    """
+    running: threading.BoundedSemaphore = current_app.extensions["bulk_bodies"]
+    if not running.acquire(blocking=False):
+        raise Busy("other bulk bodies are being stored; try again")
+    try:
+        yield
+    finally:
+        running.release()
 
 
 def admit_query(workspace_id: int) -> None:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
+from flask import request
 from marshmallow import Schema, fields
+from werkzeug.exceptions import UnsupportedMediaType
 
 from app.api.http.access import needs
 from app.api.http.answers import Blueprint
@@ -14,6 +16,7 @@ from app.api.http.idempotency import IDEMPOTENCY_KEY, batch_key
 from app.api.http.observe import count_rows
 from app.api.http.reference import Reference, View, takes_body
 from app.auth.keys import Role
+from app.errors import MAX_ROW_ERRORS, InvalidInput
 from app.ingest import feedback, inferences
 from app.ingest.batch import BatchKey, Verdict
 from app.ingest.feedback import Feedback
@@ -26,6 +29,20 @@ blp = Blueprint("ingest", __name__, url_prefix="/api/v1", description="Predictio
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 NDJSON = "application/x-ndjson"
+COLUMNAR = (
+    "text/csv",
+    "application/vnd.apache.arrow.stream",
+    "application/vnd.apache.parquet",
+)
+BULK = {
+    "name": "bulk",
+    "in": "query",
+    "description": (
+        "With true, NDJSON is a bulk body, as CSV, Arrow and Parquet always are: it may have any"
+        " size, it is stored in chunks, and invalid rows don't affect the others"
+    ),
+    "schema": {"type": "boolean", "default": False},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +68,33 @@ PREDICTIONS = Intake(
 FEEDBACK = Intake("feedback", Feedback, feedback.check, feedback.ingest_feedback)
 
 
+class RowErrorSchema(Schema):
+    """Why a row was refused."""
+
+    index = fields.Integer(metadata={"description": "Position of the row in its body, from 0"})
+    field = fields.String(metadata={"description": "Empty if the whole row is invalid"})
+    reason = fields.String()
+
+
 class VerdictSchema(Schema):
-    """The result of a batch. `accepted` + `duplicates` is the number of rows sent."""
+    """The result of a body. `accepted` + `duplicates` + `refused` is the number of rows sent.
+
+    A batch has no refused rows: it is stored whole or not at all.
+    """
 
     accepted = fields.Integer(metadata={"description": "Rows stored by this call"})
     duplicates = fields.Integer(metadata={"description": "Rows that were stored before"})
     pending = fields.Integer(
         metadata={"description": "Accepted rows that wait for their prediction"}
+    )
+    refused = fields.Integer(
+        metadata={"description": "Invalid rows of a bulk body; absent for a batch"}
+    )
+    errors = fields.List(
+        fields.Nested(RowErrorSchema),
+        metadata={
+            "description": f"Why the first {MAX_ROW_ERRORS} were refused; absent for a batch"
+        },
     )
 
 
@@ -69,19 +106,21 @@ def _takes(intake: Intake[Any]) -> Callable[[View], View]:
             "additionalProperties": False,
             "properties": {intake.member: {"type": "array", "minItems": 1, "items": row}},
         }
-        return {JSON: batch, NDJSON: row}
+        binary = {"type": "string", "format": "binary"}
+        return {JSON: batch, NDJSON: row, **dict.fromkeys(COLUMNAR, binary)}
 
-    return takes_body(blp, intake.row_type, content, parameters=[IDEMPOTENCY_KEY])
+    return takes_body(blp, intake.row_type, content, parameters=[IDEMPOTENCY_KEY, BULK])
 
 
 @blp.route("/predictions", methods=["POST"])
 @needs(Role.INGEST)
 @_takes(PREDICTIONS)
 @blp.response(200, VerdictSchema)
-def post_predictions(workspace_id: int) -> Verdict:
-    """Store a batch of predictions
+def post_predictions(workspace_id: int) -> object:
+    """Store predictions
 
-    All or nothing: one invalid row rejects the batch. A prediction is a duplicate if one with the
+    A batch is all or nothing: one invalid row rejects it. A bulk body is stored in chunks, without
+    its invalid rows. A prediction is a duplicate if one with the
     same request id, batch index, model, deployment, version, deployment type and server version
     is already stored.
     """
@@ -92,8 +131,8 @@ def post_predictions(workspace_id: int) -> Verdict:
 @needs(Role.INGEST)
 @_takes(FEEDBACK)
 @blp.response(200, VerdictSchema)
-def post_feedback(workspace_id: int) -> Verdict:
-    """Store a batch of truths
+def post_feedback(workspace_id: int) -> object:
+    """Store truths
 
     Each is joined with the prediction of its request id, now or when it arrives. A later truth
     for the same prediction replaces the earlier one.
@@ -101,11 +140,43 @@ def post_feedback(workspace_id: int) -> Verdict:
     return _ingest(FEEDBACK, workspace_id)
 
 
-def _ingest(intake: Intake[Row], workspace_id: int) -> Verdict:
+def _ingest(intake: Intake[Row], workspace_id: int) -> object:
+    if (bulk := _bulk_type()) is not None:
+        return _bulk_ingest()(intake.member, bulk, workspace_id)
     rows, key = _rows(intake)
     verdict = intake.store(database(), workspace_id, rows, batch=key)
     count_rows(intake.member, verdict)
     return verdict
+
+
+def _bulk_type() -> str | None:
+    """The media type of a bulk body; None for a batch.
+
+    Raises:
+        UnsupportedMediaType: no rows can have this type.
+        InvalidInput: `bulk` is neither true nor false.
+    """
+    kind = media_type(JSON, NDJSON, *COLUMNAR)
+    asked = request.args.get("bulk", "false").lower()
+    if asked not in ("true", "false"):
+        raise InvalidInput("bulk must be true or false")
+    return kind if kind in COLUMNAR or (kind == NDJSON and asked == "true") else None
+
+
+def _bulk_ingest() -> Callable[[str, str, int], object]:
+    """What stores bulk bodies.
+
+    Raises:
+        UnsupportedMediaType: pyarrow isn't installed.
+    """
+    try:
+        from app.api.native.bulk import ingest_bulk  # noqa: PLC0415 - needs an extra
+    except ModuleNotFoundError as error:
+        raise UnsupportedMediaType(
+            f"Bulk bodies need {error.name}: install the server with its extra, as"
+            " truthline-server[bulk], or send batches of JSON or NDJSON."
+        ) from error
+    return ingest_bulk
 
 
 def _rows(intake: Intake[Row]) -> tuple[list[Row], BatchKey | None]:
