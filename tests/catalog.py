@@ -22,7 +22,9 @@ CATALOG = {
         WHERE relnamespace IN {OURS} AND NOT tgisinternal
     """,
     "routines": f"""
-        SELECT pg_get_functiondef(oid), obj_description(oid, 'pg_proc'), proacl::text FROM pg_proc
+        SELECT CASE WHEN aggregate IS NULL THEN pg_get_functiondef(oid) ELSE aggregate::text END,
+               obj_description(oid, 'pg_proc'), proacl::text
+        FROM pg_proc LEFT JOIN pg_aggregate AS aggregate ON aggfnoid = oid
         WHERE pronamespace IN {OURS}
     """,
     "views": "SELECT viewname, definition FROM pg_views WHERE schemaname = 'truthline'",

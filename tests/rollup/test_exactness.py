@@ -66,6 +66,7 @@ OUTCOME = {
     "actual_value": "float8",
     "weight": "smallint",
     "batch_index": "integer",
+    "predicted_score": "float8",
 }
 PETS, PRICE = "pets", "price"
 FORM = "%Y-%m-%d %H:%M:%S"  # of Roboflow's times
@@ -173,6 +174,8 @@ def keep(database, requests, truths):
     ids = registry.series.register(names.values())
     series = {name: ids[one] for name, one in names.items()}
     labels = registry.register_labels(1, "ab")
+    pets = next(model for name, model in models.items() if name.name == PETS)
+    registry.register_classes((pets.id, label) for label in labels.values())
     with database.writing() as conn:
         copy_rows(conn, "prediction", PREDICTION, rows_of(requests, series, labels))
         copy_rows(conn, "outcome", OUTCOME, outcomes_of(truths, series, labels))
@@ -190,7 +193,8 @@ def outcomes_of(truths, series, labels):
     for one in truths:
         pair = (labels["a"], labels["a" if one.hit else "b"])
         pairs = (*pair, None, None) if one.model == PETS else (None, None, 1.0, float(one.hit))
-        yield (one.received, one.time, series[one.model], *pairs, 1, 0)
+        score = 0.75 if one.model == PETS else None
+        yield (one.received, one.time, series[one.model], *pairs, 1, 0, score)
 
 
 def said(instant):

@@ -379,7 +379,10 @@ def test_one_bad_row_among_a_thousand_stores_nothing(client, stored):
 def test_another_content_type_is_refused(client, stored, content_type):
     said = problem(send(client, batch('"label": "a"'), content_type=content_type), 415)
 
-    assert said["detail"] == "Content-Type must be application/json or application/x-ndjson."
+    assert said["detail"] == (
+        "Content-Type must be application/json or application/x-ndjson or text/csv or"
+        " application/vnd.apache.arrow.stream or application/vnd.apache.parquet."
+    )
     assert stored() == NOTHING
 
 
