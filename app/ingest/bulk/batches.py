@@ -12,6 +12,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.ingest.bulk.arrow import (
+    combinations,
+    common_keys,
+    distinct,
+    flags_of,
+    has_value,
+    items_of,
+    texts_of,
+    value_at,
+)
 from app.ingest.bulk.columns import (
     NO_CODE,
     NOW,
@@ -41,13 +51,12 @@ from app.ingest.inferences import Prediction
 from app.ingest.validation_errors import UNREADABLE
 
 NAMES = ("namespace", "pipeline", "deployment", "version", "deploymentType", "serverVersion")
-# What a time looks like that Arrow parses as `instant` does.
 _SNAKE = {name: name for name in NAMES} | {
     "deploymentType": "deployment_type",
     "serverVersion": "server_version",
 }
+# What a time looks like that Arrow parses as `instant` does.
 _INSTANT = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
-_MANY = 2**40
 
 
 class _Reader:
@@ -62,10 +71,10 @@ class _Reader:
         """The rows that have this member, or an entry of it."""
         column = self.members.column(member)
         if column is not None:
-            return _flags(column.is_valid())
+            return flags_of(column.is_valid())
         present = np.zeros(self.members.number, bool)
         for entry in self.members.entries(member).values():
-            present |= _flags(entry.is_valid())
+            present |= flags_of(entry.is_valid())
         return present
 
     def coded(self, member: str) -> Coded:
@@ -101,7 +110,7 @@ class _Reader:
         if column is None or not pa.types.is_string(column.type):
             self.doubtful |= self.present(member)
             return Texts.of([None] * self.members.number)
-        texts = _texts(column)
+        texts = texts_of(column)
         lengths = np.diff(texts.offsets)  # in bytes: a text may have fewer characters
         self.doubtful |= texts.present & ((lengths == 0) | (lengths > MAX_NAME_LENGTH))
         return texts
@@ -125,11 +134,11 @@ class _Reader:
         """The numbers of a column; those outside the limits are doubtful."""
         numbers = self._floats(column)
         if numbers is None:
-            self.doubtful |= _flags(column.is_valid())
+            self.doubtful |= flags_of(column.is_valid())
             return np.full(self.members.number, np.nan)
         with np.errstate(invalid="ignore"):
             within = (numbers >= least) & (numbers <= most)  # NaN is not
-        self.doubtful |= _flags(column.is_valid()) & ~within
+        self.doubtful |= flags_of(column.is_valid()) & ~within
         return numbers
 
     def _floats(self, column: pa.Array) -> Floats | None:
@@ -155,7 +164,7 @@ class _Reader:
         if self.members.texts:
             return self._integers_of_texts(column)
         if not pa.types.is_integer(column.type):
-            self.doubtful |= _flags(column.is_valid())
+            self.doubtful |= flags_of(column.is_valid())
             return np.zeros(self.members.number, np.int64)
         integers = column.fill_null(0).cast(pa.int64(), safe=False)  # what wraps is negative
         return np.asarray(integers.to_numpy(zero_copy_only=False), np.int64)
@@ -172,7 +181,7 @@ class _Reader:
         if column is None:
             return np.zeros(self.members.number, bool)
         if pa.types.is_boolean(column.type):
-            return _flags(column.fill_null(False))
+            return flags_of(column.fill_null(False))
         coded = self._distinct("error", column)
         read = truth_of if self.members.texts else (lambda _: None)
         self.doubtful |= coded.where(lambda value: not isinstance(read(value), bool))
@@ -211,12 +220,12 @@ class _Reader:
         model = self.coded("model")
         self.doubtful |= model.codes == NO_CODE
         names = [self.coded(member) for member in NAMES if member in self._types]
-        combined, first = _combined([model, *names, tags])
+        combined, first = combinations([model, *names, tags])
         members = ["model", *(_SNAKE[member] for member in NAMES if member in self._types)]
         values = [
             Subject(
-                **{name: _at(c, at) for name, c in zip(members, [model, *names], strict=True)},
-                tags=_at(tags, at, ()),
+                **{name: value_at(c, at) for name, c in zip(members, [model, *names], strict=True)},
+                tags=value_at(tags, at, ()),
             )
             for at in first
         ]
@@ -228,9 +237,13 @@ class _Reader:
         if not entries:
             return self._tag_maps()
         columns = {key: self._distinct("tags", column) for key, column in entries.items()}
-        combined, first = _combined(list(columns.values()))
+        combined, first = combinations(list(columns.values()))
         given = [
-            {key: _at(column, place) for key, column in columns.items() if _has(column, place)}
+            {
+                key: value_at(column, place)
+                for key, column in columns.items()
+                if has_value(column, place)
+            }
             for place in first
         ]
         return self._checked_tags(Coded(combined, given))
@@ -267,7 +280,7 @@ class _Reader:
         numbers = np.full((self.members.number, len(entries)), np.nan)
         given = np.zeros(numbers.shape, bool)
         for place, column in enumerate(entries.values()):
-            given[:, place] = _flags(column.is_valid())
+            given[:, place] = flags_of(column.is_valid())
             numbers[:, place] = self._within(column, LEAST_FRACTION, MOST_FRACTION)
         labels = tuple(entries)
         self._check_classes(labels, given)
@@ -285,11 +298,11 @@ class _Reader:
         if column is None:
             return nothing, np.zeros(self.members.number, bool)
         present = self.present("scores")
-        labels = _common_keys(column)
+        labels = common_keys(column)
         if labels is None:
             self.doubtful |= present
             return nothing, present
-        items = _items(column)
+        items = items_of(column)
         numbers = self._floats(items)
         if numbers is None or items.null_count:
             self.doubtful |= present
@@ -374,96 +387,6 @@ def _by_classes(labels: Sequence[str], numbers: Floats, given: Flags) -> Iterabl
             yield ScoredRows(rows, names, numbers[np.ix_(rows, kept)])
 
 
-def distinct(column: pa.Array) -> Coded:
-    """A column by its distinct values, as Python has them.
-
-    Raises:
-        ArrowNotImplementedError: its values can't be compared.
-        TypeError: likewise, in Python.
-    """
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    codes = column.indices.cast(pa.int64()).fill_null(NO_CODE)
-    values = column.dictionary.to_pylist()
-    coded = Coded(np.asarray(codes, np.int64), values)
-    if None in values:
-        coded = Coded(np.where(coded.where(lambda v: v is None), NO_CODE, coded.codes), values)
-    hash(tuple(values))
-    return coded
-
-
-def _combined(columns: Sequence[Coded]) -> tuple[Integers, Integers]:
-    """A code for each combination of values, and the first row of each."""
-    number = len(columns[0].codes)
-    combined, size = np.zeros(number, np.int64), 1
-    for column in columns:
-        options = len(column.values) + 1
-        if size * options > _MANY:
-            combined = np.unique(combined, return_inverse=True)[1].reshape(-1)
-            size = number + 1
-        if len(column.values) > 1 or (column.codes == NO_CODE).any():
-            combined = combined * options + column.codes + 1
-            size *= options
-    if not number or (combined == combined[0]).all():
-        return np.zeros(number, np.int64), np.zeros(min(1, number), np.int64)
-    _, first, codes = np.unique(combined, return_index=True, return_inverse=True)
-    return codes.reshape(-1), first
-
-
-def _has(column: Coded, place: int) -> bool:
-    return bool(column.codes[place] != NO_CODE)
-
-
-def _at(column: Coded, place: int, absent: Any = "") -> Any:
-    code = column.codes[place]
-    return absent if code == NO_CODE else column.values[code]
-
-
-def _flags(booleans: pa.Array) -> Flags:
-    return np.asarray(booleans.to_numpy(zero_copy_only=False), bool)
-
-
-def _texts(column: pa.StringArray) -> Texts:
-    """A string column, whose buffers are shared."""
-    _, offsets, content = column.buffers()
-    bounds = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
-    first, last = int(bounds[0]), int(bounds[-1])
-    octets = np.frombuffer(content, np.uint8)[first:last] if content else np.empty(0, np.uint8)
-    present = _flags(column.is_valid())
-    texts = Texts(octets, bounds.astype(np.int64) - first, present)
-    hidden = np.diff(texts.offsets)[~present].any()  # a null may have bytes
-    return Texts.of(column.to_pylist()) if hidden else texts
-
-
 def _float(text: str | None) -> float:
     number = None if text is None else number_of(text)
     return number if isinstance(number, float) else np.nan
-
-
-def _common_keys(column: pa.Array) -> tuple[str, ...] | None:
-    """The keys of all maps, if they have the same in the same order."""
-    if not pa.types.is_map(column.type) or not pa.types.is_string(column.type.key_type):
-        return None
-    sizes, present = np.diff(_bounds(column)), _flags(column.is_valid())
-    lengths = np.unique(sizes[present])
-    if len(lengths) != 1 or lengths[0] == 0 or sizes[~present].any():
-        return None
-    coded = distinct(_keys(column))
-    table = coded.codes.reshape(-1, int(lengths[0]))
-    if (table != table[0]).any() or len(set(table[0])) < len(table[0]):
-        return None
-    return tuple(coded.values[code] for code in table[0])
-
-
-def _bounds(column: pa.MapArray) -> Integers:
-    return np.asarray(column.offsets, np.int64)
-
-
-def _keys(column: pa.MapArray) -> pa.Array:
-    bounds = _bounds(column)
-    return column.keys[bounds[0] : bounds[-1]]
-
-
-def _items(column: pa.MapArray) -> pa.Array:
-    bounds = _bounds(column)
-    return column.items[bounds[0] : bounds[-1]]
