@@ -23,6 +23,7 @@ from app.store.outages import is_held_lock
 
 # How TimescaleDB splits a long refresh into transactions: by default, as it chooses.
 OPTIONS: dict[str, int] = {}
+MAX_PASSES = 5  # two suffice, unless older rows keep arriving
 TIME_LIMIT_SECONDS = 600.0
 PAUSE_SECONDS = 0.2
 
@@ -30,16 +31,23 @@ PAUSE_SECONDS = 0.2
 def refresh_aggregate(database: Database, level: Level, until: datetime | None = None) -> None:
     """Refresh the complete spans of a level that have ended, at most until `until`.
 
-    Does nothing if nothing has changed, or if a writer doesn't end in time.
+    Does nothing if nothing has changed, or if a writer doesn't end in time. A long refresh skips
+    days without rows, and the level would count as filled up to the first of them: so it is
+    refreshed again for as long as that gets it further.
 
     Raises:
         Unavailable: another refresh doesn't end.
     """
     with database.outside_transactions() as conn:
-        span = conn.execute(_SPAN, {"level": level.name, "until": until}).one()
-        if span.until is None or not writers_have_ended(conn, level.source):
-            return
-        _refresh(conn, level, span.since, span.until, force=False)
+        before = None
+        for _ in range(MAX_PASSES):
+            span = conn.execute(_SPAN, {"level": level.name, "until": until}).one()
+            if span.until is None or span.filled == before:
+                return
+            if not writers_have_ended(conn, level.source):
+                return
+            _refresh(conn, level, span.since, span.until, force=False)
+            before = span.filled
 
 
 def recompute_aggregate(database: Database, level: Level, since: datetime, until: datetime) -> None:
@@ -79,6 +87,7 @@ def _try_refresh(conn: Connection, span: dict[str, Any]) -> bool:
 # To the end of the last complete span. NULL if the level is already filled that far.
 _SPAN = text("""
     SELECT (SELECT since FROM truthline_data.retention WHERE relation = level.source),
+           filled_until::text AS filled,  -- may be -infinity, which Python doesn't have
            CASE WHEN target > filled_until AND isfinite(target) THEN target END AS until
     FROM truthline_data.level
     JOIN truthline_internal.filled_levels() AS filled USING (name)

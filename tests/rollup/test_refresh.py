@@ -1,0 +1,50 @@
+"""One refresh fills every level as far as it can be filled."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from app.config import Settings
+from app.rollup.refresh import refresh
+from app.store.copy import copy_rows
+from app.store.database import Database
+from tests.rollup.conftest import new_series
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+OUTCOME = {
+    "received_at": "timestamptz",
+    "time": "timestamptz",
+    "series_id": "integer",
+    "predicted_label": "integer",
+    "actual_label": "integer",
+    "weight": "smallint",
+    "batch_index": "integer",
+}
+CLEAN = text("""
+    SELECT min(clean_until) FROM truthline_internal.levels()
+    WHERE learned_width = CAST(:width AS interval)
+""")
+
+
+@pytest.fixture
+def own(fresh_database_url):
+    """A database of this test's own."""
+    database = Database.from_settings(Settings(database_url=fresh_database_url))
+    yield database
+    database.dispose()
+
+
+def test_days_without_rows_hold_nothing_back(own):
+    """As after the first load of a history that has weekends."""
+    now = datetime.now(UTC)
+    series, _ = new_series(own)
+    hours = (now - back * DAY - n * HOUR for back in (39, 38, 30, 29, 12, 3) for n in range(2, 9))
+    with own.writing() as conn:
+        copy_rows(conn, "outcome", OUTCOME, ((at, at, series, 1, 1, 1, 0) for at in sorted(hours)))
+
+    refresh(own)
+
+    with own.reading() as conn:
+        assert conn.execute(CLEAN, {"width": HOUR}).scalar_one() >= now - 2 * HOUR
+        assert conn.execute(CLEAN, {"width": DAY}).scalar_one() >= now - 2 * DAY
