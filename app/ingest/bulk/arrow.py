@@ -100,6 +100,6 @@ def _keys(column: pa.MapArray) -> pa.Array:
 
 
 def items_of(column: pa.MapArray) -> pa.Array:
-    """The values of all maps, one after the other."""
+    """The values of all maps, in their order."""
     bounds = _bounds(column)
     return column.items[bounds[0] : bounds[-1]]
