@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
@@ -131,16 +131,17 @@ class _Load:
     def _steps(self) -> Iterator[float]:
         """Store part after part; yields the share of the file that is done."""
         row_id = f"{self._path.stem[:100]}-{fingerprint(self._path)}"
-        for part in read_file(self._path):
-            if (rest := part.since(self._from_row)) is not None:
-                rows = mapped(rest, self._mapping, row_id)
-                self._ignored = rows.ignored
-                if rows.predictions is not None:
-                    self._predictions.store(rows.predictions)
-                if rows.truths is not None:
-                    self._truths.store(rows.truths)
-                self._next_row = rest.end
-            yield part.done
+        with closing(read_file(self._path)) as parts:
+            for part in parts:
+                if (rest := part.since(self._from_row)) is not None:
+                    rows = mapped(rest, self._mapping, row_id)
+                    self._ignored = rows.ignored
+                    if rows.predictions is not None:
+                        self._predictions.store(rows.predictions)
+                    if rows.truths is not None:
+                        self._truths.store(rows.truths)
+                    self._next_row = rest.end
+                yield part.done
 
     def _how_to_go_on(self, error: BaseException) -> str:
         reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)

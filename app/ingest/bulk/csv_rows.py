@@ -1,6 +1,8 @@
 """CSV with a head: every value is a text, and an empty one is none."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,23 +39,29 @@ def csv_rows(read: Callable[[int], bytes]) -> Iterator[CsvRows]:
         odd[index] = RowError(index, "", reason)
         return "skip"
 
+    source = _Readable(read)
     reader = csv.open_csv(
-        pa.PythonFile(_Readable(read), "r"),
+        pa.PythonFile(source, "r"),
         read_options=csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
         parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
         convert_options=csv.ConvertOptions(
             default_column_type=pa.binary(), null_values=[""], strings_can_be_null=True
         ),
     )
-    start = 0
-    for part in (part for batch in reader for part in parts_of(batch)):
-        index = _positions(start, part.num_rows, odd)
-        start = int(index[-1]) + 1
-        skipped = [odd.pop(at) for at in sorted(odd) if at < start]
-        readable, texts, bad = _decoded(part, index)
-        yield CsvRows(texts, index[readable], [*skipped, *bad])
-    nothing = _as_texts(pa.RecordBatch.from_pylist([], reader.schema))
-    yield CsvRows(nothing, np.empty(0, np.int64), list(odd.values()))
+    try:
+        start = 0
+        for part in (part for batch in reader for part in parts_of(batch)):
+            index = _positions(start, part.num_rows, odd)
+            start = int(index[-1]) + 1
+            skipped = [odd.pop(at) for at in sorted(odd) if at < start]
+            readable, texts, bad = _decoded(part, index)
+            yield CsvRows(texts, index[readable], [*skipped, *bad])
+        nothing = _as_texts(pa.RecordBatch.from_pylist([], reader.schema))
+        yield CsvRows(nothing, np.empty(0, np.int64), list(odd.values()))
+    finally:  # a thread of pyarrow reads ahead: at the end of the process it would abort it
+        source.end()
+        with suppress(Exception):  # has been raised already
+            deque(reader, maxlen=0)
 
 
 class _Readable:
@@ -63,6 +71,10 @@ class _Readable:
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self.read = read
+
+    def end(self) -> None:
+        """Nothing more is read."""
+        self.read = lambda _size: b""
 
 
 def _positions(start: int, number: int, skipped: Mapping[int, RowError]) -> Integers:

@@ -2,7 +2,7 @@
 
 import gzip
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,7 @@ class FilePart:
         return FilePart(*rest, self.done, self.texts)
 
 
-def read_file(path: Path) -> Iterator[FilePart]:
+def read_file(path: Path) -> Generator[FilePart]:
     """The rows of a file: Parquet, CSV, NDJSON or Arrow, the last three also compressed with gzip.
 
     Raises:
