@@ -77,11 +77,12 @@ Layout = Callable[[Sequence[float]], Sequence[float | None]]
 
 def layout(places: Sequence[int]) -> Layout:
     """Puts scores at the places of their classes, which count from 1; None between them."""
-    if len(places) == max(places) > 1:
-        return itemgetter(*map(places.index, sorted(places)))
+    last = max(places)
+    if len(places) == last > 1:
+        return itemgetter(*sorted(range(last), key=places.__getitem__))
 
     def spread(numbers: Sequence[float]) -> Sequence[float | None]:
-        row: list[float | None] = [None] * max(places)
+        row: list[float | None] = [None] * last
         for place, number in zip(places, numbers, strict=True):
             row[place - 1] = number
         return row

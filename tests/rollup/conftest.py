@@ -16,12 +16,31 @@ from app.store.database import Database
 
 SPANS = {"1 hour": "20 milliseconds", "1 day": "100 milliseconds", "1 month": "500 milliseconds"}
 
+# What most tests store of an outcome, for `copy_rows`.
+OUTCOME = {
+    "received_at": "timestamptz",
+    "time": "timestamptz",
+    "series_id": "integer",
+    "predicted_label": "integer",
+    "actual_label": "integer",
+    "weight": "smallint",
+    "batch_index": "integer",
+}
+
 NEW_SERIES = text("""
     WITH m AS (INSERT INTO model (workspace_id, namespace, pipeline, name)
                SELECT 1, '', '', gen_random_uuid()::text RETURNING id)
     INSERT INTO series (model_id, deployment, version, deployment_type, server_version)
     SELECT m.id, '', v, '', '' FROM m, unnest(ARRAY['v1', 'v2']) AS v RETURNING id
 """)
+
+
+@pytest.fixture
+def own(fresh_database_url: str) -> Iterator[Database]:
+    """A database of a test's own."""
+    database = Database.from_settings(Settings(database_url=fresh_database_url))
+    yield database
+    database.dispose()
 
 
 def shorten(conn: Connection) -> None:

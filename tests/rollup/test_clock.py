@@ -3,11 +3,9 @@
 import pytest
 from sqlalchemy import text
 
-from app.config import Settings
 from app.rollup import fold as folding
 from app.rollup.levels import levels
 from app.rollup.refresh import audit_levels, refresh
-from app.store.database import Database
 from tests.rollup.conftest import fold_all, new_series
 from tests.rollup.plain import differences
 from tests.servers import edition
@@ -21,13 +19,6 @@ AHEAD = text("""
     UPDATE level SET learned_until = learned_start(learned_width, :bound),
                  audited_until = learned_start(learned_width, :bound)
 """)
-
-
-@pytest.fixture
-def own(fresh_database_url):
-    database = Database.from_settings(Settings(database_url=fresh_database_url))
-    yield database
-    database.dispose()
 
 
 @pytest.mark.skipif(edition() == "community", reason="TimescaleDB keeps the levels there")

@@ -29,20 +29,12 @@ from app.store.registry import Kind, ModelName
 from app.store.series import SeriesName
 from tests.effort import examples
 from tests.oracle.test_ingest_machine import matrix_cells
+from tests.rollup.conftest import OUTCOME
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 COUNTRIES = ["FR", "DE", "IT", "ES", "", "PL", "BE"]
 CLASSES, PRICES = ModelName("", "", "classes"), ModelName("", "", "prices")
 KEEP = Settings(keep_raw_days=3, keep_fine_days=6, keep_asof_days=5)
-OUTCOME = {
-    "received_at": "timestamptz",
-    "time": "timestamptz",
-    "series_id": "integer",
-    "predicted_label": "integer",
-    "actual_label": "integer",
-    "weight": "smallint",
-    "batch_index": "integer",
-}
 
 
 def tags_of(country):
@@ -144,14 +136,6 @@ def test_parts_add_up_after_rows_were_dropped(old):
     check()
     assert True in moved
     assert False in moved
-
-
-@pytest.fixture
-def own(fresh_database_url):
-    """A database of this test's own."""
-    database = Database.from_settings(Settings(database_url=fresh_database_url))
-    yield database
-    database.dispose()
 
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

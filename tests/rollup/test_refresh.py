@@ -2,37 +2,17 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from sqlalchemy import text
 
-from app.config import Settings
 from app.rollup.refresh import refresh
 from app.store.copy import copy_rows
-from app.store.database import Database
-from tests.rollup.conftest import new_series
+from tests.rollup.conftest import OUTCOME, new_series
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-OUTCOME = {
-    "received_at": "timestamptz",
-    "time": "timestamptz",
-    "series_id": "integer",
-    "predicted_label": "integer",
-    "actual_label": "integer",
-    "weight": "smallint",
-    "batch_index": "integer",
-}
 CLEAN = text("""
     SELECT min(clean_until) FROM truthline_internal.levels()
     WHERE learned_width = CAST(:width AS interval)
 """)
-
-
-@pytest.fixture
-def own(fresh_database_url):
-    """A database of this test's own."""
-    database = Database.from_settings(Settings(database_url=fresh_database_url))
-    yield database
-    database.dispose()
 
 
 def test_days_without_rows_hold_nothing_back(own):

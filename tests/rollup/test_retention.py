@@ -40,21 +40,12 @@ from app.store.registry import Kind, ModelName
 from app.store.series import SeriesName
 from app.upkeep.housekeeping import do_round
 from tests.effort import examples
-from tests.rollup.conftest import new_series
+from tests.rollup.conftest import OUTCOME, new_series
 from tests.rollup.plain import asked, differences, edges_of, raw_rows
 from tests.servers import edition
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 KEEP = Settings(keep_raw_days=3, keep_fine_days=6, keep_asof_days=5)
-OUTCOME = {
-    "received_at": "timestamptz",
-    "time": "timestamptz",
-    "series_id": "integer",
-    "predicted_label": "integer",
-    "actual_label": "integer",
-    "weight": "smallint",
-    "batch_index": "integer",
-}
 REACH = text("""
     SELECT reached_edges, reached_as_of < CAST(:as_of AS timestamptz) AS held_back,
            nullif(reached_as_of, 'infinity') AS as_of
@@ -94,14 +85,6 @@ def old(empty_database_url, template):
         before = raw_rows(conn, series)["outcome"]
     drop_expired(database, KEEP, now)
     yield Old(database, series, before, now)
-    database.dispose()
-
-
-@pytest.fixture
-def own(fresh_database_url):
-    """A database of this test's own."""
-    database = Database.from_settings(Settings(database_url=fresh_database_url))
-    yield database
     database.dispose()
 
 

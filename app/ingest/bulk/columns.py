@@ -26,6 +26,24 @@ def clamped(fractions: Floats) -> Floats:
     return within
 
 
+def in_key_order(
+    model_id: Integers, digests: np.ndarray, *less: Integers
+) -> tuple[Integers, Flags]:
+    """The order of rows by model, digest (16 bytes) and `less`; of equal rows that of the body.
+
+    The flags say of each row in this order whether it differs from the one before.
+    """
+    halves = np.ascontiguousarray(digests).view(">u8").astype(np.uint64).reshape(-1, 2)
+    parts = (*reversed(less), halves[:, 1], halves[:, 0], model_id)
+    order: Integers = np.lexsort(parts)
+    differs = np.ones(len(order), bool)
+    differs[1:] = False
+    for part in parts:
+        ordered = part[order]
+        differs[1:] |= ordered[1:] != ordered[:-1]
+    return order, differs
+
+
 @dataclass(frozen=True, slots=True)
 class Coded:
     """A column of few distinct values: the position of each row's value, or NO_CODE."""

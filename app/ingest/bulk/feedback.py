@@ -6,7 +6,7 @@ import numpy as np
 from sqlalchemy import Connection, text
 
 from app.ingest.batch import BatchKey, Verdict, reserve_key
-from app.ingest.bulk.columns import NO_CODE, Integers
+from app.ingest.bulk.columns import NO_CODE, Integers, in_key_order
 from app.ingest.bulk.predictions import text_column
 from app.ingest.bulk.resolved import ResolvedTruths
 from app.ingest.feedback import STAGED_COLUMNS, STORE
@@ -61,13 +61,8 @@ def _last_ones(resolved: ResolvedTruths) -> Mapping[str, Column]:
 
 def _last_of_each(model_id: Integers, digests: np.ndarray, batch_index: Integers) -> Integers:
     """The rows whose truths count, in the order of their keys."""
-    halves = np.ascontiguousarray(digests).view(">u8").astype(np.uint64).reshape(-1, 2)
-    parts = (batch_index, halves[:, 1], halves[:, 0], model_id)
-    order = np.lexsort(parts)
-    differs = np.zeros(max(0, len(order) - 1), bool)
-    for part in parts:
-        differs |= part[order][1:] != part[order][:-1]
-    last: Integers = order[np.concatenate([differs, np.ones(min(1, len(order)), bool)])]
+    order, differs = in_key_order(model_id, digests, batch_index)
+    last: Integers = order[np.append(differs[1:], True)[: len(order)]]
     return last
 
 

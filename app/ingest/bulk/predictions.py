@@ -12,7 +12,7 @@ import psycopg
 from sqlalchemy import Connection, text
 
 from app.ingest.batch import BatchKey, Verdict, reserve_key
-from app.ingest.bulk.columns import NO_CODE, Flags, Integers, Texts
+from app.ingest.bulk.columns import NO_CODE, Flags, Integers, Texts, in_key_order
 from app.ingest.bulk.resolved import ResolvedPredictions
 from app.ingest.joins import UNJOINED, Requests, lock_and_join
 from app.ingest.predictions import RESERVE_KEYS, STAGED_COLUMNS
@@ -91,15 +91,9 @@ def _keys(resolved: ResolvedPredictions) -> _Keys:
     columns = resolved.columns
     keyed = np.flatnonzero(columns.request_id.present)
     digests = _digests(columns.request_id, columns.failed)[keyed]
-    halves = np.ascontiguousarray(digests).view(">u8").astype(np.uint64).reshape(-1, 2)
     model, series = resolved.model_id[keyed], resolved.untagged_id[keyed]
-    parts = (series, columns.batch_index[keyed], halves[:, 1], halves[:, 0], model)
-    order = np.lexsort(parts) if len(keyed) else keyed
-    same = np.ones(max(0, len(order) - 1), bool)
-    for part in parts:
-        ordered = part[order]
-        same &= ordered[1:] == ordered[:-1]
-    order = order[np.concatenate([np.ones(min(1, len(order)), bool), ~same])]
+    order, differs = in_key_order(model, digests, columns.batch_index[keyed], series)
+    order = order[differs]
     return _Keys(keyed[order], digests[order])
 
 

@@ -1,6 +1,6 @@
 """Checked columns with the ids under which they are stored, found by distinct value."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -75,10 +75,10 @@ def resolve_predictions(
     Raises:
         InvalidRows: another writer registered the kind of a model in the meantime.
     """
-    declared = _declared(columns.subject, _kinds_of_predictions(columns))
-    columns, conflicts = _without_conflicts(database, workspace_id, columns, declared)
-    declared = _declared(columns.subject, _kinds_of_predictions(columns))
-    models = register_kinds(database.registry, workspace_id, declared.kinds)
+    columns, declared, conflicts = _without_conflicts(
+        database, workspace_id, columns, _kinds_of_predictions
+    )
+    models = register_kinds(database.registry, workspace_id, declared)
     names = columns.subject.mapped(lambda subject: _series_name(models, subject))
     columns, names, ids, refused = _with_series(database, columns, names)
     labels, scored, places = _classes(database, workspace_id, columns, names)
@@ -107,16 +107,16 @@ def resolve_truths(
     Raises:
         InvalidRows: another writer registered the kind of a model in the meantime.
     """
-    declared = _declared(columns.subject, _kinds_of_truths(columns))
-    columns, conflicts = _without_conflicts(database, workspace_id, columns, declared)
-    declared = _declared(columns.subject, _kinds_of_truths(columns))
+    columns, declared, conflicts = _without_conflicts(
+        database, workspace_id, columns, _kinds_of_truths
+    )
     registry = database.registry
-    models = check_kinds(registry, workspace_id, declared.kinds)
+    models = check_kinds(registry, workspace_id, declared)
     labels = registry.register_labels(workspace_id, _used(columns.label))
     model_id = _by_code(columns.subject, lambda subject: models[_model_name(subject)].id)
     label_id = _by_code(columns.label, labels.__getitem__)
     registry.register_classes(_pairs(model_id, label_id))
-    return ResolvedTruths(columns, model_id, label_id, declared.kinds, models), conflicts
+    return ResolvedTruths(columns, model_id, label_id, declared, models), conflicts
 
 
 # --- kinds --------------------------------------------------------------------------------
@@ -154,11 +154,15 @@ def _declared(subject: Coded, kinds: Integers) -> _Declared:
 
 
 def _without_conflicts(
-    database: Database, workspace_id: int, columns: Any, declared: _Declared
-) -> tuple[Any, list[RowError]]:
-    """Columns without the rows that have a different kind than their model."""
+    database: Database, workspace_id: int, columns: Any, kinds_of: Callable[[Any], Integers]
+) -> tuple[Any, Sequence[DeclaredKind], list[RowError]]:
+    """Columns without the rows that have a different kind than their model; the others' kinds."""
+    declared = _declared(columns.subject, kinds_of(columns))
     conflicts = list(kind_conflicts(database.registry, workspace_id, declared.kinds))
-    return _without(columns, declared.place, conflicts)
+    if not conflicts:
+        return columns, declared.kinds, []
+    kept, errors = _without(columns, declared.place, conflicts)
+    return kept, _declared(kept.subject, kinds_of(kept)).kinds, errors
 
 
 def _without(
