@@ -20,6 +20,7 @@ from app.api.http import (
 from app.api.native import (
     compare,
     corrected,
+    export,
     inferences,
     ingest,
     label_delay,
@@ -67,6 +68,7 @@ BLUEPRINTS = (
     label_delay,
     inferences,
     requests,
+    export,
     steps,
     seldon,
     h2o,
