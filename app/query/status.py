@@ -97,7 +97,8 @@ def fresh_levels(conn: Connection) -> list[FreshLevel]:
 
 _FRESH = text("""
     SELECT l.name, l.subject, event_width,
-           CASE WHEN learned_width < INTERVAL '1 day' THEN 'hour'
+           CASE WHEN learned_width < INTERVAL '1 millisecond' THEN 'recent'
+                WHEN learned_width < INTERVAL '1 day' THEN 'hour'
                 WHEN learned_width < INTERVAL '1 month' THEN 'day' ELSE 'month' END,
            nullif(clean_until, '-infinity'), audit.audited_until, audit.open, audit.repaired
     FROM truthline_internal.levels() AS l

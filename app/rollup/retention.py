@@ -201,13 +201,16 @@ _DROP_UNTIL = text("""
         SELECT date_trunc('day', least(CAST(:wanted AS timestamptz), min(clean_until)), 'UTC')
         FROM truthline_internal.levels() AS l JOIN subject ON subject.name = l.subject
         WHERE learned_width <= INTERVAL '1 day'
+          AND l.name NOT IN (SELECT name FROM level WHERE recent)
           AND (subject.source = :relation
                OR subject.name = (SELECT level.subject FROM level WHERE level.name = :relation))
     ) AS goal (bound)
     WHERE isfinite(bound)
       AND bound > coalesce((SELECT since FROM retention WHERE relation = :relation), '-infinity')
 """)
-_LEVELS_FROM = text("SELECT name FROM level WHERE source = :relation ORDER BY place")
+_LEVELS_FROM = text("""
+    SELECT name FROM level WHERE source = :relation AND NOT recent ORDER BY place
+""")
 _RECORD = text("""
     INSERT INTO retention (relation, since) VALUES (:relation, :since)
     ON CONFLICT (relation) DO UPDATE SET since = EXCLUDED.since

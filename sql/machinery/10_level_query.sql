@@ -1,3 +1,11 @@
+-- whole_span: the learned width of a level; of a recent one, that of the levels which take over from it.
+CREATE OR REPLACE FUNCTION truthline_data.whole_span(level truthline_data.level) RETURNS interval
+LANGUAGE sql STABLE SET search_path = truthline_data, pg_catalog AS $function$
+    SELECT greatest(level.learned_width, (
+        SELECT min(other.learned_width) FROM level AS other
+        WHERE other.subject = level.subject AND NOT other.recent))
+$function$;
+
 -- level_query: text of the query that computes the cells of a level from its source.
 --
 -- Params   `relation` is the table to read, `learned` the expression of the learned span over {at}, and
