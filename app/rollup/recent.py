@@ -94,7 +94,7 @@ def fold_recent(
 
 
 def _hand_over(database: Database, levels: Sequence[Level]) -> None:
-    """Delete the cells of hours that other levels count now, if an hour has passed."""
+    """Let levels begin where those of hours end: delete the cells that these count now."""
     with database.reading() as conn:
         outdated = conn.execute(_OUTDATED, {"raw": levels[0].raw_table}).scalars().all()
     for name in outdated:
@@ -102,8 +102,9 @@ def _hand_over(database: Database, levels: Sequence[Level]) -> None:
             conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
             until = conn.execute(_LOCK_OUTDATED, {"level": name}).scalar_one_or_none()
             if until is not None:
-                conn.execute(text(f"DELETE FROM {name} WHERE learned < :until"), {"until": until})
-                conn.execute(_BEGIN_AT, {"level": name, "until": until})
+                bounds = {"level": name, "until": until}
+                bounds["end"] = conn.execute(_BEGIN_AT, bounds).scalar_one()
+                conn.execute(text(_OUTSIDE.format(level=name)), bounds)
 
 
 def _settled(database: Database, raw_table: str, until: datetime | None) -> datetime | None:
@@ -146,14 +147,16 @@ def start_over(database: Database, level: Level) -> None:
             conn.execute(_CLOSE_FAULTS, {"level": name})
 
 
-# Recent levels that begin before the levels of hours of their subject end.
+# Recent levels that begin before the levels of hours of their subject end, or are empty and begin
+# elsewhere.
 _OUTDATED_LEVELS = """
     FROM level CROSS JOIN LATERAL (
         SELECT min(clean_until) FROM truthline_internal.levels() AS found
         JOIN level AS whole ON whole.name = found.name AND NOT whole.recent
         WHERE found.subject = level.subject AND found.learned_width = whole_span(level)
     ) AS hours (until)
-    WHERE level.recent AND hours.until > level.learned_since
+    WHERE level.recent AND isfinite(hours.until) AND hours.until <> level.learned_since
+      AND (hours.until > level.learned_since OR level.learned_until = level.learned_since)
 """
 _OUTDATED = text(f"""
     SELECT level.name {_OUTDATED_LEVELS} AND level.subject IN (
@@ -161,13 +164,18 @@ _OUTDATED = text(f"""
     ORDER BY level.place
 """)
 _LOCK_OUTDATED = text(f"""
-    SELECT hours.until {_OUTDATED_LEVELS} AND level.name = :level FOR UPDATE OF level
+    SELECT hours.until {_OUTDATED_LEVELS} AND level.name = :level FOR UPDATE OF level SKIP LOCKED
 """)
 _BEGIN_AT = text("""
-    UPDATE level SET learned_since = :until, learned_until = greatest(learned_until, :until),
-                     audited_until = greatest(audited_until, :until)
+    UPDATE level SET learned_since = :until,
+        learned_until = CASE WHEN learned_until > learned_since THEN greatest(learned_until, :until)
+                             ELSE :until END,
+        audited_until = CASE WHEN learned_until > learned_since THEN greatest(audited_until, :until)
+                             ELSE :until END
     WHERE name = :level
+    RETURNING learned_until
 """)
+_OUTSIDE = "DELETE FROM {level} WHERE learned < :until OR learned >= :end"
 _SUMMARIZE = text("CALL summarize(:raw)")
 _TARGET = text("""
     SELECT least(CAST(:until AS timestamptz), clock_timestamp() - CAST(:margin AS interval))

@@ -29,7 +29,7 @@ from app.store.database import Database
 from app.store.outages import is_held_lock
 
 PAUSE_SECONDS = 60.0
-RECENT_PAUSE_SECONDS = 5.0
+RECENT_PAUSE_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
 

@@ -73,12 +73,14 @@ COMMENT ON FUNCTION truthline_internal.cuts(timestamptz[], interval, interval) I
 --
 -- Why      a recent level continues the learned hours of its subject, so it is of use only while it begins
 --          no later than they end and reaches further. Its cells can't be divided along the learned clock,
---          so an earlier moment does without them.
+--          so an earlier moment does without them. plpgsql caches the plan.
 CREATE OR REPLACE FUNCTION truthline_internal.usable_levels(as_of timestamptz DEFAULT 'infinity')
 RETURNS TABLE (name text, subject text, event_width interval, learned_width interval,
                clean_until timestamptz)
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    WITH known AS MATERIALIZED (
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY WITH known AS MATERIALIZED (
         SELECT found.*, level.recent, level.learned_since,
                level.recent OR found.learned_width = min(found.learned_width)
                    FILTER (WHERE NOT level.recent) OVER (PARTITION BY found.subject) AS is_narrowest
@@ -95,8 +97,10 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT known.name, known.subject, known.event_width, known.learned_width, known.clean_until
     FROM known JOIN bound ON bound.subject = known.subject
     WHERE NOT recent
-       OR recent_since <= hours_until AND hours_until < recent_until AND recent_until <= as_of
-$$;
+       OR recent_since <= hours_until AND hours_until < recent_until
+           AND recent_until <= usable_levels.as_of;
+END
+$function$;
 COMMENT ON FUNCTION truthline_internal.usable_levels(timestamptz) IS
     'The levels that an answer may read, and the instant until which each holds every row received.';
 
@@ -106,11 +110,12 @@ COMMENT ON FUNCTION truthline_internal.usable_levels(timestamptz) IS
 --          follow each other up to the common instant, until which all of them are clean.
 -- Why      a width need not have a level of each learned span: the next narrower one serves, because
 --          its cells are parts of the wider ones. A wider span is never cleaner than those it was
---          computed from, so the spans of a width don't overlap.
+--          computed from, so the spans of a width don't overlap. plpgsql caches the plan.
 CREATE OR REPLACE FUNCTION truthline_internal.sources(
     subject_name text, longest interval, as_of timestamptz DEFAULT 'infinity'
-) RETURNS SETOF truthline_internal.source LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    WITH known AS MATERIALIZED (
+) RETURNS SETOF truthline_internal.source LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10 AS $function$
+BEGIN
+    RETURN QUERY WITH known AS MATERIALIZED (
         SELECT * FROM truthline_internal.usable_levels(as_of) WHERE subject = subject_name
     ),
     chosen AS (
@@ -132,8 +137,9 @@ CREATE OR REPLACE FUNCTION truthline_internal.sources(
     SELECT width, name, learned_width,
            coalesce(lag(until) OVER (PARTITION BY width ORDER BY learned_width DESC), '-infinity'),
            until
-    FROM span
-$$;
+    FROM span;
+END
+$function$;
 COMMENT ON FUNCTION truthline_internal.sources(text, interval, timestamptz) IS
     'Which levels provide the cells of each event width, and over which span of the learned clock.';
 
