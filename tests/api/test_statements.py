@@ -82,6 +82,9 @@ BUDGETS = {
     ("GET", "/api/v1/metrics/label-delay"): 5,
     ("GET", "/api/v1/requests"): 3,
     ("GET", "/api/v1/requests/<name:request_id>"): 5,
+    # of one block: more need two statements each, and a third that retention is asked by
+    ("GET", "/api/v1/export/predictions"): 8,
+    ("GET", "/api/v1/export/outcomes"): 8,
     ("GET", "/api/v1/metrics/steps"): 3,
     ("GET", "/api/v1/metrics/steps/executions"): 4,
     ("GET", "/api/v1/metrics/steps/values"): 3,
