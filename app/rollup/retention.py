@@ -26,10 +26,10 @@ from app.store.edition import server_info
 RAW = ("outcome", "prediction")
 STEPS = "step_batch"
 # Five-minute cells that wider ones contain too.
-FINE = ("outcome_5m_1d", "scored_5m_1d", "deviation_5m_1h", "prediction_5m_1h")
+FINE = ("outcome_5m_1d", "deviation_5m_1h", "prediction_5m_1h")
 # Learned hours that learned days contain too.
 HOURS_OF_DAYS = (
-    *("outcome_5m_1h", "outcome_1h_1h", "scored_5m_1h", "scored_1h_1h"),
+    *("outcome_5m_1h", "outcome_1h_1h", "scored_1h_1h"),
     "deviation_1h_1h",
 )
 
@@ -49,9 +49,9 @@ def keep_days(settings: Settings) -> dict[str, int]:
     days = dict.fromkeys(RAW, settings.keep_raw_days)
     days |= dict.fromkeys(FINE, settings.keep_fine_days)
     days |= dict.fromkeys(HOURS_OF_DAYS, settings.keep_asof_days)
-    # five-minute cells are dropped at the earlier of their two limits
+    # these five-minute cells are dropped at the earlier of their two limits
     limits = [d for d in (settings.keep_fine_days, settings.keep_asof_days) if d]
-    days |= dict.fromkeys(("outcome_5m_1h", "scored_5m_1h"), min(limits, default=0))
+    days |= {"outcome_5m_1h": min(limits, default=0)}
     return {relation: number for relation, number in days.items() if number}
 
 

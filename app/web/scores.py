@@ -42,7 +42,7 @@ from app.web.units import length
 COUNTS = ("n", "n_positive")
 ON_WIRE = {SCORES[name].wire_name: SCORES[name] for name in METRICS}
 # With more truths than this in a window, reading every score would take seconds.
-MANY = 100_000
+MANY = 250_000
 LARGE = (
     f"There are more than {MANY:,} truths. Intervals, average precision and comparisons read every"
     " score, and are omitted here: the API has them. Average precision can still be drawn."

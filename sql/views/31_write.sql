@@ -41,7 +41,8 @@ BEGIN
     INTO wanted
     FROM (
         SELECT place, name, type, summed, collected, sparse, quote_ident(name) AS of_cell,
-               CASE WHEN computed THEN format('NULL::%s', type) ELSE expression END AS of_row
+               CASE WHEN computed THEN format('NULL::%s', type)
+                    ELSE replace(expression, '{width}', 'NULL::interval') END AS of_row
         FROM truthline_data.level_column WHERE subject = subject_name
         UNION ALL
         SELECT 0, 'series_id', 'integer', false, false, false, 'series_id', 'series_id'
