@@ -64,8 +64,13 @@ def read(database, series, as_of="infinity"):
 
 
 def assert_exact(database, series, as_of="infinity"):
+    """In whole hours, and where edges cut off cells of every width."""
+    week = the_week(as_of)
+    back = timedelta(minutes=31, seconds=22)
+    cut = week | {"start": week["start"] - back, "end": week["end"] - back}
     with database.reading() as conn:
-        assert list(differences(conn, [series], the_week(as_of))) == []
+        for question in (week, cut, cut | {"width": timedelta(minutes=37)}):
+            assert list(differences(conn, [series], question)) == []
 
 
 def test_after_a_refresh_no_row_is_read_one_by_one(prompt):
