@@ -32,6 +32,9 @@ HOURS_OF_DAYS = (
     *("outcome_5m_1h", "outcome_1h_1h", "scored_1h_1h"),
     "deviation_1h_1h",
 )
+# Deleted by one round, one a minute: while a transaction runs, no old row is cleared away, and the
+# pages of keys would grow.
+MAX_KEYS = 1_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -145,13 +148,13 @@ def _is_hypertable(conn: Connection, relation: str) -> bool:
 
 
 def delete_old_keys(conn: Connection, settings: Settings) -> int:
-    """Delete old requests, pending truths and events.
+    """Delete old requests, of which at most MAX_KEYS, and pending truths and events.
 
     A truth that arrives later finds no prediction, and a duplicate is stored and counted again.
     """
     if not settings.keep_keys_days:
         return 0
-    parameters = {"days": settings.keep_keys_days}
+    parameters = {"days": settings.keep_keys_days, "size": MAX_KEYS}
     return sum(
         conn.execute(deletion, parameters).rowcount
         for deletion in (_DELETE_KEYS, _DELETE_PENDING, _DELETE_EVENTS, _DELETE_LOOKUPS)
@@ -229,7 +232,12 @@ _EXPIRED_CHUNKS = text("""
 """)
 _DROP_CHUNKS = text("SELECT public.drop_chunks(CAST(:relation AS regclass), older_than => :since)")
 _DELETE_KEYS = text("""
-    DELETE FROM prediction_key WHERE time < clock_timestamp() - make_interval(days => :days)
+    DELETE FROM prediction_key WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM prediction_key
+        WHERE time < clock_timestamp() - make_interval(days => :days)
+        LIMIT :size
+        FOR UPDATE SKIP LOCKED
+    ))
 """)
 _DELETE_PENDING = text("""
     DELETE FROM pending_feedback
