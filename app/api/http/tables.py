@@ -1,5 +1,7 @@
 """Which form of a table a client gets, and what writes it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import request
@@ -29,14 +31,31 @@ def columnar_module() -> Any:
     Raises:
         NotAcceptable: pyarrow isn't installed.
     """
-    try:
+    with _needing_pyarrow():
         from app.api.http import columnar  # noqa: PLC0415 - see above
+    return columnar
+
+
+def bucket_tables_module() -> Any:
+    """`bucket_tables.py`, likewise.
+
+    Raises:
+        NotAcceptable: pyarrow isn't installed.
+    """
+    with _needing_pyarrow():
+        from app.api.http import bucket_tables  # noqa: PLC0415 - see above
+    return bucket_tables
+
+
+@contextmanager
+def _needing_pyarrow() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as error:
         raise NotAcceptable(
             f"Arrow and Parquet need {error.name}: install the server with its extra, as"
-            " truthline-server[bulk], or accept JSON, NDJSON or CSV."
+            " truthline-server[bulk], or accept another media type."
         ) from error
-    return columnar
 
 
 def accepted(default: str, *others: str) -> str:
