@@ -3,7 +3,7 @@
 A question would otherwise read up to two hours of rows one by one. A recent level is folded up to
 any instant, and emptied as soon as the levels of hours count the same rows. The rows of a raw table
 are waited for once, folded into all its recent levels, and audited once writers have ended again:
-so even a row that was stamped with a clock that went back meanwhile is found.
+so even a row is found that was stamped with a clock that went back in between.
 """
 
 import logging

@@ -29,7 +29,7 @@ _SUFFIXES: Mapping[str, Format] = {
 
 
 class Export:
-    """Rows of one moment, oldest first, of any number. Each method asks the server anew.
+    """Rows of one moment, oldest first, of any number. Each method asks the server again.
 
     Raises:
         TruthlineError: the export failed, or broke off; the subclass states why.

@@ -23,7 +23,7 @@ from tests.rollup.plain import raw_rows
 from tests.rollup.ranks import assert_ranked, plain_roc_auc, ranked
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-# A month that is over, whatever the day; its rows are told apart by days, hours and months.
+# A month that is over, whatever the day; days, hours and months distinguish its rows.
 MONTH = datetime(2026, 3, 1, tzinfo=UTC)
 SCORED = OUTCOME | dict.fromkeys(
     ("predicted_score", "actual_score", "other_score", "rest_squared"), "float8"
