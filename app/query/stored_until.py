@@ -55,4 +55,6 @@ _WRITERS = text("""
       AND lock.pid IS DISTINCT FROM pg_backend_pid()
       AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND coalesce(activity.xact_start < :moment, true)
+      -- jobs of TimescaleDB move rows, and store none
+      AND coalesce(activity.backend_type, 'client backend') = 'client backend'
 """)

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from truthline.batch import Batch
-from truthline.errors import InvalidRows, TooLarge, Unloggable
+from truthline.batch import ArrowBatch, Batch
+from truthline.columns import NotPlain, batches_of, rows_in
+from truthline.errors import InvalidRows, Refused, TooLarge, Unloggable
 from truthline.outbox import Kind
 from truthline.rows import FEEDBACK, PREDICTIONS, as_tags, encode, is_missing
 from truthline.session import Session
@@ -14,6 +15,9 @@ from truthline.values import converted
 from truthline.wire import camel, decode
 
 BATCH_ROWS, BATCH_BYTES = 10_000, 8 * 1024 * 1024
+# Smaller tables are sent row by row: importing pyarrow would take longer.
+_WORTH_COLUMNS = 1_000
+_UNSUPPORTED = 415
 
 # Name of a column on the wire, and the conversion of its values.
 Column = tuple[str, Callable[[Any], Any]]
@@ -62,8 +66,8 @@ class Sender:
         """Store a table of predictions, and return when all rows are stored.
 
         Rows are sent in batches, each stored completely or not at all, and retried with the same
-        key if a response is lost. Sending a table again changes nothing if its rows have request
-        ids.
+        key if a response is lost. Large tables are sent as Arrow if pyarrow is installed. Sending a
+        table again changes nothing if its rows have request ids.
 
         Args:
             table: a pandas or polars DataFrame, an Arrow table, or rows as mappings. Its columns
@@ -90,9 +94,30 @@ class Sender:
 
     def _send(self, kind: Kind, table: Any, same: Mapping[str, Any]) -> Verdict:
         delivery = _Delivery(self._session, kind)
-        for rows in _batches(_encoded(kind, rows_of(table), same)):
-            delivery.store(rows)
+        if not self._by_column(delivery, kind, table, same):
+            for rows in _batches(_encoded(kind, rows_of(table), same)):
+                delivery.store(Batch(rows))
         return delivery.verdict
+
+    def _by_column(
+        self, delivery: "_Delivery", kind: Kind, table: Any, same: Mapping[str, Any]
+    ) -> bool:
+        """Send a table by column; returns whether that was done, or it must be sent by row."""
+        if rows_in(table) < _WORTH_COLUMNS:
+            return False
+        names = {name: wire for name, (wire, _) in _COLUMNS[kind].items()}
+        try:
+            batches = batches_of(table, names, _shared(kind, same), BATCH_ROWS)
+        except (NotPlain, ImportError):
+            return False
+        for number, batch in enumerate(batches):
+            try:
+                delivery.store(batch)
+            except Refused as error:  # noqa: PERF203 - each batch its own
+                if number or error.status != _UNSUPPORTED:
+                    raise
+                return False  # a server without pyarrow
+        return True
 
 
 class _Delivery:
@@ -104,27 +129,25 @@ class _Delivery:
         self.verdict = Verdict()
         self._rows = 0
 
-    def store(self, rows: list[bytes]) -> None:
+    def store(self, batch: Batch | ArrowBatch) -> None:
         """Store a batch; if it is too large for the server, bisect it.
 
         Raises:
             TruthlineError: it was not stored; rows are named by their index in the table.
         """
-        batch = Batch(rows)
         try:
             answer = self._session.patiently(
                 lambda: self._session.once("POST", self._path, **batch.request)
             )
         except TooLarge:
-            if len(rows) == 1:
+            if len(batch) == 1:
                 raise
-            middle = len(rows) // 2
-            self.store(rows[:middle])
-            self.store(rows[middle:])
+            for half in batch.halves():
+                self.store(half)
         except InvalidRows as error:
             raise error.of_table(offset=self._rows) from None
         else:
-            self._rows += len(rows)
+            self._rows += len(batch)
             self.verdict += decode(Verdict, answer)
 
 
@@ -150,11 +173,15 @@ def _encoded(
     Raises:
         Unloggable: a row can't be encoded; names it.
     """
-    columns = _COLUMNS[kind]
-    given = {name: value for name, value in same.items() if value is not None}
-    shared = dict(_named(given, columns))
+    columns, shared = _COLUMNS[kind], _shared(kind, same)
     for index, row in enumerate(rows):
         yield _row(index, row, columns, shared)
+
+
+def _shared(kind: Kind, same: Mapping[str, Any]) -> dict[str, Any]:
+    """Members that all rows have."""
+    given = {name: value for name, value in same.items() if value is not None}
+    return dict(_named(given, _COLUMNS[kind]))
 
 
 def _row(

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from app.api.craft import routes as craft
 from app.api.h2o import oidc
 from app.api.h2o import routes as h2o
-from app.api.http import query_limiter
+from app.api.http import body, packing, query_limiter
 from app.api.native import inferences, metrics, pages, steps
 from app.api.roboflow import routes as roboflow
 from app.api.seldon_core import cloudevents
@@ -25,7 +25,7 @@ from app.errors import MAX_ROW_ERRORS
 from app.ingest import batch, strict_json
 from app.ingest import fields as ingest_fields
 from app.ingest import steps as ingest_steps
-from app.query import classification, health
+from app.query import classification, export, health, stored_until
 from app.rollup import retention
 from app.web import question
 from app.web import routes as web
@@ -100,6 +100,10 @@ STATED = {
         {2: "two fewer than `--threads`"}[RESERVED_THREADS],
     ],
     "docs/api.md": [
+        f"blocks of {export.BLOCK_ROWS:,} rows",
+        f"more than {stored_until.TIME_LIMIT_SECONDS:.0f} seconds",
+        f"Responses of {packing.WORTH_PACKING:,} bytes or more",
+        f"a window of up to {2**body.ZSTD_WINDOW_LOG // MIB} MiB",
         f"expires after {refresh.LIFETIME // DAY} days",
         f"{strict_json.ROOM_BYTES // MIB} MiB",
         f"up to {MAX_ROW_ERRORS} ",

@@ -1,6 +1,8 @@
 """Where bodies end, and what a connection buffers."""
 
 import socket
+import threading
+import time
 from itertools import pairwise
 
 import pytest
@@ -89,6 +91,23 @@ def test_an_answer_waits_for_its_client(pair):
         taken += len(theirs.recv(65536))
         wire.flush()
     assert wire.held == 0
+
+
+def test_a_response_in_parts_waits_for_its_reader():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        wire = Wire(ours, Room(100 * MEBIBYTE), 0.05)
+        wire.sendall(bytes(2 * MEBIBYTE))  # a whole one is buffered
+        began = time.monotonic()
+        with pytest.raises(BrokenPipeError):
+            wire.sendall(b"more")
+        assert time.monotonic() - began >= 0.05
+
+        reader = threading.Thread(target=lambda: [theirs.recv(65536) for _ in range(200)])
+        reader.start()
+        wire.sendall(b"more")
+        ours.shutdown(socket.SHUT_WR)
+        reader.join()
 
 
 def test_who_left_is_gone(pair):

@@ -34,14 +34,16 @@ COLUMNAR = (
     "application/vnd.apache.arrow.stream",
     "application/vnd.apache.parquet",
 )
+ALWAYS_BULK = (COLUMNAR[0], COLUMNAR[2])
 BULK = {
     "name": "bulk",
     "in": "query",
     "description": (
-        "With true, NDJSON is a bulk body, as CSV, Arrow and Parquet always are: it may have any"
-        " size, it is stored in chunks, and invalid rows don't affect the others"
+        "With true, it is a bulk body: it may have any size, it is stored in chunks, and invalid"
+        " rows don't affect the others. With false, it is a batch, stored whole or not at all,"
+        " which CSV and Parquet can't be. Absent: only NDJSON is a batch"
     ),
-    "schema": {"type": "boolean", "default": False},
+    "schema": {"type": "boolean"},
 }
 
 
@@ -141,42 +143,45 @@ def post_feedback(workspace_id: int) -> object:
 
 
 def _ingest(intake: Intake[Row], workspace_id: int) -> object:
-    if (bulk := _bulk_type()) is not None:
-        return _bulk_ingest()(intake.member, bulk, workspace_id)
+    kind, is_bulk = _form()
+    if kind in COLUMNAR or is_bulk:
+        return _ingest_columns(is_bulk=is_bulk)(intake.member, kind, workspace_id)
     rows, key = _rows(intake)
     verdict = intake.store(database(), workspace_id, rows, batch=key)
     count_rows(intake.member, verdict)
     return verdict
 
 
-def _bulk_type() -> str | None:
-    """The media type of a bulk body; None for a batch.
+def _form() -> tuple[str, bool]:
+    """The media type of a body, and whether it is a bulk body.
 
     Raises:
         UnsupportedMediaType: no rows can have this type.
-        InvalidInput: `bulk` is neither true nor false.
+        InvalidInput: `bulk` is neither true nor false, or false for a type that is never a batch.
     """
     kind = media_type(JSON, NDJSON, *COLUMNAR)
-    asked = request.args.get("bulk", "false").lower()
+    asked = request.args.get("bulk", str(kind in COLUMNAR)).lower()
     if asked not in ("true", "false"):
         raise InvalidInput("bulk must be true or false")
-    return kind if kind in COLUMNAR or (kind == NDJSON and asked == "true") else None
+    if asked == "false" and kind in ALWAYS_BULK:
+        raise InvalidInput(f"{kind} can't be a batch: omit bulk=false, or send Arrow")
+    return kind, asked == "true" and kind != JSON
 
 
-def _bulk_ingest() -> Callable[[str, str, int], object]:
-    """What stores bulk bodies.
+def _ingest_columns(*, is_bulk: bool) -> Callable[[str, str, int], object]:
+    """What stores columns.
 
     Raises:
         UnsupportedMediaType: pyarrow isn't installed.
     """
     try:
-        from app.api.native.bulk import ingest_bulk  # noqa: PLC0415 - needs an extra
+        from app.api.native.bulk import ingest_batch, ingest_bulk  # noqa: PLC0415 - needs an extra
     except ModuleNotFoundError as error:
         raise UnsupportedMediaType(
             f"Bulk bodies need {error.name}: install the server with its extra, as"
             " truthline-server[bulk], or send batches of JSON or NDJSON."
         ) from error
-    return ingest_bulk
+    return ingest_bulk if is_bulk else ingest_batch
 
 
 def _rows(intake: Intake[Row]) -> tuple[list[Row], BatchKey | None]:

@@ -47,6 +47,11 @@ TRUTHS = Kind("feedback", Feedback, feedback.check, structs.truth_columns, truth
 class Chunk(Protocol):
     """Some consecutive rows of a body."""
 
+    @property
+    def size(self) -> int:
+        """The number of rows."""
+        ...
+
     def digest(self) -> bytes:
         """Equal for equal content."""
         ...

@@ -36,6 +36,12 @@ class Batch:
         """A batch whose first row is at this position."""
         return cls(batch, layout, np.arange(start, start + batch.num_rows))
 
+    @property
+    def size(self) -> int:
+        """The number of rows."""
+        rows: int = self.batch.num_rows
+        return rows + len(self.unreadable)
+
     def digest(self) -> bytes:
         """Equal for equal content."""
         digest = hashlib.sha256()
@@ -77,6 +83,11 @@ class Lines:
 
     start: int
     lines: list[bytes]
+
+    @property
+    def size(self) -> int:
+        """The number of rows."""
+        return len(self.lines)
 
     def digest(self) -> bytes:
         """Equal for equal content."""

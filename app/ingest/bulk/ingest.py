@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.errors import MAX_ROW_ERRORS, RowError
+from app.errors import MAX_ROW_ERRORS, InvalidRows, RowError
 from app.ingest.batch import BatchKey, Verdict, reject_reused_key
 from app.ingest.bulk.checked import PREDICTIONS, TRUTHS, Chunk, Kind
 from app.ingest.bulk.columns import PredictionColumns, TruthColumns
@@ -13,6 +13,7 @@ from app.ingest.bulk.predictions import Hints, store_predictions
 from app.ingest.bulk.resolved import resolve_predictions, resolve_truths
 from app.ingest.inferences import Prediction
 from app.ingest.partial_batches import ingest_valid_rows, with_retries
+from app.ingest.predictions import ingest_predictions
 from app.store.database import Database
 
 Stored = tuple[Verdict, list[RowError]]
@@ -49,7 +50,8 @@ class BulkVerdict:
 class BulkIngest:
     """Stores the chunks of one body, in order.
 
-    `key` makes a repeated body change nothing, even where rows have no request id.
+    `key` makes a repeated body change nothing, even where rows have no request id. With `whole`,
+    a chunk with an invalid row is not stored at all.
     """
 
     def __init__(
@@ -58,12 +60,15 @@ class BulkIngest:
         workspace_id: int,
         kind: Kind[Any, Any],
         key: Callable[[int, Chunk], BatchKey | None] = lambda _number, _chunk: None,
+        *,
+        whole: bool = False,
     ) -> None:
         self.verdict = BulkVerdict()
         self._database = database
         self._workspace_id = workspace_id
         self._kind = kind
         self._key = key
+        self._whole = whole
         self._chunks = 0
         self._hints = Hints()
 
@@ -71,6 +76,7 @@ class BulkIngest:
         """Store the valid rows of the next chunk; the others are counted as refused.
 
         Raises:
+            InvalidRows: the chunk is stored whole or not at all, and has invalid rows.
             IdempotencyKeyReused: the key was used for a different body.
             Unavailable: the database can't be reached. What was stored before stays.
         """
@@ -85,16 +91,22 @@ class BulkIngest:
         if self._kind is TRUTHS:
             return self._truths(chunk, batch)
         rows, errors = chunk.checked(PREDICTIONS)
+        self._require_valid(errors)
         if not len(rows):
             return Verdict(0, 0), errors
         if isinstance(rows, list):
             return self._singly(rows, errors, batch)
         return with_retries(lambda: self._predictions(rows, errors, batch))
 
+    def _require_valid(self, errors: list[RowError]) -> None:
+        if self._whole and errors:
+            raise InvalidRows(sorted(errors, key=lambda error: error.index)[:MAX_ROW_ERRORS])
+
     def _predictions(
         self, columns: PredictionColumns, errors: list[RowError], batch: BatchKey | None
     ) -> Stored:
         resolved, more = resolve_predictions(self._database, self._workspace_id, columns)
+        self._require_valid(more)
         if not len(resolved.columns):
             return Verdict(0, 0), errors + more
         verdict = store_predictions(
@@ -104,6 +116,7 @@ class BulkIngest:
 
     def _truths(self, chunk: Chunk, batch: BatchKey | None) -> Stored:
         columns, errors = chunk.checked(TRUTHS)
+        self._require_valid(errors)
         if isinstance(columns, list) or not len(columns):
             return Verdict(0, 0), errors
         return with_retries(lambda: self._resolved_truths(columns, errors, batch))
@@ -112,6 +125,7 @@ class BulkIngest:
         self, columns: TruthColumns, errors: list[RowError], batch: BatchKey | None
     ) -> Stored:
         resolved, more = resolve_truths(self._database, self._workspace_id, columns)
+        self._require_valid(more)
         if not len(resolved.columns):
             return Verdict(0, 0), errors + more
         return store_truths(self._database, self._workspace_id, resolved, batch), errors + more
@@ -124,6 +138,9 @@ class BulkIngest:
     ) -> Stored:
         """Predictions with detections: each may become several rows."""
         predictions = [row for _, row in rows]
+        if self._whole:
+            whole = ingest_predictions(self._database, self._workspace_id, predictions, batch=batch)
+            return whole, []
         verdict, more = ingest_valid_rows(
             self._database, self._workspace_id, predictions, batch=batch
         )

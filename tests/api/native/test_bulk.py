@@ -96,6 +96,31 @@ def test_a_bad_row_costs_no_good_one(client):
     }
 
 
+def test_arrow_may_be_a_batch(client, small_client, database, workspace):
+    """Whole or not at all, with the answers that NDJSON gets."""
+
+    def send(body, kind=ARROW, to=client, **headers):
+        return to.post(
+            f"{PREDICTIONS}?bulk=false", data=body, headers={"Content-Type": kind} | headers
+        )
+
+    bad = TABLE.set_column(4, "confidence", [[0.5, 2.0, -3.0]])
+    bad_rows = [row | {"confidence": c} for row, c in zip(ROWS, (0.5, 2.0, -3.0), strict=True)]
+    refused = send(arrow(bad))
+    assert (refused.status_code, refused.json) == (422, send(ndjson(bad_rows), NDJSON).json)
+    other_kind = TABLE.drop_columns(["label", "confidence"]).append_column("value", [[1.0] * 3])
+    assert send(arrow(pa.concat_tables([TABLE] * 2)), to=small_client).status_code == 413
+    assert not stored(database, workspace.id)["predictions"]
+
+    accepted = send(BODIES[ARROW], **{"Idempotency-Key": "k"})
+    assert accepted.json == {"accepted": 3, "duplicates": 0, "pending": 0}
+    again = send(BODIES[ARROW], **{"Idempotency-Key": "k"})
+    assert again.json == send(ndjson(ROWS), NDJSON).json
+    assert send(arrow(other_kind)).json["errors"][0]["reason"].startswith("model m ")
+    for kind in (CSV, PARQUET):
+        assert send(BODIES[kind], kind).status_code == 400
+
+
 def test_truths_are_joined(database, client, workspace):
     post(client, BODIES[ARROW], ARROW)
     truths = pa.table({"model": ["m"] * 3, "request_id": ["r1", "r2", "later"], "label": ["a"] * 3})

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import secrets
+import threading
 import tracemalloc
 from datetime import datetime, timedelta
 from random import Random
@@ -15,7 +17,8 @@ from sqlalchemy import text
 from app.api.http import columnar
 from app.api.http.columns import ARROW, CSV, NDJSON, PARQUET
 from app.query import export as export_module
-from tests.api.given import MODEL, START, predict, prediction, tell, verdict
+from app.query import stored_until
+from tests.api.given import MODEL, START, now_of, predict, prediction, tell, verdict
 from tests.api.requests_given import EVERYTHING, given_requests, learn, meets, some_predictions
 from tests.ingest.bulk.told import stored
 
@@ -253,6 +256,49 @@ def test_memory_does_not_grow_with_the_number_of_rows(client, monkeypatch, name)
     half = len(used) // 2
     # of what 4,000 rows take, which are several megabytes
     assert max(used[half:]) < max(used[:half]) + 200_000
+
+
+STORE_ONE_MORE = """
+    INSERT INTO prediction (time, series_id, label_id, batch_index, starts_request, starts_label,
+                            failed, request_id)
+    SELECT time, series_id, label_id, batch_index, true, true, false, 'late'
+    FROM prediction WHERE request_id = :id
+"""
+
+
+@pytest.fixture
+def storing(client, database):
+    """A transaction that has stored a row, and does not end."""
+    name = secrets.token_hex(8)
+    verdict(predict(client, prediction(requestId=name, label="a")))
+    with database.engine.connect() as conn:
+        conn.execute(text(STORE_ONE_MORE), {"id": name})
+        yield conn
+
+
+def test_a_row_that_is_being_stored_is_waited_for(client, storing):
+    committing = threading.Timer(0.3, storing.commit)
+    committing.start()
+    rows = listed(client)
+    committing.join()
+
+    assert len(rows) == 2
+
+
+def test_rows_that_are_being_stored_for_long_are_of_a_later_moment(
+    client, database, storing, monkeypatch
+):
+    monkeypatch.setattr(stored_until, "TIME_LIMIT_SECONDS", 0.05)
+    before = exported(client, **MODEL)
+    now = now_of(database).isoformat()
+    refused = exported(client, status=503, **MODEL, asOf=now)
+    storing.commit()
+
+    assert len(lines(before)) == 1
+    assert "still being stored" in refused.json["detail"]
+    moment = before.headers["Truthline-As-Of"]
+    assert listed(client, asOf=moment) == lines(before)
+    assert [row["requestId"] for row in listed(client, receivedFrom=moment)] == ["late"]
 
 
 # --- round trips --------------------------------------------------------------------------
