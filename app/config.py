@@ -64,6 +64,7 @@ class Settings:
     max_bulk_bytes: int = 16 * 1024 * MEBIBYTE
     max_parquet_bytes: int = 2 * 1024 * MEBIBYTE
     max_bulk_bodies: int = 2
+    max_exports: int = 2
     head_timeout_s: float = 10.0
     body_timeout_s: float = 30.0
     answer_timeout_s: float = 60.0
@@ -87,7 +88,7 @@ class Settings:
     keep_asof_days: int = 0
     keep_keys_days: int = 0
     keep_executions_days: int = 0
-    columnstore_after_days: int = 0  # 0: never
+    columnstore_after_days: int = 3  # 0: never
     log_format: str = "text"
 
     def __post_init__(self) -> None:
@@ -99,11 +100,7 @@ class Settings:
         self._check_retention()
         if self.pooler not in POOLERS:
             raise ValueError(f"TRUTHLINE_POOLER must be one of {', '.join(POOLERS)}")
-        if self.max_bulk_bodies < 1:
-            raise ValueError("TRUTHLINE_MAX_BULK_BODIES must be at least 1")
-        for name in ("head_timeout_s", "body_timeout_s", "answer_timeout_s"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{PREFIX}{name.upper()} must be more than 0")
+        self._check_limits()
         if not 0 <= self.unanswered_after_s <= MAX_UNANSWERED_S:
             raise ValueError(f"TRUTHLINE_UNANSWERED_AFTER_S must be 0 to {MAX_UNANSWERED_S:.0f}")
         shortest, longest = ACCESS_TOKEN_SECONDS
@@ -126,6 +123,14 @@ class Settings:
         if not self.direct_database_url:
             return self
         return replace(self, database_url=self.direct_database_url, pooler="auto")
+
+    def _check_limits(self) -> None:
+        for name in ("max_bulk_bodies", "max_exports"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{PREFIX}{name.upper()} must be at least 1")
+        for name in ("head_timeout_s", "body_timeout_s", "answer_timeout_s"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{PREFIX}{name.upper()} must be more than 0")
 
     def _check_retention(self) -> None:
         """Cells must outlive the rows that distinguish their parts."""

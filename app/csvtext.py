@@ -13,6 +13,8 @@ from typing import Any
 # At the start of a cell, or after a semicolon, which separates cells for some spreadsheets. Excel
 # also accepts the wide forms of East Asia.
 _FORMULA = re.compile(r"(^|[;|\t\r\n])(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n])")
+# What every text that is changed has: most texts have none of it.
+_DOUBTFUL = re.compile(r"^\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[;|\t\r\n]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -24,6 +26,6 @@ def to_csv(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _safe(cell: Any) -> Any:
-    if not isinstance(cell, str) or _NUMBER.fullmatch(cell):
+    if not isinstance(cell, str) or not _DOUBTFUL.search(cell) or _NUMBER.fullmatch(cell):
         return cell
     return _FORMULA.sub(r"\1'", cell)

@@ -11,6 +11,7 @@ from app.api.http import (
     hosts,
     numbers,
     observe,
+    packing,
     parameters,
     problems,
     query_limiter,
@@ -20,6 +21,7 @@ from app.api.http import (
 from app.api.native import (
     compare,
     corrected,
+    export,
     inferences,
     ingest,
     label_delay,
@@ -67,6 +69,7 @@ BLUEPRINTS = (
     label_delay,
     inferences,
     requests,
+    export,
     steps,
     seldon,
     h2o,
@@ -99,6 +102,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions["issuer"] = Issuer(settings) if settings.oidc_issuer else None
     app.extensions["event_batcher"] = EventBatcher(app.extensions["database"])
     app.extensions["metrics_servers"] = read_metrics_servers(settings.metrics_servers)
+    packing.install(app)  # first: it is the last to see a response
     headers.install(app)
     whole.install(app)
     observe.install(app)

@@ -8,7 +8,6 @@ docs/decisions/0008-slow-clients.md compares this with other servers.
 
 import errno
 import resource
-import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -264,6 +263,14 @@ class BufferedWorker(ThreadWorker):
         finally:
             client_gone.set(None)
 
+    def handle_request(self, req: Any, conn: Client) -> Any:
+        """Handle a request; a response that can't be completed breaks the connection."""
+        try:
+            return super().handle_request(req, conn)  # type: ignore[no-untyped-call] # gunicorn's
+        except OSError:
+            conn.sock.reset()
+            raise
+
     def _keepalive_after(self, conn: Client, keepalive: bool) -> bool:
         conn.sock.allow_reading(0.0)  # for a body that was not read, and has not arrived
         kept = super()._keepalive_after(conn, keepalive)  # type: ignore[no-untyped-call] # gunicorn's
@@ -325,7 +332,7 @@ class BufferedWorker(ThreadWorker):
         reset, and the response lost (RFC 9112, 9.6).
         """
         conn.sock.take_received()
-        conn.sock.shutdown(socket.SHUT_WR)
+        conn.sock.end()
         self._wait(conn, "close", LINGER_SECONDS, EVENT_READ, self._discard)
 
     def _discard(self, conn: Client, wire: Any) -> None:

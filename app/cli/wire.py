@@ -7,9 +7,11 @@ has one only while it handles a request.
 import errno
 import select
 import socket
+import struct
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -22,7 +24,10 @@ from app.subpath import Roots
 RECEIVED_AT_ONCE = 256 * 1024
 # A client that sends or receives this much per second is not slow.
 FAIR_BYTES_PER_SECOND = 64 * 1024
+# A thread that sends a response part by part is so many bytes ahead of its client, at most.
+AHEAD_BYTES = 1024 * 1024
 _MAX_LINE = 64 * 1024
+_RESET = struct.pack("ii", 1, 0)
 
 
 class Room:
@@ -106,14 +111,20 @@ class Wire:
     def sendall(self, data: bytes) -> None:
         """Send what the client receives now, and buffer the rest for `flush`.
 
-        Waits only if there is no room to buffer more.
+        Waits only if there is no room to buffer more, or if earlier parts of a response that is
+        sent part by part are still buffered.
 
         Raises:
             OSError: the client has disconnected, or doesn't read its response.
         """
-        began, size = time.monotonic(), self.held + len(data)
+        self._wait_while(lambda: self.held > AHEAD_BYTES)
         self.send_now(data)
-        while self._outbox and self._room.is_full:
+        self._wait_while(lambda: self._room.is_full)
+
+    def _wait_while(self, is_too_much: Callable[[], bool]) -> None:
+        """Send what is buffered until it is little enough, or none."""
+        began, size = time.monotonic(), self.held
+        while self._outbox and is_too_much():
             sent = size - self.held
             time_limit = self._answer_seconds + sent / FAIR_BYTES_PER_SECOND
             if not self._await(select.POLLOUT, began + time_limit):
@@ -179,11 +190,25 @@ class Wire:
         self._hold(-self.held)
         self.sock.close()
 
-    def shutdown(self, how: int) -> None:
+    def end(self) -> None:
         """Send nothing more, and wait for nothing more."""
         self.allow_reading(0.0)
         with suppress(OSError):
-            self.sock.shutdown(how)
+            self.sock.shutdown(socket.SHUT_WR)
+
+    def shutdown(self, _how: int) -> None:
+        """As `reset`: gunicorn calls it for a response that an error breaks off."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Close the socket so that its client notices that its response is not complete.
+
+        To a client of HTTP/1.0 an orderly end would be that of the body.
+        """
+        self.allow_reading(0.0)
+        with suppress(OSError):
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.sock.close()
 
     def fileno(self) -> int:
         """For selectors."""

@@ -191,7 +191,8 @@ _ANSWERS = text(f"""
                         answer.batch_index, answer.predicted_label, answer.predicted_value, NULL,
                         NULL, answer.key = CAST(:failure_key AS uuid), answer.actual_label,
                         answer.actual_value, NULL,
-                        num_nonnulls(answer.actual_label, answer.actual_value), 0
+                        num_nonnulls(answer.actual_label, answer.actual_value), 0,
+                        NULL
                        ) AS truthline_internal.request_row),
                false
         FROM answer

@@ -32,6 +32,9 @@ HOURS_OF_DAYS = (
     *("outcome_5m_1h", "outcome_1h_1h", "scored_1h_1h"),
     "deviation_1h_1h",
 )
+# Deleted by one round, one a minute: while a transaction runs, no old row is cleared away, and the
+# pages of keys would grow.
+MAX_KEYS = 1_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -145,13 +148,13 @@ def _is_hypertable(conn: Connection, relation: str) -> bool:
 
 
 def delete_old_keys(conn: Connection, settings: Settings) -> int:
-    """Delete old requests, pending truths and events.
+    """Delete old requests, of which at most MAX_KEYS, and pending truths and events.
 
     A truth that arrives later finds no prediction, and a duplicate is stored and counted again.
     """
     if not settings.keep_keys_days:
         return 0
-    parameters = {"days": settings.keep_keys_days}
+    parameters = {"days": settings.keep_keys_days, "size": MAX_KEYS}
     return sum(
         conn.execute(deletion, parameters).rowcount
         for deletion in (_DELETE_KEYS, _DELETE_PENDING, _DELETE_EVENTS, _DELETE_LOOKUPS)
@@ -201,13 +204,16 @@ _DROP_UNTIL = text("""
         SELECT date_trunc('day', least(CAST(:wanted AS timestamptz), min(clean_until)), 'UTC')
         FROM truthline_internal.levels() AS l JOIN subject ON subject.name = l.subject
         WHERE learned_width <= INTERVAL '1 day'
+          AND l.name NOT IN (SELECT name FROM level WHERE recent)
           AND (subject.source = :relation
                OR subject.name = (SELECT level.subject FROM level WHERE level.name = :relation))
     ) AS goal (bound)
     WHERE isfinite(bound)
       AND bound > coalesce((SELECT since FROM retention WHERE relation = :relation), '-infinity')
 """)
-_LEVELS_FROM = text("SELECT name FROM level WHERE source = :relation ORDER BY place")
+_LEVELS_FROM = text("""
+    SELECT name FROM level WHERE source = :relation AND NOT recent ORDER BY place
+""")
 _RECORD = text("""
     INSERT INTO retention (relation, since) VALUES (:relation, :since)
     ON CONFLICT (relation) DO UPDATE SET since = EXCLUDED.since
@@ -226,7 +232,12 @@ _EXPIRED_CHUNKS = text("""
 """)
 _DROP_CHUNKS = text("SELECT public.drop_chunks(CAST(:relation AS regclass), older_than => :since)")
 _DELETE_KEYS = text("""
-    DELETE FROM prediction_key WHERE time < clock_timestamp() - make_interval(days => :days)
+    DELETE FROM prediction_key WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM prediction_key
+        WHERE time < clock_timestamp() - make_interval(days => :days)
+        LIMIT :size
+        FOR UPDATE SKIP LOCKED
+    ))
 """)
 _DELETE_PENDING = text("""
     DELETE FROM pending_feedback

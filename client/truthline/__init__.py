@@ -36,6 +36,7 @@ from truthline.errors import (
     Unloggable,
     Unreachable,
 )
+from truthline.exports import Export
 from truthline.health import Health, HealthBucket, Spread
 from truthline.inferences import (
     ClassStats,
@@ -117,6 +118,7 @@ __all__ = [
     "Counts",
     "DelayBucket",
     "Delayed",
+    "Export",
     "Forbidden",
     "Freshness",
     "Group",

@@ -5,17 +5,19 @@ import platform
 import random
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from truthline.answers import read
+from truthline.answers import error_of, read
 from truthline.errors import Unavailable, Unreachable
 from truthline.forks import watch
 from truthline.version import __version__
 
+_PATIENCE_SECONDS = 300.0
 _USER_AGENT = f"truthline/{__version__} python/{platform.python_version()}"
 # Errors that occur before anything of a request was sent.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
@@ -68,6 +70,8 @@ class Session:
             verify=_certificates(),
             headers={"User-Agent": _USER_AGENT, "Accept": "application/json"},
         )
+        # the server reads a good many rows before it sends some of them
+        self._patient_timeout = httpx.Timeout(timeout, read=max(timeout, _PATIENCE_SECONDS))
         self._http = self._make()
         self._attempts = attempts
         self._backoff = backoff or Backoff()
@@ -118,6 +122,40 @@ class Session:
             delivered = not isinstance(error, _NOT_SENT)
             raise Unreachable(_in_words(self.url, error), delivered=delivered) from error
         return read(answer)
+
+    @contextmanager
+    def streaming(self, path: str, parameters: Mapping[str, Any]) -> Iterator[Iterator[bytes]]:
+        """Yield the parts of a response as they arrive; opening it is retried.
+
+        Raises:
+            TruthlineError: it was refused, or broke off before its end.
+        """
+        request = self._http.build_request(
+            "GET", path, params=parameters, headers={"Accept": "*/*"}, timeout=self._patient_timeout
+        )
+        answer = self.patiently(lambda: self._opened(request))
+        try:
+            yield self._parts(answer)
+        finally:
+            answer.close()
+
+    def _opened(self, request: httpx.Request) -> httpx.Response:
+        try:
+            answer = self._http.send(request, stream=True)
+            if not answer.is_success:
+                answer.read()
+        except httpx.RequestError as error:
+            delivered = not isinstance(error, _NOT_SENT)
+            raise Unreachable(_in_words(self.url, error), delivered=delivered) from error
+        if not answer.is_success:
+            raise error_of(answer)
+        return answer
+
+    def _parts(self, answer: httpx.Response) -> Iterator[bytes]:
+        try:
+            yield from answer.iter_bytes()
+        except httpx.RequestError as error:
+            raise Unreachable(f"{self.url} broke off: {error}", delivered=True) from error
 
 
 def _in_words(url: str, error: httpx.RequestError) -> str:

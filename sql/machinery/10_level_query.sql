@@ -1,3 +1,11 @@
+-- whole_span: the learned width of a level; of a recent one, that of the levels which take over from it.
+CREATE OR REPLACE FUNCTION truthline_data.whole_span(level truthline_data.level) RETURNS interval
+LANGUAGE sql STABLE SET search_path = truthline_data, pg_catalog AS $function$
+    SELECT greatest(level.learned_width, (
+        SELECT min(other.learned_width) FROM level AS other
+        WHERE other.subject = level.subject AND NOT other.recent))
+$function$;
+
 -- cell_columns: the columns of a level as expressions over its source.
 --
 -- Grain    one row per column of the subject, in order.

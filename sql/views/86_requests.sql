@@ -8,12 +8,13 @@
 --
 -- Units    actual_label and actual_value are NULL while no truth is known. `learned_at` is when the
 --          current one was stored; `n_truths` counts it and those that it replaced. `n_read` counts
---          the rows that this one was read from: its own, and those of its truths.
+--          the rows that this one was read from: its own, and those of its truths. `starts_request`
+--          marks the first row of an inference.
 CREATE TYPE truthline_internal.request_row AS (
     "time" timestamptz, received_at timestamptz, series_id integer, request_id text,
     batch_index integer, label_id integer, value float8, confidence float8, latency_seconds float8,
     failed boolean, actual_label integer, actual_value float8, learned_at timestamptz,
-    n_truths integer, n_read integer
+    n_truths integer, n_read integer, starts_request boolean
 );
 COMMENT ON TYPE truthline_internal.request_row IS
     'A stored output of a model, with its current truth.';
@@ -72,7 +73,8 @@ BEGIN
            p.confidence, p.latency_seconds, p.failed,
            CASE WHEN p.label_id IS NOT NULL THEN truth.latest[2]::integer END,
            CASE WHEN p.label_id IS NULL THEN truth.latest[2] END,
-           CASE WHEN truth.latest IS NOT NULL THEN truth.learned_at END, coalesce(truth.n_truths, 0), 1 + coalesce(truth.n_read, 0)
+           CASE WHEN truth.latest IS NOT NULL THEN truth.learned_at END, coalesce(truth.n_truths, 0),
+           1 + coalesce(truth.n_read, 0), p.starts_request
     FROM truthline_data.prediction AS p
     LEFT JOIN truth ON truth.series_id = p.series_id AND truth.time = p.time
                    AND truth.request_id = p.request_id AND truth.batch_index = p.batch_index

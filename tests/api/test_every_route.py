@@ -93,6 +93,8 @@ QUESTIONS = {
     "/api/v1/metrics/label-delay": NATIVE_MODEL,
     "/api/v1/requests": NATIVE_MODEL,
     f"/api/v1/requests/{NAMED}": {},
+    "/api/v1/export/predictions": NATIVE_MODEL,
+    "/api/v1/export/outcomes": NATIVE_MODEL,
     SINGLE: {"filters[execution_id]": NAMED},
     LIST: {"filters[name]": NAMED},
     "/api/v1/executions": {},

@@ -82,6 +82,9 @@ BUDGETS = {
     ("GET", "/api/v1/metrics/label-delay"): 5,
     ("GET", "/api/v1/requests"): 3,
     ("GET", "/api/v1/requests/<name:request_id>"): 5,
+    # of one block: more need two statements each, and a third that retention is asked by
+    ("GET", "/api/v1/export/predictions"): 8,
+    ("GET", "/api/v1/export/outcomes"): 8,
     ("GET", "/api/v1/metrics/steps"): 3,
     ("GET", "/api/v1/metrics/steps/executions"): 4,
     ("GET", "/api/v1/metrics/steps/values"): 3,
@@ -231,15 +234,12 @@ def update(page, panel, search):
     return {
         "output": '{"panel":["MATCH"]}.children',
         "outputs": {"id": id_, "property": "children"},
-        "inputs": [
-            {"id": "url", "property": "search", "value": search},
-            {"id": "tick", "property": "n_intervals", "value": 0},
-        ],
+        "inputs": [{"id": id_, "property": "data-wanted", "value": search}],
         "state": [
             {"id": "url", "property": "pathname", "value": page},
             {"id": id_, "property": "id", "value": id_},
         ],
-        "changedPropIds": ["url.search"],
+        "changedPropIds": [f'{{"panel":"{panel}"}}.data-wanted'],
     }
 
 

@@ -28,7 +28,7 @@ MONTH = datetime(2026, 3, 1, tzinfo=UTC)
 SCORED = OUTCOME | dict.fromkeys(
     ("predicted_score", "actual_score", "other_score", "rest_squared"), "float8"
 )
-MIGRATION = Path(__file__).parents[2] / "sql/versions/0008_ranked.up.sql"
+MIGRATION = Path(__file__).parents[2] / "sql/versions/0007_ranked.up.sql"
 
 
 def outcomes(series: int, n: int, days: int = 40) -> Iterator[tuple[object, ...]]:

@@ -4,6 +4,9 @@ A schema is the contract, also of OpenAPI. Dumping an answer with it would take 
 computing it, because marshmallow looks at each number by itself. So a schema is compiled once: all
 members of an object are read together, and only those whose types JSON doesn't have are converted.
 `tests/api/test_encoding.py` compares both for every route.
+
+An answer with buckets is a table too, for a client that accepts Arrow or Parquet
+(`bucket_tables.py`).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +24,11 @@ from marshmallow import Schema, fields, missing
 from marshmallow.decorators import POST_DUMP, PRE_DUMP
 from marshmallow.utils import get_value
 
+from app.api.http.columns import ARROW, PARQUET
+from app.api.http.tables import accepted, bucket_tables_module
+
+JSON = "application/json"
+TABLES = (ARROW, PARQUET)
 View = TypeVar("View", bound=Callable[..., Any])
 Convert = Callable[[Any], Any]
 # Values of these types are JSON as they are; a field converts others.
@@ -52,11 +60,26 @@ def _answering(
             if isinstance(answer, Response):
                 return answer
             body = write(answer)
-            return Response(body, status or status_code, headers, mimetype="application/json")
+            response = Response(body, status or status_code, headers, mimetype=JSON)
+            return _as_accepted(response, write, body) if write.has_buckets else response
 
         return document(answering)  # type: ignore[arg-type] # it wraps one
 
     return decorate
+
+
+def _as_accepted(response: Response, write: "Writer", body: bytes) -> Response:
+    """The same answer in the form that the client prefers.
+
+    Raises:
+        NotAcceptable: the server has no pyarrow.
+    """
+    response.vary.add("Accept")
+    media_type = accepted(JSON, *TABLES)
+    if media_type != JSON:
+        response.data = bucket_tables_module().write(write.schema, body, media_type)
+        response.mimetype = media_type
+    return response
 
 
 class Writer:
@@ -70,6 +93,12 @@ class Writer:
         self._members = _Members(
             self.schema, lambda member: msgspec.Raw(msgspec.json.encode(member))
         )
+
+    @property
+    def has_buckets(self) -> bool:
+        """Whether answers have a list of objects that are named so."""
+        field = self.schema.dump_fields.get("buckets")
+        return isinstance(field, fields.List) and isinstance(field.inner, fields.Nested)
 
     def __call__(self, answer: Any) -> bytes:
         """JSON in UTF-8. Like msgspec, it writes null for numbers that are not finite."""

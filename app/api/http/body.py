@@ -2,8 +2,9 @@
 
 import gzip
 import io
+import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
@@ -19,15 +20,38 @@ from app.ingest.strict_json import cut_out, decode, decode_untyped, elements
 from app.ingest.validation_errors import UNREADABLE, Rejection, rejection_of
 from app.running import settings
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 Message = TypeVar("Message", bound=msgspec.Struct)
 Item = TypeVar("Item", bound=msgspec.Struct)
 Read = TypeVar("Read")
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 PIECE_BYTES = 64 * 1024
+# 8 MiB, as RFC 9659 limits the window of bodies: it is the memory that unpacking takes.
+ZSTD_WINDOW_LOG = 23
 LARGE_PIECE_BYTES = 1024 * 1024
 # NUL in JSON; no other spelling is valid.
 NUL = b"\\u0000"
+
+
+def _unpacked_gzip(stream: io.BufferedReader) -> Any:
+    return gzip.GzipFile(fileobj=stream)
+
+
+def _unpacked_zstd(stream: io.BufferedReader) -> Any:
+    return zstd.ZstdFile(
+        stream, options={zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG}
+    )
+
+
+_UNPACK: Mapping[str, Callable[[io.BufferedReader], Any]] = {
+    "gzip": _unpacked_gzip,
+    "zstd": _unpacked_zstd,
+}
 
 
 class Incoming:
@@ -35,7 +59,7 @@ class Incoming:
 
     Raises:
         TooLarge: its announced length exceeds the limit.
-        UnsupportedMediaType: its encoding is not gzip.
+        UnsupportedMediaType: its encoding is neither gzip nor zstd.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -46,16 +70,17 @@ class Incoming:
             raise self._too_large()
         request.max_content_length = max_bytes + 1  # one more is read, to notice the excess
         encoding = request.headers.get("Content-Encoding", "identity").lower()
-        if encoding not in ("gzip", "identity"):
-            raise UnsupportedMediaType("Content-Encoding must be gzip, or absent.")
-        self._compressed = encoding == "gzip"
+        if encoding not in (*_UNPACK, "identity"):
+            raise UnsupportedMediaType("Content-Encoding must be gzip or zstd, or absent.")
+        self._encoding = encoding
+        self._compressed = encoding in _UNPACK
         try:
             stream: Any = request.stream
         except RequestEntityTooLarge:
             raise self._too_large() from None
         self._stream = stream
         if self._compressed:  # buffered: gzip reads headers two bytes at a time
-            self._stream = gzip.GzipFile(fileobj=io.BufferedReader(stream, PIECE_BYTES))
+            self._stream = _UNPACK[encoding](io.BufferedReader(stream, PIECE_BYTES))
 
     def read(self, size: int) -> bytes:
         """The next `size` bytes, or fewer at its end; none of them is kept. Instead of `up_to`.
@@ -77,7 +102,7 @@ class Incoming:
 
         Raises:
             TooLarge: it exceeds the limit, compressed or decompressed.
-            InvalidInput: it is incomplete, or isn't valid gzip.
+            InvalidInput: it is incomplete, or isn't valid in its encoding.
         """
         while (missing := size - self._buffer.tell()) > 0:
             piece = self._read(min(missing, PIECE_BYTES))
@@ -104,9 +129,9 @@ class Incoming:
         except ClientDisconnected as error:
             raise InvalidInput(error.description) from None
         except EOFError:
-            raise InvalidInput("the gzip body ends too early") from None
-        except (gzip.BadGzipFile, zlib.error):
-            raise InvalidInput("the body is not valid gzip") from None
+            raise InvalidInput(f"the {self._encoding} body ends too early") from None
+        except (gzip.BadGzipFile, zlib.error, zstd.ZstdError):
+            raise InvalidInput(f"the body is not valid {self._encoding}") from None
         return piece
 
     def _too_large(self, how: str = "") -> TooLarge:
@@ -114,11 +139,11 @@ class Incoming:
 
 
 def read_body(max_bytes: int) -> bytes:
-    """The body of the current request, decompressed if it is gzip.
+    """The body of the current request, decompressed if it is gzip or zstd.
 
     Raises:
         TooLarge: longer than `max_bytes`, compressed or decompressed.
-        InvalidInput: it is incomplete, or isn't valid gzip.
+        InvalidInput: it is incomplete, or isn't valid in its encoding.
         UnsupportedMediaType: it has a different encoding.
     """
     return Incoming(max_bytes).whole()

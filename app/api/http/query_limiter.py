@@ -1,12 +1,12 @@
 """Limits the queries that one workspace may run at once in a process.
 
-Further queries return 429: the client may retry, and no thread waits. Bulk bodies, each of which
-occupies a thread for as long as it takes, are limited for all workspaces together.
+Further queries return 429: the client may retry, and no thread waits. Bulk bodies and exports, each
+of which occupies a thread for as long as it takes, are limited for all workspaces together.
 """
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from flask import Flask, current_app, g
@@ -68,6 +68,7 @@ def install(app: Flask, settings: Settings) -> None:
     """Limit the queries of an application; each finishes with its request."""
     app.extensions["query_limiter"] = QueryLimiter(settings)
     app.extensions["bulk_bodies"] = threading.BoundedSemaphore(settings.max_bulk_bodies)
+    app.extensions["exports"] = threading.BoundedSemaphore(settings.max_exports)
     app.teardown_request(_finish)
 
 
@@ -85,6 +86,24 @@ def admitted_bulk() -> Iterator[None]:
         yield
     finally:
         running.release()
+
+
+def admit_export() -> Callable[[], None]:
+    """Count an export until the function that is returned is called; more calls do nothing.
+
+    Raises:
+        Busy: as many as there may be are running.
+    """
+    running: threading.BoundedSemaphore = current_app.extensions["exports"]
+    if not running.acquire(blocking=False):
+        raise Busy("other exports are running; try again")
+    ended = threading.Lock()
+
+    def end() -> None:
+        if ended.acquire(blocking=False):
+            running.release()
+
+    return end
 
 
 def admit_query(workspace_id: int) -> None:

@@ -1,6 +1,6 @@
 """The API reference: /openapi.json, and a viewer at /docs that needs no internet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,6 +9,7 @@ import flask_swagger_ui
 import msgspec
 from flask import Blueprint, Flask, Response, request, send_from_directory
 
+from app.api.http.answers import JSON, TABLES
 from app.api.http.problems import (
     NATIVE_ERROR,
     describe_kinds,
@@ -121,7 +122,17 @@ def _document(api: flask_smorest.Api) -> dict[str, Any]:
     for path, item in document["paths"].items():
         for method in item.keys() - {"parameters"}:  # those of the path, shared by its methods
             _complete(item[method], path)
+            _add_tables(item[method], components["schemas"])
     return document
+
+
+def _add_tables(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None:
+    """Add the other forms of an answer with buckets."""
+    content = operation["responses"].get("200", {}).get("content", {})
+    name = content.get(JSON, {}).get("schema", {}).get("$ref", "").rpartition("/")[2]
+    if "buckets" in schemas.get(name, {}).get("properties", {}):
+        binary = {"schema": {"type": "string", "format": "binary"}}
+        content.update(dict.fromkeys(TABLES, binary))
 
 
 def _used(schemas: dict[str, Any]) -> dict[str, Any]:

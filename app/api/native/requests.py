@@ -60,8 +60,8 @@ def _fraction(name: str) -> fields.Float:
     return fields.Float(data_key=name, validate=validate.Range(0, 1))
 
 
-class RequestsArgs(ScopeArgs):
-    """A model or a part of it, a window, which of its requests, and which page of them."""
+class FilterArgs(StrictArgs):
+    """A window, and which of its requests."""
 
     start = Instant(
         data_key="startTime",
@@ -83,6 +83,11 @@ class RequestsArgs(ScopeArgs):
         validate=validate.Range(0, MAX_ERROR),
         metadata={"description": "Only those whose value differs from the truth by this or more"},
     )
+
+
+class RequestsArgs(ScopeArgs, FilterArgs):
+    """A model or a part of it, a window, which of its requests, and which page of them."""
+
     size = fields.Integer(
         data_key="limit", load_default=PAGE_SIZE, validate=validate.Range(1, MAX_PAGE_SIZE)
     )
@@ -234,10 +239,9 @@ def get_requests(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     moment: none repeats a request or omits one, whatever arrives in between.
     """
     cursor: RequestCursor | None = args.get("cursor")
-    window = Window(args.get("start", EVER.start), args.get("end", EVER.end))
     as_of = cursor.as_of if cursor else args.get("as_of")
-    question = Question(workspace_id, scope_of(args), window, as_of=as_of)
-    which = _filter(args)
+    question = Question(workspace_id, scope_of(args), window_of(args), as_of=as_of)
+    which = filter_of(args)
     with database().reading() as conn:
         page = requests_page(
             conn,
@@ -266,7 +270,21 @@ def get_request(args: dict[str, Any], workspace_id: int, request_id: str) -> dic
     return _history(history)
 
 
-def _filter(args: dict[str, Any]) -> RequestFilter:
+def window_of(args: dict[str, Any]) -> Window:
+    """The window of `FilterArgs`.
+
+    Raises:
+        InvalidWindow: it is empty.
+    """
+    return Window(args.get("start", EVER.start), args.get("end", EVER.end))
+
+
+def filter_of(args: dict[str, Any]) -> RequestFilter:
+    """The filter of `FilterArgs`.
+
+    Raises:
+        InvalidInput: no request can meet it.
+    """
     names = [name for name in RequestFilter.__slots__ if name != "labelled"]
     unlabelled = args.get("unlabelled")
     return RequestFilter(

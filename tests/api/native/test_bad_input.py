@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from backports import zstd
 
 from tests.api.given import (
     MODEL,
@@ -389,7 +390,7 @@ def test_another_content_type_is_refused(client, stored, content_type):
 def test_an_unknown_content_encoding_is_refused(client, stored):
     said = problem(send(client, batch('"label": "a"'), Content_Encoding="br"), 415)
 
-    assert said["detail"] == "Content-Encoding must be gzip, or absent."
+    assert said["detail"] == "Content-Encoding must be gzip or zstd, or absent."
     assert stored() == NOTHING
 
 
@@ -409,6 +410,38 @@ PACKED = gzip.compress(batch('"label": "a"').encode())
 )
 def test_broken_gzip_is_refused(client, stored, body, detail):
     assert problem(send(client, body, Content_Encoding="gzip"), 400)["detail"] == detail
+    assert stored() == NOTHING
+
+
+PACKED_BY_ZSTD = zstd.compress(
+    batch('"label": "a"').encode(), options={zstd.CompressionParameter.checksum_flag: 1}
+)
+LARGE_WINDOW = {zstd.CompressionParameter.window_log: 27}
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        pytest.param(b"no zstd", "the body is not valid zstd", id="no zstd"),
+        pytest.param(
+            PACKED_BY_ZSTD + b"more", "the body is not valid zstd", id="something behind it"
+        ),
+        pytest.param(
+            PACKED_BY_ZSTD[:-4] + bytes(4), "the body is not valid zstd", id="another checksum"
+        ),
+        pytest.param(PACKED_BY_ZSTD[:-9], "the zstd body ends too early", id="truncated"),
+        pytest.param(PACKED_BY_ZSTD[:5], "the zstd body ends too early", id="half a header"),
+        pytest.param(
+            b"".join(
+                map(zstd.ZstdCompressor(options=LARGE_WINDOW).compress, [bytes(9)] * 9, [1] * 9)
+            ),
+            "the body is not valid zstd",
+            id="a window of 128 MiB",
+        ),
+    ],
+)
+def test_broken_zstd_is_refused(client, stored, body, detail):
+    assert problem(send(client, body, Content_Encoding="zstd"), 400)["detail"] == detail
     assert stored() == NOTHING
 
 
@@ -471,24 +504,26 @@ def test_a_body_of_just_as_many_bytes_is_read(small_client):
 
     assert verdict(send(small_client, body)) == (2, 0, 0)
     assert verdict(send(small_client, gzip.compress(body.encode()), Content_Encoding="gzip"))
+    assert verdict(send(small_client, zstd.compress(body.encode()), Content_Encoding="zstd"))
 
 
-def test_a_body_is_measured_unpacked(small_client):
-    packed = gzip.compress(b" " * 2_001)
-
-    said = problem(send(small_client, packed, Content_Encoding="gzip"), 413)
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
+def test_a_body_is_measured_unpacked(small_client, encoding, pack):
+    said = problem(send(small_client, pack(b" " * 2_001), Content_Encoding=encoding), 413)
     assert said["detail"] == "a body may have at most 2000 bytes when unpacked"
 
 
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
 @pytest.mark.parametrize(
-    ("body", "status"),
+    ("content", "times", "status"),
     [
-        pytest.param(gzip.compress(bytes(10**8)), 413, id="a hundred megabytes of nothing"),
-        pytest.param(gzip.compress(b"") * 200_000, 400, id="two hundred thousand members"),
+        pytest.param(bytes(10**8), 1, 413, id="a hundred megabytes of nothing"),
+        pytest.param(b"", 200_000, 400, id="two hundred thousand members"),
     ],
 )
-def test_a_gzip_bomb_is_refused_quickly(client, body, status):
+def test_a_gzip_bomb_is_refused_quickly(client, encoding, pack, content, times, status):
+    body = pack(content) * times
     began = time.process_time()
 
-    problem(send(client, body, Content_Encoding="gzip"), status)
+    problem(send(client, body, Content_Encoding=encoding), status)
     assert timedelta(seconds=time.process_time() - began) < timedelta(seconds=3)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
+from backports import zstd
 
 from app.ingest.bulk import chunks
 from app.ingest.bulk.formats import ARROW, CSV, NDJSON, PARQUET
@@ -197,6 +198,12 @@ def test_texts_that_are_not_utf8(client):
     ]
     latin = pa.array([b"\xff"], pa.binary()).view(pa.string())
     assert post(client, arrow(pa.table({"model": latin})), ARROW).status_code == 400
+
+
+def test_zstd(client):
+    answer = post(client, zstd.compress(CSV_BODY), CSV, **{"Content-Encoding": "zstd"})
+
+    assert answer.json == STORED
 
 
 def test_gzip(client):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
+from backports import zstd
 from sqlalchemy import text
 
 from tests.api.given import (
@@ -183,6 +184,13 @@ def test_newline_delimited_json_is_accepted(client, body):
 )
 def test_gzip_is_unpacked(client, body):
     assert verdict(send(client, body, Content_Encoding="gzip")) == (2, 0, 0)
+
+
+def test_zstd_is_unpacked(client):
+    two_frames = zstd.compress(BATCH[:50].encode()) + zstd.compress(BATCH[50:].encode())
+
+    for body in (zstd.compress(BATCH.encode()), two_frames):
+        assert verdict(send(client, body, Content_Encoding="zstd")) == (2, 0, 0)
 
 
 @pytest.mark.parametrize(

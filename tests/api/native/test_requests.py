@@ -1,7 +1,6 @@
 """The requests behind a number, against plain Python over the rows that were sent."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import count
 from random import Random
 from urllib.parse import quote
@@ -10,126 +9,16 @@ import pytest
 from sqlalchemy import text
 
 from app.query import requests as requests_module
-from tests.api.given import MODEL, START, predict, prediction, tell, truth, verdict
+from tests.api.given import MODEL, predict, prediction, tell, truth, verdict
+from tests.api.requests_given import EVERYTHING, given_requests, learn, meets, some_predictions
 
 PATH = "/api/v1/requests"
-LABELS = ("a", "b", "c")
-EVERYTHING = {
-    "every": {},
-    "window": {"startTime": "2025-02-25T14:00:00Z", "endTime": "2025-02-26T02:00:00Z"},
-    "version": {"version": "2"},
-    "deployment": {"deployment": "eu"},
-    "predicted": {"predictedLabel": "a"},
-    "actual": {"actualLabel": "b"},
-    "cell": {"predictedLabel": "a", "actualLabel": "b"},
-    "wrong": {"wrong": "true"},
-    "right": {"wrong": "false"},
-    "wrong of a class": {"wrong": "true", "predictedLabel": "c"},
-    "unlabelled": {"unlabelled": "true"},
-    "labelled": {"unlabelled": "false"},
-    "unlabelled of a class": {"unlabelled": "true", "predictedLabel": "b"},
-    "confident": {"minConfidence": "0.75"},
-    "not confident": {"maxConfidence": "0.25"},
-    "confidence": {"minConfidence": "0.25", "maxConfidence": "0.5", "wrong": "true"},
-    "failed": {"failed": "true"},
-    "answered": {"failed": "false"},
-    "never": {"predictedLabel": "d"},
-}
-
-
-@dataclass
-class Sent:
-    """A prediction that was sent, and the truths that are known of it, in order."""
-
-    id: str | None
-    time: object
-    version: str
-    deployment: str
-    label: str | None
-    confidence: float | None
-    failed: bool
-    truths: tuple = ()
-
-    @property
-    def truth(self):
-        return self.truths[-1] if self.truths else None
-
-    def row(self):
-        names = {"version": self.version, "deployment": self.deployment}
-        output = {"error": True} if self.failed else {"label": self.label}
-        if self.confidence is not None:
-            output["confidence"] = self.confidence
-        if self.id is not None:
-            output["requestId"] = self.id
-        return prediction(time=self.time.isoformat(), **names, **output)
-
-
-def meets(sent, query):
-    """What a query lists, said once more."""
-    conditions = {
-        "version": lambda value: sent.version == value,
-        "deployment": lambda value: sent.deployment == value,
-        "startTime": lambda value: sent.time.isoformat() >= value.replace("Z", "+00:00"),
-        "endTime": lambda value: sent.time.isoformat() < value.replace("Z", "+00:00"),
-        "predictedLabel": lambda value: sent.label == value,
-        "actualLabel": lambda value: sent.truth == value,
-        "wrong": lambda value: sent.truth and (sent.truth != sent.label) == (value == "true"),
-        "unlabelled": lambda value: not sent.failed and (not sent.truth) == (value == "true"),
-        "minConfidence": lambda value: (sent.confidence or -1) >= float(value),
-        "maxConfidence": lambda value: (
-            sent.confidence is not None and sent.confidence <= float(value)
-        ),
-        "failed": lambda value: sent.failed == (value == "true"),
-    }
-    return all(conditions[name](value) for name, value in query.items())
-
-
-def some_predictions(random, number, *, name="r"):
-    """Predictions of two days, some in batches that share their time; not all have an id."""
-    sent, time = [], START
-    for n in range(number):
-        if n % 7:
-            time = START + timedelta(seconds=random.randrange(2 * 86_400))
-        failed = random.random() < 0.1
-        sent.append(
-            Sent(
-                id=f"{name}/{n}" if random.random() < 0.9 else None,
-                time=time,
-                version=random.choice("12"),
-                deployment=random.choice(["", "eu"]),
-                label=None if failed else random.choice(LABELS),
-                confidence=None if failed else random.randrange(0, 65) / 64,
-                failed=failed,
-            )
-        )
-    return sent
-
-
-def learn(client, random, sent, share):
-    """Send a truth of some of the predictions; one that is known already is corrected."""
-    chosen = [one for one in sent if one.id and random.random() < share]
-    news = {
-        one.id: random.choice([label for label in LABELS if label != one.truth]) for one in chosen
-    }
-    if news:
-        verdict(tell(client, *(truth(id_, label=label) for id_, label in news.items())))
-    for one in chosen:
-        if not one.failed:
-            one.truths += (news[one.id],)
 
 
 @pytest.fixture
 def sent(client):
-    """Predictions with truths: early, late and corrected ones, and back again."""
-    random = Random(7)
-    sent = some_predictions(random, 300)
-    early, late = sent[:100], sent[100:]
-    verdict(predict(client, *(one.row() for one in late)))
-    learn(client, random, sent, 0.3)  # those of `early` wait for their prediction
-    verdict(predict(client, *(one.row() for one in early)))
-    for _ in range(3):
-        learn(client, random, sent, 0.3)
-    return sent
+    """What a filter is asked about."""
+    return given_requests(client)
 
 
 def asked(client, status=200, path=PATH, **query):

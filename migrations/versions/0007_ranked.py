@@ -2,12 +2,12 @@
 
 from migrations import sqlfile
 
-revision, down_revision = "0008", "0005"
+revision, down_revision = "0007", "0006"
 
 
 def upgrade() -> None:
-    sqlfile.run("0008_ranked.up.sql")
+    sqlfile.run("0007_ranked.up.sql")
 
 
 def downgrade() -> None:
-    sqlfile.run("0008_ranked.down.sql")
+    sqlfile.run("0007_ranked.down.sql")

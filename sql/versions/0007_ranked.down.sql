@@ -69,3 +69,9 @@ INSERT INTO level (place, name, subject, event_width, learned_width, source) VAL
     (22, 'ranked_1h_1h', 'ranked', '1 hour', '1 hour', 'outcome'),
     (23, 'ranked_1d_1d', 'ranked', '1 day', '1 day', 'outcome'),
     (24, 'ranked_1d_1mo', 'ranked', '1 day', '1 month', 'outcome');
+INSERT INTO level (place, name, subject, event_width, learned_width, source, recent) VALUES
+    (103, 'scored_5m_recent', 'scored', '5 minutes', '1 microsecond', 'outcome', true),
+    (104, 'scored_1h_recent', 'scored', '1 hour', '1 microsecond', 'scored_5m_recent', true),
+    (105, 'ranked_1h_recent', 'ranked', '1 hour', '1 microsecond', 'outcome', true);
+UPDATE level SET learned_since = now(), learned_until = now(), audited_until = now()
+WHERE recent AND subject IN ('scored', 'ranked');

@@ -43,6 +43,8 @@ INSERT INTO level (place, name, subject, event_width, learned_width, source) VAL
     (17, 'scored_1d_1d', 'scored', '1 day', '1 day', 'scored_1h_1d'),
     (18, 'scored_1h_1mo', 'scored', '1 hour', '1 month', 'scored_1h_1d'),
     (19, 'scored_1d_1mo', 'scored', '1 day', '1 month', 'scored_1d_1d');
+INSERT INTO level (place, name, subject, event_width, learned_width, source, recent) VALUES
+    (104, 'scored_1h_recent', 'scored', '1 hour', '1 microsecond', 'outcome', true);
 
 -- score_bin: the bin of a score in cells of a width; NULL for cells of less than a day, which are not
 -- divided, and for rows.
@@ -142,3 +144,7 @@ INSERT INTO level (place, name, subject, event_width, learned_width, source) VAL
     (22, 'ranked_1h_1h', 'ranked', '1 hour', '1 hour', 'outcome'),
     (23, 'ranked_1d_1d', 'ranked', '1 day', '1 day', 'outcome'),
     (24, 'ranked_1d_1mo', 'ranked', '1 day', '1 month', 'ranked_1d_1d');
+INSERT INTO level (place, name, subject, event_width, learned_width, source, recent) VALUES
+    (105, 'ranked_1h_recent', 'ranked', '1 hour', '1 microsecond', 'outcome', true);
+UPDATE level SET learned_since = now(), learned_until = now(), audited_until = now()
+WHERE recent AND subject IN ('scored', 'ranked');
