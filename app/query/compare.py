@@ -87,7 +87,7 @@ def compare(
     """The metrics of two sides, their differences, and what these say.
 
     With `scores`, those of classifiers with two classes include ROC AUC and Brier score of the
-    class `positive`, by default the positive one of the models, if it is the same for both.
+    class `positive`, by default the positive one of the models, if both have the same.
 
     Shape: one per metric of the kind; none for a model without predictions.
     Cost:  five statements, one of them over the cells of both windows; with `scores` a sixth, over

@@ -23,7 +23,7 @@ from tests.rollup.plain import raw_rows
 from tests.rollup.ranks import assert_ranked, plain_roc_auc, ranked
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-# A month that is over, whatever the day; days, hours and months distinguish its rows.
+# A month that is over, so that it has cells of its own.
 MONTH = datetime(2026, 3, 1, tzinfo=UTC)
 SCORED = OUTCOME | dict.fromkeys(
     ("predicted_score", "actual_score", "other_score", "rest_squared"), "float8"
@@ -163,7 +163,7 @@ units = st.one_of(
 @given(numbers=st.lists(units, min_size=1, max_size=30), asked=st.lists(units, max_size=30))
 @examples(100, thorough=2000)
 def test_complements_are_counted_without_computing_them(database, numbers, asked):
-    """Every complement, and the doubles next to it, are among those that are looked up."""
+    """Among the scores that are looked up is every complement, with the doubles next to it."""
     complements = 1 - np.array(sorted(numbers))
     around = [np.nextafter(complements, to) for to in (-1, 0.5, 2)]
     looked_up = np.concatenate([complements, *around, np.array(asked)])
