@@ -88,7 +88,7 @@ class Settings:
     keep_asof_days: int = 0
     keep_keys_days: int = 0
     keep_executions_days: int = 0
-    columnstore_after_days: int = 0  # 0: never
+    columnstore_after_days: int = 3  # 0: never
     log_format: str = "text"
 
     def __post_init__(self) -> None:

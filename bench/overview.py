@@ -218,16 +218,15 @@ def query() -> str:
 def ask_for_panels(client: FlaskClient) -> None:
     """What the browser asks for, panel by panel."""
     for panel in ("models",):
-        search = {"id": "url", "property": "search", "value": query()}
-        tick = {"id": "tick", "property": "n_intervals", "value": 0}
+        wanted = {"id": {"panel": panel}, "property": "data-wanted", "value": query()}
         path = {"id": "url", "property": "pathname", "value": "/"}
         own = {"id": {"panel": panel}, "property": "id", "value": {"panel": panel}}
         body = {
             "output": '{"panel":["MATCH"]}.children',
             "outputs": {"id": {"panel": panel}, "property": "children"},
-            "inputs": [search, tick],
+            "inputs": [wanted],
             "state": [path, own],
-            "changedPropIds": ["url.search"],
+            "changedPropIds": [f'{{"panel":"{panel}"}}.data-wanted'],
         }
         answer = client.post("/web/_dash-update-component", json=body)
         if answer.status_code != 200 or "refusal" in answer.text:  # noqa: PLR2004 - OK

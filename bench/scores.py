@@ -9,6 +9,7 @@ TRUTHLINE_DATABASE_URL names a server; without, an embedded one is started.
 """
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -73,6 +74,16 @@ METRICS = text("""
             CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:width AS interval)),
         'infinity', 2, CAST(:metrics AS text[]))
 """)
+LEVELS = text("SELECT subject, name, kept_by FROM level ORDER BY place")
+# On TimescaleDB Community the cells of a level are in the chunks of a hypertable.
+SIZES = {
+    "fold": text("SELECT pg_total_relation_size(CAST(:name AS regclass))"),
+    "timescaledb": text("""
+        SELECT hypertable_size(format('%I.%I', materialization_hypertable_schema,
+                                      materialization_hypertable_name)::regclass)
+        FROM timescaledb_information.continuous_aggregates WHERE view_name = :name
+    """),
+}
 ROWS = """
     COPY (
         SELECT extract(epoch FROM time)::bigint,
@@ -99,9 +110,10 @@ SCIKIT = {
 
 
 def main(rows: int = 4_000_000) -> None:
-    """Print milliseconds of each way, and that both give the same."""
+    """Print bytes per truth, milliseconds of each way, and that both give the same."""
     with fresh_database() as database:
         _load(database, rows)
+        _report_sizes(database, rows)
         heading()
         for width in WIDTHS:
             for question in QUESTIONS:
@@ -117,6 +129,16 @@ def _load(database: Database, rows: int) -> None:
     refresh(database)
     with database.engine.connect() as conn:
         conn.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM ANALYZE")
+
+
+def _report_sizes(database: Database, rows: int) -> None:
+    """Bytes per truth of the levels of each subject, with their indexes."""
+    sizes: Counter[str] = Counter()
+    with database.reading() as conn:
+        for subject, name, kept_by in conn.execute(LEVELS):
+            sizes[subject] += conn.execute(SIZES[kept_by], {"name": name}).scalar_one()
+    for subject, size in sizes.items():
+        print(f"{subject:12} {size / rows:8.1f} bytes per truth")
 
 
 def _report(database: Database, question: str, width: str) -> None:

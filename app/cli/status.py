@@ -11,7 +11,10 @@ from rich.table import Table
 from app.cli.connection import connected, data_option
 from app.config import Settings, unknown_variables
 from app.phrases import EXTENSION_MISSING, duration, faults_in_words
+from app.query.space import Space
 from app.query.status import LevelStatus, Status, service_status
+
+MEGABYTE = 1_000_000
 
 
 @click.command()
@@ -21,7 +24,7 @@ def status(settings: Settings, data: Path | None) -> None:
     """Show the database, its contents, and the state of each level."""
     with connected(settings, data) as database, database.reading() as conn:
         status = service_status(conn)
-    Console().print(_table(status), _levels(status))
+    Console().print(_table(status), _space(status), _levels(status))
 
 
 def _table(status: Status) -> Table:
@@ -53,6 +56,23 @@ def _rows(status: Status) -> Iterator[tuple[str, str]]:
 
 def _since(time: datetime | None) -> str:
     return f", the last received {time:%F %T} UTC" if time else ""
+
+
+def _space(status: Status) -> Table:
+    table = Table(title="Room on disk (MB)", title_justify="left")
+    table.add_column("of", style="bold")
+    for name in ("rows", "indexes", "total", "per million predictions"):
+        table.add_column(name, justify="right")
+    for space in status.space:
+        table.add_row(*space_row(space, status.predictions))
+    return table
+
+
+def space_row(space: Space, predictions: int) -> tuple[str, ...]:
+    """Kind, megabytes of rows, of indexes, of both, and per million stored predictions."""
+    each = f"{space.total / predictions:,.1f}" if predictions else ""
+    megabytes = (f"{number / MEGABYTE:,.1f}" for number in (space.rows, space.indexes, space.total))
+    return space.kind, *megabytes, each
 
 
 def _levels(status: Status) -> Table:

@@ -198,7 +198,8 @@ _STAGED_COLUMNS = {
 # As app/ingest/feedback.py does it, with the stated time of receipt. A truth without a prediction
 # is of a day that was left out.
 _LEARN = text(f"""
-    WITH {KNOWN.format(staged="staged_past", more=", s.received_at")},
+    WITH {KNOWN.format(staged="staged_past", more=", s.received_at")}
+    ),
     {learning("changed.received_at", "ORDER BY changed.received_at, pair.weight")}
     SELECT count(*) FROM changed
 """)

@@ -26,9 +26,9 @@ from app.ingest.fields import (
     text_problem,
 )
 from app.ingest.joins import Requests, join_late
-from app.ingest.keys import lock_requests
 from app.ingest.models import DeclaredKind, check_kinds, recheck_kinds
 from app.ingest.outcomes import KNOWN, learning
+from app.ingest.stored_truths import directly_or_owned, learn_stored
 from app.store.copy import stage_rows
 from app.store.database import Database
 from app.store.registry import Kind, Model, ModelName, Registry
@@ -94,21 +94,38 @@ def ingest_feedback(
     reject_if_any(check(index, row) for index, row in enumerate(feedback))
     reject_reused_key(database, workspace_id, batch)
     prepared = prepare_feedback(database, workspace_id, feedback)
-    verdict, repeated = _store_batch(database, workspace_id, prepared, batch)
+
+    def store(directly: bool) -> tuple[Verdict, bool]:
+        return _store_batch(database, workspace_id, prepared, batch, directly=directly)
+
+    verdict, repeated = directly_or_owned(len(feedback), store)
     if verdict.pending or repeated:
         join_late(database, prepared.requests)
     return verdict
 
 
 def _store_batch(
-    database: Database, workspace_id: int, prepared: "PreparedFeedback", batch: BatchKey | None
+    database: Database,
+    workspace_id: int,
+    prepared: "PreparedFeedback",
+    batch: BatchKey | None,
+    *,
+    directly: bool,
 ) -> tuple[Verdict, bool]:
     """The verdict on a batch, and whether it had been stored before."""
+    number = len(prepared.truths)
     with database.writing() as conn:
-        if batch and (verdict := reserve_key(conn, workspace_id, batch, len(prepared.truths))):
+        if batch and (verdict := reserve_key(conn, workspace_id, batch, number)):
             return verdict, True  # the first attempt may have died before its second look
-        lock_requests(conn, prepared.requests)
-        return store_feedback(conn, prepared), False
+        size = _stage(conn, prepared.truths)
+        models = {truth.model_id for truth in prepared.truths}
+        known, accepted = learn_stored(conn, size, models) if directly else (0, 0)
+        waiting = 0
+        if known < size:
+            lock_staged(conn)
+            joined, waiting = _store(conn, prepared)
+            accepted += joined + waiting
+    return Verdict(accepted, duplicates=number - accepted, pending=waiting), False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +167,8 @@ def store_feedback(conn: Connection, prepared: PreparedFeedback) -> Verdict:
     Raises:
         InvalidRows: a truth has a different kind than its model has received in the meantime.
     """
-    last = {truth.identity: truth for truth in prepared.truths}
-    recheck_kinds(conn, prepared.workspace_id, prepared.declared_kinds, prepared.models)
-    joined, waiting = _store(conn, last.values())
+    _stage(conn, prepared.truths)
+    joined, waiting = _store(conn, prepared)
     accepted = joined + waiting
     return Verdict(accepted, duplicates=len(prepared.truths) - accepted, pending=waiting)
 
@@ -211,10 +227,34 @@ def _with_ids(
     ]
 
 
-def _store(conn: Connection, truths: Iterable[Truth]) -> tuple[int, int]:
-    """How many truths were joined or corrected, and how many are now pending."""
-    stage_rows(conn, "staged_feedback", STAGED_COLUMNS, _staged_rows(truths))
-    joined, waiting = conn.execute(STORE).one()
+def _stage(conn: Connection, truths: Iterable[Truth]) -> int:
+    """Stage the last truth of each prediction; returns their number.
+
+    In key order, in which their keys are locked, so that two batches can't deadlock.
+    """
+    last = {truth.identity: truth for truth in truths}
+    rows = _staged_rows(last[identity] for identity in sorted(last))
+    stage_rows(conn, "staged_feedback", STAGED_COLUMNS, rows)
+    return len(last)
+
+
+def _store(conn: Connection, prepared: PreparedFeedback) -> tuple[int, int]:
+    """As `store_staged`, once the kinds are checked again."""
+    recheck_kinds(conn, prepared.workspace_id, prepared.declared_kinds, prepared.models)
+    return store_staged(conn)
+
+
+def lock_staged(conn: Connection) -> None:
+    """Lock the requests of staged truths: as `lock_requests` of app/ingest/keys.py."""
+    conn.execute(_LOCK)
+
+
+def store_staged(conn: Connection) -> tuple[int, int]:
+    """How many staged truths were joined or corrected, and how many are now pending.
+
+    The caller holds the locks on their requests.
+    """
+    joined, waiting = conn.execute(_STORE).one()
     return joined, waiting
 
 
@@ -224,6 +264,7 @@ def delete_stray_feedback(conn: Connection) -> int:
 
 
 STAGED_COLUMNS = {
+    "nth": "integer",
     "model_id": "integer",
     "key": "uuid",
     "batch_index": "integer",
@@ -234,15 +275,19 @@ STAGED_COLUMNS = {
 
 
 def _staged_rows(truths: Iterable[Truth]) -> Iterator[tuple[object, ...]]:
-    for truth in truths:
-        yield (*truth.identity, *truth.content, truth.request_id)
+    for nth, truth in enumerate(truths):
+        yield (nth, *truth.identity, *truth.content, truth.request_id)
 
 
+_LOCK = text("""
+    SELECT truthline_data.own_requests(array_agg(model_id), array_agg(key)) FROM staged_feedback
+""")
 # Several series may have answered a request: its truth is joined with each of them, and counted
 # once. All this is one statement with one snapshot: with two, a prediction could be stored
 # between them, and a truth would be neither joined nor pending.
-STORE = text(f"""
-    WITH {KNOWN.format(staged="staged_feedback", more="")},
+_STORE = text(f"""
+    WITH {KNOWN.format(staged="staged_feedback", more="")}
+    ),
     {learning()},
     superseded AS (
         DELETE FROM pending_feedback AS waiting

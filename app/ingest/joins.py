@@ -90,7 +90,7 @@ _JOIN = text(f"""
         CROSS JOIN LATERAL (
             SELECT * FROM prediction_key AS k
             WHERE (k.model_id, k.key) = (request.model_id, request.key)
-            OFFSET 0  -- looked up for each request, whatever the planner thinks
+            FOR NO KEY UPDATE  -- as in `KNOWN`
         ) AS k
     ),
     known AS MATERIALIZED (

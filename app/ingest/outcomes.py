@@ -4,7 +4,8 @@ Both rows of a correction carry what score metrics need. The numbers of the row 
 equal those of the row that was stored with it, because scores never change.
 """
 
-# The predictions that the truths of a staged table are about, for `learning`.
+# The predictions that the truths of a staged table are about, for `learning`. More conditions may
+# follow, and then the closing parenthesis.
 KNOWN = """
     known AS (
         SELECT k.*, s.request_id, s.actual_label AS new_label, s.actual_value AS new_value{more}
@@ -12,11 +13,10 @@ KNOWN = """
         CROSS JOIN LATERAL (
             SELECT * FROM prediction_key AS k
             WHERE (k.model_id, k.key, k.batch_index) = (s.model_id, s.key, s.batch_index)
-            OFFSET 0  -- looked up for each staged row, whatever the planner thinks
+            FOR NO KEY UPDATE  -- as the last writer left it; and a look-up for each staged row
         ) AS k
         WHERE (k.predicted_label IS NULL) = (s.actual_label IS NULL)
-          AND (k.predicted_value IS NULL) = (s.actual_value IS NULL)
-    )"""
+          AND (k.predicted_value IS NULL) = (s.actual_value IS NULL)"""
 
 
 # What an outcome keeps of the scores of a changed prediction: the score of the true class (0 if it
@@ -56,7 +56,17 @@ def learning(received_at: str = "clock_timestamp()", order: str = "") -> str:
         WHERE (k.model_id, k.key, k.batch_index, k.series_id)
             = (changed.model_id, changed.key, changed.batch_index, changed.series_id)
     ),
-    appended AS (
+    {appended("changed", received_at, order, OLD, NEW)}"""
+
+
+# Labels, values and weights of the rows that a changed prediction appends.
+OLD = "(changed.actual_label, changed.actual_value, -1)"
+NEW = "(changed.new_label, changed.new_value, 1)"
+
+
+def appended(source: str, received_at: str, order: str, *pairs: str) -> str:
+    """A CTE that appends pairs of the changed predictions of a CTE `source` to the outcomes."""
+    return f"""appended AS (
         INSERT INTO outcome (received_at, time, series_id, predicted_label, actual_label,
                              predicted_value, actual_value, weight, batch_index, request_id,
                              predicted_score, actual_score, other_score, rest_squared)
@@ -64,11 +74,8 @@ def learning(received_at: str = "clock_timestamp()", order: str = "") -> str:
                coalesce(changed.tagged_series_id, changed.series_id),
                changed.predicted_label, pair.label, changed.predicted_value, pair.value,
                pair.weight, changed.batch_index, changed.request_id, changed.confidence,{_SCORES}
-        FROM changed
-        CROSS JOIN LATERAL (VALUES
-            (changed.actual_label, changed.actual_value, -1),
-            (changed.new_label, changed.new_value, 1)
-        ) AS pair (label, value, weight)
+        FROM {source} AS changed
+        CROSS JOIN LATERAL (VALUES {", ".join(pairs)}) AS pair (label, value, weight)
         WHERE num_nonnulls(pair.label, pair.value) = 1
         {order}
     )"""

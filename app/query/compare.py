@@ -17,6 +17,7 @@ from app.query.intervals import Interval, interval
 from app.query.measure import Better, Measure, Measures, Surface, shown_in
 from app.query.measures import OF_KIND, SCORES
 from app.query.question import Basis, Question, parameters
+from app.query.scores import OF_SCORES, only_of_two
 from app.query.settle import settle
 from app.query.subjects import Scope, Subject
 from app.store.registry import Kind
@@ -80,24 +81,36 @@ def compare(
     *,
     average: Average = Average.MACRO,
     confidence: float = 0.95,
+    scores: bool = False,
+    positive: str | None = None,
 ) -> Comparison:
     """The metrics of two sides, their differences, and what these say.
 
+    With `scores`, those of classifiers with two classes include ROC AUC and Brier score of the
+    class `positive`, by default the positive one of the models, if both have the same.
+
     Shape: one per metric of the kind; none for a model without predictions.
-    Cost:  five statements, one of them over the cells of both windows.
+    Cost:  five statements, one of them over the cells of both windows; with `scores` a sixth, over
+           all scores of both windows.
 
     Raises:
         InvalidWindow, UnknownModel: as in `settle`.
         WrongKind: the models are of different kinds, or of one that has no metrics with truths.
+        InvalidInput: `positive` is not one of the classes of a model with two classes.
     """
-    settled_a = settle(conn, a, *OF_TRUTHS)
-    settled_b = _in_snapshot_of(settled_a, settle(conn, b, *OF_TRUTHS))
+    counted = (*OF_TRUTHS, *OF_SCORES) if scores else OF_TRUTHS
+    settled_a = settle(conn, a, *counted)
+    settled_b = _in_snapshot_of(settled_a, settle(conn, b, *counted))
     kind = _common_kind(settled_a.subject, settled_b.subject)
     metrics = compared(conn, settled_a, settled_b, average=average, confidence=confidence)
+    if scores and kind is Kind.CLASSIFICATION:
+        metrics += compared_scores(
+            conn, settled_a, settled_b, positive=positive, confidence=confidence
+        )
     return Comparison(
         kind,
-        basis_of(conn, settled_a, *OF_TRUTHS),
-        basis_of(conn, settled_b, *OF_TRUTHS),
+        basis_of(conn, settled_a, *counted),
+        basis_of(conn, settled_b, *counted),
         metrics,
     )
 
@@ -128,14 +141,20 @@ def compared_scores(
     positive: str | None = None,
     confidence: float = 0.95,
 ) -> list[MetricComparison]:
-    """ROC AUC and Brier score of settled questions about one model; none unless it has two classes.
+    """ROC AUC and Brier score of settled questions; none unless their models have two classes.
 
-    `positive` is the class that scores are about, as in `app/query/scores.py`, which checks it.
+    `positive` is the class that scores are about, as in `app/query/scores.py`. By default it is the
+    positive one of the models; none are compared if these differ in it.
 
     Cost: one statement over all scores of both windows.
+
+    Raises:
+        InvalidInput: `positive` is not one of the classes of a model with two classes.
     """
-    about = {"model": a.subject.id, "positive": positive, "confidence": confidence}
-    rows = conn.execute(_COMPARE_SCORES, about | _side("a", a) | _side("b", b)).all()
+    about = {"a_model": a.subject.id, "b_model": b.subject.id, "positive": positive}
+    about |= {"confidence": confidence} | _side("a", a) | _side("b", b)
+    with only_of_two():
+        rows = conn.execute(_COMPARE_SCORES, about).all()
     return _named(rows, SCORES)
 
 
@@ -198,7 +217,9 @@ _COMPARE = text(f"""
 _COMPARE_SCORES = text(f"""
     SELECT compared.*
     FROM truthline_internal.positive_class(
-        :model, CAST(:a_as_of AS timestamptz), CAST(:positive AS text)) AS class (id)
+        :a_model, CAST(:a_as_of AS timestamptz), CAST(:positive AS text)) AS class (id)
+    JOIN truthline_internal.positive_class(
+        :b_model, CAST(:b_as_of AS timestamptz), CAST(:positive AS text)) AS other (id) USING (id)
     CROSS JOIN LATERAL truthline_internal.compare_scores(
         {_arguments("a")}, {_arguments("b")}, class.id, :confidence) AS compared
 """)

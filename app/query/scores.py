@@ -170,7 +170,7 @@ def score_buckets(
         InvalidInput: as in `scores`.
     """
     asked = _asked(question, positive) | {"metrics": list(metrics), "confidence": confidence}
-    with _only_of_two():
+    with only_of_two():
         rows = conn.execute(_METRICS, asked).all()
     buckets = [_bucket(row, has_intervals=confidence is not None) for row in rows]
     return ScoreBuckets(buckets, _name(conn, registry, rows[0].class_))
@@ -227,7 +227,7 @@ def score_curves(
         InvalidInput: as in `scores`.
     """
     asked = _asked(question, positive)
-    with _only_of_two():
+    with only_of_two():
         class_id = conn.execute(_CLASS, asked).scalar_one()
     asked |= {"class": class_id, "parts": n_parts}
     rows: Sequence[Row[Any]] = []
@@ -266,7 +266,7 @@ def _asked(question: Question[Subject], positive: str | None) -> dict[str, Any]:
 
 
 @contextmanager
-def _only_of_two() -> Iterator[None]:
+def only_of_two() -> Iterator[None]:
     """Report a class that scores can't be about as an error of the caller.
 
     Raises:

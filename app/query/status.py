@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
+from app.query.space import Space, space_by_kind
 from app.store.edition import ServerInfo, server_info
 
 
@@ -42,6 +43,7 @@ class Status:
     last_outcome: datetime | None
     levels: Sequence[LevelStatus] = ()
     retention: Sequence[tuple[str, datetime]] = ()
+    space: Sequence[Space] = ()
 
 
 def service_status(conn: Connection) -> Status:
@@ -49,7 +51,8 @@ def service_status(conn: Connection) -> Status:
     counted = Status(server_info(conn), *conn.execute(_COUNTS).one())
     retention = [(relation, since) for relation, since in conn.execute(_RETENTION)]
     newest = {"outcome": counted.last_outcome, "prediction": counted.last_prediction}
-    return replace(counted, levels=list(_level_status(conn, newest)), retention=retention)
+    levels = list(_level_status(conn, newest))
+    return replace(counted, levels=levels, retention=retention, space=space_by_kind(conn))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,8 @@ def fresh_levels(conn: Connection) -> list[FreshLevel]:
 
 _FRESH = text("""
     SELECT l.name, l.subject, event_width,
-           CASE WHEN learned_width < INTERVAL '1 day' THEN 'hour'
+           CASE WHEN learned_width < INTERVAL '1 millisecond' THEN 'recent'
+                WHEN learned_width < INTERVAL '1 day' THEN 'hour'
                 WHEN learned_width < INTERVAL '1 month' THEN 'day' ELSE 'month' END,
            nullif(clean_until, '-infinity'), audit.audited_until, audit.open, audit.repaired
     FROM truthline_internal.levels() AS l

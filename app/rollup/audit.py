@@ -33,17 +33,18 @@ class Fault:
     n_counted: int
 
 
-def audit_new(database: Database, level: Level) -> list[Fault]:
+def audit_new(database: Database, level: Level, *, wait: bool = True) -> list[Fault]:
     """Audit what was filled since the last audit; returns the faulty spans.
 
-    Does nothing if a writer doesn't end in time: the next round tries again.
+    Waits for those who are writing, whatever filled the level: a row that it missed, because a
+    clock went back or another process refreshed, is visible then. Does nothing if a writer doesn't
+    end in time: the next round tries again. Without `wait` the caller has waited.
     """
     with database.reading() as conn:
         state = conn.execute(_STATE, {"level": level.name}).one()
         if not state.is_behind:
             return []
-        # a fold has waited for them; a refresh may not be the only one, or not ours
-        if not level.folded and not writers_have_ended(conn, level.source):
+        if wait and not writers_have_ended(conn, level.source):
             return []
     return audit(database, level, state.audited_until, state.goal)
 
@@ -121,8 +122,8 @@ _SLICES = """
     WITH requested AS (
         SELECT coalesce(CAST(:since AS timestamptz), '-infinity') AS since,
                least(CAST(:until AS timestamptz), truthline_internal.audit_goal(name)) AS until,
-               learned_width, greatest(CAST(:slice AS interval), learned_width) AS width
-        FROM level WHERE name = :level
+               span, greatest(CAST(:slice AS interval), span) AS width
+        FROM level CROSS JOIN LATERAL whole_span(level) AS span WHERE name = :level
     ),
     earliest AS (
         SELECT nullif(greatest(since, (SELECT min(learned) FROM {level})), '-infinity') AS first
@@ -132,7 +133,7 @@ _SLICES = """
         SELECT since AS at FROM requested
         UNION
         SELECT at FROM requested CROSS JOIN earliest CROSS JOIN LATERAL generate_series(
-            learned_start(learned_width, first) + width, until, width) AS at
+            learned_start(span, first) + width, until, width) AS at
     )
     SELECT nullif(at, '-infinity'), lead(at, 1, until) OVER (ORDER BY at)
     FROM edge CROSS JOIN requested WHERE at < until ORDER BY at

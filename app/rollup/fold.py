@@ -1,15 +1,15 @@
 """Fold: append newly learned rows to each level, and move `learned_until`, in one transaction.
 
-For editions without continuous aggregates. Only complete spans of the learned clock are folded,
-once all their rows are visible: the fold waits for those who write after the span's end
-(app/rollup/writers.py). A row that is backdated into a folded span is counted by the trigger
-`keep_backdated`, which takes the same lock on the level as the fold.
+For editions without continuous aggregates, and for recent levels. Only complete spans of the
+learned clock are folded, once all their rows are visible: the fold waits for those who write after
+the span's end (app/rollup/writers.py). A row that is backdated into a folded span is counted by the
+trigger `keep_backdated`, which takes the same lock on the level as the fold.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from app.rollup.levels import Level
 from app.rollup.writers import writers_have_ended
@@ -21,10 +21,11 @@ CLOCK_MARGIN = "10 minutes"
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """Result of a fold: the number of appended cells, and until when the level is clean."""
+    """Result of a fold: how many cells it appended, of how many rows, and until when they reach."""
 
     level: str
     cells: int
+    rows: int
     until: datetime
 
 
@@ -41,13 +42,21 @@ def fold(database: Database, level: Level, until: datetime | None = None) -> Fol
         target = conn.execute(_TARGET, parameters).scalar_one_or_none()
         if target is None or (level.from_raw and not writers_have_ended(conn, level.source)):
             return None
-        goal = {"level": level.name, "target": target, "margin": CLOCK_MARGIN}
-        append = conn.execute(_LOCK_LEVEL, goal).scalar_one_or_none()
-        if append is None:  # another process has done it, or the clock went back
-            return None
-        cells = conn.exec_driver_sql(append).rowcount
-        conn.execute(_MOVE_LEARNED_UNTIL, goal)
-        return Folded(level.name, cells, target)
+        return append(conn, level, target, CLOCK_MARGIN)
+
+
+def append(conn: Connection, level: Level, target: datetime, margin: str) -> Folded | None:
+    """Append what a level has not learned before `target`. All rows until then must be visible.
+
+    None if another process has done it, or if `target` is not older than `margin`.
+    """
+    goal = {"level": level.name, "target": target, "margin": margin}
+    statement = conn.execute(_LOCK_LEVEL, goal).scalar_one_or_none()
+    if statement is None:
+        return None
+    cells, rows = conn.exec_driver_sql(statement).one()
+    conn.execute(_MOVE_LEARNED_UNTIL, goal)
+    return Folded(level.name, cells, rows, target)
 
 
 def refold(database: Database, level: Level, since: datetime, until: datetime) -> None:
@@ -76,15 +85,21 @@ _TARGET = text("""
     ) AS goal (target)
     WHERE name = :level AND target > learned_until
 """)
-# The statement that appends a span, as text.
-_APPEND = """format(
+# The statement that appends a span, as text. A span of a recent level begins where the last one
+# ended, or with an hour.
+_INSERT = """format(
         'INSERT INTO truthline_data.%I %s ORDER BY 1, 3, 2', name,
         level_query(level, format('truthline_data.%I', source),
-                    format('truthline_data.learned_start(%L, {{at}})', learned_width),
+                    format('greatest(%L, truthline_data.learned_start(%L, {{at}}))',
+                           {since}, whole_span(level)),
                     format('{{at}} >= %L AND {{at}} < %L', {since}, {until})))
 """
+# It returns the number of cells, and that of their rows.
 _LOCK_LEVEL = text(f"""
-    SELECT {_APPEND.format(since="learned_until", until="CAST(:target AS timestamptz)")}
+    SELECT format('WITH appended AS (%s RETURNING %I AS n_rows)'
+                  ' SELECT count(*), coalesce(sum(n_rows), 0)::bigint FROM appended',
+                  {_INSERT.format(since="learned_until", until="CAST(:target AS timestamptz)")},
+                  (SELECT row_count FROM subject WHERE subject.name = level.subject))
     FROM level
     WHERE name = :level AND learned_until < :target
       AND :target <= clock_timestamp() - CAST(:margin AS interval)
@@ -95,7 +110,7 @@ _SINCE, _UNTIL = "CAST(:since AS timestamptz)", "CAST(:until AS timestamptz)"
 _LOCK_SPAN = text(f"""
     SELECT format('DELETE FROM truthline_data.%I WHERE learned >= %L AND learned < %L',
                   name, CAST(:since AS timestamptz), CAST(:until AS timestamptz)),
-           {_APPEND.format(since=_SINCE, until=_UNTIL)}
+           {_INSERT.format(since=_SINCE, until=_UNTIL)}
     FROM level
     WHERE name = :level
     FOR UPDATE

@@ -9,23 +9,29 @@ from sqlalchemy import Connection, text
 class Level:
     """Cells per span of the learned clock, computed from `source`.
 
-    `source` is the raw table if `from_raw`, otherwise a finer level. TimescaleDB maintains a level
-    that is not `folded`.
+    `source` is the raw table, or a finer level of the same subject. TimescaleDB maintains a level
+    that is not `folded`. A `recent` one counts what whole spans don't count yet.
     """
 
     name: str
     source: str
-    from_raw: bool
+    raw_table: str
     folded: bool
+    recent: bool
+
+    @property
+    def from_raw(self) -> bool:
+        """Whether it is computed from rows rather than cells."""
+        return self.source == self.raw_table
 
 
 def levels(conn: Connection) -> list[Level]:
-    """All levels, each after the one that it is computed from."""
+    """All levels, each after the one that it is computed from, and recent ones last."""
     return [Level(*row) for row in conn.execute(_LEVELS)]
 
 
 _LEVELS = text("""
-    SELECT level.name, level.source, level.source = subject.source, kept_by = 'fold'
+    SELECT level.name, level.source, subject.source, kept_by = 'fold', recent
     FROM level JOIN subject ON subject.name = level.subject
-    ORDER BY level.place
+    ORDER BY recent, level.place
 """)

@@ -4,7 +4,7 @@ The worker does this every minute; `truthline refresh` does it immediately.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from app.rollup.aggregates import recompute_aggregate, refresh_aggregate
 from app.rollup.audit import Fault, audit, audit_new, open_faults
 from app.rollup.fold import fold, refold
 from app.rollup.levels import Level, levels
+from app.rollup.recent import Pace, refresh_recent, start_over
 from app.store.database import Database
 
 _log = logging.getLogger(__name__)
@@ -36,18 +37,23 @@ class Audited:
     unrepaired: Sequence[Fault]
 
 
-def refresh(database: Database, until: datetime | None = None) -> list[Refreshed]:
+def refresh(
+    database: Database, until: datetime | None = None, paces: Mapping[str, Pace] | None = None
+) -> list[Refreshed]:
     """Bring all levels up to date, at most until `until`, by default until now.
 
     Each level is audited before the next is computed from it. A level whose writers don't end in
-    time is left for the next round. Cost: what changed since the last time, read twice.
+    time is left for the next round. With `paces`, recent levels are filled only when they are due.
+    Cost: what changed since the last time, read twice.
 
     Raises:
         Unavailable: another refresh doesn't end.
     """
     for level in _all_levels(database):
-        _fill(database, level, until)
-        _repair(database, level, [*open_faults(database, level), *audit_new(database, level)])
+        if not level.recent:
+            _fill(database, level, until)
+            _repair(database, level, [*open_faults(database, level), *audit_new(database, level)])
+    refresh_recent(database, until, paces)
     with database.reading() as conn:
         return [Refreshed(*row) for row in conn.execute(_CLEAN)]
 
@@ -87,11 +93,17 @@ def _repair(database: Database, level: Level, faults: Sequence[Fault]) -> list[F
     """Recompute the cells of faulty spans; returns the faults that remain."""
     recompute: Callable[[Database, Level, datetime, datetime], None]
     recompute = refold if level.folded else recompute_aggregate
+    if level.recent:
+        recompute = _start_over
     return [
         remaining
         for fault in faults
         for remaining in _repair_span(database, level, fault, recompute)
     ]
+
+
+def _start_over(database: Database, level: Level, _since: datetime, _until: datetime) -> None:
+    start_over(database, level)
 
 
 def _repair_span(

@@ -26,12 +26,15 @@ from app.store.edition import server_info
 RAW = ("outcome", "prediction")
 STEPS = "step_batch"
 # Five-minute cells that wider ones contain too.
-FINE = ("outcome_5m_1d", "scored_5m_1d", "deviation_5m_1h", "prediction_5m_1h")
+FINE = ("outcome_5m_1d", "deviation_5m_1h", "prediction_5m_1h")
 # Learned hours that learned days contain too.
 HOURS_OF_DAYS = (
-    *("outcome_5m_1h", "outcome_1h_1h", "scored_5m_1h", "scored_1h_1h"),
+    *("outcome_5m_1h", "outcome_1h_1h", "scored_1h_1h"),
     "deviation_1h_1h",
 )
+# Deleted by one round, one a minute: while a transaction runs, no old row is cleared away, and the
+# pages of keys would grow.
+MAX_KEYS = 1_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -49,9 +52,9 @@ def keep_days(settings: Settings) -> dict[str, int]:
     days = dict.fromkeys(RAW, settings.keep_raw_days)
     days |= dict.fromkeys(FINE, settings.keep_fine_days)
     days |= dict.fromkeys(HOURS_OF_DAYS, settings.keep_asof_days)
-    # five-minute cells are dropped at the earlier of their two limits
+    # these five-minute cells are dropped at the earlier of their two limits
     limits = [d for d in (settings.keep_fine_days, settings.keep_asof_days) if d]
-    days |= dict.fromkeys(("outcome_5m_1h", "scored_5m_1h"), min(limits, default=0))
+    days |= {"outcome_5m_1h": min(limits, default=0)}
     return {relation: number for relation, number in days.items() if number}
 
 
@@ -145,13 +148,13 @@ def _is_hypertable(conn: Connection, relation: str) -> bool:
 
 
 def delete_old_keys(conn: Connection, settings: Settings) -> int:
-    """Delete old requests, pending truths and events.
+    """Delete old requests, of which at most MAX_KEYS, and pending truths and events.
 
     A truth that arrives later finds no prediction, and a duplicate is stored and counted again.
     """
     if not settings.keep_keys_days:
         return 0
-    parameters = {"days": settings.keep_keys_days}
+    parameters = {"days": settings.keep_keys_days, "size": MAX_KEYS}
     return sum(
         conn.execute(deletion, parameters).rowcount
         for deletion in (_DELETE_KEYS, _DELETE_PENDING, _DELETE_EVENTS, _DELETE_LOOKUPS)
@@ -201,13 +204,16 @@ _DROP_UNTIL = text("""
         SELECT date_trunc('day', least(CAST(:wanted AS timestamptz), min(clean_until)), 'UTC')
         FROM truthline_internal.levels() AS l JOIN subject ON subject.name = l.subject
         WHERE learned_width <= INTERVAL '1 day'
+          AND l.name NOT IN (SELECT name FROM level WHERE recent)
           AND (subject.source = :relation
                OR subject.name = (SELECT level.subject FROM level WHERE level.name = :relation))
     ) AS goal (bound)
     WHERE isfinite(bound)
       AND bound > coalesce((SELECT since FROM retention WHERE relation = :relation), '-infinity')
 """)
-_LEVELS_FROM = text("SELECT name FROM level WHERE source = :relation ORDER BY place")
+_LEVELS_FROM = text("""
+    SELECT name FROM level WHERE source = :relation AND NOT recent ORDER BY place
+""")
 _RECORD = text("""
     INSERT INTO retention (relation, since) VALUES (:relation, :since)
     ON CONFLICT (relation) DO UPDATE SET since = EXCLUDED.since
@@ -226,7 +232,12 @@ _EXPIRED_CHUNKS = text("""
 """)
 _DROP_CHUNKS = text("SELECT public.drop_chunks(CAST(:relation AS regclass), older_than => :since)")
 _DELETE_KEYS = text("""
-    DELETE FROM prediction_key WHERE time < clock_timestamp() - make_interval(days => :days)
+    DELETE FROM prediction_key WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM prediction_key
+        WHERE time < clock_timestamp() - make_interval(days => :days)
+        LIMIT :size
+        FOR UPDATE SKIP LOCKED
+    ))
 """)
 _DELETE_PENDING = text("""
     DELETE FROM pending_feedback

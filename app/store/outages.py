@@ -15,9 +15,10 @@ from app.store.reasons import in_words, quoted
 ALL_BUSY = "all database connections are busy; try again"
 QUERY_CANCELED = "57014"
 LOCK_NOT_AVAILABLE = "55P03"
+DEADLOCK = "40P01"
 HELD_BY_OTHERS = {
     LOCK_NOT_AVAILABLE: "another session holds a lock for too long; try again",
-    "40P01": "two writers blocked each other; try again",
+    DEADLOCK: "two writers blocked each other; try again",
 }
 OUT_OF_RESOURCES = "53"  # the class of all such states
 INSUFFICIENT_PRIVILEGE = "42501"
@@ -57,6 +58,13 @@ def _never_connected(error: DBAPIError) -> bool:
 def is_held_lock(error: DBAPIError) -> bool:
     """Whether a statement with NOWAIT failed because another transaction holds the lock."""
     return getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE
+
+
+def is_deadlock(error: Unavailable) -> bool:
+    """Whether a transaction was rolled back because a different one waited for it in turn."""
+    cause = error.__cause__
+    original = cause.orig if isinstance(cause, DBAPIError) else cause
+    return getattr(original, "sqlstate", None) == DEADLOCK
 
 
 def _raise_if_outage(original: object, error: Exception, *, lost: bool) -> None:

@@ -2,7 +2,9 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple
 from datetime import UTC, datetime
@@ -20,28 +22,35 @@ from app.ingest.feedback import delete_stray_feedback
 from app.ingest.joins import join_orphaned
 from app.rollup.columnstore import set_columnstore_policies
 from app.rollup.event_totals import fold_event_counts
+from app.rollup.recent import Pace, refresh_recent
 from app.rollup.refresh import refresh
 from app.rollup.retention import delete_old_keys, drop_expired
 from app.store.database import Database
 from app.store.outages import is_held_lock
 
 PAUSE_SECONDS = 60.0
+RECENT_PAUSE_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
 
 
 def run_housekeeping(database: Database, settings: Settings, stop: threading.Event) -> None:
-    """Do a round every minute. It survives outages: it logs and retries."""
+    """Do a round every minute, and fill recent levels in between. It survives outages: it logs."""
+    paces: dict[str, Pace] = defaultdict(Pace)
+    next_round = time.monotonic()
     while not stop.is_set():
         try:
             with _leading(database) as leader:
-                if leader:
-                    do_round(database, settings)
+                if leader and time.monotonic() < next_round:
+                    refresh_recent(database, paces=paces)
+                elif leader:
+                    next_round = time.monotonic() + PAUSE_SECONDS
+                    do_round(database, settings, paces)
         except Unavailable as error:
             _log.warning("housekeeping postponed: %s", with_reason(error))
         except Exception:  # noqa: BLE001 - nobody would notice if the thread ended
             _log.exception("housekeeping failed; the next round tries again")
-        stop.wait(PAUSE_SECONDS)
+        stop.wait(RECENT_PAUSE_SECONDS)
 
 
 @contextmanager
@@ -68,7 +77,9 @@ def _try_lock(conn: Connection) -> bool:
     return True
 
 
-def do_round(database: Database, settings: Settings) -> None:
+def do_round(
+    database: Database, settings: Settings, paces: Mapping[str, Pace] | None = None
+) -> None:
     """Delete what is too old, fill and audit the levels, and drop what is counted and expired."""
     seconds = settings.unanswered_after_s
     if seconds and (failures := store_unanswered(database, seconds)):
@@ -85,7 +96,7 @@ def do_round(database: Database, settings: Settings) -> None:
     with database.writing() as conn:
         if numbers := fold_event_counts(conn):
             _log.info("added %d numbers to the totals of events", numbers)
-    refresh(database)
+    refresh(database, paces=paces)
     for dropped in drop_expired(database, settings, datetime.now(UTC)):
         _log.info("dropped %s before %s", *astuple(dropped))
 

@@ -32,6 +32,7 @@ from app.web.markup import to_component
 from app.web.panels import Node, Page, Panel, PanelContext
 from app.web.question import EVERY, NOTHING, SELECTED, Question, query_string
 from app.web.request_links import requests_link
+from app.web.selects import select
 from app.web.tables import tile
 from app.web.units import count
 
@@ -166,16 +167,8 @@ def _others(question: Question, portrait: Portrait) -> list[dict[str, str]]:
 
 
 def _select(name: str, label: str, data: list[dict[str, str]], value: str, w: int) -> Component:
-    return dmc.Select(
-        id={"choice": name},
-        label=label,
-        size="xs",
-        w=w,
-        allowDeselect=False,
-        data=data,
-        value=value,
-        searchable=len(data) > MANY,
-        comboboxProps={"width": "max-content", "position": "bottom-start"},
+    return select(
+        {"choice": name}, data, label=label, w=w, value=value, searchable=len(data) > MANY
     )
 
 

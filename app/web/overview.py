@@ -22,6 +22,7 @@ from app.web import markup as html
 from app.web.panels import Node, Page, Panel, PanelContext, Rows
 from app.web.question import DAY, EVERY, Question, automatic_interval, common, grid_of, query_string
 from app.web.request_links import finder
+from app.web.selects import select
 from app.web.tables import change, labelled, note, sparkline
 from app.web.triage import (
     COLUMNS,
@@ -123,16 +124,9 @@ def _filters(question: Question, models: Sequence[ModelOverview]) -> list[Compon
 def _choice(question: Question, name: str, every: str, labels: dict[str, str]) -> Component:
     value = question.members.get(name) or EVERY
     known = {EVERY: every, **({} if value == EVERY else {value: value}), **labels}
-    return dmc.Select(
-        id={"choice": name},
-        data=[{"value": value, "label": label} for value, label in known.items()],
-        value=value,
-        size="xs",
-        allowDeselect=False,
-        searchable=True,
-        comboboxProps={"width": "max-content", "position": "bottom-start"},
-        **labelled(name.capitalize()),
-    )
+    options = [{"value": value, "label": label} for value, label in known.items()]
+    words = labelled(name.capitalize())
+    return select({"choice": name}, options, value=value, searchable=True, **words)
 
 
 def _states(question: Question, models: Sequence[ModelOverview]) -> Markup:

@@ -13,7 +13,7 @@ from typing import Any
 import dash
 import dash_mantine_components as dmc
 import flask
-from dash import ALL, MATCH, Input, Output, State, ctx, dcc, html, no_update
+from dash import ALL, MATCH, ClientsideFunction, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 from markupsafe import Markup
 
@@ -22,7 +22,7 @@ from app.store.database import Database
 from app.web import markup, shell
 from app.web.basis import basis_text, panel_context
 from app.web.comparison import chosen
-from app.web.files import address, names, plotly_address
+from app.web.files import PLOTLY, address, names
 from app.web.markup import to_component
 from app.web.pages import PAGES
 from app.web.panels import Node, Nodes, Page, Panel
@@ -31,6 +31,8 @@ from app.web.session import WORKSPACE
 from app.web.tables import labelled
 
 PREFIX = "/web/"
+# The property of a panel with the query that it is to show.
+WANTED = "data-wanted"
 # The script that runs first, the style that others refine, and that of another page.
 BEFORE, STYLE, LOGIN = "before.js", "style.css", "login.css"
 ELSEWHERE = markup.P(markup.A("All models", href="/"))
@@ -68,7 +70,7 @@ def build(database: Database, *, auth: bool, root: str = "") -> dash.Dash:
         routes_pathname_prefix=PREFIX,
         requests_pathname_prefix=root + PREFIX,
         include_assets_files=False,  # their addresses have our fingerprints
-        index_string=_index(root),
+        index_string=_index(),
         update_title="",
         suppress_callback_exceptions=True,
         add_log_handler=False,
@@ -79,7 +81,7 @@ def build(database: Database, *, auth: bool, root: str = "") -> dash.Dash:
     return app
 
 
-def _index(root: str) -> str:
+def _index() -> str:
     """The page's HTML with the addresses of our assets."""
     sheets = (STYLE, *names(".css", STYLE, LOGIN))
     styles = (f'<link rel="stylesheet" href="{address(name)}">' for name in sheets)
@@ -87,7 +89,7 @@ def _index(root: str) -> str:
     parts = {
         "icon": address("icon.svg"),
         "before": address(BEFORE),
-        "plotly": plotly_address(root),
+        "plotly": address(PLOTLY),
         "styles": "".join(styles),
         "scripts": "".join(scripts),
     }
@@ -172,14 +174,20 @@ def _connect(app: dash.Dash, database: Database) -> None:
         is_same = chosen is None or members_of(chosen) == members_of(search or "")
         return no_update if is_same else chosen
 
-    @app.callback(
-        Output({"panel": MATCH}, "children"),
+    app.clientside_callback(  # assets/panels.js chooses the moment for each panel
+        ClientsideFunction("panels", "want"),
         Input("url", "search"),
         Input("tick", "n_intervals"),
+    )
+
+    @app.callback(
+        Output({"panel": MATCH}, "children"),
+        Input({"panel": MATCH}, WANTED),
         State("url", "pathname"),
         State({"panel": MATCH}, "id"),
+        prevent_initial_call=True,
     )
-    def show_panel(search: str, _ticks: int, path: str, id_: dict[str, str]) -> Any:
+    def show_panel(search: str | None, path: str, id_: dict[str, str]) -> Any:
         page = PAGES.get(_local(path))
         panels = page.panels if page else ()
         panel = next((panel for panel in panels if panel.name == id_["panel"]), None)

@@ -21,12 +21,14 @@ from app.auth.sessions import Session
 from app.errors import Forbidden, Unauthenticated
 from app.running import database, settings
 from app.subpath import at_root
-from app.web.files import dash_file, fingerprints, own_asset
+from app.web.files import dash_file, drawing, fingerprints, own_asset
 from app.web.login import login_page
 from app.web.session import WORKSPACE, check_origin, current, forget, keep, local_path
 
 blp = Blueprint("web", __name__)
 PATHS = ("/", "/model", "/requests", "/request", "/executions", "/status")
+# Pages with charts: the browser loads the scripts that draw them before Dash asks for them.
+DRAWN = ("/model", "/executions")
 # Scripts come only from this server, except for the line that starts Dash, which is allowed by its
 # hash. Mantine and plotly set inline styles, and draw with images in data URLs.
 POLICY = (
@@ -82,6 +84,10 @@ def _page() -> Response:
     response.headers.update(
         {"Referrer-Policy": "same-origin", "Content-Security-Policy": POLICY.format(hashes=hashes)}
     )
+    if request.path in DRAWN:
+        response.headers["Link"] = ", ".join(
+            f"<{file}>; rel=preload; as=script" for file in drawing()
+        )
     return _with_session(response, session)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import dash_mantine_components as dmc
 from dash import html as dash_html
 from dash.development.base_component import Component
 from markupsafe import Markup
@@ -36,13 +35,14 @@ from app.web.comparison import Pair, ask, sides, sides_basis, spans, truths_grid
 from app.web.panels import Node, Panel, PanelContext, Rows
 from app.web.quality import FORM, FORMS, Differences, marks
 from app.web.question import Question, iso_utc
+from app.web.selects import select
 from app.web.tables import CONFIDENCE, both, note, tile
 from app.web.units import length
 
 COUNTS = ("n", "n_positive")
 ON_WIRE = {SCORES[name].wire_name: SCORES[name] for name in METRICS}
 # With more truths than this in a window, reading every score would take seconds.
-MANY = 100_000
+MANY = 250_000
 LARGE = (
     f"There are more than {MANY:,} truths. Intervals, average precision and comparisons read every"
     " score, and are omitted here: the API has them. Average precision can still be drawn."
@@ -212,22 +212,20 @@ def _choices(scores: Scores) -> Iterator[Component]:
     """Which class is the positive one, and which metric is drawn."""
     if scores.positive:
         classes = [{"value": name, "label": name} for name in scores.classes]
-        yield _select("positiveClass", "Positive class", classes, scores.positive)
+        yield select(
+            {"choice": "positiveClass"},
+            classes,
+            label="Positive class",
+            value=scores.positive,
+            w=WIDTH,
+        )
     metrics = [{"value": one.wire_name, "label": one.title} for one in scores.measures]
-    yield _select("metric", "Drawn over time", metrics, scores.drawn.wire_name)
+    drawn = scores.drawn.wire_name
+    yield select({"choice": "metric"}, metrics, label="Drawn over time", value=drawn, w=WIDTH)
 
 
-def _select(name: str, label: str, data: list[dict[str, str]], value: str) -> Component:
-    return dmc.Select(
-        id={"choice": name},
-        label=label,
-        size="xs",
-        w=210,
-        allowDeselect=False,
-        data=data,
-        value=value,
-        comboboxProps={"width": "max-content", "position": "bottom-start"},
-    )
+# Of a list to choose from, in pixels.
+WIDTH = 210
 
 
 def _tiles(scores: Scores) -> Iterator[Markup]:

@@ -22,6 +22,7 @@ from app.web.question import (
     iso_utc,
     query_string,
 )
+from app.web.selects import select
 from app.web.tables import labelled
 from app.web.units import length
 
@@ -37,13 +38,13 @@ def controls() -> Component:
     """All controls of a page."""
     return html.Div(
         [
-            _select("range", "Time range", _range_choices(), w=170),
+            select("range", _range_choices(), label="Time range", w=170),
             _moment("start", "From"),
             _moment("end", "To"),
-            _select("interval", "Interval", _interval_choices(), w=110),
-            _select("zone", "Time zone", sorted(zones()), w=180, searchable=True),
+            select("interval", _interval_choices(), label="Interval", w=110),
+            select("zone", sorted(zones()), label="Time zone", w=180, searchable=True),
             _moment("as-of", "As known at", placeholder="now"),
-            _select("refresh", "Refresh", [{"value": OFF, "label": "off"}, *REFRESHES], w=90),
+            select("refresh", [OFF, *REFRESHES], label="Refresh", w=90),
         ],
         className="controls",
         role="group",
@@ -59,18 +60,6 @@ def _range_choices() -> list[dict[str, str]]:
 def _interval_choices() -> list[dict[str, str]]:
     by_width = [{"value": name, "label": length(width)} for name, width in INTERVALS.items()]
     return [{"value": AUTOMATIC, "label": "automatic"}, *by_width]
-
-
-def _select(name: str, label: str, choices: list[Any], **more: Any) -> Component:
-    return dmc.Select(
-        id=name,
-        label=label,
-        data=choices,
-        size="xs",
-        allowDeselect=False,
-        comboboxProps={"width": "max-content", "position": "bottom-start"},
-        **more,
-    )
 
 
 def _moment(name: str, label: str, **more: Any) -> Component:

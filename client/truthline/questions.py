@@ -124,6 +124,8 @@ class Questions:
         average: Literal["macro", "weighted", "micro"] = "macro",
         as_of: Instant | None = None,
         confidence: float = 0.95,
+        scores: bool = False,
+        positive_class: Label | None = None,
     ) -> Comparison:
         """Whether the metrics of two windows, versions, deployments or models really differ.
 
@@ -141,6 +143,10 @@ class Questions:
             average: average over the classes of a classifier.
             as_of: return what was known at this moment.
             confidence: confidence of the intervals and of the verdicts.
+            scores: compare ROC AUC and Brier score of classifiers with two classes too, which takes
+                longer: the server reads every score.
+            positive_class: the class that scores are about; by default the positive one of both
+                models.
 
         Raises:
             TruthlineError: the query failed; the subclass states why.
@@ -148,6 +154,7 @@ class Questions:
         both = selection_of(subject_of(model, namespace, pipeline, deployment, version, tags))
         asked = {**period_of(start, end), "asOf": to_wire(as_of, "as_of")}
         asked |= {"average": average, "confidence": confidence}
+        asked |= {"scores": scores or None, "positiveClass": label_of(positive_class)}
         sides = side_parameters("a", a) | side_parameters("b", b)
         return decode(
             Comparison, self._session.get("/api/v1/metrics/compare", {**both, **asked, **sides})

@@ -41,9 +41,7 @@ GRANT SELECT ON
     truthline_data.outcome_1d_1d,
     truthline_data.outcome_1h_1mo,
     truthline_data.outcome_1d_1mo,
-    truthline_data.scored_5m_1h,
     truthline_data.scored_1h_1h,
-    truthline_data.scored_5m_1d,
     truthline_data.scored_1h_1d,
     truthline_data.scored_1d_1d,
     truthline_data.scored_1h_1mo,
@@ -61,5 +59,15 @@ GRANT SELECT ON
     truthline_data.score_1h_1h,
     truthline_data.score_1d_1d,
     truthline_data.latency_1h_1h,
-    truthline_data.latency_1d_1d
+    truthline_data.latency_1d_1d,
+    truthline_data.outcome_5m_recent,
+    truthline_data.outcome_1h_recent,
+    truthline_data.scored_1h_recent,
+    truthline_data.ranked_1h_recent,
+    truthline_data.deviation_5m_recent,
+    truthline_data.deviation_1h_recent,
+    truthline_data.prediction_5m_recent,
+    truthline_data.prediction_1h_recent,
+    truthline_data.score_1h_recent,
+    truthline_data.latency_1h_recent
 TO truthline_reader;

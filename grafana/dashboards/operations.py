@@ -64,14 +64,16 @@ def _levels() -> Panel:
         "Levels",
         """
     SELECT name AS "level", subject, event_width::text AS "event width",
-           learned_width::text AS "learned width",
+           CASE WHEN learned_width < INTERVAL '1 millisecond' THEN 'recent'
+                ELSE learned_width::text END AS "learned width",
            nullif(clean_until, '-infinity') AS "clean until",
            extract(epoch FROM now() - nullif(clean_until, '-infinity'))::float8 AS "behind now"
     FROM truthline_internal.levels()
     """,
         about="Until when each level holds every row that was received. A level of learned hours is"
         " an hour or two behind by nature, one of days up to two days, one of months up to two"
-        " months; what it lacks is read from finer levels and rows, so answers are exact",
+        " months; recent ones hold what was received since. What a level lacks is read from finer"
+        " ones and rows, so answers are exact",
         units={"behind now": "s"},
     )
 

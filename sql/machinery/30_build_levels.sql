@@ -1,5 +1,5 @@
 -- Builds levels in the form that this edition keeps: continuous aggregates on TimescaleDB Community,
--- tables elsewhere.
+-- tables elsewhere. Recent levels are tables everywhere.
 
 -- build_levels: builds every level that is missing.
 --
@@ -17,7 +17,7 @@ DECLARE
 BEGIN
     FOR missing IN SELECT * FROM level WHERE to_regclass(format('truthline_data.%I', name)) IS NULL
                    ORDER BY place LOOP
-        IF by_timescaledb THEN
+        IF by_timescaledb AND NOT missing.recent THEN
             CALL build_aggregate(missing);
             UPDATE level SET kept_by = 'timescaledb' WHERE name = missing.name;
         ELSE
@@ -90,7 +90,8 @@ BEGIN
     END LOOP;
     DROP TRIGGER IF EXISTS keep_backdated ON outcome;
     DROP TRIGGER IF EXISTS keep_backdated ON prediction;
-    UPDATE level SET kept_by = 'fold', learned_until = '-infinity', audited_until = '-infinity';
+    UPDATE level SET kept_by = 'fold', learned_since = '-infinity', learned_until = '-infinity',
+                     audited_until = '-infinity';
     DELETE FROM audit_fault;
 END
 $procedure$;

@@ -18,8 +18,8 @@ COMMENT ON FUNCTION truthline_internal.audit_goal(text) IS
 
 -- audit: spans of a level, among those in [since, until), whose cells don't match their source.
 --
--- Grain    one row per faulty learned span; none if all cells match. Spans of which rows or cells were
---          dropped are skipped.
+-- Grain    one row per faulty learned span, that of hours for a recent level; none if all cells match.
+--          Spans of which rows or cells were dropped are skipped.
 -- Units    `n_rows` is the number of rows in the source, `n_counted` the number that the cells count,
 --          both of the series that differ.
 -- Cost     the rows or cells of the source in those spans, read once and grouped by series.
@@ -37,7 +37,7 @@ DECLARE
 BEGIN
     SELECT * INTO STRICT level FROM truthline_data.level AS l WHERE l.name = level_name;
     SELECT * INTO STRICT subject FROM truthline_data.subject AS s WHERE s.name = level.subject;
-    SELECT greatest(audit.since, max(r.since)),
+    SELECT greatest(audit.since, level.learned_since, max(r.since)),
            least(audit.until, truthline_internal.audit_goal(level_name))
     INTO audit.since, audit.until
     FROM truthline_data.retention AS r WHERE r.relation IN (level.source, level.name);
@@ -48,17 +48,18 @@ BEGIN
     END IF;
     span := format('%%1$I >= %L AND %%1$I < %L', since, until);
     RETURN QUERY EXECUTE format(
-        'SELECT learned, learned + $1, sum(of_source)::bigint, sum(of_level)::bigint FROM ('
-        '  SELECT learned, sum(of_source) AS of_source, sum(of_level) AS of_level FROM ('
-        '    SELECT truthline_data.learned_start($1, %I) AS learned, series_id, %s AS of_source,'
+        'SELECT span, span + $1, sum(of_source)::bigint, sum(of_level)::bigint FROM ('
+        '  SELECT span, sum(of_source) AS of_source, sum(of_level) AS of_level FROM ('
+        '    SELECT truthline_data.learned_start($1, %I) AS span, series_id, %s AS of_source,'
         '           0 AS of_level FROM truthline_data.%I WHERE %s AND %s GROUP BY 1, 2'
         '    UNION ALL'
-        '    SELECT learned, series_id, 0, sum(%I) FROM truthline_data.%I WHERE %s GROUP BY 1, 2'
-        '  ) AS side GROUP BY learned, series_id HAVING sum(of_source) <> sum(of_level)'
-        ') AS difference GROUP BY learned ORDER BY learned',
+        '    SELECT truthline_data.learned_start($1, learned), series_id, 0, sum(%I)'
+        '    FROM truthline_data.%I WHERE %s GROUP BY 1, 2'
+        '  ) AS side GROUP BY span, series_id HAVING sum(of_source) <> sum(of_level)'
+        ') AS difference GROUP BY span ORDER BY span',
         clock, counted, level.source, format(span, clock), condition,
         subject.row_count, level.name, format(span, 'learned'))
-    USING level.learned_width;
+    USING truthline_data.whole_span(level);
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.audit(text, timestamptz, timestamptz) IS

@@ -12,7 +12,8 @@
 --
 -- Cells and cuts count only what was received before one common instant, and the tail only what was
 -- received from then on. Along the learned clock, cells come from the widest spans first: months, then
--- days, then hours up to that instant. With `as_of`, no bound is later than that moment.
+-- days, then hours, and what was received since then from recent levels. With `as_of`, no bound is later
+-- than that moment.
 -- No row is dated more than 25 hours after it was received (outcome_time_ahead), so rows received more
 -- than two days before the window are skipped.
 --
@@ -68,18 +69,54 @@ $$;
 COMMENT ON FUNCTION truthline_internal.cuts(timestamptz[], interval, interval) IS
     'Spans that the edges of buckets cut off wide cells, to be counted in narrow ones.';
 
+-- usable_levels: the levels that an answer may read, with the columns of truthline_internal.levels().
+--
+-- Why      a recent level continues the learned hours of its subject, so it is of use only while it begins
+--          no later than they end and reaches further. Its cells can't be divided along the learned clock,
+--          so an earlier moment does without them. plpgsql caches the plan.
+CREATE OR REPLACE FUNCTION truthline_internal.usable_levels(as_of timestamptz DEFAULT 'infinity')
+RETURNS TABLE (name text, subject text, event_width interval, learned_width interval,
+               clean_until timestamptz)
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY WITH known AS MATERIALIZED (
+        SELECT found.*, level.recent, level.learned_since,
+               level.recent OR found.learned_width = min(found.learned_width)
+                   FILTER (WHERE NOT level.recent) OVER (PARTITION BY found.subject) AS is_narrowest
+        FROM truthline_internal.levels() AS found
+        JOIN truthline_data.level ON level.name = found.name
+    ),
+    bound AS (
+        SELECT known.subject,
+               max(known.learned_since) FILTER (WHERE recent) AS recent_since,
+               min(known.clean_until) FILTER (WHERE NOT recent) AS hours_until,
+               min(known.clean_until) FILTER (WHERE recent) AS recent_until
+        FROM known WHERE is_narrowest GROUP BY known.subject
+    )
+    SELECT known.name, known.subject, known.event_width, known.learned_width, known.clean_until
+    FROM known JOIN bound ON bound.subject = known.subject
+    WHERE NOT recent
+       OR recent_since <= hours_until AND hours_until < recent_until
+           AND recent_until <= usable_levels.as_of;
+END
+$function$;
+COMMENT ON FUNCTION truthline_internal.usable_levels(timestamptz) IS
+    'The levels that an answer may read, and the instant until which each holds every row received.';
+
 -- sources: which levels provide the cells of each event width, along the learned clock.
 --
 -- Grain    one row per (event width, level), for widths up to `longest`. The spans of a width
 --          follow each other up to the common instant, until which all of them are clean.
 -- Why      a width need not have a level of each learned span: the next narrower one serves, because
 --          its cells are parts of the wider ones. A wider span is never cleaner than those it was
---          computed from, so the spans of a width don't overlap.
+--          computed from, so the spans of a width don't overlap. plpgsql caches the plan.
 CREATE OR REPLACE FUNCTION truthline_internal.sources(
     subject_name text, longest interval, as_of timestamptz DEFAULT 'infinity'
-) RETURNS SETOF truthline_internal.source LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    WITH known AS MATERIALIZED (
-        SELECT * FROM truthline_internal.levels() WHERE subject = subject_name
+) RETURNS SETOF truthline_internal.source LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10 AS $function$
+BEGIN
+    RETURN QUERY WITH known AS MATERIALIZED (
+        SELECT * FROM truthline_internal.usable_levels(as_of) WHERE subject = subject_name
     ),
     chosen AS (
         SELECT DISTINCT ON (w.event_width, known.learned_width)
@@ -100,8 +137,9 @@ CREATE OR REPLACE FUNCTION truthline_internal.sources(
     SELECT width, name, learned_width,
            coalesce(lag(until) OVER (PARTITION BY width ORDER BY learned_width DESC), '-infinity'),
            until
-    FROM span
-$$;
+    FROM span;
+END
+$function$;
 COMMENT ON FUNCTION truthline_internal.sources(text, interval, timestamptz) IS
     'Which levels provide the cells of each event width, and over which span of the learned clock.';
 

@@ -41,7 +41,8 @@ BEGIN
     INTO wanted
     FROM (
         SELECT place, name, type, summed, collected, sparse, quote_ident(name) AS of_cell,
-               CASE WHEN computed THEN format('NULL::%s', type) ELSE expression END AS of_row
+               CASE WHEN computed THEN format('NULL::%s', type)
+                    ELSE replace(expression, '{width}', 'NULL::interval') END AS of_row
         FROM truthline_data.level_column WHERE subject = subject_name
         UNION ALL
         SELECT 0, 'series_id', 'integer', false, false, false, 'series_id', 'series_id'
@@ -265,7 +266,8 @@ COMMENT ON FUNCTION truthline_internal.n_read(truthline_internal.piece, text, in
 -- cells_learned: when the rows of some cells were received, from the cells of `levels`.
 --
 -- Grain    one row per place whose cell has any rows, the earliest first. `buckets` are the cells, and
---          `places` the places they belong to.
+--          `places` the places they belong to. A span of a recent level ends anywhere before the next, so
+--          its rows may have been received until the level ends.
 CREATE OR REPLACE FUNCTION truthline_internal.cells_learned(
     levels truthline_internal.source[], series integer[], places integer[], buckets timestamptz[]
 ) RETURNS TABLE (place integer, learned_from timestamptz, learned_until timestamptz)
@@ -276,10 +278,13 @@ BEGIN
         ' FROM unnest($2, $3) AS cut (place, bucket)'
         ' CROSS JOIN LATERAL (%s) AS cell GROUP BY place ORDER BY 2', (
             SELECT string_agg(format(
-                'SELECT bucket, learned, learned + %L::interval AS learned_end FROM truthline_data.%I'
+                'SELECT bucket, learned, %s AS learned_end FROM truthline_data.%I'
                 ' WHERE series_id = ANY ($1) AND learned >= %L AND learned < %L'
                 ' AND bucket = cut.bucket',
-                l.learned_width, l.level, l.learned_from, l.learned_until), ' UNION ALL ')
+                CASE WHEN l.learned_width > INTERVAL '1 microsecond'
+                     THEN format('learned + %L::interval', l.learned_width)
+                     ELSE format('%L::timestamptz', l.learned_until) END,
+                l.level, l.learned_from, l.learned_until), ' UNION ALL ')
             FROM unnest(levels) AS l))
     USING series, places, buckets;
 END

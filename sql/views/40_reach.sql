@@ -115,9 +115,9 @@ CREATE OR REPLACE FUNCTION truthline_internal.basis(
     FROM unnest(subjects) WITH ORDINALITY AS s (name, place)
     CROSS JOIN (SELECT edges OFFSET 0) AS once (edges)
     CROSS JOIN LATERAL truthline_internal.reach(s.name, series, edges, as_of) AS reach
-    LEFT JOIN (SELECT l.subject, nullif(min(l.clean_until), '-infinity')
-               FROM truthline_internal.levels() AS l
-               WHERE l.learned_width = INTERVAL '1 hour' GROUP BY 1) AS clean (name, until)
+    LEFT JOIN (SELECT DISTINCT ON (l.subject) l.subject, nullif(l.clean_until, '-infinity')
+               FROM truthline_internal.usable_levels(as_of) AS l
+               ORDER BY l.subject, l.learned_width, l.clean_until) AS clean (name, until)
         ON clean.name = s.name
     CROSS JOIN LATERAL (
         SELECT coalesce(array_agg(edge ORDER BY n), '{}'), coalesce(array_agg(found ORDER BY n), '{}')

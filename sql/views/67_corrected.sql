@@ -1,3 +1,34 @@
+-- labelled_cells: predictions with a truth and those that were right, per bucket, class and bin of confidence.
+-- Cost     the counts of all cells, and the confidences in cells of an hour and in rows.
+CREATE OR REPLACE FUNCTION truthline_internal.labelled_cells(
+    series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (place integer, predicted_label integer, bin integer, n bigint, n_right bigint)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET extra_float_digits = 1 SET jit = off AS $function$
+DECLARE
+    reach record;
+BEGIN
+    SELECT * INTO STRICT reach FROM truthline_internal.reach('ranked', series, edges, as_of);
+    RETURN QUERY EXECUTE format($query$
+        WITH cell AS MATERIALIZED (%s)
+        SELECT place, predicted_label, bin, truthline_internal.total(n),
+               truthline_internal.total(n_right)
+        FROM (
+            SELECT place, predicted_label, bin, n, n_hits AS n_right FROM cell WHERE bin IS NOT NULL
+            UNION ALL
+            SELECT place, predicted_label, truthline_data.confidence_bin(score), sign,
+                   CASE WHEN is_hit THEN sign ELSE 0 END
+            FROM (%s) AS score
+        ) AS counted
+        GROUP BY place, predicted_label, bin HAVING truthline_internal.total(n) <> 0
+        $query$,
+        truthline_internal.ranked_cells(series, reach.reached_edges, reach.reached_as_of),
+        truthline_internal.scores_in('SELECT * FROM cell WHERE bin IS NULL'))
+    USING series, reach.reached_edges, NULL::integer;
+END
+$function$;
+COMMENT ON FUNCTION truthline_internal.labelled_cells(integer[], timestamptz[], timestamptz) IS
+    'Predictions with a truth and those that were right, per bucket, class and bin of confidence.';
+
 -- corrected_accuracy: accuracy corrected for which predictions got a truth, per bucket.
 --
 -- Truths are often picked: those that a model is unsure of, or those that it predicts positive. Within a
@@ -14,11 +45,6 @@
 -- Strata   of each class, 64 equal parts of confidence, from the lowest joined until there are at least
 --          `few` truths. A rest with fewer belongs to the last one.
 -- Limits   it corrects for what the predicted class and its confidence tell, and nothing else.
-CREATE TYPE truthline_internal.labelled_cell AS (
-    place integer, predicted_label integer, bin integer, n bigint, n_right bigint
-);
-COMMENT ON TYPE truthline_internal.labelled_cell IS
-    'Predictions with a truth and those that were right, per bucket, class and bin of confidence.';
 CREATE OR REPLACE FUNCTION truthline_internal.corrected_accuracy(
     series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
@@ -32,9 +58,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.corrected_accuracy(
               FROM truthline_internal.score_cells(series, edges, as_of)
               WHERE label_id IS NOT NULL) AS made
         FULL JOIN (SELECT place, predicted_label AS label_id, bin, n, n_right
-                   FROM truthline_internal.cells(
-                       NULL::truthline_internal.labelled_cell, 'ranked', series, edges, as_of)
-                  ) AS known USING (place, label_id, bin)
+                   FROM truthline_internal.labelled_cells(series, edges, as_of)) AS known USING (place, label_id, bin)
     ),
     joined AS (
         SELECT place, label_id, n_made, n_known, n_right,

@@ -6,47 +6,84 @@
 --          of (score - y)^2.
 -- Null     for ROC AUC with fewer than `few_of_class` hits or misses, and as any estimate.
 
+-- loss_spread: the mean squared distance of scores from what they should be, and how much it varies.
+--
+-- Grain    one row per bucket with truths, which `n` counts.
+-- Units    `loss` is the mean of (score - y)^2; `of_losses` adds up the squared differences from it.
+-- Cost     every score of the window. Squares of doubles below 1e-70 count as 0: PostgreSQL would raise an
+--          error.
+-- Why      squares are of differences from the mean that cells already know, nearly to the last digit: so
+--          one pass loses no digits.
+CREATE OR REPLACE FUNCTION truthline_internal.loss_spread(
+    series integer[], edges timestamptz[], as_of timestamptz, class integer
+) RETURNS TABLE (place integer, n bigint, loss float8, of_losses float8)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET extra_float_digits = 1
+SET jit = off SET enable_nestloop = off SET enable_mergejoin = off AS $function$
+DECLARE
+    reach record;
+    means float8[] := ARRAY(SELECT coalesce(losses.brier_score, 0)
+                            FROM truthline_internal.score_losses(series, edges, as_of, class) AS losses);
+BEGIN
+    SELECT * INTO STRICT reach FROM truthline_internal.reach('ranked', series, edges, as_of);
+    RETURN QUERY EXECUTE format($query$
+        WITH cell AS MATERIALIZED (%s)
+        SELECT place, n, $4[place] + more / n, greatest(of_losses - more * more / n, 0)
+        FROM (
+            SELECT place, sum(sign) AS n, sum(sign * more) AS more, sum(sign * more * more) AS of_losses
+            FROM (SELECT place, sign, CASE WHEN is_hit THEN (1 - score) * (1 - score)
+                                           WHEN score > 1e-70 THEN score * score ELSE 0 END - $4[place]
+                  FROM (%s) AS score OFFSET 0) AS single (place, sign, more)
+            GROUP BY place HAVING sum(sign) > 0
+        ) AS added
+        $query$,
+        truthline_internal.ranked_cells(series, reach.reached_edges, reach.reached_as_of),
+        truthline_internal.scores_in('SELECT * FROM cell'))
+    USING series, reach.reached_edges, class, means;
+END
+$function$;
+COMMENT ON FUNCTION truthline_internal.loss_spread(integer[], timestamptz[], timestamptz, integer) IS
+    'The mean squared distance of scores from what they should be per bucket, and how much it varies.';
+
 -- score_estimates: how far ROC AUC and Brier score of a class may be from the truth, per bucket.
--- Cost     every number of the window.
+-- Cost     that of placements and loss_spread.
 CREATE OR REPLACE FUNCTION truthline_internal.score_estimates(
     series integer[], edges timestamptz[], as_of timestamptz, class integer
 ) RETURNS SETOF truthline_internal.estimate LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    WITH ranked AS (
-        SELECT place, n_hits::float8, n_misses::float8,
-               CASE WHEN score > 1e-70 THEN score * score ELSE 0 END AS missed,
-               (1 - score) * (1 - score) AS lacked, hits, misses,
-               (misses - misses_above + n_misses / 2::float8) / nullif(misses, 0) AS above,
-               (hits_above - n_hits / 2::float8) / nullif(hits, 0) AS below
+    WITH placed AS MATERIALIZED (
+        SELECT place, hits, misses, n_hits, n_equal, n_between,
+               (misses - misses_from + n_equal / 2::float8) / nullif(misses, 0) AS of_hit,
+               (hits_from - n_hits / 2::float8) / hits AS of_equal, (hits_from - n_hits) / hits AS of_higher
         FROM (
-            SELECT r.*, (sum(n_hits) OVER bucket)::float8 AS hits,
-                   (sum(n_misses) OVER bucket)::float8 AS misses
-            FROM truthline_internal.ranks(series, edges, as_of, class) AS r
+            SELECT p.*, (max(hits_from) OVER bucket)::float8 AS hits,
+                   (max(misses_from) OVER bucket)::float8 AS misses
+            FROM truthline_internal.placements(series, edges, as_of, class) AS p
             WINDOW bucket AS (PARTITION BY place)
-        ) AS r
+        ) AS p
     ),
     mean AS (
-        SELECT place, hits, misses, sum(n_hits * above) / nullif(hits, 0) AS area,
-               sum(n_hits * lacked + n_misses * missed) / (hits + misses) AS loss
-        FROM ranked GROUP BY place, hits, misses
+        SELECT place, hits, misses, sum(n_hits * of_hit) / hits AS area
+        FROM placed GROUP BY place, hits, misses
     ),
     spread AS (
-        SELECT place, hits, misses, area, loss,
-               sum(n_hits * (above - area) * (above - area)) AS of_hits,
-               sum(n_misses * (below - area) * (below - area)) AS of_misses,
-               sum(n_hits * (lacked - loss) * (lacked - loss)
-                   + n_misses * (missed - loss) * (missed - loss)) AS of_losses
-        FROM ranked JOIN mean USING (place, hits, misses) GROUP BY place, hits, misses, area, loss
+        SELECT place, mean.hits, mean.misses, area,
+               sum(n_hits * (of_hit - area) * (of_hit - area)) AS of_hits,
+               sum(n_equal * (of_equal - area) * (of_equal - area)
+                   + n_between * (of_higher - area) * (of_higher - area)) AS of_misses
+        FROM placed JOIN mean USING (place) GROUP BY place, mean.hits, mean.misses, area
     )
-    SELECT e.* FROM spread CROSS JOIN LATERAL (
+    SELECT e.*
+    FROM truthline_internal.loss_spread(series, edges, as_of, class) AS loss
+    LEFT JOIN spread USING (place)
+    CROSS JOIN LATERAL (
         SELECT place, 'roc_auc', NULL::integer,
-               CASE WHEN least(hits, misses) >= truthline_internal.few_of_class()
-                    THEN (hits + misses)::bigint ELSE 0 END,
+               CASE WHEN least(coalesce(hits, 0), misses) >= truthline_internal.few_of_class()
+                    THEN n ELSE 0 END,
                NULL::bigint, area,
                sqrt(of_hits / nullif(hits - 1, 0) / nullif(hits, 0)
                     + of_misses / nullif(misses - 1, 0) / nullif(misses, 0)), 'fraction'
         UNION ALL
-        SELECT place, 'brier_score', NULL, (hits + misses)::bigint, NULL, loss,
-               sqrt(of_losses / nullif(hits + misses - 1, 0) / (hits + misses)), 'mean'
+        SELECT place, 'brier_score', NULL, n, NULL, loss.loss,
+               sqrt(of_losses / nullif(n - 1, 0) / n), 'mean'
     ) AS e
 $$;
 COMMENT ON FUNCTION truthline_internal.score_estimates(integer[], timestamptz[], timestamptz, integer) IS

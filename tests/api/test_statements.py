@@ -234,15 +234,12 @@ def update(page, panel, search):
     return {
         "output": '{"panel":["MATCH"]}.children',
         "outputs": {"id": id_, "property": "children"},
-        "inputs": [
-            {"id": "url", "property": "search", "value": search},
-            {"id": "tick", "property": "n_intervals", "value": 0},
-        ],
+        "inputs": [{"id": id_, "property": "data-wanted", "value": search}],
         "state": [
             {"id": "url", "property": "pathname", "value": page},
             {"id": id_, "property": "id", "value": id_},
         ],
-        "changedPropIds": ["url.search"],
+        "changedPropIds": [f'{{"panel":"{panel}"}}.data-wanted'],
     }
 
 

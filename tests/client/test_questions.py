@@ -135,6 +135,10 @@ def test_a_comparison_is_what_the_server_returns(scenes):
     assert answer["matthews_correlation"] == answer["matthewsCorrelation"]
     with pytest.raises(KeyError):
         answer["mean_absolute_error"]
+    with_scores = scenes.compare(
+        **RETURNS, **TODAY, a=halves[0], b=halves[1], confidence=0.9, scores=True
+    )
+    assert {one.metric for one in with_scores.metrics} >= {one.metric for one in answer.metrics}
     with pytest.raises(TypeError, match="a side has no interval"):
         scenes.compare(**RETURNS, **TODAY, a={"interval": "1h"}, b={})
 

@@ -175,7 +175,7 @@ def dropped_by_setting():
     raw = Settings(keep_raw_days=1)
     fine = Settings(keep_raw_days=1, keep_fine_days=1)
     source = inspect.getsource(retention)
-    forgotten = r"DELETE FROM (\w+)\s+WHERE \w+ < clock_timestamp\(\) - make_interval"
+    forgotten = r"FROM (\w+)\s+WHERE \w+ < clock_timestamp\(\) - make_interval"
     return {
         "TRUTHLINE_KEEP_RAW_DAYS": retention.keep_days(raw).keys(),
         "TRUTHLINE_KEEP_FINE_DAYS": retention.keep_days(fine).keys() - set(retention.RAW),

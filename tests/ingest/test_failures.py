@@ -127,7 +127,7 @@ def test_truths_that_fail_after_their_join_are_not_there_and_can_be_sent_again(
     truths = [truth(model, number, label=f"{model} truth") for number in range(ROWS)]
 
     with monkeypatch.context() as patch:
-        patch.setattr(feedback, "store_feedback", cut_after(feedback.store_feedback))
+        patch.setattr(feedback, "learn_stored", cut_after(feedback.learn_stored))
         with pytest.raises(CableCutError):
             ingest_feedback(own_database, workspace.id, truths, batch=key)
 

@@ -28,13 +28,13 @@ def predict_value(database, workspace):
 
 
 def test_a_kind_settled_at_the_last_moment_counts(database, workspace, monkeypatch):
-    lock_requests = feedback.lock_requests
+    lock_staged = feedback.lock_staged
 
-    def own_keys_after_a_prediction(conn, keys):
+    def own_keys_after_a_prediction(conn):
         predict_value(database, workspace)
-        lock_requests(conn, keys)
+        lock_staged(conn)
 
-    monkeypatch.setattr(feedback, "lock_requests", own_keys_after_a_prediction)
+    monkeypatch.setattr(feedback, "lock_staged", own_keys_after_a_prediction)
     truth = Feedback(model="m", request_id="r", label="a")
 
     with pytest.raises(InvalidRows) as refused:

@@ -39,7 +39,8 @@ def before_commit(database, call):
     def on_commit(connection):
         stored = connection.exec_driver_sql(
             "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()"
-            " AND relation IN ('prediction'::regclass, 'pending_feedback'::regclass)"
+            " AND relation IN ('prediction'::regclass, 'pending_feedback'::regclass,"
+            " 'outcome'::regclass)"
             " AND mode = 'RowExclusiveLock'"
         ).scalar_one()
         if stored and pending:

@@ -2,6 +2,9 @@
 
 from functools import partial
 
+import pytest
+
+from app.ingest import stored_truths
 from app.ingest.batch import Verdict
 from app.ingest.feedback import ingest_feedback
 from app.ingest.predictions import ingest_predictions
@@ -20,6 +23,15 @@ from tests.ingest.crowd import (
 LABELS = ["yes", "no", "maybe"]
 
 
+@pytest.fixture(params=[stored_truths.FEW, 0], ids=["owned", "directly"])
+def both_ways(request, monkeypatch):
+    """A few truths own their requests; then as many truths are joined."""
+    monkeypatch.setattr(stored_truths, "FEW", request.param)
+
+
+either_way = pytest.mark.usefixtures("both_ways")
+
+
 def writer(ingest, database, workspace, batches):
     """Sends batches one after another; returns the verdicts."""
     return lambda: [ingest(database, workspace.id, batch) for batch in batches]
@@ -30,6 +42,7 @@ def pairs(numbers, versions=("",)):
     return {(f"r{n}", version, "yes", "yes"): 1 for n in numbers for version in versions}
 
 
+@either_way
 def test_a_truth_and_its_prediction_never_miss_each_other(database, workspace):
     """Small batches of the same requests, again and again started together."""
     model, rounds, size = new_model(), 120, 10
@@ -80,6 +93,7 @@ def test_champion_and_challenger_both_get_the_truth_that_waits(database, workspa
     assert joined(database, workspace, model) == pairs(numbers, ["champion", "challenger"])
 
 
+@either_way
 def test_champion_challenger_and_truth_may_all_come_at_once(database, workspace):
     model, rounds, size = new_model(), 60, 10
     numbers = range(rounds * size)
@@ -98,6 +112,7 @@ def test_champion_challenger_and_truth_may_all_come_at_once(database, workspace)
     assert joined(database, workspace, model) == pairs(numbers, ["champion", "challenger"])
 
 
+@either_way
 def test_corrections_from_many_writers_leave_one_truth(database, workspace):
     """The pair that stands is the one that the key remembers, in both versions."""
     model, writers, repeats = new_model(), 8, 25

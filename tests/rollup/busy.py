@@ -7,7 +7,7 @@ import sys
 
 from app.config import Settings
 from app.errors import Unavailable
-from app.rollup import aggregates
+from app.rollup import aggregates, recent
 from app.rollup import fold as folding
 from app.rollup.refresh import refresh
 from app.store.database import Database
@@ -15,6 +15,7 @@ from app.store.database import Database
 
 def main(url: str) -> None:
     folding.CLOCK_MARGIN = "0 s"
+    recent.CLOCK_MARGIN = "0 s"
     aggregates.OPTIONS = {"buckets_per_batch": 0}
     database = Database.from_settings(Settings(database_url=url))
     sys.stdout.write("busy\n")

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from app.config import Settings
 from app.embedded.server import Cluster, running
 from app.errors import Unavailable
-from app.rollup import aggregates
+from app.rollup import aggregates, recent
 from app.rollup import fold as folding
 from app.rollup.refresh import refresh
 from app.store.database import Database
@@ -28,7 +28,7 @@ from tests.servers import binaries, server_settings
 
 ROUNDS = 4
 CLEAN = text("""
-    SELECT level.name, level.source, clean_until
+    SELECT level.name, nullif(learned_since, '-infinity'), clean_until
     FROM truthline_internal.levels() JOIN level USING (name)
     WHERE clean_until > '-infinity' AND level.subject = 'outcome'
 """)
@@ -38,6 +38,7 @@ CLEAN = text("""
 def cluster(tmp_path, monkeypatch):
     """A server of this test's own, which it may kill. Commits are as durable as by default."""
     monkeypatch.setattr(folding, "CLOCK_MARGIN", "0 s")
+    monkeypatch.setattr(recent, "CLOCK_MARGIN", "0 s")
     monkeypatch.setattr(aggregates, "OPTIONS", {"buckets_per_batch": 0})
     durable = dict.fromkeys(("fsync", "full_page_writes", "synchronous_commit"), "on")
     settings = server_settings() | durable
@@ -90,15 +91,16 @@ def write_some(database, series):
 
 
 def check(database, series):
-    """Each level holds every row before its bound once, and answers equal the raw rows."""
+    """Each level holds every row within its bounds once, and answers equal the raw rows."""
     with database.reading() as conn:
-        for name, _, clean_until in conn.execute(CLEAN).all():
+        for name, since, until in conn.execute(CLEAN).all():
             counted, there = conn.execute(
                 text(f"""
                     SELECT (SELECT coalesce(sum(n), 0) FROM {name} WHERE learned < :until),
-                           (SELECT count(*) FROM outcome WHERE received_at < :until)
+                           (SELECT count(*) FROM outcome WHERE received_at < :until
+                            AND received_at >= coalesce(CAST(:since AS timestamptz), '-infinity'))
                 """),
-                {"until": clean_until},
+                {"since": since, "until": until},
             ).one()
             assert counted == there, name
         start, end = conn.execute(

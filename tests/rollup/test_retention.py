@@ -24,7 +24,7 @@ from app.query.status import service_status
 from app.query.steps import StepMetricFilter, list_values, step_metrics
 from app.query.subjects import Selection
 from app.query.window import Window
-from app.rollup import writers
+from app.rollup import retention, writers
 from app.rollup.columnstore import set_columnstore_policies
 from app.rollup.refresh import refresh
 from app.rollup.retention import (
@@ -261,15 +261,17 @@ def test_chunks_that_a_long_transaction_needs_are_dropped_in_a_later_round(own, 
         assert conn.execute(count).scalar_one() == 0
 
 
-def test_old_keys_are_forgotten(own):
+def test_old_keys_are_forgotten_some_at_a_time(own, monkeypatch):
+    monkeypatch.setattr(retention, "MAX_KEYS", 2)
     insert = text("""
         INSERT INTO prediction_key (key, time, model_id, batch_index, series_id, predicted_label)
         VALUES (gen_random_uuid(), now() - make_interval(days => :days), 1, 0, 1, 1)
     """)
     with own.writing() as conn:
-        conn.execute(insert, [{"days": 1}, {"days": 9}, {"days": 11}])
+        conn.execute(insert, [{"days": days} for days in (1, 9, 11, 12, 13)])
         assert delete_old_keys(conn, Settings()) == 0
-        assert delete_old_keys(conn, Settings(keep_keys_days=10)) == 1
+        deleted = [delete_old_keys(conn, Settings(keep_keys_days=10)) for _ in range(3)]
+    assert deleted == [2, 1, 0]
 
 
 AGED = text("""
@@ -454,7 +456,7 @@ def test_the_columnstore_changes_no_answer(own):
                 asked_for = question(now, 3 * DAY, DAY + 11 * MINUTE, width)
                 assert list(differences(conn, series, asked_for)) == []
     with own.writing() as conn:
-        assert set_columnstore_policies(conn, Settings()) == changed
+        assert set_columnstore_policies(conn, Settings(columnstore_after_days=0)) == changed
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ M5, H, D = timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)
 CLEAN = {"1 month": "1", "1 day": "10", "1 hour": "10 14:00"}
 NOTHING = dict.fromkeys(CLEAN)
 ONLY_HOURS = NOTHING | {"1 hour": "10 14:00"}
+RECENT = {"1 microsecond": "10 15:07"}
 
 LEVELS = """
     CREATE OR REPLACE FUNCTION truthline_internal.levels()
@@ -41,6 +42,7 @@ LEARNED = """
         WHERE cell.place = ANY (places)
     $$
 """
+RECENT_SINCE = text("UPDATE level SET learned_since = :since WHERE recent")
 DROPPED = text("INSERT INTO retention (relation, since) VALUES ('outcome', :since)")
 PLAN = text("""
     SELECT kind, source, learned_from, nullif(learned_until, 'infinity'), wide, narrow,
@@ -111,6 +113,7 @@ class Case:
     subject: str = "outcome"
     learned: Sequence[tuple[int, str, str]] = ()
     dropped_before: str | None = None
+    recent_since: str = "10 14:00"
 
 
 CASES = {
@@ -161,6 +164,44 @@ CASES = {
             whole("outcome_1h_1d", "1", "9", H, "5 10:00", "5 11:00"),
             whole("outcome_1h_1h", "9", "9 07:00", H, "5 10:00", "5 11:00"),
             tail("outcome", "9 07:00", "5 10:00", "5 11:00", until="9 07:30"),
+        ],
+    ),
+    "recent levels continue the hours": Case(
+        clean=CLEAN | RECENT,
+        edges=["5 10:00", "5 11:00"],
+        pieces=[
+            whole("outcome_1h_1mo", "Feb 3 10:00", "1", H, "5 10:00", "5 11:00"),
+            whole("outcome_1h_1d", "1", "10", H, "5 10:00", "5 11:00"),
+            whole("outcome_1h_1h", "10", "10 14:00", H, "5 10:00", "5 11:00"),
+            whole("outcome_1h_recent", "10 14:00", "10 15:07", H, "5 10:00", "5 11:00"),
+            tail("outcome", "10 15:07", "5 10:00", "5 11:00"),
+        ],
+    ),
+    "recent levels that begin after the hours end are skipped": Case(
+        clean=ONLY_HOURS | RECENT,
+        recent_since="10 15:00",
+        edges=["5 10:00", "5 11:00"],
+        pieces=[
+            whole("outcome_1h_1h", "Feb 3 10:00", "10 14:00", H, "5 10:00", "5 11:00"),
+            tail("outcome", "10 14:00", "5 10:00", "5 11:00"),
+        ],
+    ),
+    "recent levels that lag behind the hours are skipped": Case(
+        clean=ONLY_HOURS | {"1 microsecond": "10 13:10"},
+        recent_since="10 13:00",
+        edges=["5 10:00", "5 11:00"],
+        pieces=[
+            whole("outcome_1h_1h", "Feb 3 10:00", "10 14:00", H, "5 10:00", "5 11:00"),
+            tail("outcome", "10 14:00", "5 10:00", "5 11:00"),
+        ],
+    ),
+    "a moment within recent levels does without them": Case(
+        clean=ONLY_HOURS | RECENT,
+        edges=["5 10:00", "5 11:00"],
+        as_of="10 15:06",
+        pieces=[
+            whole("outcome_1h_1h", "Feb 3 10:00", "10 14:00", H, "5 10:00", "5 11:00"),
+            tail("outcome", "10 14:00", "5 10:00", "5 11:00", until="10 15:06"),
         ],
     ),
     "as of a moment after the clean bound, only the tail ends there": Case(
@@ -409,6 +450,7 @@ def give(conn, case):
         for place, since, until in case.learned
     )
     conn.execute(text(LEARNED.format(cells=cells)))
+    conn.execute(RECENT_SINCE, {"since": at(case.recent_since)})
     if case.dropped_before:
         conn.execute(DROPPED, {"since": at(case.dropped_before)})
 

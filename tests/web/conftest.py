@@ -127,12 +127,13 @@ class Visit:
             self.elsewhere.append(request.url)
 
     def settled(self) -> Page:
-        """Wait until no request is running.
+        """Wait until no request is running, and no panel waits for its turn.
 
         Dash knows of a request before anything on the page shows it.
         """
         expect(self.page.locator("main section").first).to_be_attached()
         self.page.wait_for_function("() => !window.store.getState().isLoading")
+        expect(self.page.locator("main [aria-busy=true]")).to_have_count(0)
         expect(self.page.locator("main [role=status]")).to_have_count(0)
         expect(self.page.locator("main [data-dash-is-loading=true]")).to_have_count(0)
         return self.page

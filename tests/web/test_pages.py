@@ -101,7 +101,7 @@ def test_a_models_page_has_it_all(visit, open_url, window):
     ]
     expect(panel(page, "versions").locator("tbody th")).to_have_text(["v1", "v2"])
     expect(panel(page, "quality").locator(".js-plotly-plot")).to_be_visible()
-    expect(page.locator("script[src*='plotly.min.js?v=']")).to_be_attached()
+    expect(page.locator("script[src*='plotly-basic.min.js?v=']")).to_be_attached()
     expect(page.locator(".refusal")).to_have_count(0)
 
 

@@ -38,16 +38,16 @@ def cookie_of(answer):
 def update(client, **headers):
     """Ask for the overview's table as the page does."""
     place = {"id": {"panel": "models"}, "property": "children"}
-    search = {"id": "url", "property": "search", "value": "?range=1y"}
+    wanted = {"id": place["id"], "property": "data-wanted", "value": "?range=1y"}
     body = {
         "output": '{"panel":["MATCH"]}.children',
         "outputs": place,
-        "inputs": [search, {"id": "tick", "property": "n_intervals", "value": 0}],
+        "inputs": [wanted],
         "state": [
             {"id": "url", "property": "pathname", "value": "/"},
             {"id": {"panel": "models"}, "property": "id", "value": {"panel": "models"}},
         ],
-        "changedPropIds": ["url.search"],
+        "changedPropIds": ['{"panel":"models"}.data-wanted'],
     }
     return client.post("/web/_dash-update-component", json=body, headers=headers)
 

@@ -1,6 +1,7 @@
 """What all pages share: their moment and times, titles, errors, and files that browsers keep."""
 
 import gzip
+import importlib.resources
 import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
@@ -19,7 +20,7 @@ NOW = datetime(2026, 3, 4, 10, 41, 7, tzinfo=UTC)
 AS_OF = datetime(2026, 3, 2, 6, 0, 1, tzinfo=UTC)
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
-PLOTLY = "/web/_dash-component-suites/plotly/package_data/plotly.min.js"
+GRAPH = "/web/_dash-component-suites/dash/dcc/async-graph.js"
 
 
 def read(**members):
@@ -209,21 +210,44 @@ def test_other_styles_refine_the_one_for_all(page):
 
 
 def test_plotly_is_kept_for_good_too(page):
-    """The largest: a page with charts takes 1.5 MB of it once, and nothing after."""
+    """The largest: a page with charts takes it once, and nothing after."""
     (address,) = re.findall(r'data-plotly="([^"]+)"', page.get("/").text)
     answer = page.get(address, headers={"Accept-Encoding": "gzip"})
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-    assert len(answer.data) < 1_600_000
-    assert len(gzip.decompress(answer.data)) > 4_000_000
+    assert len(answer.data) < 400_000
+    assert len(gzip.decompress(answer.data)) > 1_000_000
+
+
+def test_the_part_of_plotly_is_of_the_version_that_draws_the_figures():
+    """An upgrade of plotly needs the file of its version: CONTRIBUTING.md, Dependencies."""
+    whole = importlib.resources.files("plotly").joinpath("package_data/plotly.min.js")
+    version = r"^\* plotly.js .*?(v[\d.]+)$"
+    part, all_ = (
+        re.search(version, text[:200], re.MULTILINE)[1]
+        for text in ((files.ASSETS / files.PLOTLY).read_text(), whole.read_text())
+    )
+
+    assert part == all_
+
+
+def test_a_page_with_charts_names_what_draws_them_before_anything_else(page):
+    """So that the browser does not learn of them only when the first chart has come."""
+    links = page.get("/model").headers["Link"]
+
+    (plotly, graph) = re.findall(r"<([^>]+)>; rel=preload; as=script", links)
+    assert [plotly] == re.findall(r'data-plotly="([^"]+)"', page.get("/model").text)
+    assert graph == GRAPH
+    assert page.get(graph).status_code == 200
+    assert "Link" not in page.get("/").headers
 
 
 def test_a_script_without_a_fingerprint_is_asked_for_again(page):
-    answer = page.get(PLOTLY, headers={"Accept-Encoding": "gzip"})
+    answer = page.get(GRAPH, headers={"Accept-Encoding": "gzip"})
     assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-cache")
 
     etag = answer.headers["ETag"]
-    again = page.get(PLOTLY, headers={"Accept-Encoding": "gzip", "If-None-Match": etag})
+    again = page.get(GRAPH, headers={"Accept-Encoding": "gzip", "If-None-Match": etag})
     assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", etag)
 
 
@@ -233,7 +257,7 @@ def test_a_script_without_a_fingerprint_is_asked_for_again(page):
         "/web/assets/style.css",
         "/web/assets/style.css?v=0123456789abcdef",
         "/web/_dash-component-suites/dash/deps/react@18.v1_0_0m1.3.1.min.js",
-        f"{PLOTLY}?v=0123456789abcdef",
+        f"/web/assets/{files.PLOTLY}?v=0123456789abcdef",
     ],
 )
 def test_an_address_of_another_file_is_asked_for_again(page, address):

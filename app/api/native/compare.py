@@ -13,6 +13,7 @@ from app.api.http.numbers import UtcTime
 from app.api.http.parameters import Confidence, StrictArgs
 from app.api.native.metrics import ScopeArgs, SpanArgs, question_of
 from app.api.native.numbers import IntervalSchema
+from app.api.native.scores import positive_class
 from app.auth.keys import Role
 from app.query.classification import Average
 from app.query.compare import Comparison, MetricComparison, compare
@@ -55,6 +56,14 @@ class CompareArgs(StrictArgs):
 
     average = fields.Enum(Average, by_value=True, load_default=Average.MACRO)
     confidence = Confidence(load_default=CONFIDENCE)
+    scores = fields.Boolean(
+        load_default=False,
+        metadata={
+            "description": "Compare ROC AUC and Brier score of classifiers with two classes too,"
+            " which reads every score"
+        },
+    )
+    positive = positive_class()
 
     class Meta:  # noqa: D106 - marshmallow's way to add fields that are computed
         include = _fields_of_sides()
@@ -63,7 +72,8 @@ class CompareArgs(StrictArgs):
     def into_sides(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
         """Parameters of each side by its name, with the defaults of `SideArgs`."""
         sides = {side: _side(data, side) for side in SIDES}
-        return {"average": data["average"], "confidence": data["confidence"], **sides}
+        how = {name: data.get(name) for name in ("average", "confidence", "scores", "positive")}
+        return how | sides
 
 
 def _side(data: Mapping[str, Any], side: str) -> dict[str, Any]:
@@ -138,9 +148,9 @@ def get_comparison(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     Each side has a window and a model or a part of it. A parameter without a prefix applies to both
     sides, and one that begins with a. or b. to one of them.
     """
-    a, b = (question_of(args[side], workspace_id) for side in SIDES)
+    a, b = (question_of(args.pop(side), workspace_id) for side in SIDES)
     with database().reading() as conn:
-        found = compare(conn, a, b, average=args["average"], confidence=args["confidence"])
+        found = compare(conn, a, b, **args)
     return _members(found, a, b) | {"confidence": args["confidence"]}
 
 

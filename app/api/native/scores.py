@@ -34,7 +34,8 @@ blp = Blueprint("scores", __name__, url_prefix="/api/v1", description="How good 
 _ON_WIRE = {SCORES[name].wire_name: name for name in METRICS}
 
 
-def _positive() -> Text:
+def positive_class() -> Text:
+    """The parameter that names the class which scores are about."""
     return Text(
         data_key="positiveClass",
         metadata={
@@ -49,7 +50,7 @@ class ScoresArgs(ModelArgs):
     """A window, a model, and which metrics of its scores."""
 
     confidence = Confidence()
-    positive = _positive()
+    positive = positive_class()
     metrics = fields.List(
         fields.String(validate=validate.OneOf(list(_ON_WIRE))),
         data_key="metric",
@@ -63,7 +64,7 @@ class ScoresArgs(ModelArgs):
 class CurvesArgs(SpanArgs, ScopeArgs):
     """A window, a model, and where its curves have points."""
 
-    positive = _positive()
+    positive = positive_class()
     thresholds = fields.List(
         fields.Float(validate=validate.Range(0, 1)),
         data_key="threshold",

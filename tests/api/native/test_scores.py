@@ -306,3 +306,55 @@ CALIBRATION = text("""
     SELECT part_start, part_end, n, mean_score, share
     FROM truthline.calibration(:workspace, 'fraud', :startTime, :endTime, namespace => 'shop')
 """)
+
+
+SIDES = {"a.version": "1", "b.version": "2"}
+
+
+def compared(client, status=200, sides=SIDES, **parameters):
+    """The comparison of two sides by metric, or why there is none."""
+    query = MODEL | MINUTE | sides | parameters
+    answer = client.get("/api/v1/metrics/compare", query_string=query)
+    assert answer.status_code == status, answer.text
+    return {one["metric"]: one for one in answer.json.get("metrics", [])} or answer.json
+
+
+def test_sides_are_compared_by_their_scores_on_request(client):
+    """Version 1 scores the positive class higher than the other, version 2 lower."""
+    for version, shift in (("1", 0.1), ("2", -0.1)):
+        ids = [f"{version}-{n}" for n in range(60)]
+        shares = [0.5 + n / 200 + shift * (n % 2 - 0.5) for n in range(60)]
+        scored = [{"ham": 1 - s, "spam": s} for s in shares]
+        predict(
+            client,
+            *(
+                prediction(requestId=i, version=version, scores=s)
+                for i, s in zip(ids, scored, strict=True)
+            ),
+        )
+        tell(
+            client,
+            *(truth(i, label=("ham", "spam")[n % 2]) for n, i in enumerate(ids)),
+        )
+
+    found = compared(client, scores="true", confidence=0.9)
+    assert compared(client).keys() == found.keys() - {"rocAuc", "brierScore"}
+    for name in ("rocAuc", "brierScore"):
+        for side, version in (("a", "1"), ("b", "2")):
+            (bucket,) = scores_of(client, version=version, confidence=0.9)["buckets"]
+            assert found[name][side]["value"] == pytest.approx(bucket[name])
+            assert found[name][side]["interval"] == pytest.approx(bucket["intervals"][name])
+    assert (found["rocAuc"]["verdict"], found["rocAuc"]["better"]) == ("A is higher", "a")
+    assert (found["brierScore"]["verdict"], found["brierScore"]["better"]) == ("B is higher", "a")
+    mirrored = compared(client, scores="true", positiveClass="ham")
+    assert mirrored["rocAuc"]["a"]["value"] == pytest.approx(found["rocAuc"]["a"]["value"])
+    assert "eggs" in compared(client, 400, scores="true", positiveClass="eggs")["detail"]
+
+
+def test_scores_of_models_with_other_classes_are_not_compared(client):
+    given(client, *SPAM)
+    predict(client, prediction(requestId="m", model="other", scores={"a": 0.5, "b": 0.5}))
+    tell(client, truth("m", model="other", label="a"))
+
+    assert "rocAuc" in compared(client, sides={}, scores="true")
+    assert "rocAuc" not in compared(client, sides={"b.model": "other"}, scores="true")

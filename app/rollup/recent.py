@@ -1,0 +1,208 @@
+"""Recent levels: count what was received since the last whole learned hour, every few seconds.
+
+A question would otherwise read up to two hours of rows one by one. A recent level is folded up to
+any instant, and emptied as soon as the levels of hours count the same rows. The rows of a raw table
+are waited for once, folded into all its recent levels, and audited once writers have ended again:
+so even a row is found that was stamped with a clock that went back in between.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+
+from sqlalchemy import text
+
+from app.rollup.audit import audit_new, open_faults
+from app.rollup.fold import Folded, append
+from app.rollup.levels import Level
+from app.rollup.levels import levels as all_levels
+from app.rollup.writers import writers_have_ended
+from app.store.database import Database
+
+# A fold ends this long before its own clock.
+CLOCK_MARGIN = "1 second"
+# Pauses between folds, and how many rows a cell has to count on average for folding that often.
+SHORTEST_SECONDS, LONGEST_SECONDS = 10.0, 3600.0
+ROWS_PER_CELL = 4
+FEW_ROWS = 1000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Pace:
+    """When the recent levels of a raw table are folded next.
+
+    A cell must save reading some rows: with thousands of models of little traffic, what was
+    received within seconds has as many cells as rows. Pauses double as long as that is so.
+    """
+
+    pause: float = SHORTEST_SECONDS
+    due: float = 0.0
+
+    def note(self, done: Sequence[Folded], now: float) -> None:
+        """Choose the next pause; `now` is on the monotonic clock, in seconds."""
+        rows, cells = sum(folded.rows for folded in done), sum(folded.cells for folded in done)
+        if rows >= FEW_ROWS:
+            factor = 2.0 if rows < ROWS_PER_CELL * cells else 0.5
+            self.pause = min(max(self.pause * factor, SHORTEST_SECONDS), LONGEST_SECONDS)
+        self.due = now + self.pause
+
+
+def refresh_recent(
+    database: Database, until: datetime | None = None, paces: Mapping[str, Pace] | None = None
+) -> None:
+    """Bring the recent levels up to date, at most until `until`, each raw table at its own pace.
+
+    Without `paces` now. Cost: the rows received since the last time, read once per level and once
+    more to audit it; a look-up if there are none.
+    """
+    with database.reading() as conn:
+        recent = [level for level in all_levels(conn) if level.recent]
+    for raw_table, group in groupby(recent, attrgetter("raw_table")):
+        pace = Pace() if paces is None else paces[raw_table]
+        if time.monotonic() >= pace.due:
+            pace.note(fold_recent(database, list(group), until), time.monotonic())
+
+
+def fold_recent(
+    database: Database, levels: Sequence[Level], until: datetime | None = None
+) -> list[Folded]:
+    """Fold and audit the recent levels of one raw table, at most until `until`.
+
+    Does nothing if no row was received, if a writer doesn't end in time, or before the levels of
+    hours were first filled. A level that an audit finds wrong starts over.
+    """
+    _hand_over(database, levels)
+    target = _settled(database, levels[0].raw_table, until)
+    if target is None:
+        return []
+    from_rows = [level for level in levels if level.from_raw]
+    done = [_append(database, level, target) for level in from_rows]
+    with database.reading() as conn:
+        if not writers_have_ended(conn, levels[0].raw_table):
+            return []
+    for level in levels:
+        if not level.from_raw:
+            done.append(_append(database, level, target))
+        _audit(database, level)
+    return [folded for folded in done if folded]
+
+
+def _hand_over(database: Database, levels: Sequence[Level]) -> None:
+    """Let levels begin where those of hours end: delete the cells that these count now."""
+    with database.reading() as conn:
+        outdated = conn.execute(_OUTDATED, {"raw": levels[0].raw_table}).scalars().all()
+    for name in outdated:
+        with database.writing() as conn:
+            conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            until = conn.execute(_LOCK_OUTDATED, {"level": name}).scalar_one_or_none()
+            if until is not None:
+                bounds = {"level": name, "until": until}
+                bounds["end"] = conn.execute(_BEGIN_AT, bounds).scalar_one()
+                conn.execute(text(_OUTSIDE.format(level=name)), bounds)
+
+
+def _settled(database: Database, raw_table: str, until: datetime | None) -> datetime | None:
+    """The moment before which every row of a table is visible; None if there are no new ones."""
+    with database.writing() as conn:
+        conn.execute(_SUMMARIZE, {"raw": raw_table})
+    with database.reading() as conn:
+        since = conn.execute(_COUNTED_UNTIL, {"raw": raw_table}).scalar_one()
+        has_news = text(f"SELECT EXISTS (SELECT FROM {raw_table} WHERE received_at >= :since)")
+        if since is None or not conn.execute(has_news, {"since": since}).scalar_one():
+            return None
+        bounds = {"until": until, "margin": CLOCK_MARGIN}
+        target: datetime = conn.execute(_TARGET, bounds).scalar_one()
+        return target if writers_have_ended(conn, raw_table) else None
+
+
+def _append(database: Database, level: Level, target: datetime) -> Folded | None:
+    with database.writing() as conn:
+        conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        parameters = {"level": level.name, "target": target}
+        reached = conn.execute(_REACHED, parameters).scalar_one_or_none()
+        return reached and append(conn, level, reached, CLOCK_MARGIN)
+
+
+def _audit(database: Database, level: Level) -> None:
+    for fault in [*open_faults(database, level), *audit_new(database, level, wait=False)]:
+        _log.warning(
+            "%s has %d of %d rows learned since %s: it starts over",
+            level.name, fault.n_counted, fault.n_rows, fault.learned_from,
+        )  # fmt: skip
+        start_over(database, level)
+
+
+def start_over(database: Database, level: Level) -> None:
+    """Empty a level and those computed from it. Until the next fold, answers read its rows."""
+    with database.writing() as conn:
+        for name in conn.execute(_LOCK_CHAIN, {"level": level.name}).scalars().all():
+            conn.execute(text(f"DELETE FROM {name}"))
+            conn.execute(_EMPTIED, {"level": name})
+            conn.execute(_CLOSE_FAULTS, {"level": name})
+
+
+# Recent levels that begin before the levels of hours of their subject end, or are empty and begin
+# elsewhere.
+_OUTDATED_LEVELS = """
+    FROM level CROSS JOIN LATERAL (
+        SELECT min(clean_until) FROM truthline_internal.levels() AS found
+        JOIN level AS whole ON whole.name = found.name AND NOT whole.recent
+        WHERE found.subject = level.subject AND found.learned_width = whole_span(level)
+    ) AS hours (until)
+    WHERE level.recent AND isfinite(hours.until) AND hours.until <> level.learned_since
+      AND (hours.until > level.learned_since OR level.learned_until = level.learned_since)
+"""
+_OUTDATED = text(f"""
+    SELECT level.name {_OUTDATED_LEVELS} AND level.subject IN (
+        SELECT name FROM subject WHERE subject.source = :raw)
+    ORDER BY level.place
+""")
+_LOCK_OUTDATED = text(f"""
+    SELECT hours.until {_OUTDATED_LEVELS} AND level.name = :level FOR UPDATE OF level SKIP LOCKED
+""")
+_BEGIN_AT = text("""
+    UPDATE level SET learned_since = :until,
+        learned_until = CASE WHEN learned_until > learned_since THEN greatest(learned_until, :until)
+                             ELSE :until END,
+        audited_until = CASE WHEN learned_until > learned_since THEN greatest(audited_until, :until)
+                             ELSE :until END
+    WHERE name = :level
+    RETURNING learned_until
+""")
+_OUTSIDE = "DELETE FROM {level} WHERE learned < :until OR learned >= :end"
+_SUMMARIZE = text("CALL summarize(:raw)")
+_TARGET = text("""
+    SELECT least(CAST(:until AS timestamptz), clock_timestamp() - CAST(:margin AS interval))
+""")
+# NULL until the levels of hours were filled for the first time.
+_COUNTED_UNTIL = text("""
+    SELECT nullif(min(least(learned_until, audited_until)), '-infinity')
+    FROM level JOIN subject ON subject.name = level.subject
+    WHERE recent AND subject.source = :raw
+""")
+# How far to fold a level: one made from another exactly as far as that one, whose cells can't be
+# divided. No row if there is nothing to do.
+_REACHED = text("""
+    SELECT reached FROM level
+    CROSS JOIN LATERAL (
+        SELECT coalesce(truthline_internal.clean_until(source), :target)
+    ) AS goal (reached)
+    WHERE name = :level AND isfinite(learned_until)
+      AND reached > learned_until AND reached <= :target
+""")
+_LOCK_CHAIN = text("""
+    SELECT name FROM level WHERE recent AND :level IN (name, source) ORDER BY place FOR UPDATE
+""")
+_EMPTIED = text("""
+    UPDATE level SET learned_until = learned_since, audited_until = learned_since
+    WHERE name = :level
+""")
+_CLOSE_FAULTS = text("""
+    UPDATE audit_fault SET healed_at = clock_timestamp() WHERE level = :level AND healed_at IS NULL
+""")
