@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist workst
 
 .DEFAULT_GOAL := help
 .PHONY: help .venv .venv-demo demo serve test test-timescale test-apache test-thorough check lint types \
-	format pictures dashboards coverage wheel freeze lock clean
+	format pictures dashboards coverage wheel bench bench-full freeze lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z./-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -105,6 +105,20 @@ wheel: .venv ## build the client's wheel and source archive into dist/
 freeze: ## at a release: record the digests of its migrations, which never change again
 	sha256sum sql/versions/*.sql migrations/versions/*.py > migrations/RELEASED
 
+PEERS := $(patsubst bench/peers/%.lock,.venv/%/complete,$(wildcard bench/peers/*.lock))
+
+bench: .venv $(PEERS) ## measure Truthline next to its peers in ten minutes: docs/benchmarks.md
+	$(BIN)/python -m bench
+
+bench-full: .venv $(PEERS) ## the same with millions of rows, in hours
+	$(BIN)/python -m bench --full
+
+.venv/%/complete: bench/peers/%.lock | .venv/complete
+	@echo "Installing the packages of $< into .venv/$*"
+	@$(BIN)/uv venv --quiet --clear .venv/$*
+	@$(BIN)/uv pip sync --quiet --require-hashes --python .venv/$*/bin/python $<
+	@touch $@
+
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url
 
@@ -115,6 +129,8 @@ lock: .venv ## renew requirements.lock from pyproject.toml, and its parts for th
 		--extra checkout pyproject.toml --output-file requirements-demo.lock
 	$(COMPILE) --constraint requirements.lock --extra bulk pyproject.toml \
 		--output-file requirements-runtime.lock
+	for peer in bench/peers/*.in; do \
+		$(COMPILE) --upgrade $$peer --output-file $${peer%.in}.lock; done
 
 clean: ## remove what make made; data stays
 	rm -rf .venv .venv-demo .mypy_cache .ruff_cache .hypothesis .coverage* dist *.egg-info

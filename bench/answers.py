@@ -15,12 +15,12 @@ started.
 import cProfile
 import http.client
 import pstats
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from urllib.parse import urlencode, urlsplit
 
 import psycopg
@@ -32,13 +32,15 @@ from app.config import Settings
 from app.factory import create_app
 from app.rollup.refresh import refresh
 from app.store.database import Database
+from bench import servers
 from bench.database import fresh_database
-from bench.steps import serving
+from bench.report import Sample, heading, note
+from bench.timing import seconds_of
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 LONG_AGO = datetime(2024, 9, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-ROUNDS, TRIES = 20, 5
+ROUNDS = 20
 TRUTHS = 300_000
 NATIVE, SELDON = "/api/v1/metrics/", "/metrics-server/api/v1/metrics/pipeline/"
 SERIES = text("""
@@ -98,18 +100,13 @@ Question = tuple[str, dict[str, str]]
 
 
 def main(truths: int = TRUTHS) -> None:
-    """Print milliseconds of each question, of `/livez`, and the ratio."""
+    """Note each question next to `/livez`: its ratio is what a question costs beyond HTTP."""
     with fresh_database() as database:
         key = prepare(database, truths)
-        url = database.engine.url.render_as_string(hide_password=False)
-        command = [sys.executable, "-m", "app.cli", "serve", "--no-worker"]
-        with serving("Truthline", command, "/readyz", TRUTHLINE_DATABASE_URL=url) as address:
-            print(f"{'milliseconds':32}{'least':>9}{'median':>9}{'/livez':>9}{'ratio':>8}{'MB':>8}")
-            with _asking(address, key) as ask:
-                for name, question in QUESTIONS.items():
-                    _report(name, question, ask, ROUNDS, TRIES)
-                for name, question in LARGE.items():
-                    _report(name, question, ask, 3, 1)
+        with servers.truthline(database, "--no-worker") as address, _asking(address, key) as ask:
+            heading()
+            for name, question in (QUESTIONS | LARGE).items():
+                _report(name, question, ask)
 
 
 def prepare(database: Database, truths: int = TRUTHS) -> str:
@@ -154,28 +151,12 @@ def _asking(address: str, key: str) -> Iterator[Callable[[str], int]]:
     connection.close()
 
 
-def _report(
-    name: str, question: Question, ask: Callable[[str], int], rounds: int, tries: int
-) -> None:
+def _report(name: str, question: Question, ask: Callable[[str], int]) -> None:
     target = f"{question[0]}?{urlencode(question[1])}"
-    size = ask(target)
-    times: list[float] = []
-    floor: list[float] = []
-    for _ in range(rounds):
-        times += [_seconds(ask, target) for _ in range(tries)]
-        floor += [_seconds(ask, "/livez") for _ in range(tries)]
-    ours, theirs = min(times) * 1000, min(floor) * 1000
-    middle = statistics.median(times) * 1000
-    print(
-        f"{name:32}{ours:9.1f}{middle:9.1f}{theirs:9.1f}{ours / theirs:8.1f}{size / 1e6:8.2f}",
-        flush=True,
-    )
-
-
-def _seconds(ask: Callable[[str], int], target: str) -> float:
-    began = time.perf_counter()
-    ask(target)
-    return time.perf_counter() - began
+    megabytes = ask(target) / 1e6
+    ours, floor = seconds_of(partial(ask, target), partial(ask, "/livez"))
+    title = f"{name} ({megabytes:.2f} MB)"
+    note(title, Sample("Truthline, HTTP", ours), Sample("/livez", floor))
 
 
 # --- where the time goes ------------------------------------------------------------------

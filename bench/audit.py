@@ -12,7 +12,7 @@ TRUTHLINE_DATABASE_URL names a server; without, an embedded one is started.
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from sqlalchemy import text
 
@@ -21,6 +21,8 @@ from app.store.database import Database
 from app.store.edition import Edition, server_info
 from bench.database import fresh_database
 from bench.levels import prepare
+from bench.report import Sample, heading, note
+from bench.timing import taken
 
 COUNT = text("SELECT series_id, count(*) FROM outcome GROUP BY 1")
 INSERT = text("""
@@ -32,22 +34,20 @@ ROUNDS = 7
 
 
 def main(rows: int = 2_000_000) -> None:
-    """Print seconds and ratios."""
+    """Note what audits and the trigger take."""
     with fresh_database() as database:
         prepare(database, rows, 10)
-        filled = seconds(lambda: refresh(database))
-        counted = min(seconds(lambda: count(database)) for _ in range(ROUNDS))
+        filled = taken(lambda: refresh(database))
+        counted = [taken(lambda: count(database)) for _ in range(ROUNDS)]
         audited = {level.level: spent for level, spent in timed(audit_levels(database))}
         of_rows = audited["outcome_5m_1h"]
-        million = rows / 1_000_000
-        print(f"filled and audited in {filled:.1f} s, of {rows:,} outcomes")
-        every = sum(audited.values())
-        print(f"audit of all levels {every:.2f} s, {every / filled:.0%} of that")
-        print(f"audit against the rows {of_rows / million:.3f} s per million rows,"
-              f" {of_rows / counted:.1f} x a bare count")  # fmt: skip
+        heading()
+        every = Sample("audit of all", [sum(audited.values())])
+        note("filling and auditing all levels", Sample("both", [filled]), every)
+        note("auditing one level", Sample("its audit", [of_rows]), Sample("a bare count", counted))
         with database.reading() as conn:
             if server_info(conn).edition is not Edition.COMMUNITY:
-                print(f"an insert with the trigger takes {trigger_ratio(database):.2f} x")
+                report_trigger(database)
 
 
 def timed(audits: Iterator[Audited]) -> Iterator[tuple[Audited, float]]:
@@ -60,13 +60,6 @@ def timed(audits: Iterator[Audited]) -> Iterator[tuple[Audited, float]]:
         began = time.perf_counter()
 
 
-def seconds(action: Callable[[], object]) -> float:
-    """How long it takes."""
-    began = time.perf_counter()
-    action()
-    return time.perf_counter() - began
-
-
 def count(database: Database) -> None:
     """The least that comparing numbers of rows can take."""
     with database.reading() as conn:
@@ -77,15 +70,16 @@ def insert(database: Database, role: str) -> float:
     """Seconds of a batch, rolled back; triggers don't fire for a replica."""
     with database.engine.connect() as conn:
         conn.exec_driver_sql(f"SET LOCAL session_replication_role = {role}")
-        spent = seconds(lambda: conn.execute(INSERT, {"rows": BATCH}))
+        spent = taken(lambda: conn.execute(INSERT, {"rows": BATCH}))
         conn.rollback()
         return spent
 
 
-def trigger_ratio(database: Database) -> float:
-    """The fastest of some inserts with the trigger, over the fastest without."""
+def report_trigger(database: Database) -> None:
+    """Inserts with the trigger, and without it."""
     rounds = [(insert(database, "origin"), insert(database, "replica")) for _ in range(3 * ROUNDS)]
-    return min(r[0] for r in rounds) / min(r[1] for r in rounds)
+    fired, bare = zip(*rounds, strict=True)
+    note("inserting with its trigger", Sample("Truthline", fired), Sample("without", bare))
 
 
 if __name__ == "__main__":

@@ -5,21 +5,18 @@ them. That of the way through is `send_predictions` of rows that are there. The 
 of its own, on this machine. Run it with `python -m bench.client [calls]`.
 """
 
-import os
 import queue
-import subprocess
 import sys
-import tempfile
 import time
 import tracemalloc
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from truthline import Backoff, Client, Limits
 
+from bench import servers
+from bench.database import fresh_database
+from bench.report import Sample, heading, note, note_facts
 from tests.servers import free_port
 
 ROW: dict[str, Any] = {
@@ -31,6 +28,7 @@ ROW: dict[str, Any] = {
     "latency_seconds": 0.012,
 }
 MODEL = "returns-model"
+OPEN = ("--no-auth", "--no-worker")
 ENOUGH = Limits(max_rows=10_000_000, max_bytes=2**32)
 
 
@@ -38,8 +36,8 @@ def main(calls: int = 100_000) -> None:
     """Print the cost of calls by the state of the server, then rows per second."""
     simple: queue.SimpleQueue[Any] = queue.SimpleQueue()
     floor = per_call(lambda: simple.put((MODEL, ROW, time.time())), calls)
-    say("floor: SimpleQueue.put", floor, floor)
-    with served() as url:
+    heading()
+    with fresh_database() as database, servers.truthline(database, *OPEN) as url:
         with Client(url, limits=ENOUGH) as client:
             say("server there", per_call(logging_to(client), calls), floor)
             client.flush()
@@ -66,10 +64,11 @@ def per_call(call: Callable[[], object], calls: int) -> list[int]:
 
 
 def say(name: str, taken: list[int], floor: list[int]) -> None:
-    """Median, and what one call in a hundred and one in ten thousand exceeds."""
-    p50, p99, p9999 = (taken[int(len(taken) * q)] / 1000 for q in (0.5, 0.99, 0.9999))
-    ratio = p50 / (floor[len(floor) // 2] / 1000)
-    print(f"{name:26} {p50:7.1f} us  p99 {p99:7.1f}  p99.99 {p9999:9.1f}  {ratio:5.1f} x the floor")
+    """What a call takes, and what one call in a hundred and one in ten thousand exceeds."""
+    p99, p9999 = (taken[int(len(taken) * q)] / 1000 for q in (0.99, 0.9999))
+    ours, bare = ([nanoseconds / 1e9 for nanoseconds in one] for one in (taken, floor))
+    title = f"a call, {name}: p99 {p99:.0f} us, p99.99 {p9999:.0f}"
+    note(title, Sample("Truthline's client", ours), Sample("SimpleQueue.put", bare))
 
 
 def through(url: str, rows: int) -> None:
@@ -80,13 +79,11 @@ def through(url: str, rows: int) -> None:
             client.log_prediction(MODEL, **ROW)
         client.flush()
         logged = time.perf_counter() - began
-        stats = client.stats().predictions
         told = [{"request_id": f"bulk-{n}", **ROW} for n in range(rows)]
         began = time.perf_counter()
         client.send_predictions(told, model=MODEL)
         sent = time.perf_counter() - began
-    print(f"{'logged, until stored':26} {rows / logged:10,.0f} rows/s, {stats.sent:,} stored")
-    print(f"{'floor: sent in bulk':26} {rows / sent:10,.0f} rows/s")
+    note(f"{rows:,} rows, until stored", Sample("logged", [logged]), Sample("sent in bulk", [sent]))
 
 
 def memory(calls: int) -> None:
@@ -100,40 +97,8 @@ def memory(calls: int) -> None:
             held.append(tracemalloc.get_traced_memory()[0])
             client.close(timeout=0)
         tracemalloc.stop()
-    print(
-        f"{'memory, 10,000 may wait':26} {held[0] / 1e6:.1f} MB after {calls:,} calls, "
-        f"{held[1] / 1e6:.1f} MB after {calls * 5:,}"
-    )
-
-
-@contextmanager
-def served() -> Iterator[str]:
-    """The URL of `truthline serve` on a directory that goes away."""
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="truthline-bench-") as directory:
-        command = [sys.executable, "-m", "app.cli", "serve", "--no-auth", "--no-worker"]
-        process = subprocess.Popen(
-            [*command, "--port", str(port), "--data", directory],
-            env=os.environ | {"TRUTHLINE_LOG_FORMAT": "text"},
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            _await(f"http://127.0.0.1:{port}/readyz")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _await(url: str) -> None:
-    for _ in range(600):
-        try:
-            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - our own
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.1)
-        else:
-            return
-    raise TimeoutError(url)
+    few, many = (f"{size / 1e6:.1f} MB" for size in held)
+    note_facts(memory_while_10000_wait=f"{few} after {calls:,} calls, {many} after {calls * 5:,}")
 
 
 if __name__ == "__main__":

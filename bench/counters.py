@@ -18,6 +18,7 @@ from sqlalchemy import TextClause, text
 from app.rollup.event_totals import fold_event_counts
 from app.store.database import Database
 from bench.database import fresh_database
+from bench.report import Sample, heading, note
 
 CONNECTIONS = 16
 KEY = text("INSERT INTO event_key (workspace_id, key) VALUES (1, :key) ON CONFLICT DO NOTHING")
@@ -32,15 +33,16 @@ WAYS = {
 
 
 def main(events: int = 5_000) -> None:
-    """Print the rate of each way, and how long it takes to fold what was appended."""
+    """Note each way, and how long it takes to fold what was appended."""
     with fresh_database() as database:
-        for name, add in WAYS.items():
-            seconds = timed(database, add, events)
-            print(f"{name:18} {events / seconds:8,.0f} events/s")
+        samples = [Sample(way, [timed(database, add, events)]) for way, add in WAYS.items()]
         began = time.perf_counter()
         with database.writing() as conn:
-            folded = fold_event_counts(conn)
-        print(f"folded {folded:,} numbers in {1000 * (time.perf_counter() - began):.0f} ms")
+            fold_event_counts(conn)
+        folded = Sample("fold", [time.perf_counter() - began])
+    heading()
+    note(f"{events:,} events by {CONNECTIONS} connections", *samples[::-1])
+    note("folding what was appended", folded)
 
 
 def timed(database: Database, add: TextClause, events: int) -> float:

@@ -31,6 +31,7 @@ from app.factory import create_app
 from app.query.event_metrics import event_metrics
 from app.store.database import Database
 from bench.database import fresh_database
+from bench.report import Sample, heading, note
 
 CONNECTIONS = 16
 TWICE = 10
@@ -91,23 +92,25 @@ def memory() -> Flask:
 
 
 def main(events: int = 10_000) -> None:
-    """Print rates, latencies and their ratios, and whether each event was counted once."""
+    """Note what a delivery and all of them take; each event must have been counted once."""
     ids = [f"e{number}" for number in range(events)]
     deliveries = ids + ids[::TWICE]
     random.shuffle(deliveries)
     with fresh_database() as database:
         url = database.engine.url.render_as_string(hide_password=False)
-        rates = {name: measured(name, url, deliveries) for name in ("floor", "memory", "truthline")}
-        print(
-            f"{len(deliveries):,} deliveries of {events:,} events;"
-            f" counted: {counted(database) - 1:,}"
-        )
-    for name, rate in rates.items():
-        print(f"{name:10} {rates['floor'] / rate:6.1f} x the floor's time")
+        found = {name: measured(name, url, deliveries) for name in WAYS}
+        if (number := counted(database) - 1) != events:
+            raise AssertionError(f"{number:,} of {events:,} events counted")
+    heading()
+    for place, what in enumerate(("a delivery, of 16 at once", "all deliveries")):
+        note(what, *(Sample(title, found[name][place]) for name, title in WAYS.items()))
 
 
-def measured(name: str, url: str, deliveries: list[str]) -> float:
-    """Deliveries per second, and a line that tells more."""
+WAYS = {"truthline": "Truthline", "memory": "a counter in memory", "floor": "a route without work"}
+
+
+def measured(name: str, url: str, deliveries: list[str]) -> tuple[Report, Report]:
+    """Seconds of each delivery, and of all."""
     with serving(name, url) as port:
         began = time.perf_counter()
         with ThreadPoolExecutor(CONNECTIONS) as pool:
@@ -115,10 +118,7 @@ def measured(name: str, url: str, deliveries: list[str]) -> float:
             seconds = sorted(
                 s for part in pool.map(lambda ids: send(port, ids), parts) for s in part
             )
-        rate = len(deliveries) / (time.perf_counter() - began)
-    p50, p99 = (1000 * seconds[int(len(seconds) * share)] for share in (0.5, 0.99))
-    print(f"{name:10} {rate:8,.0f} events/s   p50 {p50:6.1f} ms   p99 {p99:6.1f} ms")
-    return rate
+        return seconds, [time.perf_counter() - began]
 
 
 def send(port: int, ids: list[str]) -> Report:

@@ -12,7 +12,7 @@ TRUTHLINE_DATABASE_URL names a server; without, an embedded one is started.
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -24,7 +24,8 @@ from app.rollup.refresh import refresh
 from app.store.database import Database
 from app.store.edition import Edition, server_info
 from bench.database import fresh_database
-from bench.timing import fastest
+from bench.report import Sample, heading, note
+from bench.timing import tries
 
 CORRECTIONS = 1_000
 SERIES = text("""
@@ -103,11 +104,11 @@ QUESTIONS = {
     "the week in one": Question(*WEEK, "7 days"),
     "hourly, as of a moment": Question(*WEEK, "1 hour", "2026-01-11T13:37:42Z"),
 }
-Seconds = Mapping[str, float]
+Seconds = Mapping[str, Sequence[float]]
 
 
 def main(rows: int = 20_000_000, classes: int = 10) -> None:
-    """Print a line per question: milliseconds of each way, and how often the planner's."""
+    """Note each question: the planner, next to SQL over the rows, and after late corrections."""
     with fresh_database() as database:
         prepare(database, rows, classes)
         ways: dict[str, Seconds] = {"rows": ask_all(database, RAW)}
@@ -143,7 +144,7 @@ def growth() -> None:
             refresh(database)
             settle(database)
             with database.reading() as conn:
-                seconds = asked(conn, PLANNED, day)
+                seconds = min(asked(conn, PLANNED, day))
             first = first or seconds
             print(f"{size:12,} rows {seconds * 1000:8.2f} ms  {seconds / first:5.2f}")
 
@@ -205,16 +206,20 @@ def correct_some(database: Database, rows: int) -> None:
     print(f"{corrected:,} rows of late corrections")
 
 
-def compress(database: Database, table: str = "outcome") -> bool:
+def compress(
+    database: Database, table: str = "outcome", received_before: str = "2026-02-01Z"
+) -> bool:
     """Turn the raw rows into the columnstore; False where the edition has none."""
     with database.outside_transactions() as conn:
         if server_info(conn).edition is not Edition.COMMUNITY:
             return False
         enable_columnstore(conn, table)
-        conn.exec_driver_sql(
+        compressed = conn.exec_driver_sql(
             f"SELECT public.compress_chunk(c) FROM public.show_chunks('{table}', "
-            "older_than => timestamptz '2026-02-01Z') AS c"
+            f"older_than => timestamptz '{received_before}') AS c"
         )
+        if not compressed.all():
+            raise AssertionError("nothing was compressed")
     settle(database)
     return True
 
@@ -234,25 +239,24 @@ def describe_levels(database: Database) -> None:
                 print(f"  {level.name:18} {cells:12,} cells")
 
 
-def ask_all(database: Database, statement: Executable) -> dict[str, float]:
-    """Seconds per question."""
+def ask_all(database: Database, statement: Executable) -> Seconds:
+    """Seconds of each try, per question."""
     with database.reading() as conn:
         return {name: asked(conn, statement, question) for name, question in QUESTIONS.items()}
 
 
-def asked(conn: Connection, statement: Executable, question: Question) -> float:
-    """Seconds of the fastest of some answers."""
-    return fastest(lambda: conn.execute(statement, question.parameters()).all())
+def asked(conn: Connection, statement: Executable, question: Question) -> Sequence[float]:
+    """Seconds of some answers."""
+    return tries("", lambda: conn.execute(statement, question.parameters()).all()).seconds
 
 
 def report(ways: Mapping[str, Seconds]) -> None:
-    """Milliseconds per question and way, and the ratio to the planner."""
-    print(f"{'milliseconds (times planner)':30}" + "".join(f"{way:>20}" for way in ways))
+    """A comparison per question: the planner, and each other way."""
+    heading()
+    others = {way: seconds for way, seconds in ways.items() if way != "planner"}
     for question, planned in ways["planner"].items():
-        cells = (
-            f"{s[question] * 1000:10.1f} ({s[question] / planned:6.1f})" for s in ways.values()
-        )
-        print(f"{question:30}" + "".join(f"{cell:>20}" for cell in cells))
+        samples = (Sample(way, seconds[question]) for way, seconds in others.items())
+        note(question, Sample("planner", planned), *samples)
 
 
 RUNS: dict[str, Callable[[], None]] = {"growth": growth}

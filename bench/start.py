@@ -9,6 +9,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from bench.report import Sample, heading, note
+from bench.timing import limits
+
 TRIES = 5
 COMMANDS = (
     ["--help"],
@@ -19,18 +22,19 @@ COMMANDS = (
 )
 
 
-def main(commands: Sequence[Sequence[str]]) -> None:
+def main(commands: Sequence[Sequence[str]] = COMMANDS) -> None:
     """Compare them."""
-    bare = cpu_seconds(["-c", "import click"])
-    print(f"{'CPU milliseconds':30}{bare * 1000:8.0f}   Python and click")
+    heading()
+    bare = Sample("Python and click", cpu_seconds(["-c", "import click"]))
     for command in commands:
-        taken = cpu_seconds(["-m", "app.cli", *command])
-        print(f"{'truthline ' + ' '.join(command):30}{taken * 1000:8.0f}{taken / bare:8.1f} times")
+        ours = Sample("CPU time", cpu_seconds(["-m", "app.cli", *command]))
+        note(f"truthline {' '.join(command)}", ours, bare)
 
 
-def cpu_seconds(arguments: Sequence[str]) -> float:
-    """Of the fastest of some tries."""
-    return min(_once(arguments) for _ in range(TRIES))
+def cpu_seconds(arguments: Sequence[str]) -> list[float]:
+    """Of some tries."""
+    limit = limits()
+    return [_once(arguments) for _ in range(min(TRIES, limit.tries))]
 
 
 def _once(arguments: Sequence[str]) -> float:

@@ -24,7 +24,7 @@ from app.rollup.refresh import refresh
 from app.store.database import Database
 from app.store.registry import ModelName
 from bench.database import fresh_database
-from bench.timing import fastest
+from bench.timing import compared, heading
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 WEEK = Window(START, START + timedelta(days=7))
@@ -59,7 +59,7 @@ OUTCOMES = text("""
 
 
 def main(rows: int = 1_000_000, series: int = 10_000) -> None:
-    """Print milliseconds of each question, and how many times those of one series."""
+    """Note each question, next to the same week of one series."""
     models = {"one series": (1, 1.0), f"{series:,} series": (series, 1.0), "unequal": (series, 3.0)}
     with fresh_database() as database:
         with database.writing() as conn:
@@ -69,14 +69,12 @@ def main(rows: int = 1_000_000, series: int = 10_000) -> None:
         refresh(database)
         with database.outside_transactions() as conn:
             conn.exec_driver_sql("VACUUM ANALYZE")
-        one = 0.0
-        for name in models:
-            for question, ask in _questions(database, ModelName("", "", name)).items():
-                seconds = fastest(ask)
-                one = one or seconds
-                print(
-                    f"{name:16}{question:24}{seconds * 1000:10.1f}{seconds / one:8.1f}", flush=True
-                )
+        heading()
+        one, *others = (_questions(database, ModelName("", "", name)) for name in models)
+        (usual,) = one.values()
+        for name, questions in zip(list(models)[1:], others, strict=True):
+            for question, ask in questions.items():
+                compared(f"{question}, {name}", ask, usual, peer="one series, a week by hour")
 
 
 def _store(database: Database, name: str, rows: int, series: int, skew: float) -> None:

@@ -27,6 +27,7 @@ from app.web.markup import to_component
 from app.web.pages import PAGES
 from app.web.panels import Node, Nodes, Page, Panel
 from app.web.question import EVERY, REFRESHES, Question, members_of, query_string
+from app.web.selects import SHOWN
 from app.web.session import WORKSPACE
 from app.web.tables import labelled
 
@@ -167,10 +168,14 @@ def _connect(app: dash.Dash, database: Database) -> None:
         Output("url", "search", allow_duplicate=True),
         Input({"choice": ALL}, "value"),
         State("url", "search"),
+        State({"choice": ALL}, SHOWN),
         prevent_initial_call=True,
     )
-    def choose(_choices: Any, search: str) -> Any:
-        chosen = _chosen(search or "", ctx.triggered_id, ctx.triggered[0]["value"])
+    def choose(_choices: Any, search: str, shown: list[str | None]) -> Any:
+        names = [one["id"] for one in ctx.inputs_list[0]]
+        value = ctx.triggered[0]["value"]
+        was = dict(zip(map(str, names), shown, strict=False)).get(str(ctx.triggered_id))
+        chosen = _chosen(search or "", ctx.triggered_id, value, was)
         is_same = chosen is None or members_of(chosen) == members_of(search or "")
         return no_update if is_same else chosen
 
@@ -201,12 +206,17 @@ def _local(path: str) -> str:
     return path.removeprefix(flask.request.script_root)
 
 
-def _chosen(search: str, trigger: Any, value: Any) -> str | None:
-    """The query after a choice within a panel; None if none was made."""
+def _chosen(search: str, trigger: Any, value: Any, shown: Any = None) -> str | None:
+    """The query after a choice within a panel; None if none was made.
+
+    A list that appears is reported like a choice, of the value that it shows.
+    """
     if value is None or not isinstance(trigger, dict):
         return None
     name = trigger.get("choice", "")
     members: dict[str, str | None] = {**members_of(search)}
+    if value == shown and not members.get(name):
+        return None
     if name == "compare":
         question = Question.read(search, datetime.now(UTC))
         return query_string(members | chosen(question, value))

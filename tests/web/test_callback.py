@@ -68,7 +68,7 @@ def choice(app, page, id_, value):
         page,
         output,
         [[given(id_, "value", value)]],
-        [given("url", "search", "")],
+        [given("url", "search", ""), [given(id_, "data-shown")]],
         changed=json.dumps(id_, separators=(",", ":")) + ".value",
     )
 

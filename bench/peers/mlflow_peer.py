@@ -1,22 +1,22 @@
-"""MLflow's own client, asked for one thing at a time: a line in is a question, a line out seconds.
+"""MLflow's own client, asked for one thing at a time (bench/steps.py)."""
 
-It runs in an environment of its own (see bench/steps.py), which has nothing of Truthline.
-"""
-
+import json
 import sys
 import time
 
+import mlflow
 from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 
 BATCH = 1_000  # what MLflow takes in one call
-VALUES, LISTS, NAMES = 50_000, 2, 100
+LISTS, NAMES = 2, 100
 
 
 class Peer:
-    """A run with two metrics of 50,000 values, and one with 100 metrics."""
+    """A run with two metrics of many values, and one with 100 metrics."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, values: int) -> None:
+        self.values = values
         self.client = MlflowClient(url)
         self.experiment = self.client.create_experiment("steps")
         self.logged = ""
@@ -30,20 +30,20 @@ class Peer:
         return run_id
 
     def log(self) -> None:
-        """Log 100,000 values in batches of 1,000, the most there can be."""
+        """Log two lists in batches of 1,000, the most there can be."""
         self.logged, now = self._run(), _milliseconds()
         metrics = [
             Metric(f"list-{place}", number / 7, now, number)
             for place in range(LISTS)
-            for number in range(VALUES)
+            for number in range(self.values)
         ]
         for start in range(0, len(metrics), BATCH):
             self.client.log_batch(self.logged, metrics[start : start + BATCH])
 
     def list(self) -> None:
-        """Read the 50,000 values of one metric."""
+        """Read all values of one metric."""
         found = self.client.get_metric_history(self.logged, "list-1")
-        assert len(found) == VALUES  # noqa: S101 - or the measurement means nothing
+        assert len(found) == self.values  # noqa: S101 - or the measurement means nothing
 
     def last(self) -> None:
         """Read the last values of 100 metrics."""
@@ -55,16 +55,17 @@ def _milliseconds() -> int:
     return int(time.time() * 1000)
 
 
-def main(url: str) -> None:
+def main(url: str, values: str) -> None:
     """Answer questions until there are no more."""
-    peer = Peer(url)
-    print("ready", flush=True)
+    peer = Peer(url, int(values))
+    print(json.dumps({"MLflow": mlflow.__version__}), flush=True)
     for line in sys.stdin:
-        ask = {"log": peer.log, "list": peer.list, "last": peer.last}[line.strip()]
+        asks = {"log": peer.log, "list": peer.list, "last": peer.last}
+        ask = asks[json.loads(line)["what"]]
         began = time.perf_counter()
         ask()
-        print(time.perf_counter() - began, flush=True)
+        print(json.dumps({"seconds": time.perf_counter() - began}), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
