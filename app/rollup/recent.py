@@ -147,14 +147,17 @@ def start_over(database: Database, level: Level) -> None:
             conn.execute(_CLOSE_FAULTS, {"level": name})
 
 
-# Recent levels that begin before the levels of hours of their subject end, or are empty and begin
-# elsewhere.
-_OUTDATED_LEVELS = """
+# A level with the end of the levels of hours of its subject.
+_WITH_HOURS = """
     FROM level CROSS JOIN LATERAL (
         SELECT min(clean_until) FROM truthline_internal.levels() AS found
         JOIN level AS whole ON whole.name = found.name AND NOT whole.recent
         WHERE found.subject = level.subject AND found.learned_width = whole_span(level)
     ) AS hours (until)
+"""
+# Recent levels that begin before the hours end, or are empty and begin elsewhere.
+_OUTDATED_LEVELS = f"""
+    {_WITH_HOURS}
     WHERE level.recent AND isfinite(hours.until) AND hours.until <> level.learned_since
       AND (hours.until > level.learned_since OR level.learned_until = level.learned_since)
 """
@@ -187,13 +190,14 @@ _COUNTED_UNTIL = text("""
     WHERE recent AND subject.source = :raw
 """)
 # How far to fold a level: one made from another exactly as far as that one, whose cells can't be
-# divided. No row if there is nothing to do.
-_REACHED = text("""
-    SELECT reached FROM level
+# divided. No row if there is nothing to do, or if an empty level can't begin where hours end yet.
+_REACHED = text(f"""
+    SELECT reached {_WITH_HOURS}
     CROSS JOIN LATERAL (
-        SELECT coalesce(truthline_internal.clean_until(source), :target)
+        SELECT coalesce(truthline_internal.clean_until(level.source), :target)
     ) AS goal (reached)
-    WHERE name = :level AND isfinite(learned_until)
+    WHERE level.name = :level AND isfinite(learned_until)
+      AND (learned_until > learned_since OR learned_since = hours.until)
       AND reached > learned_until AND reached <= :target
 """)
 _LOCK_CHAIN = text("""

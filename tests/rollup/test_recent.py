@@ -85,6 +85,19 @@ def test_after_a_refresh_no_row_is_read_one_by_one(prompt):
     assert_exact(database, series)
 
 
+def test_recent_levels_begin_where_hours_end(prompt):
+    """A worker finds rows before the levels of hours were ever filled."""
+    database, series = prompt
+    store(database, series)
+    refresh_recent(database)
+    store(database, series, rows=3)
+
+    refresh(database)
+
+    assert read(database, series).keys() == {"outcome_1h_recent"}
+    assert_exact(database, series)
+
+
 def test_rows_received_since_are_read_until_the_next_fold(prompt):
     database, series = prompt
     store(database, series)
