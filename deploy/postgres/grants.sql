@@ -59,15 +59,15 @@ GRANT SELECT ON
     truthline_data.score_1h_1h,
     truthline_data.score_1d_1d,
     truthline_data.latency_1h_1h,
-    truthline_data.latency_1d_1d,
-    truthline_data.outcome_5m_recent,
-    truthline_data.outcome_1h_recent,
-    truthline_data.scored_1h_recent,
-    truthline_data.ranked_1h_recent,
-    truthline_data.deviation_5m_recent,
-    truthline_data.deviation_1h_recent,
-    truthline_data.prediction_5m_recent,
-    truthline_data.prediction_1h_recent,
-    truthline_data.score_1h_recent,
-    truthline_data.latency_1h_recent
+    truthline_data.latency_1d_1d
 TO truthline_reader;
+-- Recent levels, in the editions that have them.
+DO $$
+DECLARE
+    built text;
+BEGIN
+    FOR built IN SELECT name FROM truthline_data.level WHERE recent LOOP
+        EXECUTE format('GRANT SELECT ON truthline_data.%I TO truthline_reader', built);
+    END LOOP;
+END
+$$;

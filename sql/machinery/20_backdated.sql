@@ -35,7 +35,8 @@ BEGIN
 END
 $function$;
 
--- watch_backdated: creates that trigger on the raw tables that have folded levels.
+-- watch_backdated: creates that trigger on the raw tables whose levels are folded. TimescaleDB has its
+-- own account of changes.
 --
 -- Caller   build_levels
 -- Why      an existing trigger stays: replacing it would block writers until the upgrade commits. It

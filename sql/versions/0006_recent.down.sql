@@ -7,10 +7,6 @@ BEGIN
         EXECUTE format('DROP TABLE IF EXISTS truthline_data.%I', built);
     END LOOP;
     DELETE FROM truthline_data.level WHERE recent;
-    IF NOT EXISTS (SELECT FROM truthline_data.level WHERE kept_by = 'fold') THEN
-        DROP TRIGGER IF EXISTS keep_backdated ON truthline_data.outcome;
-        DROP TRIGGER IF EXISTS keep_backdated ON truthline_data.prediction;
-    END IF;
 END
 $$;
 DROP FUNCTION truthline_data.whole_span(truthline_data.level);

@@ -1,5 +1,4 @@
--- filled_levels: how far each level is filled, where TimescaleDB keeps them, from its own catalog;
--- recent ones are folded.
+-- filled_levels: how far each level is filled, where TimescaleDB keeps them, from its own catalog.
 --
 -- Grain    one row per level.
 -- Units    a level holds every row received before `filled_until`; -infinity if it holds none.
@@ -43,8 +42,6 @@ RETURNS TABLE (name text, filled_until timestamptz) LANGUAGE sql STABLE PARALLEL
         ) AS microseconds
         FROM catalog
     )
-    SELECT level.name, level.learned_until FROM truthline_data.level WHERE kept_by = 'fold'
-    UNION ALL
     SELECT pending.name, truthline_data.learned_start(
         learned_width,
         CASE WHEN version.known AND microseconds > -210866803200000000

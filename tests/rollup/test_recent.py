@@ -15,7 +15,11 @@ from app.rollup.refresh import audit_levels, refresh
 from app.upkeep import housekeeping
 from tests.rollup.conftest import fold_all, new_series
 from tests.rollup.plain import differences
+from tests.servers import edition
 
+pytestmark = pytest.mark.skipif(
+    edition() == "community", reason="there are no recent levels beside continuous aggregates"
+)
 NOW = text("""
     INSERT INTO outcome (time, series_id, predicted_label, actual_label, batch_index,
                          predicted_score)
