@@ -16,6 +16,7 @@ from operator import attrgetter
 
 from sqlalchemy import text
 
+from app.rollup import fold
 from app.rollup.audit import audit_new, open_faults
 from app.rollup.fold import Folded, append
 from app.rollup.levels import Level
@@ -23,7 +24,8 @@ from app.rollup.levels import levels as all_levels
 from app.rollup.writers import writers_have_ended
 from app.store.database import Database
 
-# A fold ends this long before its own clock.
+# A fold of truths ends this long before its own clock. A prediction may still get its latency within
+# five minutes (app/ingest/events/pairs.py), so those are folded as late as into hours.
 CLOCK_MARGIN = "1 second"
 # Pauses between folds, and how many rows a cell has to count on average for folding that often.
 SHORTEST_SECONDS, LONGEST_SECONDS = 10.0, 3600.0
@@ -116,7 +118,7 @@ def _settled(database: Database, raw_table: str, until: datetime | None) -> date
         has_news = text(f"SELECT EXISTS (SELECT FROM {raw_table} WHERE received_at >= :since)")
         if since is None or not conn.execute(has_news, {"since": since}).scalar_one():
             return None
-        bounds = {"until": until, "margin": CLOCK_MARGIN}
+        bounds = {"until": until, "margin": _margin(raw_table)}
         target: datetime = conn.execute(_TARGET, bounds).scalar_one()
         return target if writers_have_ended(conn, raw_table) else None
 
@@ -126,7 +128,11 @@ def _append(database: Database, level: Level, target: datetime) -> Folded | None
         conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
         parameters = {"level": level.name, "target": target}
         reached = conn.execute(_REACHED, parameters).scalar_one_or_none()
-        return reached and append(conn, level, reached, CLOCK_MARGIN)
+        return reached and append(conn, level, reached, _margin(level.raw_table))
+
+
+def _margin(raw_table: str) -> str:
+    return CLOCK_MARGIN if raw_table == "outcome" else fold.CLOCK_MARGIN
 
 
 def _audit(database: Database, level: Level) -> None:
