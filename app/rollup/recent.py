@@ -24,8 +24,8 @@ from app.rollup.levels import levels as all_levels
 from app.rollup.writers import writers_have_ended
 from app.store.database import Database
 
-# A fold of truths ends this long before its own clock. A prediction may still get its latency within
-# five minutes (app/ingest/events/pairs.py), so those are folded as late as into hours.
+# A fold of truths ends this long before its own clock. A prediction may get its latency within five
+# minutes (app/ingest/events/pairs.py), so predictions are folded as late as into hours.
 CLOCK_MARGIN = "1 second"
 # Pauses between folds, and how many rows a cell has to count on average for folding that often.
 SHORTEST_SECONDS, LONGEST_SECONDS = 10.0, 3600.0

@@ -18,7 +18,7 @@ from tests.rollup.plain import differences
 from tests.servers import edition
 
 pytestmark = pytest.mark.skipif(
-    edition() == "community", reason="there are no recent levels beside continuous aggregates"
+    edition() == "community", reason="there are no recent levels next to continuous aggregates"
 )
 NOW = text("""
     INSERT INTO outcome (time, series_id, predicted_label, actual_label, batch_index,

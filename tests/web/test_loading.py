@@ -100,7 +100,11 @@ def test_a_list_that_appears_chooses_nothing(visit, open_url, window):
     """The page's URL stays what was opened, and nothing is loaded twice."""
     one = visit(open_url)
     asked = []
-    one.page.on("request", lambda request: asked.append(request))
+
+    def note(request):
+        asked.append(request)
+
+    one.page.on("request", note)
 
     page = one.open(link("/model", TUMOURS, window))
     expect(page.get_by_role("textbox", name="Positive class")).to_have_value("malignant")
