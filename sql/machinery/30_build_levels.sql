@@ -8,7 +8,7 @@
 --          those whose description it changes: so no migration depends on the machinery of its time.
 --          Existing levels are not touched. Continuous aggregates are materialized_only: the planner
 --          adds the newest rows itself.
---          There are no recent levels beside continuous aggregates: they need the trigger that
+--          There are no recent levels next to continuous aggregates: they need the trigger that
 --          counts backdated rows, and while a hypertable has a trigger with a transition table, a COPY
 --          into it records no change for its aggregates (TimescaleDB 2.29.2).
 CREATE OR REPLACE PROCEDURE truthline_data.build_levels() LANGUAGE plpgsql
