@@ -1,9 +1,9 @@
 """Fold: append newly learned rows to each level, and move `learned_until`, in one transaction.
 
-For editions without continuous aggregates, and for recent levels. Only complete spans of the
-learned clock are folded, once all their rows are visible: the fold waits for those who write after
-the span's end (app/rollup/writers.py). A row that is backdated into a folded span is counted by the
-trigger `keep_backdated`, which takes the same lock on the level as the fold.
+For editions without continuous aggregates. Only complete spans of the learned clock are folded,
+once all their rows are visible: the fold waits for those who write after the span's end
+(app/rollup/writers.py). A row that is backdated into a folded span is counted by the trigger
+`keep_backdated`, which takes the same lock on the level as the fold.
 """
 
 from dataclasses import dataclass

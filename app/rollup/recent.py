@@ -110,16 +110,17 @@ def _hand_over(database: Database, levels: Sequence[Level]) -> None:
 
 
 def _settled(database: Database, raw_table: str, until: datetime | None) -> datetime | None:
-    """The moment before which every row of a table is visible; None if there are no new ones."""
+    """The moment to fold to, before which every row is visible; None if there are no new ones."""
     with database.writing() as conn:
         conn.execute(_SUMMARIZE, {"raw": raw_table})
     with database.reading() as conn:
         since = conn.execute(_COUNTED_UNTIL, {"raw": raw_table}).scalar_one()
-        has_news = text(f"SELECT EXISTS (SELECT FROM {raw_table} WHERE received_at >= :since)")
-        if since is None or not conn.execute(has_news, {"since": since}).scalar_one():
-            return None
         bounds = {"until": until, "margin": _margin(raw_table)}
         target: datetime = conn.execute(_TARGET, bounds).scalar_one()
+        has_news = text(_HAS_NEWS.format(table=raw_table))
+        span = {"since": since, "target": target}
+        if since is None or not conn.execute(has_news, span).scalar_one():
+            return None
         return target if writers_have_ended(conn, raw_table) else None
 
 
@@ -195,6 +196,9 @@ _COUNTED_UNTIL = text("""
     FROM level JOIN subject ON subject.name = level.subject
     WHERE recent AND subject.source = :raw
 """)
+_HAS_NEWS = """
+    SELECT EXISTS (SELECT FROM {table} WHERE received_at >= :since AND received_at < :target)
+"""
 # How far to fold a level: one made from another exactly as far as that one, whose cells can't be
 # divided. No row if there is nothing to do, or if an empty level can't begin where hours end yet.
 _REACHED = text(f"""

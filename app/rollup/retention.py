@@ -28,10 +28,7 @@ STEPS = "step_batch"
 # Five-minute cells that wider ones contain too.
 FINE = ("outcome_5m_1d", "deviation_5m_1h", "prediction_5m_1h")
 # Learned hours that learned days contain too.
-HOURS_OF_DAYS = (
-    *("outcome_5m_1h", "outcome_1h_1h", "scored_1h_1h"),
-    "deviation_1h_1h",
-)
+HOURS_OF_DAYS = ("outcome_5m_1h", "outcome_1h_1h", "scored_1h_1h", "deviation_1h_1h")
 # Deleted by one round, one a minute: while a transaction runs, no old row is cleared away, and the
 # pages of keys would grow.
 MAX_KEYS = 1_000_000
