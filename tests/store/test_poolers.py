@@ -208,6 +208,8 @@ def test_a_round_that_finds_the_pooler_busy_ends(settings, sessions):
 
 
 def test_an_error_of_ours_in_a_glance_costs_no_connection(pooled):
+    with pooled.glancing() as conn:  # the pool may be empty
+        conn.execute("SELECT 1")
     made = []
     event.listen(pooled.engine, "connect", lambda *_: made.append(1))
     for _ in range(3):
