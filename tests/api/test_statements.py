@@ -77,6 +77,8 @@ BUDGETS = {
     ("GET", "/api/v1/metrics/score-curves"): 6,
     ("PUT", "/api/v1/models/positive-class"): 2,
     ("GET", "/api/v1/metrics/compare"): 6,
+    ("GET", "/api/v1/metrics/drift"): 6,
+    ("GET", "/api/v1/metrics/changes"): 6,
     ("GET", "/api/v1/inference-stats"): 5,
     ("GET", "/api/v1/models"): 4,
     ("GET", "/api/v1/metrics/label-delay"): 5,
