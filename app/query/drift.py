@@ -1,7 +1,7 @@
 """Drift: how far an output or truth of one side is distributed from that of a reference.
 
-`sql/views/78_drift_statistics.sql` and `79_drift.sql` define the numbers; this module queries and names
-them. A side is any window, part and moment of a model; A is the reference.
+`sql/views/78_drift_statistics.sql` and `79_drift.sql` define the numbers; this module queries and
+names them. A side is any window, part and moment of a model; A is the reference.
 """
 
 from collections.abc import Collection, Sequence
@@ -80,7 +80,7 @@ class DriftStatistic:
 
 @dataclass(frozen=True, slots=True)
 class DriftPart:
-    """A label, or the numbers from `lower` to below `upper` (None: without bound), on both sides."""
+    """A label, or the numbers from `lower` to below `upper` (None: no bound), on both sides."""
 
     label: str | None
     lower: float | None

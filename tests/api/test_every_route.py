@@ -61,6 +61,7 @@ CLOSED = {("POST", "/")}
 PAGES = {
     "/",
     "/model",
+    "/drift",
     "/requests",
     "/request",
     "/executions",

@@ -149,6 +149,10 @@ PANEL_BUDGETS = {
     "versions": 6,
     "late-truths": 13,
     "score-curves": 11,
+    # two windows side by side: a statement for each quantity
+    "windows": 4,
+    "changes": 5,
+    "drift": 8,
     "requests": 4,
     "request": 6,
     "scalars": 7,
@@ -295,7 +299,16 @@ REQUESTS = {
     ),
     **{
         ("GET", path): visits(path)
-        for path in ("/", "/model", "/executions", "/status", "/login", LAYOUT, DEPENDENCIES)
+        for path in (
+            "/",
+            "/model",
+            "/drift",
+            "/executions",
+            "/status",
+            "/login",
+            LAYOUT,
+            DEPENDENCIES,
+        )
     },
 }
 

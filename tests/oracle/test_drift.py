@@ -53,7 +53,7 @@ def sides(seed):
 
 @pytest.mark.parametrize("seed", range(60))
 def test_statistics_of_parts_are_those_of_scipy(ask, seed):
-    """A distance that is a root is compared by its square too: near 0 scipy's has half the digits."""
+    """Roots are compared by their squares near 0, where scipy's has half the digits."""
     a, b = sides(seed)
     found = {row.statistic: row for row in ask(PARTS, a=a.tolist(), b=b.tolist())}
     values, p_value = expected(a, b)
@@ -65,7 +65,6 @@ def test_statistics_of_parts_are_those_of_scipy(ask, seed):
         else:
             assert ours == pytest.approx(value, rel=1e-12, abs=1e-12), name
     assert found["chi_squared"].p_value == pytest.approx(p_value, rel=1e-9, abs=1e-12)
-
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -96,7 +95,9 @@ def test_p_values_are_those_of_scipy(ask, seed):
 
 
 def test_a_side_without_numbers_has_no_statistics(ask):
-    assert ask(PARTS, a=[], b=[1, 2]) == ask(PARTS, a=[0, 0], b=[1, 2]) == ask(PARTS, a=[], b=[]) == []
+    assert (
+        ask(PARTS, a=[], b=[1, 2]) == ask(PARTS, a=[0, 0], b=[1, 2]) == ask(PARTS, a=[], b=[]) == []
+    )
 
 
 def test_one_label_alone_does_not_drift(ask):

@@ -74,11 +74,15 @@ def check(database, rows, series, quantity, a, b):
         for name, value in wanted.items():
             power = 2 if name in roots and value < 1e-3 else 1
             assert values[name] ** power == pytest.approx(value**power, **TOLERANCE), name
-        assert values["ks"] == pytest.approx(stats.ks_2samp(reference, numbers).statistic, **TOLERANCE)
+        assert values["ks"] == pytest.approx(
+            stats.ks_2samp(reference, numbers).statistic, **TOLERANCE
+        )
         scale = scale_of(reference, numbers)
         area = stats.wasserstein_distance(reference, numbers) if scale < 1e300 else None
         if area is not None:
-            assert values["wasserstein"] == pytest.approx(area, rel=1e-12, abs=1e-12 * max(1, scale))
+            assert values["wasserstein"] == pytest.approx(
+                area, rel=1e-12, abs=1e-12 * max(1, scale)
+            )
         p_values = dict(zip(answer.statistics, answer.p_values, strict=True))
         assert p_values["chi_squared"] == pytest.approx(p_value, rel=1e-9, abs=1e-12)
 
@@ -89,7 +93,7 @@ buckets = st.sampled_from([None, 6 * 3_600 + 11])
 
 @pytest.mark.parametrize("digits", [1, 17], ids=["ties", "no ties"])
 def test_equal_scipys(brisk, digits):
-    """Of a narrow distribution that lies in few bins, and of wide ones; the last day has drifted."""
+    """Of a narrow distribution in few bins, and of wide ones; the last day has drifted."""
     rng = np.random.default_rng(digits)
     series = new_series(brisk)
     early, late = crowd(rng, series, 6000, digits), crowd(rng, series, 600, digits)

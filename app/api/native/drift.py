@@ -7,7 +7,7 @@ from marshmallow import RAISE, Schema, fields, validate
 from app.api.http.access import needs
 from app.api.http.answers import Blueprint
 from app.api.http.numbers import UtcTime
-from app.api.native.compare import SIDES, MomentOfSideSchema, OfTwoSides, side_members
+from app.api.native.compare import MomentOfSideSchema, OfTwoSides, side_members
 from app.api.native.metrics import WindowArgs, question_of
 from app.auth.keys import Role
 from app.query.drift import Drift, DriftPart, Quantity, Statistic, drift
@@ -89,9 +89,7 @@ class DriftBucketSchema(Schema):
     statistics = fields.List(fields.Nested(DriftStatisticSchema))
     parts = fields.List(fields.Nested(DriftPartSchema))
     new = fields.List(fields.String(), metadata={"description": "Labels that only side B has"})
-    vanished = fields.List(
-        fields.String(), metadata={"description": "Labels that only side A has"}
-    )
+    vanished = fields.List(fields.String(), metadata={"description": "Labels that only side A has"})
     new_share = fields.Float(
         data_key="newShare",
         allow_none=True,
