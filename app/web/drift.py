@@ -272,6 +272,8 @@ def _division(question: Question, division: ChangeDivision, unit: Unit) -> Marku
 
 
 def _signed(effect: float, unit: Unit) -> str:
+    if unit is Unit.SHARE:
+        return f"{100 * effect:+.1f} %".replace("-", "−")
     return ("+" if effect > 0 else "") + format_number(effect, unit)
 
 

@@ -60,7 +60,7 @@ class DriftBucket:
         Raises:
             KeyError: the answer has no such statistic.
         """
-        for one in self.statistics:
+        for one in self.statistics or ():
             if one.statistic in (statistic, camel(statistic)):
                 return one
         raise KeyError(statistic)
@@ -141,7 +141,9 @@ class Changes:
     def to_pandas(self) -> "pd.DataFrame":
         """Return a DataFrame with a row per division and part."""
         pandas = extra("pandas", "pandas")
-        return pandas.DataFrame([_row(d, part) for d in self.divisions or () for part in d.parts])
+        return pandas.DataFrame(
+            [_row(d, part) for d in self.divisions or () for part in d.parts or ()]
+        )
 
 
 def _row(division: ChangeDivision, part: ChangedPart) -> dict[str, Any]:

@@ -45,7 +45,7 @@ COMMENT ON FUNCTION truthline_internal.doubtful(integer[], integer[], float8[], 
 --          `until`. `best_<round>` has the largest |D| found so far.
 -- Cost     a binary search per pivot and cell. Pivots are as close as the doubt requires: an eighth of the
 --          largest |D| lies between two of them, but there are at most 1,000 per span, and none in a span
---          of few numbers.
+--          of few numbers. Arrays are counted before anything is sorted, which would copy them.
 -- Why      pivots are numbers of the longest cell of side A: where A has none, D has no maximum.
 CREATE OR REPLACE FUNCTION truthline_internal.closer_query(round integer) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$
@@ -76,13 +76,17 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$
               AND pivot > coalesce(above, '-Infinity') AND pivot < coalesce(until, 'Infinity')
         ),
         a_at_# AS MATERIALIZED (
-            SELECT bin, pivot, sum(sign * width_bucket(pivot, numbers)::float8) AS a
-            FROM (SELECT DISTINCT bin, pivot FROM pivots_#) AS tried
-            JOIN held USING (bin) WHERE place = 0 GROUP BY bin, pivot
+            SELECT bin, pivot, sum(n) AS a
+            FROM (SELECT bin, pivot, sign * width_bucket(pivot, numbers)::float8 AS n
+                  FROM (SELECT DISTINCT bin, pivot FROM pivots_#) AS tried
+                  JOIN held USING (bin) WHERE place = 0 OFFSET 0) AS counted
+            GROUP BY bin, pivot
         ),
         b_at_# AS MATERIALIZED (
-            SELECT place, bin, pivot, sum(sign * width_bucket(pivot, numbers)::float8) AS b
-            FROM pivots_# JOIN held USING (place, bin) GROUP BY place, bin, pivot
+            SELECT place, bin, pivot, sum(n) AS b
+            FROM (SELECT place, bin, pivot, sign * width_bucket(pivot, numbers)::float8 AS n
+                  FROM pivots_# JOIN held USING (place, bin) OFFSET 0) AS counted
+            GROUP BY place, bin, pivot
         ),
         spans_# AS MATERIALIZED (
             SELECT place, bin, coalesce(lag(pivot) OVER own, above) AS above, pivot AS until,
@@ -182,21 +186,21 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$
                 AS d (place, bin, start, direction, a_total, b_total)
         ),
         changed AS (
-            SELECT place, bin, start, total, number, truthline_internal.quarter(number, $12) AS x,
-                   sum(step) AS step
+            SELECT place, bin, number, sum(step) AS step
             FROM (
-                SELECT d.place, d.bin, d.start, a_total * b_total AS total,
-                       sign * CASE held.place WHEN 0 THEN b_total ELSE -a_total END AS step,
-                       unnest(numbers) AS number
+                SELECT d.place, d.bin, unnest(numbers) AS number,
+                       sign * CASE held.place WHEN 0 THEN b_total ELSE -a_total END AS step
                 FROM doubt AS d JOIN held ON held.bin = d.bin AND held.place IN (0, d.place)
                 WHERE d.direction IS NULL
             ) AS one
-            GROUP BY place, bin, start, total, number
+            GROUP BY place, bin, number
         )
         SELECT place, 0 AS direction, sum(x * (step / total)) AS moment,
-               sum(x * ((abs(up_to - step) - abs(up_to)) / total)) AS area
-        FROM (SELECT *, start + sum(step) OVER (PARTITION BY place, bin ORDER BY number)
-                  AS up_to FROM changed) AS added
+               sum(x * ((abs(start + up_to - step) - abs(start + up_to)) / total)) AS area
+        FROM (SELECT place, bin, step, truthline_internal.quarter(number, $12) AS x,
+                     sum(step) OVER (PARTITION BY place, bin ORDER BY number) AS up_to
+              FROM changed) AS added
+        JOIN (SELECT place, bin, start, a_total * b_total AS total FROM doubt) AS bin USING (place, bin)
         GROUP BY place
         UNION ALL
         SELECT place, direction, sum(truthline_internal.quarter(number, $12) * step), NULL

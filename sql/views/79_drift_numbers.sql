@@ -75,7 +75,8 @@ CREATE OR REPLACE FUNCTION truthline_internal.area_of(
     b_series integer[], b_edges timestamptz[], b_as_of timestamptz, held text,
     places integer[], bins integer[], a float8[], b float8[]
 ) RETURNS TABLE (place integer, area float8) LANGUAGE plpgsql STABLE PARALLEL SAFE
-SET jit = off SET extra_float_digits = 1 SET enable_nestloop = off SET enable_mergejoin = off
+SET jit = off SET extra_float_digits = 1
+SET enable_nestloop = off SET enable_mergejoin = off SET enable_sort = off
 AS $function$
 #variable_conflict use_column
 DECLARE
@@ -139,7 +140,8 @@ CREATE OR REPLACE FUNCTION truthline_internal.largest_of(
     quantity text, a_series integer[], a_edges timestamptz[], b_series integer[], b_edges timestamptz[],
     held text, places integer[], bins integer[], a float8[], b float8[]
 ) RETURNS TABLE (place integer, largest float8) LANGUAGE plpgsql STABLE PARALLEL SAFE
-SET jit = off SET extra_float_digits = 1 SET enable_nestloop = off SET enable_mergejoin = off
+SET jit = off SET extra_float_digits = 1
+SET enable_nestloop = off SET enable_mergejoin = off SET enable_sort = off
 AS $function$
 #variable_conflict use_column
 DECLARE
@@ -176,14 +178,17 @@ CREATE OR REPLACE FUNCTION truthline_internal.below_cuts(
     a_series integer[], a_edges timestamptz[], b_series integer[], b_edges timestamptz[], held text,
     bins integer[], numbers float8[]
 ) RETURNS TABLE (place integer, cut float8, n bigint) LANGUAGE plpgsql STABLE PARALLEL SAFE
-SET jit = off SET extra_float_digits = 1 SET enable_nestloop = off SET enable_mergejoin = off
+SET jit = off SET extra_float_digits = 1
+SET enable_nestloop = off SET enable_mergejoin = off SET enable_sort = off
 AS $function$
 BEGIN
     IF bins IS NOT NULL THEN
         RETURN QUERY EXECUTE format(
-            'WITH %s SELECT place, cut, sum(sign * width_bucket(below, numbers))::bigint'
-            ' FROM (SELECT bin, cut, truthline_internal.number_below(cut) AS below'
-            '       FROM unnest($5, $6) AS c (bin, cut)) AS wanted JOIN held USING (bin)'
+            'WITH %s SELECT place, cut, sum(n)::bigint'
+            ' FROM (SELECT place, cut, sign * width_bucket(below, numbers) AS n'
+            '       FROM (SELECT bin, cut, truthline_internal.number_below(cut) AS below'
+            '             FROM unnest($5, $6) AS c (bin, cut)) AS wanted'
+            '       JOIN held USING (bin) OFFSET 0) AS counted'
             ' GROUP BY place, cut', held)
         USING a_series, a_edges, b_series, b_edges, bins, numbers;
     END IF;
