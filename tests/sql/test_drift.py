@@ -96,7 +96,7 @@ def test_effects_by_name_add_up(ask, metric):
     "call",
     [
         "drift('default', 'digits', 'mood', %(start)s, %(middle)s, %(middle)s, %(end)s)",
-        "drift('default', 'digits', 'value', %(start)s, now(), now(), now(), statistics => '{mean}')",
+        "drift('default', 'digits', 'value', now(), now(), now(), now(), statistics => '{mean}')",
         "changes('default', 'digits', 'f1', %(start)s, %(middle)s, %(middle)s, %(end)s)",
     ],
 )
