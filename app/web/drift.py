@@ -84,7 +84,7 @@ def show_windows(question: Question, found: tuple[Pair[Window], Basis]) -> list[
     return [
         html.H1(question.model.name, className="model-name", title=question.model.name),
         html.P(columns, className="sides"),
-        html.P(["What to compare is chosen on ", back, "."], className="quiet"),
+        html.P([html.Span("What to compare is chosen on"), " ", back], className="sides"),
         html.P(basis_text(question, basis), className="quiet basis"),
     ]
 

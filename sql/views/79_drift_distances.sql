@@ -43,13 +43,13 @@ COMMENT ON FUNCTION truthline_internal.doubtful(integer[], integer[], float8[], 
 -- Grain    `spans_<round>` has one row per span of the numbers of a bin: those above `above`, up to `until`.
 --          Counts from the start of the bin: `a_from` and `b_from` up to `above`, `a_to` and `b_to` up to
 --          `until`. `best_<round>` has the largest |D| found so far.
--- Cost     a binary search per pivot and cell. Pivots are as close as the doubt requires: an eighth of the
---          largest |D| lies between two of them, but there are at most 1,000 per span, and none in a span
+-- Cost     a binary search per pivot and cell. Pivots are as close as the doubt requires: half of the largest
+--          |D| lies between two of them, in the second round an eighth; but there are at most 1,000 per span, and none in a span
 --          of few numbers. Arrays are counted before anything is sorted, which would copy them.
 -- Why      pivots are numbers of the longest cell of side A: where A has none, D has no maximum.
 CREATE OR REPLACE FUNCTION truthline_internal.closer_query(round integer) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$
-    SELECT replace(replace($query$,
+    SELECT replace(replace(replace($query$,
         wanted_# AS MATERIALIZED (
             SELECT spans_@.*, doubt.start, a_total, b_total, best_@.best,
                    start + a_from * b_total - b_from * a_total AS d
@@ -65,7 +65,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$
                        CASE WHEN until IS NULL THEN length ELSE width_bucket(until, numbers) END
             ) AS rank (low, high)
             CROSS JOIN LATERAL (
-                SELECT least(1000, high - low, ceil(8 * greatest(
+                SELECT least(1000, high - low, ceil(&# * greatest(
                     (a_to - a_from) * b_total, (b_to - b_from) * a_total) / best))::integer
             ) AS many (steps)
             CROSS JOIN LATERAL (
@@ -105,7 +105,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$
             FROM best_@ LEFT JOIN (
                 SELECT place, max(abs(start + a_to * b_total - b_to * a_total)) AS best
                 FROM spans_# JOIN doubt USING (place, bin) GROUP BY place) AS found USING (place)
-        )$query$, '#', round::text), '@', (round - 1)::text)
+        )$query$, '&#', CASE round WHEN 1 THEN '2' ELSE '8' END), '#', round::text), '@', (round - 1)::text)
 $function$;
 COMMENT ON FUNCTION truthline_internal.closer_query(integer) IS
     'The text of the expressions that divide doubtful spans of numbers at pivots.';
