@@ -23,13 +23,15 @@ QUICK_SECONDS, FULL_SECONDS = 540.0, 6 * 3600.0
 def main(*, full: bool, tiny: bool, editions: tuple[str, ...], cases: tuple[str, ...]) -> None:
     """Measure cases, write bench/results/*.json, and docs/benchmarks.md of all of them.
 
-    What is tiny is only printed.
+    What is tiny is only printed. Exits with 1 if a case failed, after the others.
     """
     effort = Effort.FULL if full else Effort.TINY if tiny else Effort.QUICK
     budget = FULL_SECONDS if full else QUICK_SECONDS
-    run(effort, editions or installed(), cases, budget)
+    failed = run(effort, editions or installed(), cases, budget)
     if effort is not Effort.TINY:
         document.write()
+    if failed:
+        raise click.ClickException(f"failed: {', '.join(failed)}")
 
 
 def installed() -> list[str]:

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -223,9 +224,12 @@ def chosen(names: Sequence[str], *, first: bool) -> Iterator[Case]:
             yield case
 
 
-def run(effort: Effort, editions: Sequence[str], names: Sequence[str], budget: float) -> None:
-    """Measure and write; no case begins once the budget of seconds is spent."""
-    began = time.monotonic()
+def run(effort: Effort, editions: Sequence[str], names: Sequence[str], budget: float) -> list[str]:
+    """Measure and write; no case begins once the budget of seconds is spent.
+
+    Returns the cases that failed. Their results stay as they were, and the others are measured.
+    """
+    began, failed = time.monotonic(), []
     for place, name in enumerate(editions):
         os.environ[EDITION] = name
         for case in chosen(names, first=place == 0):
@@ -234,9 +238,15 @@ def run(effort: Effort, editions: Sequence[str], names: Sequence[str], budget: f
                 print(f"left out after {spent:.0f} s: {case.name} on {name}")
                 continue
             print(f"\n== {case.title} ({case.name}, {name}, {spent:.0f} s so far)", flush=True)
-            record = case.measure(effort)
+            try:
+                record = case.measure(effort)
+            except Exception:  # noqa: BLE001 - a peer may fail in any way
+                traceback.print_exc()
+                failed.append(f"{case.name} on {name}")
+                continue
             if effort is not Effort.TINY:
                 write(case, effort, record)
+    return failed
 
 
 def write(case: Case, effort: Effort, record: Record, folder: Path = RESULTS) -> Path:

@@ -148,10 +148,7 @@ def _audit(database: Database, level: Level) -> None:
 def start_over(database: Database, level: Level) -> None:
     """Empty a level and those computed from it. Until the next fold, answers read its rows."""
     with database.writing() as conn:
-        for name in conn.execute(_LOCK_CHAIN, {"level": level.name}).scalars().all():
-            conn.execute(text(f"DELETE FROM {name}"))
-            conn.execute(_EMPTIED, {"level": name})
-            conn.execute(_CLOSE_FAULTS, {"level": name})
+        conn.execute(_START_OVER, {"level": level.name})
 
 
 # A level with the end of the levels of hours of its subject.
@@ -210,13 +207,4 @@ _REACHED = text(f"""
       AND (learned_until > learned_since OR learned_since = hours.until)
       AND reached > learned_until AND reached <= :target
 """)
-_LOCK_CHAIN = text("""
-    SELECT name FROM level WHERE recent AND :level IN (name, source) ORDER BY place FOR UPDATE
-""")
-_EMPTIED = text("""
-    UPDATE level SET learned_until = learned_since, audited_until = learned_since
-    WHERE name = :level
-""")
-_CLOSE_FAULTS = text("""
-    UPDATE audit_fault SET healed_at = clock_timestamp() WHERE level = :level AND healed_at IS NULL
-""")
+_START_OVER = text("CALL start_over(:level)")

@@ -1,5 +1,5 @@
 -- Builds levels in the form that this edition keeps: continuous aggregates on TimescaleDB Community,
--- tables elsewhere.
+-- tables elsewhere. Recent levels are tables everywhere.
 
 -- build_levels: builds every level that is missing.
 --
@@ -8,9 +8,6 @@
 --          those whose description it changes: so no migration depends on the machinery of its time.
 --          Existing levels are not touched. Continuous aggregates are materialized_only: the planner
 --          adds the newest rows itself.
---          There are no recent levels next to continuous aggregates: they need the trigger that
---          counts backdated rows, and while a hypertable has a trigger with a transition table, a COPY
---          into it records no change for its aggregates (TimescaleDB 2.29.2).
 CREATE OR REPLACE PROCEDURE truthline_data.build_levels() LANGUAGE plpgsql
 SET search_path = truthline_data, public AS $procedure$
 DECLARE
@@ -18,12 +15,9 @@ DECLARE
     by_timescaledb boolean := current_setting('timescaledb.license', true) = 'timescale'
         AND EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb');
 BEGIN
-    IF by_timescaledb THEN
-        DELETE FROM level WHERE recent;
-    END IF;
     FOR missing IN SELECT * FROM level WHERE to_regclass(format('truthline_data.%I', name)) IS NULL
                    ORDER BY place LOOP
-        IF by_timescaledb THEN
+        IF by_timescaledb AND NOT missing.recent THEN
             CALL build_aggregate(missing);
             UPDATE level SET kept_by = 'timescaledb' WHERE name = missing.name;
         ELSE
@@ -84,6 +78,7 @@ CREATE OR REPLACE PROCEDURE truthline_data.drop_levels() LANGUAGE plpgsql
 SET search_path = truthline_data, public AS $procedure$
 DECLARE
     built level;
+    watching record;
 BEGIN
     IF EXISTS (SELECT FROM retention JOIN subject ON subject.source = relation) THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE =
@@ -94,8 +89,11 @@ BEGIN
                        CASE built.kept_by WHEN 'fold' THEN 'TABLE' ELSE 'MATERIALIZED VIEW' END,
                        built.name);
     END LOOP;
-    DROP TRIGGER IF EXISTS keep_backdated ON outcome;
-    DROP TRIGGER IF EXISTS keep_backdated ON prediction;
+    FOR watching IN SELECT tgname, tgrelid::regclass AS raw FROM pg_trigger
+                    WHERE tgrelid IN (SELECT source::regclass FROM subject)
+                      AND tgname IN ('keep_backdated', 'void_backdated', 'void_behind') LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', watching.tgname, watching.raw);
+    END LOOP;
     UPDATE level SET kept_by = 'fold', learned_since = '-infinity', learned_until = '-infinity',
                      audited_until = '-infinity';
     DELETE FROM audit_fault;

@@ -7,6 +7,10 @@ BEGIN
         EXECUTE format('DROP TABLE IF EXISTS truthline_data.%I', built);
     END LOOP;
     DELETE FROM truthline_data.level WHERE recent;
+    DROP TRIGGER IF EXISTS void_backdated ON truthline_data.outcome;
+    DROP TRIGGER IF EXISTS void_behind ON truthline_data.outcome;
+    DROP TRIGGER IF EXISTS void_backdated ON truthline_data.prediction;
+    DROP TRIGGER IF EXISTS void_behind ON truthline_data.prediction;
 END
 $$;
 DROP FUNCTION truthline_data.whole_span(truthline_data.level);

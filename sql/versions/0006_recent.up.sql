@@ -1,8 +1,8 @@
 -- Recent levels: cells of what was received since the last whole learned hour.
 --
 -- They are folded every few seconds, up to any instant, and emptied as soon as the levels of learned
--- hours count the same rows. So an answer reads one by one only the rows of the last seconds.
--- app/rollup/recent.py fills them. Where TimescaleDB keeps the other levels there are none (build_levels).
+-- hours count the same rows. So an answer reads one by one only the rows of the last seconds. They are
+-- tables that app/rollup/recent.py fills in every edition, also where TimescaleDB keeps the other levels.
 SET LOCAL search_path = truthline_data, truthline, public;
 
 -- level.recent, level.learned_since: a recent level holds every row received in

@@ -1,4 +1,5 @@
--- filled_levels: how far each level is filled, where TimescaleDB keeps them, from its own catalog.
+-- filled_levels: how far each level is filled, where TimescaleDB keeps them, from its own catalog;
+-- recent ones are folded.
 --
 -- Grain    one row per level.
 -- Units    a level holds every row received before `filled_until`; -infinity if it holds none.
@@ -42,6 +43,8 @@ RETURNS TABLE (name text, filled_until timestamptz) LANGUAGE sql STABLE PARALLEL
         ) AS microseconds
         FROM catalog
     )
+    SELECT level.name, level.learned_until FROM truthline_data.level WHERE kept_by = 'fold'
+    UNION ALL
     SELECT pending.name, truthline_data.learned_start(
         learned_width,
         CASE WHEN version.known AND microseconds > -210866803200000000

@@ -102,6 +102,21 @@ def test_committed_results_name_no_machine():
         assert json.loads(text)["case"] in {case.name for case in CASES}
 
 
+def test_a_case_that_fails_does_not_end_the_run(monkeypatch, capsys):
+    measured = []
+
+    def measure(case, effort):
+        measured.append(case.name)
+        if case.name == "steps":
+            raise ConnectionError("MLflow's environment was moved")
+
+    monkeypatch.setattr(Case, "measure", measure)
+    failed = suite.run(Effort.TINY, ["postgres"], ["ingest", "steps", "answers"], 60)
+    assert measured == ["ingest", "steps", "answers"]
+    assert failed == ["steps on postgres"]
+    assert "MLflow's environment was moved" in capsys.readouterr().err
+
+
 def test_every_file_with_a_main_is_a_case():
     """Except a server that a case starts, and the suite."""
     files = {path.stem for path in RESULTS.parent.glob("*.py") if "\ndef main(" in path.read_text()}

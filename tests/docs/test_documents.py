@@ -9,7 +9,6 @@ from sqlalchemy import text
 
 from app.config import PREFIX, Settings
 from app.errors import TruthlineError
-from tests.servers import edition
 
 ROOT = Path(__file__).parents[2]
 # Of compose, of the tests, and of the client and its notebook.
@@ -91,8 +90,6 @@ def test_the_sql_page_lists_what_there_is(database, title):
     section = next(part for part in page if part.startswith(f"Schema {title}\n"))
     first_cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     listed = set(re.findall(r"`(\w+)", " ".join(first_cells)))
-    if edition() == "community":
-        listed = {name for name in listed if not name.endswith("_recent")}  # as the page says
     with database.reading() as conn:
         assert listed == set(conn.execute(text(catalog[title])).scalars())
 

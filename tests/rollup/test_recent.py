@@ -6,20 +6,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from app.config import Settings
 from app.rollup import recent
 from app.rollup.fold import Folded
 from app.rollup.recent import LONGEST_SECONDS, SHORTEST_SECONDS, Pace, refresh_recent
 from app.rollup.refresh import audit_levels, refresh
+from app.store.copy import copy_rows
 from app.upkeep import housekeeping
-from tests.rollup.conftest import fold_all, new_series
+from tests.rollup.conftest import OUTCOME, fold_all, new_series
 from tests.rollup.plain import differences
-from tests.servers import edition
 
-pytestmark = pytest.mark.skipif(
-    edition() == "community", reason="there are no recent levels next to continuous aggregates"
-)
 NOW = text("""
     INSERT INTO outcome (time, series_id, predicted_label, actual_label, batch_index,
                          predicted_score)
@@ -34,6 +32,11 @@ BEHIND = text("""
     INSERT INTO outcome (received_at, time, series_id, predicted_label, actual_label, batch_index)
     SELECT max(learned_until) - interval '1 ms', clock_timestamp(), :series, 1, 2, 0
     FROM level WHERE recent
+""")
+# Nobody's clock is so far behind; recent levels begin where hours end, long before that.
+STATED = text("""
+    INSERT INTO outcome (received_at, time, series_id, predicted_label, actual_label, batch_index)
+    VALUES (clock_timestamp() - interval '3 s', clock_timestamp(), :series, 1, 2, 0)
 """)
 CELLS = text("SELECT count(*) FROM outcome_5m_recent")
 COUNTED = text("SELECT coalesce(sum(n_rows), 0) FROM outcome_5m_recent")
@@ -195,12 +198,62 @@ def test_backdated_rows_are_counted_once(prompt):
     refresh(database)
     for _ in range(3):
         with database.writing() as conn:
-            conn.execute(BEHIND, {"series": series})
+            conn.execute(STATED, {"series": series})
         assert_exact(database, series)
         store(database, series, rows=1)
         refresh_recent(database)
         assert_exact(database, series)
     assert not any(audited.faults for audited in audit_levels(database))
+    assert "outcome" not in read(database, series)
+
+
+def test_copied_rows_are_counted_once(prompt):
+    """Also by the levels of hours: TimescaleDB records them as changes."""
+    database, series = prompt
+    store(database, series)
+    refresh(database)
+    now = datetime.now(UTC)
+    for age in (timedelta(seconds=3), timedelta(hours=5)):
+        with database.writing() as conn:
+            copy_rows(conn, "outcome", OUTCOME, [(now - age, now - age, series, 1, 2, 1, 0)] * 3)
+        assert_exact(database, series)
+    refresh(database)
+    assert_exact(database, series)
+    assert not any(audited.faults for audited in audit_levels(database))
+    assert "outcome" not in read(database, series)
+
+
+def test_rows_of_a_clock_that_went_back_are_counted_once(prompt):
+    """Here the clock didn't move, but the levels claim to hold what it is yet to stamp."""
+    database, series = prompt
+    store(database, series)
+    refresh(database)
+    with database.writing() as conn:
+        conn.execute(text("""
+            UPDATE level SET learned_until = learned_until + interval '1 minute',
+                             audited_until = audited_until + interval '1 minute'
+            WHERE recent AND learned_until > learned_since
+        """))  # fmt: skip
+
+    store(database, series, rows=3)
+
+    assert_exact(database, series)
+
+
+def test_a_transaction_that_sees_older_bounds_can_not_backdate(prompt):
+    database, series = prompt
+    store(database, series)
+    refresh(database)
+    with (
+        database.engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn,
+        conn.begin(),
+    ):
+        conn.execute(COUNTED)
+        time.sleep(3.2)
+        store(database, series, rows=1)
+        refresh_recent(database)
+        with pytest.raises(OperationalError, match="could not serialize access"):
+            conn.execute(STATED, {"series": series})
 
 
 def test_where_hours_are_not_clean_recent_levels_are_not_read(prompt):

@@ -12,8 +12,6 @@ from typing import NamedTuple
 import pytest
 from sqlalchemy import text
 
-from tests.servers import edition
-
 M5, H, D = timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)
 # as after 10 March, 14:00: months, days and hours are clean up to their last bound
 CLEAN = {"1 month": "1", "1 day": "10", "1 hour": "10 14:00"}
@@ -429,10 +427,6 @@ CASES = {
         pieces=[tail("outcome", "3 10:00", "5 10:00", "5 10:03")],
     ),
 }
-
-
-if edition() == "community":  # which has no recent levels
-    del CASES["recent levels continue the hours"]
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

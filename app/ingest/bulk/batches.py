@@ -56,7 +56,8 @@ _SNAKE = {name: name for name in NAMES} | {
     "serverVersion": "server_version",
 }
 # What a time looks like that Arrow parses as `instant` does.
-_INSTANT = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
+_INSTANT = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$"
+_FINER_THAN_MICROSECONDS = r"(\.\d{6})\d+"
 
 
 class _Reader:
@@ -210,6 +211,7 @@ class _Reader:
         """Times of texts; null where Arrow does not read them as `instant` does."""
         plain = pc.match_substring_regex(column, _INSTANT)
         texts = pc.if_else(plain, column, pa.scalar(None, pa.string()))
+        texts = pc.replace_substring_regex(texts, _FINER_THAN_MICROSECONDS, r"\1")
         try:
             return texts.cast(pa.timestamp("us", "UTC"))
         except pa.ArrowInvalid:  # a month 13, for example
