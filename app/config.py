@@ -32,6 +32,7 @@ OWN_PATHS = (
     "/metrics",
     "/metrics-server/api/v1",
     "/model",
+    "/drift",
     "/model-monitoring",
     "/openapi.json",
     "/problems",

@@ -19,8 +19,10 @@ from app.api.http import (
     whole,
 )
 from app.api.native import (
+    changes,
     compare,
     corrected,
+    drift,
     export,
     inferences,
     ingest,
@@ -64,8 +66,10 @@ BLUEPRINTS = (
     ingest,
     metrics,
     scores,
+    changes,
     compare,
     corrected,
+    drift,
     label_delay,
     inferences,
     requests,

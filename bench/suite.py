@@ -129,6 +129,14 @@ CASES = (
         (5_000_000,),
     ),
     _case(
+        "drift",
+        "Drift of two months, next to SQL over the rows and Evidently",
+        "predictions",
+        (3_000,),
+        (200_000,),
+        (10_000_000,),
+    ),
+    _case(
         "health",
         "Thirty days of a model's health, next to SQL over the rows",
         "predictions",

@@ -100,7 +100,7 @@ def compare(
     """
     counted = (*OF_TRUTHS, *OF_SCORES) if scores else OF_TRUTHS
     settled_a = settle(conn, a, *counted)
-    settled_b = _in_snapshot_of(settled_a, settle(conn, b, *counted))
+    settled_b = in_snapshot_of(settled_a, settle(conn, b, *counted))
     kind = _common_kind(settled_a.subject, settled_b.subject)
     metrics = compared(conn, settled_a, settled_b, average=average, confidence=confidence)
     if scores and kind is Kind.CLASSIFICATION:
@@ -129,7 +129,7 @@ def compared(
     """
     kind = _common_kind(a.subject, b.subject)
     asked = {"kind": kind, "average": average, "confidence": confidence}
-    rows = conn.execute(_COMPARE, asked | _side("a", a) | _side("b", b)).all()
+    rows = conn.execute(_COMPARE, asked | side_parameters("a", a) | side_parameters("b", b)).all()
     return _named(rows, OF_KIND.get(kind, {}))
 
 
@@ -152,7 +152,7 @@ def compared_scores(
         InvalidInput: `positive` is not one of the classes of a model with two classes.
     """
     about = {"a_model": a.subject.id, "b_model": b.subject.id, "positive": positive}
-    about |= {"confidence": confidence} | _side("a", a) | _side("b", b)
+    about |= {"confidence": confidence} | side_parameters("a", a) | side_parameters("b", b)
     with only_of_two():
         rows = conn.execute(_COMPARE_SCORES, about).all()
     return _named(rows, SCORES)
@@ -179,7 +179,7 @@ def _metric(measure: Measure, row: Row[Any]) -> MetricComparison:
     )
 
 
-def _in_snapshot_of(first: Question[Subject], second: Question[Subject]) -> Question[Subject]:
+def in_snapshot_of(first: Question[Subject], second: Question[Subject]) -> Question[Subject]:
     """The second question, whose moment is that of the one snapshot that both are answered from."""
     taken = first.settled_moment.snapshot_at
     return replace(second, moment=replace(second.settled_moment, snapshot_at=taken))
@@ -195,13 +195,14 @@ def _common_kind(a: Subject, b: Subject) -> Kind | None:
     return kind
 
 
-def _side(name: str, question: Question[Subject]) -> dict[str, Any]:
+def side_parameters(name: str, question: Question[Subject]) -> dict[str, Any]:
     """Parameters of a side, each with its name in front."""
     asked = parameters(question) | {"declared": list(question.subject.declared)}
     return {f"{name}_{key}": value for key, value in asked.items()}
 
 
-def _arguments(side: str) -> str:
+def side_arguments(side: str) -> str:
+    """SQL arguments for them: series, edges of one bucket, moment."""
     return f"""
         CAST(:{side}_series AS integer[]),
         ARRAY[CAST(:{side}_start AS timestamptz), CAST(:{side}_end AS timestamptz)],
@@ -211,8 +212,8 @@ def _arguments(side: str) -> str:
 _COMPARE = text(f"""
     SELECT * FROM truthline_internal.compare(
         CAST(:kind AS text),
-        {_arguments("a")}, CAST(:a_declared AS integer[]),
-        {_arguments("b")}, CAST(:b_declared AS integer[]), :average, :confidence)
+        {side_arguments("a")}, CAST(:a_declared AS integer[]),
+        {side_arguments("b")}, CAST(:b_declared AS integer[]), :average, :confidence)
 """)
 _COMPARE_SCORES = text(f"""
     SELECT compared.*
@@ -221,5 +222,5 @@ _COMPARE_SCORES = text(f"""
     JOIN truthline_internal.positive_class(
         :b_model, CAST(:b_as_of AS timestamptz), CAST(:positive AS text)) AS other (id) USING (id)
     CROSS JOIN LATERAL truthline_internal.compare_scores(
-        {_arguments("a")}, {_arguments("b")}, class.id, :confidence) AS compared
+        {side_arguments("a")}, {side_arguments("b")}, class.id, :confidence) AS compared
 """)

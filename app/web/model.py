@@ -105,6 +105,8 @@ def _compared(question: Question, windows: Pair[Window]) -> Markup:
         before = f"{described(question)}: {words(question, windows.before)}"
         swatch = html.Span(className="swatch before")
         parts.append(html.Span([swatch, f"vs {before}"], className="side"))
+        drift = "/drift" + query_string(question.members)
+        parts.append(html.A("drift, and what changed", href=drift))
     if any(question.members.get(name) for name in CHOSEN):
         ended = {**question.members, **dict.fromkeys(CHOSEN)}
         parts.append(html.A("end the comparison", href="/model" + query_string(ended)))

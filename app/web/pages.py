@@ -1,12 +1,13 @@
 """All pages and their panels."""
 
-from app.web import executions, model, overview, request, requests, status
+from app.web import drift, executions, model, overview, request, requests, status
 
 PAGES = {
     page.path: page
     for page in (
         overview.PAGE,
         model.PAGE,
+        drift.PAGE,
         requests.PAGE,
         request.PAGE,
         executions.PAGE,

@@ -26,7 +26,7 @@ from app.web.login import login_page
 from app.web.session import WORKSPACE, check_origin, current, forget, keep, local_path
 
 blp = Blueprint("web", __name__)
-PATHS = ("/", "/model", "/requests", "/request", "/executions", "/status")
+PATHS = ("/", "/model", "/drift", "/requests", "/request", "/executions", "/status")
 # Pages with charts: the browser loads the scripts that draw them before Dash asks for them.
 DRAWN = ("/model", "/executions")
 # Scripts come only from this server, except for the line that starts Dash, which is allowed by its

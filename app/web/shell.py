@@ -192,6 +192,7 @@ def title(path: str, members: Mapping[str, str]) -> str:
 # The parameter that names what a page is about.
 SUBJECTS = {
     "/model": "model",
+    "/drift": "model",
     "/requests": "model",
     "/request": "request",
     "/executions": "execution",
@@ -199,7 +200,7 @@ SUBJECTS = {
 
 
 # Pages that belong to another page in the navigation.
-BELOW = dict.fromkeys(("/model", "/requests", "/request"), "/")
+BELOW = dict.fromkeys(("/model", "/drift", "/requests", "/request"), "/")
 
 
 def navigation(path: str, members: Mapping[str, str]) -> list[Component]:

@@ -21,6 +21,16 @@ from truthline.coverage import (
     Delayed,
     LabelDelay,
 )
+from truthline.drift import (
+    ChangeDivision,
+    ChangedPart,
+    ChangedSide,
+    Changes,
+    Drift,
+    DriftBucket,
+    DriftPart,
+    DriftStatistic,
+)
 from truthline.errors import (
     Forbidden,
     InvalidRequest,
@@ -100,6 +110,10 @@ __all__ = [
     "Backoff",
     "Bucket",
     "CalibrationPart",
+    "ChangeDivision",
+    "ChangedPart",
+    "ChangedSide",
+    "Changes",
     "ClassIntervals",
     "ClassMetrics",
     "ClassStats",
@@ -118,6 +132,10 @@ __all__ = [
     "Counts",
     "DelayBucket",
     "Delayed",
+    "Drift",
+    "DriftBucket",
+    "DriftPart",
+    "DriftStatistic",
     "Export",
     "Forbidden",
     "Freshness",

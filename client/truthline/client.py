@@ -9,6 +9,7 @@ import httpx
 
 from truthline.auth import BearerAuth
 from truthline.coverage_questions import CoverageQuestions
+from truthline.drift_questions import DriftQuestions
 from truthline.exports import Exports
 from truthline.outbox import Limits
 from truthline.recorder import Recorder
@@ -20,7 +21,7 @@ from truthline.steps import Steps
 URL_VARIABLE, KEY_VARIABLE = "TRUTHLINE_URL", "TRUTHLINE_KEY"
 
 
-class Client(Recorder, Sender, ScoreQuestions, CoverageQuestions, Exports, Steps):
+class Client(Recorder, Sender, ScoreQuestions, CoverageQuestions, DriftQuestions, Exports, Steps):
     """Connects to a Truthline server.
 
     Logging never blocks and never raises; queries and bulk calls raise `TruthlineError`. Threads

@@ -156,6 +156,26 @@ def compared(measures: Sequence[Measure]) -> table.Panel:
     )
 
 
+def drifted(title: str, quantity: str) -> timeseries.Panel:
+    """How far a quantity has drifted from the period before, per bucket, and how far by chance."""
+    start, end = "$__timeFrom()::timestamptz", "$__timeTo()::timestamptz"
+    part = {"version": "${version:sqlstring}", "tags": TAGS}
+    sides = [f"{side}_{name} => {value}" for side in "ab" for name, value in part.items()]
+    reference = (f"'{quantity}'", f"{start} - ({end} - {start}), {start}")
+    wanted = "statistics => '{jensen_shannon}'"
+    grid = ("width => '$interval'", GRID)
+    call = of_model("drift", *reference, *grid, *sides, wanted, part=False)
+    return over_time(
+        title,
+        f"""
+    SELECT bucket_start AS "time", value AS "Jensen-Shannon", noise AS "without drift"
+    FROM {call}
+    ORDER BY 1
+    """,
+        within=(0.0, 1.0),
+    )
+
+
 def with_interval(
     measure: Measure,
     function: str,

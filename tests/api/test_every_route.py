@@ -61,6 +61,7 @@ CLOSED = {("POST", "/")}
 PAGES = {
     "/",
     "/model",
+    "/drift",
     "/requests",
     "/request",
     "/executions",
@@ -88,6 +89,9 @@ QUESTIONS = {
     "/api/v1/metrics/corrected-accuracy": NATIVE_MODEL,
     "/api/v1/metrics/score-curves": {k: v for k, v in NATIVE_MODEL.items() if k != "interval"},
     "/api/v1/metrics/compare": NATIVE_MODEL | {"b.endTime": "2025-02-27T00:00:00Z"},
+    "/api/v1/metrics/changes": NATIVE_MODEL | {"b.endTime": "2025-02-27T00:00:00Z"},
+    "/api/v1/metrics/drift": NATIVE_MODEL
+    | {"of": "predictedLabel", "b.endTime": "2025-02-27T00:00:00Z"},
     "/api/v1/inference-stats": NATIVE_DAY,
     "/api/v1/models": NATIVE_DAY,
     "/api/v1/metrics/label-delay": NATIVE_MODEL,

@@ -77,6 +77,8 @@ BUDGETS = {
     ("GET", "/api/v1/metrics/score-curves"): 6,
     ("PUT", "/api/v1/models/positive-class"): 2,
     ("GET", "/api/v1/metrics/compare"): 6,
+    ("GET", "/api/v1/metrics/drift"): 6,
+    ("GET", "/api/v1/metrics/changes"): 6,
     ("GET", "/api/v1/inference-stats"): 5,
     ("GET", "/api/v1/models"): 4,
     ("GET", "/api/v1/metrics/label-delay"): 5,
@@ -147,6 +149,10 @@ PANEL_BUDGETS = {
     "versions": 6,
     "late-truths": 13,
     "score-curves": 11,
+    # two windows side by side: a statement for each quantity
+    "windows": 4,
+    "changes": 5,
+    "drift": 8,
     "requests": 4,
     "request": 6,
     "scalars": 7,
@@ -293,7 +299,16 @@ REQUESTS = {
     ),
     **{
         ("GET", path): visits(path)
-        for path in ("/", "/model", "/executions", "/status", "/login", LAYOUT, DEPENDENCIES)
+        for path in (
+            "/",
+            "/model",
+            "/drift",
+            "/executions",
+            "/status",
+            "/login",
+            LAYOUT,
+            DEPENDENCIES,
+        )
     },
 }
 

@@ -15,7 +15,7 @@ from app.config import Settings
 from app.factory import create_app
 from tests.api.given import given_pairs, keyed_client
 
-PAGES = ("/", "/model", "/requests", "/request", "/executions", "/status")
+PAGES = ("/", "/model", "/drift", "/requests", "/request", "/executions", "/status")
 ASKED = "/export/models.csv?range=1y"
 
 

@@ -51,8 +51,22 @@ def _optional(field: fields.Field[Any], wire: str, side: str) -> fields.Field[An
     return own
 
 
-class CompareArgs(StrictArgs):
+class OfTwoSides(StrictArgs):
     """Two sides: `a.` or `b.` before a parameter applies it to one of them, nothing to both."""
+
+    class Meta:  # noqa: D106 - marshmallow's way to add fields that are computed
+        include = _fields_of_sides()
+
+    @post_load
+    def into_sides(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        """Parameters of each side by its name, with the defaults of `SideArgs`, and the others."""
+        of_sides = _fields_of_sides()
+        others = {name: value for name, value in data.items() if name not in of_sides}
+        return others | {side: _side(data, side) for side in SIDES}
+
+
+class CompareArgs(OfTwoSides):
+    """Two sides, and how they are compared."""
 
     average = fields.Enum(Average, by_value=True, load_default=Average.MACRO)
     confidence = Confidence(load_default=CONFIDENCE)
@@ -64,16 +78,6 @@ class CompareArgs(StrictArgs):
         },
     )
     positive = positive_class()
-
-    class Meta:  # noqa: D106 - marshmallow's way to add fields that are computed
-        include = _fields_of_sides()
-
-    @post_load
-    def into_sides(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
-        """Parameters of each side by its name, with the defaults of `SideArgs`."""
-        sides = {side: _side(data, side) for side in SIDES}
-        how = {name: data.get(name) for name in ("average", "confidence", "scores", "positive")}
-        return how | sides
 
 
 def _side(data: Mapping[str, Any], side: str) -> dict[str, Any]:
@@ -158,13 +162,14 @@ def _members(found: Comparison, a: Question[Scope], b: Question[Scope]) -> dict[
     """Members of `ComparisonSchema`."""
     return {
         "kind": found.kind,
-        "a": _side_members(a, found.a),
-        "b": _side_members(b, found.b),
+        "a": side_members(a, found.a),
+        "b": side_members(b, found.b),
         "metrics": [_metric_members(one) for one in found.metrics],
     }
 
 
-def _side_members(question: Question[Scope], basis: Basis) -> dict[str, Any]:
+def side_members(question: Question[Scope], basis: Basis) -> dict[str, Any]:
+    """Members of `MomentOfSideSchema`."""
     return basis_members(basis) | {"start": question.window.start, "end": question.window.end}
 
 
