@@ -1,5 +1,6 @@
 """Helpers: monitors that judge windows of the past, and rows with a given moment of arrival."""
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -47,7 +48,11 @@ def rewind(database: Database, start: datetime = START) -> None:
 
 
 def series_of(
-    database: Database, workspace: int, version: str = "", kind: Kind = Kind.CLASSIFICATION
+    database: Database,
+    workspace: int,
+    version: str = "",
+    kind: Kind = Kind.CLASSIFICATION,
+    tags: Mapping[str, str] | None = None,
 ) -> int:
     """A series of the model."""
     with database.writing() as conn:
@@ -62,10 +67,11 @@ def series_of(
         ).scalar_one()
         found: int = conn.execute(
             text("""
-                INSERT INTO series (model_id, deployment, version, deployment_type, server_version)
-                VALUES (:model, '', :version, '', '') RETURNING id
+                INSERT INTO series (model_id, deployment, version, deployment_type, server_version,
+                                    tags)
+                VALUES (:model, '', :version, '', '', CAST(:tags AS jsonb)) RETURNING id
             """),
-            {"model": model, "version": version},
+            {"model": model, "version": version, "tags": json.dumps(dict(tags or {}))},
         ).scalar_one()
     return found
 
@@ -79,6 +85,21 @@ def labels_of(database: Database, workspace: int, names: Iterable[str]) -> dict[
             ).scalar_one()
             for name in names
         }
+
+
+def given_truths(
+    series: int,
+    labels: Mapping[str, int],
+    *,
+    hits: int = 0,
+    misses: int = 0,
+    time: datetime,
+    received_at: datetime,
+) -> list[dict[str, Any]]:
+    """Outcomes of predictions of `cat`, of which so many are right."""
+    cat, dog = labels["cat"], labels["dog"]
+    row = {"series_id": series, "time": time, "received_at": received_at, "predicted": cat}
+    return [row | {"actual": cat}] * hits + [row | {"actual": dog}] * misses
 
 
 def store_truths(database: Database, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -1,17 +1,11 @@
 """Rounds: windows that ended are judged once, and again if later truths touch them."""
 
-import pytest
-
-from app.auth.keys import Role, create_key
-from app.config import Settings
-from app.factory import create_app
-from app.store.database import Database
-from tests.api.given import keyed_client
 from tests.monitors.given import (
     HOUR,
     MINUTE,
     START,
     definition,
+    given_truths,
     history,
     judge,
     labels_of,
@@ -20,27 +14,6 @@ from tests.monitors.given import (
     series_of,
     store_truths,
 )
-
-
-@pytest.fixture
-def own(fresh_database_url):
-    """A database of this test's own: a round judges the monitors of all workspaces."""
-    database = Database.from_settings(Settings(database_url=fresh_database_url))
-    yield database
-    database.dispose()
-
-
-@pytest.fixture
-def own_client(own, fresh_database_url):
-    with own.writing() as conn:
-        key = create_key(conn, 1, Role.ADMIN)
-    return keyed_client(create_app(Settings(database_url=fresh_database_url), own), key)
-
-
-def given_truths(series, labels, *, hits, misses, time, received_at):
-    cat, dog = labels["cat"], labels["dog"]
-    row = {"series_id": series, "time": time, "received_at": received_at, "predicted": cat}
-    return [row | {"actual": cat}] * hits + [row | {"actual": dog}] * misses
 
 
 def test_a_verdict_is_revised_by_late_truth(own, own_client):
