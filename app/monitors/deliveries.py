@@ -72,7 +72,7 @@ def deliver_due(database: Database, settings: Settings) -> int:
     """Send at most AT_ONCE of the messages that are due. Returns how many it sent, or tried to."""
     with database.writing() as conn:
         asked = {"most": AT_ONCE, "lease": LEASE}
-        claimed = [_claimed(row) for row in conn.execute(_CLAIM, asked)]
+        claimed = [claimed_of(row) for row in conn.execute(_CLAIM, asked)]
     if claimed:
         deliver(database, settings, claimed)
     return len(claimed)
@@ -120,7 +120,8 @@ def delay(attempts: int) -> timedelta:
     return wanted * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
 
 
-def _claimed(row: Row[Any]) -> Claimed:
+def claimed_of(row: Row[Any]) -> Claimed:
+    """A message with its lease, from the columns `CLAIMED`."""
     message = Message(row.message_id, row.body, row.kind, row.url, bytes(row.secret))
     return Claimed(row.id, row.attempts, row.name, message)
 

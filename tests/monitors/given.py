@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask.testing import FlaskClient
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from app.monitors.history import PastVerdict, history_of
 from app.monitors.rounds import judge_due
@@ -104,16 +104,18 @@ def given_truths(
 
 def store_truths(database: Database, rows: Iterable[Mapping[str, Any]]) -> None:
     """Outcomes with their moments of arrival: series_id, time, received_at, predicted, actual."""
-    with database.writing() as conn:
-        for row in rows:
-            conn.execute(_TRUTH, {"weight": 1} | dict(row))
+    _store(database, _TRUTHS, [{"weight": 1} | dict(row) for row in rows])
 
 
 def store_predictions(database: Database, rows: Iterable[Mapping[str, Any]]) -> None:
     """Predictions: series_id, time, received_at, failed, latency."""
+    _store(database, _PREDICTIONS, [{"failed": False, "latency": None} | dict(row) for row in rows])
+
+
+def _store(database: Database, statement: TextClause, rows: list[dict[str, Any]]) -> None:
+    """In one statement: each that stores rows of the past takes a while."""
     with database.writing() as conn:
-        for row in rows:
-            conn.execute(_PREDICTION, {"failed": False, "latency": None} | dict(row))
+        conn.execute(statement, {"rows": json.dumps(rows, default=datetime.isoformat)})
 
 
 def judge(database: Database, until: datetime) -> datetime | None:
@@ -129,13 +131,19 @@ def history(
     return list(found.verdicts)[::-1]
 
 
-_TRUTH = text("""
+_TRUTHS = text("""
     INSERT INTO outcome (received_at, time, series_id, predicted_label, actual_label, batch_index,
                          weight)
-    VALUES (:received_at, :time, :series_id, :predicted, :actual, 0, :weight)
+    SELECT received_at, time, series_id, predicted, actual, 0, weight
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (
+        received_at timestamptz, time timestamptz, series_id integer, predicted integer,
+        actual integer, weight smallint)
 """)
-_PREDICTION = text("""
+_PREDICTIONS = text("""
     INSERT INTO prediction (received_at, time, series_id, label_id, batch_index, starts_request,
                             starts_label, failed, latency_seconds)
-    VALUES (:received_at, :time, :series_id, NULL, 0, true, true, :failed, :latency)
+    SELECT received_at, time, series_id, NULL, 0, true, true, failed, latency
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (
+        received_at timestamptz, time timestamptz, series_id integer, failed boolean,
+        latency float8)
 """)

@@ -102,7 +102,7 @@ class Oracle:
     def confidence(self) -> float | None:
         rule = self.body["rule"]
         if rule.get("by") == "significance":
-            return 1 - rule["amount"] * (self.every / timedelta(days=365))
+            return 1 - float(rule["amount"]) * (self.every / timedelta(days=365))
         confidence: float | None = self.body["confidence"]
         return confidence
 

@@ -32,6 +32,7 @@ from tests.monitors.plain import Oracle, Rows, Sent, Truth, ends
 from tests.monitors.test_deliveries import put_receiver
 
 HOURS = 6
+BEGINNING = START - 2 * HOUR  # of rows: what windows are compared with
 STATES = ["ok", "no data", "undecided", "pending", "warning", "critical"]
 METRICS = [
     *("accuracy", "accuracy", "errorRate", "inferences", "errors"),
@@ -73,8 +74,8 @@ def a_comparison(chance, metric):
     extra = {
         "value": {"value": {"inferences": 7.0, "errors": 1.0}.get(metric, 0.6)},
         "reference": {
-            "startTime": START.isoformat(),
-            "endTime": (START + 90 * MINUTE).isoformat(),
+            "startTime": BEGINNING.isoformat(),
+            "endTime": (START - 30 * MINUTE).isoformat(),
         },
         "version": {"version": "v2"},
         "trailing": {"windows": 3},
@@ -91,10 +92,11 @@ def given_rows(chance, own, workspace):
         for country in ("FR", "DE"):
             series = series_of(own, workspace, version, tags={"country": country})
             versions[series], countries[series] = version, country
-    end = HOURS * HOUR
+    end = START + HOURS * HOUR
     truths, sent = [], []
-    for _ in range(90):
-        series, time = chance.choice(list(versions)), START + chance.random() * end
+    for _ in range(120):
+        series = chance.choice(list(versions))
+        time = BEGINNING + chance.random() * (end - BEGINNING)
         made = Sent(
             series,
             time,
@@ -148,7 +150,7 @@ def store(own, workspace, rows):
     )
 
 
-@examples(2, thorough=1000)
+@examples(4, thorough=1000)
 @given(seed=st.integers(0, 2**32))
 def test_verdicts_and_what_was_told_equal_plain_python(own, own_settings, seed):
     chance = random.Random(seed)
