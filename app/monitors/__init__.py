@@ -1,1 +1,1 @@
-"""Monitors: what is watched, what they find, and who is told."""
+"""Monitors: what is watched, what they find, and who is notified."""

@@ -77,7 +77,7 @@ class Minimum(msgspec.Struct, forbid_unknown_fields=True, rename="camel", frozen
 
 
 class Silence(msgspec.Struct, forbid_unknown_fields=True, rename="camel", frozen=True):
-    """When nobody is told: from each moment of a cron expression on, for a while."""
+    """When nobody is notified: from each moment of a cron expression on, for a while."""
 
     cron: Annotated[str, Meta(min_length=1, max_length=100)]
     duration: str
@@ -165,11 +165,11 @@ class MonitorDefinition(msgspec.Struct, forbid_unknown_fields=True, rename="came
         return self.confidence if self.watched.has_interval else None
 
     def silenced(self, moment: datetime) -> bool:
-        """Whether nobody is told at a moment."""
+        """Whether nobody is notified at a moment."""
         return any(silence.covers(moment) for silence in self.silence)
 
     def judges_like(self, other: "MonitorDefinition") -> bool:
-        """Whether both give the same verdicts: they may differ in who is told of them."""
+        """Whether both give the same verdicts: they may differ in who is notified of them."""
         untold = {"notify": (), "notify_on": (), "silence": ()}
         return msgspec.structs.replace(self, **untold) == msgspec.structs.replace(other, **untold)
 

@@ -1,8 +1,8 @@
 """The queue of messages: claim those that are due, send them, and note what became of each.
 
 A claim is a lease, and a message is due again once it ends. So if the process dies while it sends,
-another one sends the message again, with the same id. Messages about one part of a monitor are sent
-to a receiver in their order: one that waits for its next attempt holds back those after it.
+a different one sends it again, with the same id. Messages about one part of a monitor are sent
+to a receiver in their order: one that waits for its next attempt delays those after it.
 """
 
 import http.client
@@ -110,7 +110,7 @@ def send(message: Message, allowed: Sequence[Network]) -> Sent:
 
 
 def delete_done(conn: Connection) -> int:
-    """Delete messages that were delivered or given up long ago. Returns how many."""
+    """Delete messages that were delivered or abandoned long ago. Returns how many."""
     return conn.execute(_DELETE_DONE, {"done": KEPT_DONE, "dead": KEPT_DEAD}).rowcount
 
 

@@ -12,7 +12,7 @@ from app.errors import InvalidWindow, UnknownMonitor
 
 @dataclass(frozen=True, slots=True)
 class Revised:
-    """The verdict that another one on the same window has changed.
+    """The verdict on a window that a later one has changed.
 
     `learned` counts the truths that made the difference; for a metric without truths: predictions.
     """

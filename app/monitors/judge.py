@@ -189,7 +189,7 @@ def _gap(
 ) -> Gap | None:
     """The metric minus `factor` times the baseline and `shift`; None if nobody knows how sure.
 
-    Its interval is made of both intervals by the method of variance estimates recovery: for two
+    Its interval is computed from both by the method of variance estimates recovery: for two
     shares, whose intervals are Wilson's, that is Newcombe's.
     """
     assert reading.value is not None and base.value is not None  # noqa: S101, PT018 - see `_found`

@@ -1,4 +1,4 @@
-"""How each kind of receiver is told: its address, its headers and its body."""
+"""How each kind of receiver is notified: its address, its headers and its body."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ from app.monitors.definition import FIRING
 from app.monitors.messages import VERDICT, utc
 
 JSON = {"Content-Type": "application/json", "User-Agent": "Truthline"}
-# An alert without an end ends after five minutes by itself. This one ends when we say so.
+# An alert without an end ends after five minutes by itself. This one ends with a message.
 ALERT_LASTS = timedelta(days=365)
 
 

@@ -1,4 +1,4 @@
-"""What receivers are told of a verdict."""
+"""What receivers are sent about a verdict."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a round stores of a monitor: new verdicts, where its parts stand, and what is told."""
+"""What a round stores of a monitor: new verdicts, where its parts stand, and what is sent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ FIRST_TOLD = "ok"
 class Finding:
     """A verdict to be stored. `revises` is the one on the same window that it changes.
 
-    `tell` says whether receivers are told; `is_latest` whether it is about the latest window.
+    `tell` says whether receivers are notified; `is_latest` whether it is about the latest window.
     """
 
     judged: Judged
@@ -26,7 +26,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a round found of a monitor. Verdicts are in the order in which they are told."""
+    """What a round found of a monitor. Verdicts are in the order in which they are sent."""
 
     due: Due
     findings: list[Finding] = field(default_factory=list)
@@ -38,9 +38,9 @@ def outcome_of(due: Due, judged: Sequence[Judged], past: Past, as_of: datetime) 
     """Compare what was found with what was known.
 
     A verdict is stored if it is the first on its window, or differs in its state from the last one.
-    Receivers are told of a first verdict if its state isn't what they were told last, and of each
+    Receivers are notified of a first verdict if its state isn't the last one they know, and of each
     revision; in either case only if they want to know of the state, and not during a silence. So
-    who keeps what was told knows the state of every window.
+    a receiver that keeps all messages knows the state of every window.
     """
     outcome = Outcome(due, judged_until=due.new[-1] if due.new else due.judged_until)
     quiet = due.definition.silenced(as_of)

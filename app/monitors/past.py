@@ -24,7 +24,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The last window of a part, since when its state is the same, and what was told last."""
+    """The last window of a part, since when its state is the same, and what was sent last."""
 
     window_end: datetime
     state: str

@@ -1,4 +1,4 @@
-"""Receivers: who is told. Their addresses and secrets are stored apart, and never shown again."""
+"""Receivers of messages. Their addresses and secrets are stored apart, and never shown again."""
 
 import base64
 import binascii

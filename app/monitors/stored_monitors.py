@@ -34,7 +34,7 @@ class PartState:
 class Monitor:
     """A monitor, and where its parts stand: none before its first verdict.
 
-    `dead` counts messages that were given up.
+    `dead` counts messages that were abandoned.
     """
 
     id: int

@@ -124,7 +124,7 @@ def delete_old(conn: Connection, settings: Settings) -> None:
     if strays := delete_stray_feedback(conn):
         _log.warning("deleted %d truths of a different kind than their model", strays)
     if messages := delete_done(conn):
-        _log.info("deleted %d messages that were delivered, or given up, long ago", messages)
+        _log.info("deleted %d messages that were delivered, or abandoned, long ago", messages)
     if keys := delete_old_keys(conn, settings):
         _log.info("deleted %d requests and pending truths that are too old", keys)
 

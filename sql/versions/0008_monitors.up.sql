@@ -1,4 +1,4 @@
--- Monitors: what is watched, what they found, and who is told.
+-- Monitors: what is watched, what they found, and who is notified.
 SET LOCAL search_path = truthline_data, truthline, public;
 
 -- monitor: a metric of a model that is judged window by window.
@@ -90,7 +90,7 @@ CREATE TABLE monitor_part (
     PRIMARY KEY (monitor_id, part)
 ) WITH (fillfactor = 80);
 
--- receiver: who is told.
+-- receiver: who is notified.
 -- Grain   one row per (workspace, name).
 -- Writer  the API                       Reader  the API, the worker
 CREATE TABLE receiver (
@@ -125,7 +125,7 @@ CREATE INDEX monitor_receiver_receiver ON monitor_receiver (receiver_id);
 
 -- delivery: messages to receivers: waiting, delivered or dead.
 --
--- Grain   one row per (verdict that is told, receiver).
+-- Grain   one row per (verdict that is notified, receiver).
 -- Writer  the round that stores the verdict, in its transaction; then what delivers
 -- Reader  what delivers, the API, the pages
 -- Why     a claim is a lease: `due_at` moves before the message is sent, so that a process that dies

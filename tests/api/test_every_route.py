@@ -74,7 +74,7 @@ PAGES = {
     "/web/_dash-component-suites/<string:package>/<path:file>",
     "/web/assets/<path:file>",
 }
-# What decides who is told takes an admin key, because keys that ingest are in many applications.
+# What decides who is notified takes an admin key: many applications have one that ingests.
 ADMINS = ("/api/v1/monitors", "/api/v1/receivers")
 # Values of path parameters: the names of what `given_something` stores.
 NAMED = "x"

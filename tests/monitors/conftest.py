@@ -1,4 +1,4 @@
-"""A database of a test's own, because a round judges all monitors in it; and who is told."""
+"""A database of a test's own, because a round judges all monitors in it; and who is notified."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -20,7 +20,7 @@ MODEL = "fraud"
 
 
 def definition(**members: Any) -> dict[str, Any]:
-    """The body of a monitor: accuracy below 0.8, hour by hour, by its value alone."""
+    """The body of a monitor: accuracy below 0.8, per hour, by its value alone."""
     return {
         "model": MODEL,
         "metric": "accuracy",

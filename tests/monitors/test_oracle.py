@@ -1,4 +1,4 @@
-"""Verdicts equal those of plain Python over the rows; who is told of them knows them all."""
+"""Verdicts equal those of plain Python over the rows; who is notified of them knows them all."""
 
 import random
 import secrets

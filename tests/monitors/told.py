@@ -1,4 +1,4 @@
-"""A receiver that keeps what it is told, and answers as a test wants."""
+"""A receiver that keeps what it receives, and answers as a test wants."""
 
 import json
 import threading

@@ -47,7 +47,7 @@ class HistoryArgs(StrictArgs):
 
 
 class ReadingSchema(Schema):
-    """A verdict on a window, and what it rests on."""
+    """A verdict on a window, and what it is based on."""
 
     part = fields.String(metadata=PART)
     start = UtcTime(data_key="startTime")
@@ -78,7 +78,7 @@ class MonitorSchema(Schema):
     definition = fields.Dict(metadata={"description": "As MonitorDefinition"})
     parts = fields.List(fields.Nested(PartStateSchema))
     dead = fields.Integer(
-        data_key="deadMessages", metadata={"description": "Messages that were given up"}
+        data_key="deadMessages", metadata={"description": "Messages that were abandoned"}
     )
 
 

@@ -23,7 +23,7 @@ from app.monitors.receivers import (
 )
 from app.running import database
 
-blp = Blueprint("receivers", __name__, url_prefix="/api/v1/receivers", description="Who is told")
+blp = Blueprint("receivers", __name__, url_prefix="/api/v1/receivers", description="Of messages")
 
 
 class ReceiverSchema(Schema):
@@ -34,7 +34,7 @@ class ReceiverSchema(Schema):
     host = fields.String(metadata={"description": "The part of the address that is no secret"})
     created_at = UtcTime(data_key="createdAt")
     waiting = fields.Integer(metadata={"description": "Messages that are not delivered yet"})
-    dead = fields.Integer(metadata={"description": "Messages that were given up"})
+    dead = fields.Integer(metadata={"description": "Messages that were abandoned"})
 
 
 class NewReceiverSchema(ReceiverSchema):
