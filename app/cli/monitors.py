@@ -20,7 +20,7 @@ STYLES = {"critical": "bold red", "warning": "yellow", "ok": "green"}
 
 @click.group()
 def monitors() -> None:
-    """Monitors: metrics that are judged window by window."""
+    """Monitors: list them, or send a test to their receivers."""
 
 
 @monitors.command("list")
