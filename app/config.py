@@ -83,6 +83,7 @@ class Settings:
     oidc_role_claim: str = "truthline_role"
     metrics_servers: str = ""  # empty: every deployment has the defaults
     events_workspace: str = ""  # empty: events need a key, like all other requests
+    receiver_networks: str = ""  # empty: receivers have public addresses
     unanswered_after_s: float = 0.0  # 0: a request without a response is no failure
     keep_raw_days: int = 0  # 0: permanently, as below
     keep_fine_days: int = 0
@@ -112,6 +113,7 @@ class Settings:
                 raise ValueError(f"TRUTHLINE_{name} must be a URL of http or https")
         _check_sub_path(urlsplit(self.public_url).path.rstrip("/"))
         _check_proxies(self.trusted_proxies)
+        _check_receivers(self.receiver_networks)
         if self.oidc_issuer and not self.oidc_audience:
             raise ValueError(
                 "TRUTHLINE_OIDC_AUDIENCE must be set too, or tokens that the issuer created for"
@@ -168,6 +170,13 @@ def networks(text: str) -> list[IPv4Network | IPv6Network]:
         ValueError: one is neither.
     """
     return [ip_network(part.strip(), strict=False) for part in text.split(",") if part]
+
+
+def _check_receivers(text: str) -> None:
+    try:
+        networks(text)
+    except ValueError as error:
+        raise ValueError(f"TRUTHLINE_RECEIVER_NETWORKS: {error}") from None
 
 
 def _check_proxies(text: str) -> None:

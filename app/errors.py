@@ -19,6 +19,9 @@ TruthlineError
 ├── UnknownExecution
 ├── UnknownStepMetric
 ├── UnknownRequest
+├── UnknownMonitor
+├── UnknownReceiver
+├── ReceiverInUse           a monitor still tells it
 ├── DuplicateSubscription
 ├── WrongKind               a classification query of a regression model, or the reverse
 ├── ReplyFailed             the reply to an event could not be delivered
@@ -136,6 +139,18 @@ class UnknownStepMetric(TruthlineError):
 
 class UnknownRequest(TruthlineError):
     """Nothing is kept of such a request."""
+
+
+class UnknownMonitor(TruthlineError):
+    """No such monitor exists."""
+
+
+class UnknownReceiver(TruthlineError):
+    """No such receiver of messages exists."""
+
+
+class ReceiverInUse(TruthlineError):
+    """The receiver can't be deleted while a monitor tells it."""
 
 
 class DuplicateSubscription(TruthlineError):

@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("app.cli.demo", "Tell the history of six models, serve it, and go on live."),
     "keys": ("app.cli.keys", "API keys."),
     "load": ("app.cli.load", "Store the rows of files: Parquet, CSV, NDJSON or Arrow."),
+    "monitors": ("app.cli.monitors", "Monitors: list them, or send a test to their receivers."),
     "refresh": ("app.cli.database", "Bring the levels up to date, as the worker does each minute."),
     "serve": ("app.cli.serve", "Serve the API until stopped."),
     "sql": ("app.cli.sql", "Open psql on the database, or run a statement with -c."),

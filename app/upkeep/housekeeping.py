@@ -20,6 +20,8 @@ from app.ingest.events.pairs import delete_old_pairs
 from app.ingest.events.unanswered import store_unanswered
 from app.ingest.feedback import delete_stray_feedback
 from app.ingest.joins import join_orphaned
+from app.monitors.deliveries import delete_done, run_deliveries
+from app.monitors.rounds import judge_due
 from app.rollup.columnstore import set_columnstore_policies
 from app.rollup.event_totals import fold_event_counts
 from app.rollup.recent import Pace, refresh_recent
@@ -30,14 +32,21 @@ from app.store.outages import is_held_lock
 
 PAUSE_SECONDS = 60.0
 RECENT_PAUSE_SECONDS = 2.0
+JUDGE_PAUSE_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
 
 
 def run_housekeeping(database: Database, settings: Settings, stop: threading.Event) -> None:
-    """Do a round every minute, and fill recent levels in between. It survives outages: it logs."""
+    """Do a round every minute, and in between fill recent levels and let monitors judge.
+
+    A thread delivers messages: each process does, because the database gives each one only once. It
+    survives outages: it logs.
+    """
+    arguments = (database, settings, stop)
+    threading.Thread(target=run_deliveries, args=arguments, daemon=True).start()
     paces: dict[str, Pace] = defaultdict(Pace)
-    next_round = time.monotonic()
+    next_round = next_verdicts = time.monotonic()
     while not stop.is_set():
         try:
             with _leading(database) as leader:
@@ -46,6 +55,9 @@ def run_housekeeping(database: Database, settings: Settings, stop: threading.Eve
                 elif leader:
                     next_round = time.monotonic() + PAUSE_SECONDS
                     do_round(database, settings, paces)
+                if leader and time.monotonic() >= next_verdicts:
+                    next_verdicts = time.monotonic() + JUDGE_PAUSE_SECONDS
+                    judge_due(database, public_url=settings.public_url)
         except Unavailable as error:
             _log.warning("housekeeping postponed: %s", with_reason(error))
         except Exception:  # noqa: BLE001 - nobody would notice if the thread ended
@@ -111,6 +123,8 @@ def delete_old(conn: Connection, settings: Settings) -> None:
         _log.info("deleted %d requests and responses that are a day old", pairs)
     if strays := delete_stray_feedback(conn):
         _log.warning("deleted %d truths of a different kind than their model", strays)
+    if messages := delete_done(conn):
+        _log.info("deleted %d messages that were delivered, or abandoned, long ago", messages)
     if keys := delete_old_keys(conn, settings):
         _log.info("deleted %d requests and pending truths that are too old", keys)
 

@@ -37,10 +37,12 @@ from tests.api.given import (
 from tests.api.h2o_given import DAY, H2O, given_deployed
 from tests.api.roboflow_given import inference, post
 from tests.api.test_every_route import (
+    MONITOR,
     NAMED,
     NATIVE_DAY,
     ORDERS,
     QUESTIONS,
+    RECEIVER,
     TOKENS,
     given_something,
     path_of,
@@ -110,6 +112,16 @@ BUDGETS = {
     ("GET", H2O): 4,
     ("GET", f"{H2O}/<path:deployment_id>"): 2,
     ("GET", f"{H2O}/<path:deployment_id>/models"): 2,
+    # monitors: of a definition that is there, and of one that is not
+    ("GET", "/api/v1/monitors"): 3,
+    ("GET", "/api/v1/monitors/<string:name>"): 3,
+    ("GET", "/api/v1/monitors/<string:name>/history"): 3,
+    ("PUT", "/api/v1/monitors/<string:name>"): 7,
+    ("DELETE", "/api/v1/monitors/<string:name>"): 2,
+    ("GET", "/api/v1/receivers"): 2,
+    ("GET", "/api/v1/receivers/<string:name>"): 2,
+    ("PUT", "/api/v1/receivers/<string:name>"): 3,
+    ("DELETE", "/api/v1/receivers/<string:name>"): 2,
     # keys and sessions
     ("POST", "/api/v1/auth/refresh"): 2,
     ("POST", f"{TOKENS}/protocol/openid-connect/token"): 7,
@@ -231,6 +243,17 @@ def prepared_exchange(end):
     return prepared
 
 
+def prepared_deletion(kind, body):
+    """Of a monitor or receiver that nothing else needs."""
+
+    def prepared(visitor):
+        path = f"/api/v1/{kind}/{visitor.id()}"
+        assert visitor.client.put(path, json=body).status_code == 200
+        return lambda: visitor.client.delete(path)
+
+    return prepared
+
+
 PANEL = "models"
 
 
@@ -282,6 +305,14 @@ REQUESTS = {
     ("POST", "/<string:workspace>/inference-stats/metadata"): lambda v: (
         lambda: v.client.post(v.own("/inference-stats/metadata"), json=FIELDS)
     ),
+    ("PUT", "/api/v1/monitors/<string:name>"): lambda v: (
+        lambda: v.client.put(f"/api/v1/monitors/{NAMED}", json=MONITOR)
+    ),
+    ("PUT", "/api/v1/receivers/<string:name>"): lambda v: (
+        lambda: v.client.put(f"/api/v1/receivers/{NAMED}", json=RECEIVER)
+    ),
+    ("DELETE", "/api/v1/monitors/<string:name>"): prepared_deletion("monitors", MONITOR),
+    ("DELETE", "/api/v1/receivers/<string:name>"): prepared_deletion("receivers", RECEIVER),
     ("POST", "/api/v1/auth/refresh"): lambda v: (
         lambda: v.client.post("/api/v1/auth/refresh", json={"refresh_token": v.key()})
     ),

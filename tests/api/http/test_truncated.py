@@ -15,6 +15,7 @@ import requests
 from app.api.http.whole import INCOMPLETE
 from tests.api.events_given import SEED, headers
 from tests.api.given import MODEL, NOTHING, NUMERIC, SELDON_MODEL, ndjson, number, prediction, truth
+from tests.api.test_every_route import MONITOR, RECEIVER
 from tests.cli.test_commands import PATIENCE, TRUTHLINE, await_ready, environment
 from tests.servers import free_port
 
@@ -118,6 +119,14 @@ READERS = {
         detail,
     ),
     "steps.put_execution": ("PUT", "/api/v1/executions/x", JSON, {"pipeline": "p"}, detail),
+    "monitors.put_monitor_": (
+        "PUT",
+        "/api/v1/monitors/x",
+        JSON,
+        MONITOR | {"notify": []},
+        detail,
+    ),
+    "receivers.put_receiver_": ("PUT", "/api/v1/receivers/x", JSON, RECEIVER, detail),
     "seldon_v1.post_event": ("POST", "/", JSON | headers(), SEED, detail),
     "web.log_in": ("POST", "/login", FORM, "key=k", detail),
     "web.update": ("POST", "/web/_dash-update-component", JSON, {}, detail),

@@ -1,0 +1,1 @@
+"""Monitors: what is watched, what they find, and who is notified."""

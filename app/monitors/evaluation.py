@@ -1,0 +1,93 @@
+"""Verdicts of many monitors on many windows as of one moment, from a few statements."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.monitors.definition import MonitorDefinition
+from app.monitors.judge import NOTHING, Read, Reading, Verdict, Where, judge, needed
+from app.monitors.metrics import LABELLED
+from app.monitors.readings import Ask, Selection, read_all
+from app.monitors.selections import WHOLE, Parts, parts_of_all
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Windows of a monitor that are to be judged, by their ends."""
+
+    workspace_id: int
+    definition: MonitorDefinition
+    ends: Sequence[datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict on a window of a part of a monitor."""
+
+    part: str
+    end: datetime
+    verdict: Verdict
+    series: tuple[int, ...]
+
+
+def evaluate(conn: Connection, jobs: Sequence[Job], as_of: datetime) -> list[list[Judged]]:
+    """The verdicts on the windows of each job, oldest window first.
+
+    Cost: one statement for the series of all of them, and those of `read_all`.
+    """
+    parts = parts_of_all(conn, [(job.workspace_id, job.definition) for job in jobs])
+    asks = [ask for job, about in zip(jobs, parts, strict=True) for ask in _asks(job, about)]
+    readings = read_all(conn, asks, as_of)
+    return [list(_judged(job, about, readings)) for job, about in zip(jobs, parts, strict=True)]
+
+
+def _asks(job: Job, about: Parts) -> Iterator[Ask]:
+    wheres = dict.fromkeys(where for end in job.ends for where in needed(job.definition, end))
+    for part in about.own:
+        for where in wheres:
+            if ask := _ask(job.definition, about, part, where):
+                yield ask
+
+
+def _ask(definition: MonitorDefinition, about: Parts, part: str, where: Where) -> Ask | None:
+    """What is read there; None if there is nothing to read."""
+    metric = LABELLED if where.is_share else definition.watched
+    selection = (about.other if where.of_other else about.own).get(part)
+    if selection is None or about.kind not in (metric.kind or about.kind, None):
+        return None
+    if definition.label is not None and about.label_id is None:
+        return None
+    return Ask(
+        selection,
+        where.start,
+        where.end,
+        metric,
+        definition.average if metric.kind else "",
+        None if where.is_share else about.label_id,
+        None if where.is_share else definition.quantile,
+        None if where.is_share else definition.level,
+    )
+
+
+def _judged(job: Job, about: Parts, readings: Mapping[Ask, Reading]) -> Iterator[Judged]:
+    parts = about.own if job.definition.group_by else {WHOLE: about.own.get(WHOLE)}
+    for end in job.ends:
+        for part, selection in parts.items():
+            verdict = judge(job.definition, end, _reader(job.definition, about, part, readings))
+            yield Judged(part, end, verdict, _series(selection))
+
+
+def _series(selection: Selection | None) -> tuple[int, ...]:
+    return selection.series if selection else ()
+
+
+def _reader(
+    definition: MonitorDefinition, about: Parts, part: str, readings: Mapping[Ask, Reading]
+) -> Read:
+    def read(where: Where) -> Reading:
+        ask = _ask(definition, about, part, where)
+        return readings.get(ask, NOTHING) if ask else NOTHING
+
+    return read

@@ -1,0 +1,149 @@
+"""Readings of many monitors at once: a statement for each family of metrics and length of windows.
+
+`sql/views/88_monitors.sql` has the functions; this module says what they are asked.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from app.monitors.judge import Reading
+from app.monitors.metrics import SHARE, Family, Metric
+from app.query.subjects import in_sql
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A part of a model: its series, none while it has no predictions."""
+
+    model_id: int
+    series: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One number: a metric of a selection in [start, end), with an interval of this confidence.
+
+    `label_id` is the class of a metric of a class, `quantile` that of a quantile.
+    """
+
+    selection: Selection
+    start: datetime
+    end: datetime
+    metric: Metric
+    average: str
+    label_id: int | None = None
+    quantile: float | None = None
+    level: float | None = None
+
+    @property
+    def span(self) -> tuple[Selection, datetime, datetime, str]:
+        """What is added up for it."""
+        return self.selection, self.start, self.end, self.average
+
+
+def read_all(conn: Connection, asks: Iterable[Ask], as_of: datetime) -> Mapping[Ask, Reading]:
+    """The readings as of a moment; those without anything to compute them from are absent.
+
+    Cost: a statement for each family of metrics, length of windows and run of overlapping windows:
+    over the cells of the windows' series, once for all of them.
+    """
+    found: dict[Ask, Reading] = {}
+    for group in _alike(asks):
+        found.update(_read(conn, group, as_of))
+    return found
+
+
+def _alike(asks: Iterable[Ask]) -> Iterator[list[Ask]]:
+    """Asks that one statement answers: of one family and length, without gaps between windows."""
+    groups: dict[tuple[Family, timedelta], list[Ask]] = defaultdict(list)
+    for ask in dict.fromkeys(asks):
+        if ask.selection.series:
+            groups[ask.metric.family, ask.end - ask.start].append(ask)
+    for group in groups.values():
+        yield from _runs(sorted(group, key=lambda ask: (ask.start, ask.end)))
+
+
+def _runs(asks: Sequence[Ask]) -> Iterator[list[Ask]]:
+    """Cut where no window covers: what lies between is not read."""
+    run: list[Ask] = []
+    for ask in asks:
+        if run and ask.start > run[-1].end:
+            yield run
+            run = []
+        run.append(ask)
+    yield run
+
+
+def _read(conn: Connection, asks: Sequence[Ask], as_of: datetime) -> Iterator[tuple[Ask, Reading]]:
+    edges = sorted({ask.start for ask in asks} | {ask.end for ask in asks})
+    place_of = {edge: place for place, edge in enumerate(edges, 1)}
+    selections = list(dict.fromkeys(ask.selection for ask in asks))
+    number_of = {selection: number for number, selection in enumerate(selections)}
+    spans = list(dict.fromkeys(ask.span for ask in asks))
+    span_of = {span: number for number, span in enumerate(spans, 1)}
+    asked = {
+        "selections": in_sql(n for n, one in enumerate(selections) for _ in one.series),
+        "members": in_sql(id_ for one in selections for id_ in one.series),
+        "edges": edges,
+        "as_of": as_of,
+        "spans": in_sql(number_of[selection] for selection, _, _, _ in spans),
+        "firsts": in_sql(place_of[start] for _, start, _, _ in spans),
+        "lasts": in_sql(place_of[end] - 1 for _, _, end, _ in spans),
+        "averages": [average for _, _, _, average in spans],
+        "models": in_sql(selection.model_id for selection, _, _, _ in spans),
+        "places": in_sql(span_of[ask.span] for ask in asks),
+        "metrics": [ask.metric.column for ask in asks],
+        "labels": [ask.label_id for ask in asks],
+        "levels": [ask.level for ask in asks],
+        "quantiles": [ask.quantile for ask in asks],
+        "fractions": sorted({ask.quantile for ask in asks if ask.quantile is not None}),
+        "with_truths": any(ask.metric.name == SHARE for ask in asks),
+    }
+    for row in conn.execute(_STATEMENTS[asks[0].metric.family], asked):
+        yield asks[row.nth - 1], Reading(row.n, row.value, row.low, row.high)
+
+
+_SPANS = """
+    CAST(:selections AS integer[]), CAST(:members AS integer[]), CAST(:edges AS timestamptz[]),
+    CAST(:as_of AS timestamptz),
+    ARRAY(SELECT CAST(ROW(selection, first, last, average, model) AS truthline_internal.span)
+          FROM unnest(CAST(:spans AS integer[]), CAST(:firsts AS integer[]),
+                      CAST(:lasts AS integer[]), CAST(:averages AS text[]),
+                      CAST(:models AS integer[]))
+              WITH ORDINALITY AS s (selection, first, last, average, model, nth) ORDER BY nth)"""
+
+
+def _estimates(function: str, more: str = "") -> Any:
+    return text(f"""
+        SELECT asked.nth, e.n, e.value, i.low, i.high
+        FROM unnest(CAST(:places AS integer[]), CAST(:metrics AS text[]),
+                    CAST(:labels AS integer[]), CAST(:levels AS float8[]))
+            WITH ORDINALITY AS asked (place, metric, class, level, nth)
+        JOIN truthline_internal.{function}({_SPANS}{more}) AS e
+            ON e.place = asked.place AND e.metric = asked.metric
+            AND e.class IS NOT DISTINCT FROM asked.class
+        LEFT JOIN LATERAL truthline_internal.interval_of(
+            e, truthline_internal.normal_quantile(asked.level)) AS i ON asked.level IS NOT NULL
+        ORDER BY asked.nth
+    """)
+
+
+_LATENCIES = text(f"""
+    SELECT asked.nth, e.n, e.value, CAST(NULL AS float8) AS low, CAST(NULL AS float8) AS high
+    FROM unnest(CAST(:places AS integer[]), CAST(:quantiles AS float8[]))
+        WITH ORDINALITY AS asked (place, fraction, nth)
+    JOIN truthline_internal.monitored_latencies({_SPANS}, CAST(:fractions AS float8[])) AS e
+        ON e.place = asked.place AND e.fraction = asked.fraction
+    ORDER BY asked.nth
+""")
+_STATEMENTS = {
+    Family.CLASSIFICATION: _estimates("monitored_classification"),
+    Family.REGRESSION: _estimates("monitored_regression"),
+    Family.LOAD: _estimates("monitored_load", ", :with_truths"),
+    Family.LATENCY: _LATENCIES,
+}
