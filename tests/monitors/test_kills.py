@@ -19,6 +19,7 @@ from app.monitors.deliveries import deliver_due
 from app.store.database import Database
 from app.store.migration import upgrade
 from tests.api.given import keyed_client
+from tests.effort import is_thorough
 from tests.monitors.given import (
     HOUR,
     MINUTE,
@@ -37,7 +38,7 @@ from tests.monitors.test_deliveries import put_receiver
 from tests.rollup.test_kills import kill_backends, kill_server, kill_worker, wait_until_it_answers
 from tests.servers import binaries, server_settings
 
-ROUNDS, HOURS = 8, 200
+HOURS = 200
 
 
 @contextmanager
@@ -89,7 +90,7 @@ def test_no_verdict_and_no_message_is_lost(cluster, told, kill):
         put(client, "m", definition(notify=["ops"]))
         rewind(database)
         given_hours(database)
-        for _ in range(ROUNDS):
+        for _ in range(8 if is_thorough() else 2):
             with busy(url) as process:
                 time.sleep(random.uniform(0.1, 0.4))
                 kill(cluster, process)
