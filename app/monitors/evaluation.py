@@ -24,12 +24,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A verdict on a window of a part of a monitor."""
+    """A verdict on a window of a part of a monitor.
+
+    It is `lost` if it depends on rows that retention has dropped: an earlier verdict knew more.
+    """
 
     part: str
     end: datetime
     verdict: Verdict
     series: tuple[int, ...]
+    lost: bool = False
 
 
 def evaluate(conn: Connection, jobs: Sequence[Job], as_of: datetime) -> list[list[Judged]]:
@@ -75,8 +79,10 @@ def _judged(job: Job, about: Parts, readings: Mapping[Ask, Reading]) -> Iterator
     parts = about.own if job.definition.group_by else {WHOLE: about.own.get(WHOLE)}
     for end in job.ends:
         for part, selection in parts.items():
-            verdict = judge(job.definition, end, _reader(job.definition, about, part, readings))
-            yield Judged(part, end, verdict, _series(selection))
+            read = _reader(job.definition, about, part, readings)
+            verdict = judge(job.definition, end, read)
+            lost = any(read(where).lost for where in needed(job.definition, end))
+            yield Judged(part, end, verdict, _series(selection), lost)
 
 
 def _series(selection: Selection | None) -> tuple[int, ...]:

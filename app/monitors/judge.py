@@ -31,17 +31,20 @@ class Where:
 class Reading:
     """A metric of a window; None without anything to compute it from, or without an interval.
 
-    `n` counts what it was computed from.
+    `n` counts what it was computed from. It is `lost` if retention has dropped rows without which
+    that window can't be told from its surroundings.
     """
 
     n: int = 0
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    lost: bool = False
 
 
 Read = Callable[[Where], Reading]
 NOTHING = Reading()
+LOST = Reading(lost=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,8 @@ def _too_little(
 ) -> str | None:
     """Why a window can't be judged."""
     least = definition.minimum
+    if reading.lost:
+        return "rows of that time have been dropped"
     if reading.value is None:
         return "there is nothing to compute the metric from"
     if reading.n < least.n:

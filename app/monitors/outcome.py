@@ -37,7 +37,8 @@ class Outcome:
 def outcome_of(due: Due, judged: Sequence[Judged], past: Past, as_of: datetime) -> Outcome:
     """Compare what was found with what was known.
 
-    A verdict is stored if it is the first on its window, or differs in its state from the last one.
+    A verdict is stored if it is the first on its window, or differs in its state from the last one,
+    unless that one was given before rows were dropped that it needs.
     Receivers are notified of a first verdict if its state isn't the last one they know, and of each
     revision; in either case only if they want to know of the state, and not during a silence. So
     a receiver that keeps all messages knows the state of every window.
@@ -47,7 +48,7 @@ def outcome_of(due: Due, judged: Sequence[Judged], past: Past, as_of: datetime) 
     for one in judged:
         standing = outcome.standings.get(one.part) or past.standings.get((due.id, one.part))
         known = past.verdicts.get((due.id, one.part, one.end))
-        if known is None or known.state != one.verdict.state:
+        if known is None or (known.state != one.verdict.state and not one.lost):
             _add(outcome, one, known, standing, quiet=quiet)
         elif standing is not None:
             outcome.standings[one.part] = standing

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from app.monitors.judge import Reading
+from app.monitors.judge import LOST, Reading
 from app.monitors.metrics import SHARE, Family, Metric
 from app.query.subjects import in_sql
 
@@ -49,13 +49,29 @@ class Ask:
 def read_all(conn: Connection, asks: Iterable[Ask], as_of: datetime) -> Mapping[Ask, Reading]:
     """The readings as of a moment; those without anything to compute them from are absent.
 
-    Cost: a statement for each family of metrics, length of windows and run of overlapping windows:
-    over the cells of the windows' series, once for all of them.
+    Cost: two statements for each family of metrics, length of windows and run of overlapping
+    windows: one over the cells of the windows' series, once for all of them, and one about each
+    edge, which costs nothing until rows are dropped.
     """
     found: dict[Ask, Reading] = {}
     for group in _alike(asks):
-        found.update(_read(conn, group, as_of))
+        lost = _lost(conn, group, as_of)
+        found.update(dict.fromkeys(lost, LOST))
+        if left := [ask for ask in group if ask not in lost]:
+            found.update(_read(conn, left, as_of))
     return found
+
+
+def _lost(conn: Connection, asks: Sequence[Ask], as_of: datetime) -> set[Ask]:
+    """Those whose window begins or ends where cells can't be divided any more."""
+    asked = {
+        "subjects": _SUBJECTS[asks[0].metric.family],
+        "members": in_sql({id_ for ask in asks for id_ in ask.selection.series}),
+        "edges": sorted({ask.start for ask in asks} | {ask.end for ask in asks}),
+        "as_of": as_of,
+    }
+    moved = set(conn.execute(_MOVED, asked).scalars())
+    return {ask for ask in asks if ask.start in moved or ask.end in moved}
 
 
 def _alike(asks: Iterable[Ask]) -> Iterator[list[Ask]]:
@@ -108,6 +124,21 @@ def _read(conn: Connection, asks: Sequence[Ask], as_of: datetime) -> Iterator[tu
         yield asks[row.nth - 1], Reading(row.n, row.value, row.low, row.high)
 
 
+# What each family is counted from.
+_SUBJECTS = {
+    Family.CLASSIFICATION: ["outcome"],
+    Family.REGRESSION: ["outcome", "deviation"],
+    Family.LOAD: ["prediction", "outcome"],
+    Family.LATENCY: ["latency"],
+}
+_MOVED = text("""
+    SELECT edge FROM unnest(CAST(:subjects AS text[])) AS subject (name)
+    CROSS JOIN LATERAL truthline_internal.reach(
+        subject.name, CAST(:members AS integer[]), CAST(:edges AS timestamptz[]),
+        CAST(:as_of AS timestamptz)) AS reach
+    CROSS JOIN LATERAL unnest(CAST(:edges AS timestamptz[]), reach.reached_edges) AS e (edge, found)
+    WHERE edge <> found
+""")
 _SPANS = """
     CAST(:selections AS integer[]), CAST(:members AS integer[]), CAST(:edges AS timestamptz[]),
     CAST(:as_of AS timestamptz),
