@@ -43,17 +43,21 @@ LABELS = text("""
 """)
 # `skew` 1 gives each series the same share; with 3 a fifth of them has more than half of the rows.
 OUTCOMES = text("""
-    INSERT INTO outcome (received_at, time, series_id, predicted_label, actual_label, batch_index)
-    SELECT made + late, made,
-           ids.series[1 + floor(power(random(), :skew) * cardinality(ids.series))::integer], p,
-           CASE WHEN random() < 0.9 THEN p ELSE 1 + p % :classes END, 0
-    FROM (SELECT array_agg(series.id ORDER BY series.id) AS series FROM series
-          JOIN model ON model.id = model_id WHERE model.name = :name) AS ids
-    CROSS JOIN LATERAL (
-        SELECT made, 1 + floor(random() * :classes)::integer AS p,
-               -ln(1 - random()) * interval '1 hour' AS late
+    WITH mine AS (
+        SELECT series.id, row_number() OVER (ORDER BY series.id) AS nth, count(*) OVER () AS count
+        FROM series JOIN model ON model.id = model_id WHERE model.name = :name
+    ),
+    row AS MATERIALIZED (
+        SELECT made, -ln(1 - random()) * interval '1 hour' AS late,
+               1 + floor(random() * :classes)::integer AS p,
+               1 + floor(power(random(), :skew) * (SELECT max(count) FROM mine)) AS nth
         FROM (SELECT CAST(:start AS timestamptz) + n * CAST(:step AS interval) AS made
-              FROM generate_series(0, :rows - 1) AS n OFFSET 0) AS t OFFSET 0) AS row
+              FROM generate_series(0, :rows - 1) AS n) AS t
+    )
+    INSERT INTO outcome (received_at, time, series_id, predicted_label, actual_label, batch_index)
+    SELECT made + late, made, mine.id, p,
+           CASE WHEN random() < 0.9 THEN p ELSE 1 + p % :classes END, 0
+    FROM row JOIN mine USING (nth)
     ORDER BY made + late
 """)
 

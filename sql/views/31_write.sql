@@ -212,18 +212,55 @@ $$;
 COMMENT ON FUNCTION truthline_internal.piece_query(truthline_internal.piece, truthline_internal.wanted) IS
     'The text of a query of one piece.';
 
+-- are_many: whether so many series are asked of that it matters how they are looked up.
+CREATE OR REPLACE FUNCTION truthline_internal.are_many(series integer[]) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT cardinality(series) > 100 $$;
+COMMENT ON FUNCTION truthline_internal.are_many(integer[]) IS
+    'Whether so many series are asked of that it matters how they are looked up.';
+
+-- are_most: whether they are a large part of all series: more than an eighth, by the last statistics.
+CREATE OR REPLACE FUNCTION truthline_internal.are_most(series integer[]) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT cardinality(series) > reltuples / 8 FROM pg_catalog.pg_class
+    WHERE oid = 'truthline_data.series'::pg_catalog.regclass
+$$;
+COMMENT ON FUNCTION truthline_internal.are_most(integer[]) IS
+    'Whether series are a large part of all series.';
+
 -- of_many: the same query, in which the optimizer does not look at each of many series.
+--
+-- Params   `is_recent` states whether few cells or rows were received in the span that is read.
 -- Why      it estimates how many rows each element of an array selects, in every scan: with ten thousand,
 --          that takes longer than the query. It can't look into the result of a subquery, and then looks
---          up each series by index, as it should.
-CREATE OR REPLACE FUNCTION truthline_internal.of_many(query text, series integer[]) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN cardinality(series) <= 100 THEN query
-                ELSE replace(query, 'series_id = ANY ($1)',
-                             'series_id = ANY (ARRAY(SELECT unnest($1)))') END
+--          up each series by index, as it should where a table has the cells of years. It would do so in
+--          recent spans too, because it takes the subquery for ten series, and would find all other cells of
+--          the window: with IS TRUE there is no index to use but that of the learned clock.
+CREATE OR REPLACE FUNCTION truthline_internal.of_many(
+    query text, series integer[], is_recent boolean DEFAULT false
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN NOT truthline_internal.are_many(series) THEN query
+        ELSE replace(query, 'series_id = ANY ($1)', CASE
+            WHEN is_recent AND truthline_internal.are_most(series)
+            THEN '(series_id IN (SELECT unnest($1))) IS TRUE'
+            ELSE 'series_id = ANY (ARRAY(SELECT unnest($1)))' END) END
 $$;
-COMMENT ON FUNCTION truthline_internal.of_many(text, integer[]) IS
+COMMENT ON FUNCTION truthline_internal.of_many(text, integer[], boolean) IS
     'The text of a query, in which the optimizer does not look at each of many series.';
+
+-- pieces_query: text of a query of all pieces of an answer.
+-- Why      whole cells of the widest learned spans are old; those of narrower ones were received since.
+CREATE OR REPLACE FUNCTION truthline_internal.pieces_query(
+    wanted truthline_internal.wanted, series integer[], edges timestamptz[], as_of timestamptz
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT string_agg(truthline_internal.of_many(
+        truthline_internal.piece_query(piece, wanted), series,
+        (piece).kind IN ('whole', 'tail') AND NOT is_oldest), ' UNION ALL ')
+    FROM (SELECT piece, (piece).learned_from = min((piece).learned_from) OVER () AS is_oldest
+          FROM truthline_internal.plan((wanted).subject, series, edges, as_of) AS piece) AS planned
+$$;
+COMMENT ON FUNCTION truthline_internal.pieces_query(truthline_internal.wanted, integer[], timestamptz[], timestamptz) IS
+    'The text of a query of all pieces of an answer.';
 
 -- cells_query: text of a query of all pieces, summed per bucket and key. `n` must be among the columns.
 CREATE OR REPLACE FUNCTION truthline_internal.cells_query(
@@ -231,12 +268,9 @@ CREATE OR REPLACE FUNCTION truthline_internal.cells_query(
 ) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
 DECLARE
     wanted truthline_internal.wanted := truthline_internal.wanted_of(subject_name, columns);
-    query text;
 BEGIN
-    SELECT string_agg(truthline_internal.piece_query(piece, wanted), ' UNION ALL ') INTO query
-    FROM truthline_internal.plan(subject_name, series, edges, as_of) AS piece;
     RETURN format('SELECT place, %s FROM (%s) AS piece GROUP BY %s HAVING truthline_internal.total(n) <> 0',
-                  wanted.added, truthline_internal.of_many(query, series),
+                  wanted.added, truthline_internal.pieces_query(wanted, series, edges, as_of),
                   concat_ws(', ', 'place', wanted.keys));
 END
 $function$;

@@ -11,13 +11,14 @@
 -- cells: cells of any subject, with the columns of a type: `place` first, then the requested columns of
 -- the subject, in its order. `columns` is a NULL of that type.
 -- Why      JIT is off: compiling takes longer than any of these queries, and the optimizer, which can't
---          estimate how few rows are within a cut, would often choose to. Numbers of raw rows are read
+--          estimate how few rows are within a cut, would often choose to. Nor can it estimate how many cells
+--          many series have: it would sort half a million, to add them up. Numbers of raw rows are read
 --          with as many digits as those in the levels, whatever the session's setting.
 CREATE OR REPLACE FUNCTION truthline_internal.cells(
     columns anyelement, subject_name text, series integer[], edges timestamptz[],
     as_of timestamptz DEFAULT 'infinity'
 ) RETURNS SETOF anyelement LANGUAGE plpgsql STABLE PARALLEL SAFE
-SET jit = off SET extra_float_digits = 1 AS $function$
+SET jit = off SET enable_sort = off SET extra_float_digits = 1 AS $function$
 DECLARE
     names text[] := ARRAY(
         SELECT attname FROM pg_attribute

@@ -30,11 +30,10 @@ CREATE OR REPLACE FUNCTION truthline_internal.ranked_cells(
                     WHEN kept = 1 THEN others_wrong ELSE scores_wrong END AS misses,
                CASE WHEN mine THEN (kept = 1)::integer ELSE greatest(kept - 1, 0) END AS form
         FROM (SELECT piece.*, $3 IS NULL OR predicted_label = $3 AS mine FROM (%s) AS piece) AS cell
-        $query$, truthline_internal.of_many(
-            string_agg(truthline_internal.piece_query(piece, wanted), ' UNION ALL '), series))
-    FROM truthline_internal.wanted_of('ranked', '{predicted_label,bin,other_bin,kept,n,n_right,sum_score,
-        sum_other,scores_right,scores_wrong,others_right,others_wrong,pairs,other_pairs}') AS wanted
-    CROSS JOIN LATERAL truthline_internal.plan('ranked', series, edges, as_of) AS piece
+        $query$, truthline_internal.pieces_query(
+            truthline_internal.wanted_of('ranked', '{predicted_label,bin,other_bin,kept,n,n_right,sum_score,
+                sum_other,scores_right,scores_wrong,others_right,others_wrong,pairs,other_pairs}'),
+            series, edges, as_of))
 $$;
 COMMENT ON FUNCTION truthline_internal.ranked_cells(integer[], timestamptz[], timestamptz) IS
     'The text of a query for the cells of the scores of a class.';
@@ -110,7 +109,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.with_lower(numbers text, form text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT format('SELECT score, truthline_data.below(score) AS lower FROM ('
                   ' SELECT CASE %2$s WHEN 0 THEN number WHEN 1 THEN 1 - number ELSE 0 END AS score'
-                  ' FROM unnest(%1$s) AS number OFFSET 0) AS single OFFSET 0', numbers, form)
+                  ' FROM (SELECT unnest(%1$s) AS number) AS number OFFSET 0) AS single OFFSET 0', numbers, form)
 $$;
 COMMENT ON FUNCTION truthline_internal.with_lower(text, text) IS
     'The text of a query of the single scores of a cell, each with the largest double below it.';

@@ -10,16 +10,16 @@
 CREATE OR REPLACE FUNCTION truthline_internal.numbered_cells(
     measure text, series integer[], edges timestamptz[], as_of timestamptz
 ) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT string_agg(format('SELECT place, series_id, %s AS label_id, bin, n, numbers FROM (%s) AS piece',
-                             asked.label, truthline_internal.piece_query(piece, wanted)), ' UNION ALL ')
+    SELECT format('SELECT place, series_id, %s AS label_id, bin, n, numbers FROM (%s) AS piece', asked.label,
+                  truthline_internal.pieces_query(
+                      truthline_internal.wanted_of(asked.subject, asked.columns, asked.picked),
+                      series, edges, as_of))
     FROM (VALUES
         ('confidence', 'score', '{series_id,label_id,bin,n,numbers}'::text[], 'label_id',
          'label_id IS NOT NULL'),
         ('value', 'score', '{series_id,label_id,bin,n,numbers}', '-1', 'label_id IS NULL'),
         ('latency', 'latency', '{series_id,bin,n,numbers}', '-1', 'true')
     ) AS asked (name, subject, columns, label, picked)
-    CROSS JOIN LATERAL truthline_internal.wanted_of(asked.subject, asked.columns, asked.picked) AS wanted
-    CROSS JOIN LATERAL truthline_internal.plan(asked.subject, series, edges, as_of) AS piece
     WHERE asked.name = measure
 $$;
 COMMENT ON FUNCTION truthline_internal.numbered_cells(text, integer[], timestamptz[], timestamptz) IS

@@ -9,6 +9,7 @@ from threading import Event
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from app.config import Settings
 from app.ingest.feedback import Feedback, ingest_feedback
@@ -29,7 +30,7 @@ from app.store.registry import Kind, ModelName
 from app.store.series import SeriesName
 from tests.effort import examples
 from tests.oracle.test_ingest_machine import matrix_cells
-from tests.rollup.conftest import OUTCOME
+from tests.rollup.conftest import OUTCOME, new_series
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 COUNTRIES = ["FR", "DE", "IT", "ES", "", "PL", "BE"]
@@ -295,3 +296,41 @@ def test_an_answer_of_many_series_is_that_of_their_rows(own):
         assert_adds_up(answer)
         assert [part.is_rest for part in answer.parts] == [False, False, True]
         refresh(own)
+
+
+MORE_SERIES = text("""
+    INSERT INTO series (model_id, deployment, version, deployment_type, server_version)
+    SELECT model_id, '', 'more' || n, '', '' FROM (SELECT min(model_id) AS model_id FROM series) AS known,
+           generate_series(1, 1000) AS n
+    RETURNING id
+""")
+PIECES = text("""
+    SELECT query LIKE '%series_id = ANY ($1)%' AS one_by_one,
+           query LIKE '%series_id = ANY (ARRAY(SELECT unnest($1)))%' AS by_series,
+           query LIKE '%(series_id IN (SELECT unnest($1))) IS TRUE%' AS by_time
+    FROM regexp_split_to_table(truthline_internal.cells_query(
+        'outcome', '{n}', CAST(:series AS integer[]),
+        truthline_internal.edges(date_trunc('day', now(), 'UTC') - interval '1 day',
+                                 date_trunc('day', now(), 'UTC'), '1 day'), 'infinity'), 'UNION ALL')
+        WITH ORDINALITY AS piece (query, place) ORDER BY place
+""")
+
+
+def test_what_many_series_received_of_late_is_found_by_the_learned_clock(own):
+    """By series, each recent span would be searched for all that the window has of them."""
+    new_series(own)
+    refresh(own)
+    with own.writing() as conn:
+        series = list(conn.execute(MORE_SERIES).scalars())
+    with own.outside_transactions() as conn:
+        conn.exec_driver_sql("ANALYZE series")
+    with own.reading() as conn:
+        few, some, most = (
+            conn.execute(PIECES, {"series": series[:n]}).all() for n in (100, 110, 900)
+        )
+    assert len(few) == len(some) == len(most) > 1
+    assert {tuple(piece) for piece in few} == {(True, False, False)}
+    assert {tuple(piece) for piece in some} == {(False, True, False)}
+    assert [tuple(piece) for piece in most] == [(False, True, False)] + [(False, False, True)] * (
+        len(most) - 1
+    )
