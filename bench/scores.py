@@ -86,7 +86,7 @@ SIZES = {
 }
 ROWS = """
     COPY (
-        SELECT extract(epoch FROM time)::bigint,
+        SELECT floor(extract(epoch FROM time))::bigint,
                CASE WHEN predicted_label = 2 THEN predicted_score ELSE other_score END,
                actual_label - 1, weight
         FROM truthline_data.outcome WHERE series_id = 1 ORDER BY time
