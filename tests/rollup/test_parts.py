@@ -300,8 +300,8 @@ def test_an_answer_of_many_series_is_that_of_their_rows(own):
 
 MORE_SERIES = text("""
     INSERT INTO series (model_id, deployment, version, deployment_type, server_version)
-    SELECT model_id, '', 'more' || n, '', '' FROM (SELECT min(model_id) AS model_id FROM series) AS known,
-           generate_series(1, 1000) AS n
+    SELECT model_id, '', 'more' || n, '', ''
+    FROM (SELECT min(model_id) AS model_id FROM series) AS known, generate_series(1, 1000) AS n
     RETURNING id
 """)
 PIECES = text("""
@@ -311,7 +311,8 @@ PIECES = text("""
     FROM regexp_split_to_table(truthline_internal.cells_query(
         'outcome', '{n}', CAST(:series AS integer[]),
         truthline_internal.edges(date_trunc('day', now(), 'UTC') - interval '1 day',
-                                 date_trunc('day', now(), 'UTC'), '1 day'), 'infinity'), 'UNION ALL')
+                                 date_trunc('day', now(), 'UTC'), '1 day'), 'infinity'),
+        'UNION ALL')
         WITH ORDINALITY AS piece (query, place) ORDER BY place
 """)
 
