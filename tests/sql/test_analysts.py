@@ -59,6 +59,8 @@ ARGUMENTS = {
     "model": f"{SECRET}-classes",
     "name": f"{SECRET}-metric",
     "measure": "confidence",
+    "quantity": "predicted_label",
+    "metric": "accuracy",
     "fractions": "{0.5}",
     "key": "country",
     **{f"{side}start_time": "2000-01-01" for side in ("", "a_", "b_")},
