@@ -17,7 +17,7 @@ WITH_BUCKETS = [
     f"/api/v1/metrics/{name}"
     for name in (
         *("classification", "regression", "scores", "corrected-accuracy", "label-delay"),
-        "steps",
+        *("steps", "drift"),
     )
 ]
 HOURLY = MODEL | NATIVE_DAY | {"interval": "1h"}
