@@ -526,4 +526,5 @@ def test_a_gzip_bomb_is_refused_quickly(client, encoding, pack, content, times, 
     began = time.process_time()
 
     problem(send(client, body, Content_Encoding=encoding), status)
-    assert timedelta(seconds=time.process_time() - began) < timedelta(seconds=3)
+    # one copy of the rest for each member would take minutes
+    assert timedelta(seconds=time.process_time() - began) < timedelta(seconds=15)
