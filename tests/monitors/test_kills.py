@@ -1,10 +1,7 @@
 """If a worker or the database is killed, no verdict and no message is lost."""
 
 import random
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,7 +10,7 @@ from sqlalchemy import text
 
 from app.auth.keys import Role, create_key
 from app.config import Settings
-from app.embedded.server import Cluster, running
+from app.embedded.server import running
 from app.factory import create_app
 from app.monitors.deliveries import deliver_due
 from app.store.database import Database
@@ -35,30 +32,16 @@ from tests.monitors.given import (
     store_truths,
 )
 from tests.monitors.test_deliveries import put_receiver
-from tests.rollup.test_kills import kill_backends, kill_server, kill_worker, wait_until_it_answers
-from tests.servers import binaries, server_settings
+from tests.rollup.test_kills import (
+    busy,
+    kill_backends,
+    kill_server,
+    kill_worker,
+    killable,
+    wait_until_it_answers,
+)
 
 HOURS = 200
-
-
-@contextmanager
-def busy(url):
-    """Another process that judges and delivers without pause."""
-    command = [sys.executable, "-m", "tests.monitors.busy", url]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    try:
-        assert process.stdout.readline() == b"busy\n"
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    """A server of this test's own, which it may kill. Commits are as durable as by default."""
-    durable = dict.fromkeys(("fsync", "full_page_writes", "synchronous_commit"), "on")
-    return Cluster(directory=tmp_path, binaries=binaries(), settings=server_settings() | durable)
 
 
 def given_hours(database):
@@ -78,7 +61,8 @@ def given_hours(database):
 
 
 @pytest.mark.parametrize("kill", [kill_worker, kill_backends, kill_server])
-def test_no_verdict_and_no_message_is_lost(cluster, told, kill):
+def test_no_verdict_and_no_message_is_lost(tmp_path, told, kill):
+    cluster = killable(tmp_path)
     with running(cluster) as url:
         upgrade(url)
         settings = Settings(database_url=url, receiver_networks="127.0.0.0/8")
@@ -91,7 +75,7 @@ def test_no_verdict_and_no_message_is_lost(cluster, told, kill):
         rewind(database)
         given_hours(database)
         for _ in range(8 if is_thorough() else 2):
-            with busy(url) as process:
+            with busy(url, "tests.monitors.busy") as process:
                 time.sleep(random.uniform(0.1, 0.4))
                 kill(cluster, process)
             database.dispose()

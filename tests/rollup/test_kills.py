@@ -36,19 +36,24 @@ CLEAN = text("""
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
-    """A server of this test's own, which it may kill. Commits are as durable as by default."""
+    """A server whose levels are folded and refreshed without a margin."""
     monkeypatch.setattr(folding, "CLOCK_MARGIN", "0 s")
     monkeypatch.setattr(recent, "CLOCK_MARGIN", "0 s")
     monkeypatch.setattr(aggregates, "OPTIONS", {"buckets_per_batch": 0})
+    return killable(tmp_path)
+
+
+def killable(directory):
+    """A server of a test's own, which it may kill. Commits are as durable as by default."""
     durable = dict.fromkeys(("fsync", "full_page_writes", "synchronous_commit"), "on")
     settings = server_settings() | durable
-    return Cluster(directory=tmp_path, binaries=binaries(), settings=settings)
+    return Cluster(directory=directory, binaries=binaries(), settings=settings)
 
 
 @contextmanager
-def busy(url):
-    """Another process that folds or refreshes without pause."""
-    command = [sys.executable, "-m", "tests.rollup.busy", url]
+def busy(url, module="tests.rollup.busy"):
+    """Another process that does its work without pause: by default it folds or refreshes."""
+    command = [sys.executable, "-m", module, url]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         assert process.stdout.readline() == b"busy\n"
