@@ -118,6 +118,7 @@ BUDGETS = {
     ("GET", "/api/v1/monitors/<string:name>/history"): 3,
     ("PUT", "/api/v1/monitors/<string:name>"): 7,
     ("DELETE", "/api/v1/monitors/<string:name>"): 2,
+    ("POST", "/api/v1/monitors/<string:name>/test"): 4,  # and one per receiver
     ("GET", "/api/v1/receivers"): 2,
     ("GET", "/api/v1/receivers/<string:name>"): 2,
     ("PUT", "/api/v1/receivers/<string:name>"): 3,
@@ -254,6 +255,13 @@ def prepared_deletion(kind, body):
     return prepared
 
 
+def prepared_test(visitor):
+    """Of a monitor without receivers: those are on the network."""
+    path = f"/api/v1/monitors/{visitor.id()}"
+    assert visitor.client.put(path, json=MONITOR | {"notify": []}).status_code == 200
+    return lambda: visitor.client.post(f"{path}/test")
+
+
 PANEL = "models"
 
 
@@ -312,6 +320,7 @@ REQUESTS = {
         lambda: v.client.put(f"/api/v1/receivers/{NAMED}", json=RECEIVER)
     ),
     ("DELETE", "/api/v1/monitors/<string:name>"): prepared_deletion("monitors", MONITOR),
+    ("POST", "/api/v1/monitors/<string:name>/test"): prepared_test,
     ("DELETE", "/api/v1/receivers/<string:name>"): prepared_deletion("receivers", RECEIVER),
     ("POST", "/api/v1/auth/refresh"): lambda v: (
         lambda: v.client.post("/api/v1/auth/refresh", json={"refresh_token": v.key()})
