@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from app.errors import InvalidInput
-from app.query.measure import Measure, Surface, Unit, shown_in
+from app.query.measure import Better, Measure, Surface, Unit, shown_in
 from app.query.measures import CLASS, CLASSIFICATION, MODEL, REGRESSION
 from app.store.registry import Kind
 
@@ -23,9 +23,9 @@ class Family(Enum):
 class Metric:
     """A metric that can be watched.
 
-    `column` is its name in `sql/views/88_monitors.sql`, `unit` that of its values. It may count
-    nothing, which is a value too, if `counts` is set. `has_interval` says whether it has a
-    confidence interval.
+    `column` is its name in `sql/views/88_monitors.sql`, `unit` that of its values, `better` the
+    direction that is an improvement. It may count nothing, which is a value too, if `counts` is
+    set. `has_interval` says whether it has a confidence interval.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Metric:
     title: str
     unit: Unit
     family: Family
+    better: Better = Better.NEITHER
     has_interval: bool = True
     counts: bool = False
     kind: Kind | None = None
@@ -50,7 +51,7 @@ class Metric:
 
 SHARE = "labelledShare"
 QUANTILE = "latencyQuantile"
-LABELLED = Metric(SHARE, "labelled_share", "Labelled share", Unit.SHARE, Family.LOAD)
+LABELLED = Metric(SHARE, "labelled_share", "Labelled share", Unit.SHARE, Family.LOAD, Better.UP)
 OF_CLASS = frozenset({"precision", "recall", "f1"})
 
 
@@ -61,6 +62,7 @@ def _of(measure: Measure, family: Family, kind: Kind | None, *, counts: bool = F
         measure.title,
         measure.unit,
         family,
+        measure.better,
         has_interval=measure.interval is not None,
         counts=counts,
         kind=kind,
@@ -83,6 +85,7 @@ def _all() -> Mapping[str, Metric]:
             "Quantile of latency",
             Unit.SECONDS,
             Family.LATENCY,
+            Better.DOWN,
             has_interval=False,
         ),
     ]
