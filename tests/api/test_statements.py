@@ -116,8 +116,8 @@ BUDGETS = {
     ("GET", "/api/v1/monitors"): 3,
     ("GET", "/api/v1/monitors/<string:name>"): 3,
     ("GET", "/api/v1/monitors/<string:name>/history"): 3,
-    ("PUT", "/api/v1/monitors/<string:name>"): 7,
-    ("DELETE", "/api/v1/monitors/<string:name>"): 2,
+    ("PUT", "/api/v1/monitors/<string:name>"): 7,  # and three if alerts end
+    ("DELETE", "/api/v1/monitors/<string:name>"): 4,
     ("POST", "/api/v1/monitors/<string:name>/test"): 4,  # and one per receiver
     ("GET", "/api/v1/receivers"): 2,
     ("GET", "/api/v1/receivers/<string:name>"): 2,

@@ -171,7 +171,10 @@ def put_monitor_(workspace_id: int, name: str) -> dict[str, Any]:
 @needs(Role.ADMIN)
 @blp.response(204)
 def delete_monitor_(workspace_id: int, name: str) -> Response:
-    """Delete a monitor, its verdicts, and what was not delivered yet"""
+    """Delete a monitor and its verdicts
+
+    Receivers get the end of what fires.
+    """
     check_name("a monitor's name", name)
     with database().writing() as conn:
         delete_monitor(conn, workspace_id, name)
