@@ -63,6 +63,7 @@ def classification() -> Dashboard:
             _corrected(),
             _wrong_requests(),
         ],
+        annotated=True,
     )
 
 

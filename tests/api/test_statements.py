@@ -143,7 +143,7 @@ BUDGETS = {
     # operations
     ("GET", "/livez"): 0,
     ("GET", "/readyz"): 9,
-    ("GET", "/metrics"): 1,
+    ("GET", "/metrics"): 2,
     **{("GET", path): 0 for path in ("/protocol", "/openapi.json", "/problems")},
     **{("GET", f"/docs/{path}"): 0 for path in ("", "start.js", "assets/<path:name>")},
 }

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -129,6 +130,14 @@ def test_a_message_is_given_up_in_the_end(own, own_settings, own_client, given, 
     assert delivery.error == "it answered with 503"
     assert own_client.get("/api/v1/monitors/m").json["deadMessages"] == 1
     assert own_client.get("/api/v1/receivers/ops").json["dead"] == 1
+    gauges = own_client.get("/metrics").text
+    assert 'truthline_monitor_messages{state="dead"} 1.0' in gauges
+    assert 'truthline_monitor_messages{state="waiting"} 0.0' in gauges
+    assert 'truthline_monitor_parts{state="critical"} 1.0' in gauges
+    assert 'truthline_monitor_parts{state="ok"} 0.0' in gauges
+    (age,) = re.findall(r"^truthline_monitor_round_age_seconds (\S+)$", gauges, re.MULTILINE)
+    expected = (datetime.now(UTC) - (START + HOUR + MINUTE)).total_seconds()
+    assert float(age) == pytest.approx(expected, abs=60)
 
 
 def test_a_receiver_that_is_gone_is_not_told_again(own, own_settings, given, told):
