@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 from app.monitors.definition import MonitorDefinition
 from app.monitors.judge import NOTHING, Read, Reading, Verdict, Where, judge, needed
 from app.monitors.metrics import LABELLED
-from app.monitors.readings import Ask, Selection, read_all
+from app.monitors.readings import Ask, FromReference, Selection, read_all
 from app.monitors.selections import WHOLE, Parts, parts_of_all
+from app.query.drift import BY_WIRE
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +78,32 @@ def _ask(definition: MonitorDefinition, about: Parts, part: str, where: Where) -
         return None
     if definition.label is not None and about.label_id is None:
         return None
+    if where.is_share:
+        return Ask(selection, where.start, where.end, metric, "")
+    if where.reference:
+        drift = _drift(definition, about, part, where.reference)
+        return Ask(selection, where.start, where.end, metric, "", drift=drift) if drift else None
     return Ask(
         selection,
         where.start,
         where.end,
         metric,
         definition.average if metric.kind else "",
-        None if where.is_share else about.label_id,
-        None if where.is_share else definition.quantile,
-        None if where.is_share else definition.level,
+        about.label_id,
+        definition.quantile,
+        definition.level,
     )
+
+
+def _drift(
+    definition: MonitorDefinition, about: Parts, part: str, reference: Where
+) -> FromReference | None:
+    """What drift is measured from; None if it has no predictions."""
+    selection = (about.other if reference.of_other else about.own).get(part)
+    quantity, statistic = definition.quantity, definition.statistic
+    if selection is None or quantity is None or statistic is None:
+        return None
+    return FromReference(selection, reference.start, reference.end, quantity, BY_WIRE[statistic])
 
 
 def _judged(job: Job, about: Parts, readings: Mapping[Ask, Reading]) -> Iterator[Judged]:

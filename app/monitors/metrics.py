@@ -6,7 +6,7 @@ from enum import Enum
 
 from app.errors import InvalidInput
 from app.query.measure import Better, Measure, Surface, Unit, shown_in
-from app.query.measures import CLASS, CLASSIFICATION, MODEL, REGRESSION
+from app.query.measures import CLASS, CLASSIFICATION, MODEL, REGRESSION, SCORES
 from app.store.registry import Kind
 
 
@@ -17,6 +17,8 @@ class Family(Enum):
     REGRESSION = "regression"
     LOAD = "load"
     LATENCY = "latencies"
+    SCORES = "scores"
+    DRIFT = "drift"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ class Metric:
 
     @property
     def of_truths(self) -> bool:
-        """Whether truths that are learned later change it."""
-        return self.family in (Family.CLASSIFICATION, Family.REGRESSION) or self.name == SHARE
+        """Whether truths that are learned later change it; for drift see the definition."""
+        return self.family in OF_TRUTHS or self.name == SHARE
 
     @property
     def of_predictions(self) -> bool:
@@ -49,7 +51,9 @@ class Metric:
         return self.family in (Family.LOAD, Family.LATENCY)
 
 
+OF_TRUTHS = frozenset({Family.CLASSIFICATION, Family.REGRESSION, Family.SCORES})
 SHARE = "labelledShare"
+DRIFT = "drift"
 QUANTILE = "latencyQuantile"
 LABELLED = Metric(SHARE, "labelled_share", "Labelled share", Unit.SHARE, Family.LOAD, Better.UP)
 OF_CLASS = frozenset({"precision", "recall", "f1"})
@@ -78,7 +82,23 @@ def _all() -> Mapping[str, Metric]:
             _of(MODEL[name], Family.LOAD, None, counts=name in ("inferences", "errors"))
             for name in ("inferences", "errors", "error_rate", "latency")
         ),
+        *(
+            _of(SCORES[name], Family.SCORES, classes)
+            for name in (
+                *("roc_auc", "average_precision", "log_loss", "brier_score"),
+                "calibration_error",
+            )
+        ),
         LABELLED,
+        Metric(
+            DRIFT,
+            "drift",
+            "Drift",
+            Unit.NUMBER,
+            Family.DRIFT,
+            Better.DOWN,
+            has_interval=False,
+        ),
         Metric(
             QUANTILE,
             "quantile",

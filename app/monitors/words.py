@@ -9,13 +9,18 @@ _BY = {"percent": "{:g} %", "sigmas": "{:g} sigmas", "value": "{:g}"}
 def watches_in_words(definition: MonitorDefinition) -> str:
     """What it watches, in short: `accuracy of fraud below 0.9, 1h`."""
     rule = rule_in_words(definition)
-    return f"{definition.metric} of {definition.model} {rule}, {definition.window}"
+    metric = definition.metric
+    if definition.is_drift and definition.quantity:
+        metric = f"{definition.statistic} of {definition.quantity.value}"
+    return f"{metric} of {definition.model} {rule}, {definition.window}"
 
 
 def rule_in_words(definition: MonitorDefinition) -> str:
     """When it fires: `below 0.9`, or `more than 5 % above the period before`."""
     rule = definition.rule
     against = _compared_with(definition)
+    if definition.is_drift:
+        return f"more than {definition.amount:g} away from {against}"
     if rule.by == "significance":
         return f"significantly {rule.is_} {against}"
     if not definition.amount:

@@ -311,7 +311,7 @@ def _revised(question: Question, monitor: Monitor, verdict: PastVerdict) -> Mark
     earlier = verdict.revises
     if earlier is None:
         return html.Td("", className="text")
-    learned = "truth" if monitor.definition.watched.of_truths else "prediction"
+    learned = "truth" if monitor.definition.counts_truths else "prediction"
     plural = "" if earlier.learned == 1 else "s"
     value = "" if earlier.value is None else f" {in_unit(monitor, earlier.value)}"
     words = f"{value} before {count(earlier.learned)} {learned}{plural}"

@@ -13,7 +13,7 @@ from app.errors import InvalidInput
 from app.ingest.fields import read_field
 from app.ingest.validation_errors import rejection_of
 from app.monitors.definition import Compare, MonitorDefinition, Rule
-from app.monitors.metrics import METRICS, QUANTILE, metric_named
+from app.monitors.metrics import METRICS, QUANTILE, Family, metric_named
 from app.monitors.receivers import receivers_of
 from app.monitors.stored_monitors import monitors_of, put_monitor
 from app.monitors.suggestion import Suggestion, suggestion, worse_side
@@ -74,7 +74,9 @@ def find_draft(context: PanelContext) -> Draft:
     metric = metric_named(question.members.get("watch", ""))
     kind = query.subject.kind
     metrics = {
-        one.name: one.title for one in METRICS.values() if one.kind is None or one.kind == kind
+        one.name: one.title
+        for one in METRICS.values()
+        if one.kind in (None, kind) and one.family is not Family.DRIFT
     }
     watched = _watched(question, metric.name)
     span = (question.window.start, question.window.end)

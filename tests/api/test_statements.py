@@ -166,7 +166,7 @@ PANEL_BUDGETS = {
     "stats": 5,
     "confidence": 5,
     "values": 6,
-    "scores": 13,
+    "scores": 15,
     "slices": 4,
     "versions": 6,
     "late-truths": 13,
