@@ -11,6 +11,7 @@ from app.monitors.judge import NOTHING, Read, Reading, Verdict, Where, judge, ne
 from app.monitors.metrics import LABELLED
 from app.monitors.readings import Ask, FromReference, Selection, read_all
 from app.monitors.selections import WHOLE, Parts, parts_of_all
+from app.monitors.tails import decisive
 from app.query.drift import BY_WIRE
 
 
@@ -125,6 +126,6 @@ def _reader(
 ) -> Read:
     def read(where: Where) -> Reading:
         ask = _ask(definition, about, part, where)
-        return readings.get(ask, NOTHING) if ask else NOTHING
+        return decisive(definition, readings.get(ask, NOTHING)) if ask else NOTHING
 
     return read

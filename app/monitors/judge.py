@@ -33,8 +33,9 @@ class Where:
 class Reading:
     """A metric of a window; None without anything to compute it from, or without an interval.
 
-    `n` counts what it was computed from. It is `lost` if retention has dropped rows without which
-    that window can't be told from its surroundings.
+    `n` counts what it was computed from, `hits` those that count for it if it is a share. It is
+    `lost` if retention has dropped rows without which that window can't be told from its
+    surroundings.
     """
 
     n: int = 0
@@ -42,6 +43,7 @@ class Reading:
     low: float | None = None
     high: float | None = None
     lost: bool = False
+    hits: int | None = None
 
 
 Read = Callable[[Where], Reading]

@@ -132,7 +132,7 @@ def _read(conn: Connection, asks: Sequence[Ask], as_of: datetime) -> Iterator[tu
     apart = read_drift if asks[0].metric.family is Family.DRIFT else apart
     rows = apart(conn, asks, as_of) if apart else _read_together(conn, asks, as_of)
     for row in rows:
-        yield asks[row.nth - 1], Reading(row.n, row.value, row.low, row.high)
+        yield asks[row.nth - 1], Reading(row.n, row.value, row.low, row.high, hits=row.hits)
 
 
 def _read_together(conn: Connection, asks: Sequence[Ask], as_of: datetime) -> Iterable[Row[Any]]:
@@ -226,7 +226,7 @@ _SPANS = """
 
 def _estimates(function: str, more: str = "") -> Any:
     return text(f"""
-        SELECT asked.nth, e.n, e.value, i.low, i.high
+        SELECT asked.nth, e.n, e.hits, e.value, i.low, i.high
         FROM unnest(CAST(:places AS integer[]), CAST(:metrics AS text[]),
                     CAST(:labels AS integer[]), CAST(:levels AS float8[]))
             WITH ORDINALITY AS asked (place, metric, class, level, nth)
@@ -240,7 +240,8 @@ def _estimates(function: str, more: str = "") -> Any:
 
 
 _LATENCIES = text(f"""
-    SELECT asked.nth, e.n, e.value, CAST(NULL AS float8) AS low, CAST(NULL AS float8) AS high
+    SELECT asked.nth, e.n, e.value, CAST(NULL AS float8) AS low, CAST(NULL AS float8) AS high,
+           CAST(NULL AS bigint) AS hits
     FROM unnest(CAST(:places AS integer[]), CAST(:quantiles AS float8[]))
         WITH ORDINALITY AS asked (place, fraction, nth)
     JOIN truthline_internal.monitored_latencies({_SPANS}, CAST(:fractions AS float8[])) AS e
@@ -257,7 +258,8 @@ _SCORES = text("""
     SELECT asked.nth, found.n,
            CAST(to_jsonb(found) ->> asked.metric AS float8) AS value,
            CAST(to_jsonb(bounds) ->> (asked.metric || '_low') AS float8) AS low,
-           CAST(to_jsonb(bounds) ->> (asked.metric || '_high') AS float8) AS high
+           CAST(to_jsonb(bounds) ->> (asked.metric || '_high') AS float8) AS high,
+           CAST(NULL AS bigint) AS hits
     FROM jsonb_to_recordset(CAST(:asked AS jsonb)) AS asked (
         nth integer, model integer, series integer[], edges timestamptz[], metric text,
         level float8)
@@ -274,7 +276,8 @@ _SCORES = text("""
 """)
 _DRIFT = text("""
     SELECT asked.nth, least(found.a_n, found.b_n) AS n, found."values"[1] AS value,
-           CAST(NULL AS float8) AS low, CAST(NULL AS float8) AS high
+           CAST(NULL AS float8) AS low, CAST(NULL AS float8) AS high,
+           CAST(NULL AS bigint) AS hits
     FROM jsonb_to_recordset(CAST(:asked AS jsonb)) AS asked (
         nth integer, series integer[], edges timestamptz[], of_series integer[],
         of_edges timestamptz[], quantity text, statistic text)
