@@ -16,7 +16,6 @@ from operator import attrgetter
 
 from sqlalchemy import text
 
-from app.rollup import fold
 from app.rollup.audit import audit_new, open_faults
 from app.rollup.fold import Folded, append
 from app.rollup.levels import Level
@@ -24,8 +23,8 @@ from app.rollup.levels import levels as all_levels
 from app.rollup.writers import writers_have_ended
 from app.store.database import Database
 
-# A fold of truths ends this long before its own clock. A prediction may get its latency within five
-# minutes (app/ingest/events/pairs.py), so predictions are folded as late as into hours.
+# A fold ends this long before its own clock. The trigger `keep_updated` adds a latency that a
+# prediction gets later (sql/machinery/25_updated.sql).
 CLOCK_MARGIN = "1 second"
 # Pauses between folds, and how many rows a cell has to count on average for folding that often.
 SHORTEST_SECONDS, LONGEST_SECONDS = 10.0, 3600.0
@@ -115,7 +114,7 @@ def _settled(database: Database, raw_table: str, until: datetime | None) -> date
         conn.execute(_SUMMARIZE, {"raw": raw_table})
     with database.reading() as conn:
         since = conn.execute(_COUNTED_UNTIL, {"raw": raw_table}).scalar_one()
-        bounds = {"until": until, "margin": _margin(raw_table)}
+        bounds = {"until": until, "margin": CLOCK_MARGIN}
         target: datetime = conn.execute(_TARGET, bounds).scalar_one()
         has_news = text(_HAS_NEWS.format(table=raw_table))
         span = {"since": since, "target": target}
@@ -129,11 +128,7 @@ def _append(database: Database, level: Level, target: datetime) -> Folded | None
         conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
         parameters = {"level": level.name, "target": target}
         reached = conn.execute(_REACHED, parameters).scalar_one_or_none()
-        return reached and append(conn, level, reached, _margin(level.raw_table))
-
-
-def _margin(raw_table: str) -> str:
-    return CLOCK_MARGIN if raw_table == "outcome" else fold.CLOCK_MARGIN
+        return reached and append(conn, level, reached, CLOCK_MARGIN)
 
 
 def _audit(database: Database, level: Level) -> None:

@@ -28,6 +28,17 @@ READ = text("""
     SELECT source, n FROM truthline_internal.explain('outcome', ARRAY[:series],
         truthline_internal.edges(:start, :end, '1 hour'), CAST(:as_of AS timestamptz)) WHERE n > 0
 """)
+PREDICTION = {
+    "received_at": "timestamptz",
+    "time": "timestamptz",
+    "series_id": "integer",
+    "label_id": "integer",
+    "latency_seconds": "float8",
+    "batch_index": "integer",
+    "starts_request": "boolean",
+    "starts_label": "boolean",
+    "failed": "boolean",
+}
 BEHIND = text("""
     INSERT INTO outcome (received_at, time, series_id, predicted_label, actual_label, batch_index)
     SELECT max(learned_until) - interval '1 ms', clock_timestamp(), :series, 1, 2, 0
@@ -216,6 +227,8 @@ def test_copied_rows_are_counted_once(prompt):
     for age in (timedelta(seconds=3), timedelta(hours=5)):
         with database.writing() as conn:
             copy_rows(conn, "outcome", OUTCOME, [(now - age, now - age, series, 1, 2, 1, 0)] * 3)
+            made = (now - age, now - age, series, 1, 0.5, 0, True, True, False)
+            copy_rows(conn, "prediction", PREDICTION, [made] * 3)
         assert_exact(database, series)
     refresh(database)
     assert_exact(database, series)
