@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -161,6 +162,24 @@ def test_whole_hours_are_handed_over(brisk):
     with brisk.reading() as conn:
         assert conn.execute(COUNTED).scalar_one() <= 20
     assert not any(audited.faults for audited in audit_levels(brisk))
+
+
+def test_cells_of_many_folds_are_merged(prompt, monkeypatch):
+    """A busy model adds the same cells every few seconds."""
+    monkeypatch.setattr(recent, "MERGED_CELLS", 100)
+    database, series = prompt
+    store(database, series)
+    refresh(database)
+    paces = defaultdict(lambda: Pace(pause=0.0, merged=100))
+    for _ in range(8):
+        store(database, series)
+        refresh_recent(database, paces=paces)
+        assert_exact(database, series)
+
+    with database.reading() as conn:
+        assert conn.execute(CELLS).scalar_one() < 9 * 20 / 2
+    assert read(database, series).keys() == {"outcome_1h_recent"}
+    assert not any(audited.faults for audited in audit_levels(database))
 
 
 def test_rows_that_a_fold_missed_are_found(prompt, monkeypatch):
