@@ -2,7 +2,7 @@
 
 A busy model adds the same cells every few seconds, so that after an hour a question would read a
 thousand of each. A fold begins a new span only so that what was folded before stays as it is; an
-answer reads a recent level as a whole. So cells are merged, hour by hour, once an audit has found
+answer reads a recent level as a whole. So cells are merged per hour once an audit has found
 them right and the levels that are computed from them have read them.
 """
 
