@@ -40,6 +40,10 @@ PREDICTION = {
     "starts_label": "boolean",
     "failed": "boolean",
 }
+TEXT = text("""
+    SELECT truthline_internal.cells_query('outcome', '{n}', ARRAY[:series], truthline_internal.edges(
+        :start, :end, '1 hour'), CAST(:as_of AS timestamptz))
+""")
 BEHIND = text("""
     INSERT INTO outcome (received_at, time, series_id, predicted_label, actual_label, batch_index)
     SELECT max(learned_until) - interval '1 ms', clock_timestamp(), :series, 1, 2, 0
@@ -82,6 +86,12 @@ def read(database, series, as_of="infinity"):
         return dict(map(tuple, conn.execute(READ, the_week(as_of) | {"series": series})))
 
 
+def query_text(database, series):
+    """What an answer reads, without the newest rows if there are none."""
+    with database.reading() as conn:
+        return conn.execute(TEXT, the_week() | {"series": series}).scalar_one()
+
+
 def assert_exact(database, series, as_of="infinity"):
     """In whole hours, and where edges cut off cells of every width."""
     week = the_week(as_of)
@@ -122,8 +132,10 @@ def test_rows_received_since_are_read_until_the_next_fold(prompt):
     store(database, series)
     refresh(database)
 
+    assert "truthline_data.outcome " not in query_text(database, series)
     store(database, series, rows=5)
     assert read(database, series)["outcome"] == 5
+    assert "truthline_data.outcome " in query_text(database, series)
     assert_exact(database, series)
     refresh_recent(database)
     assert "outcome" not in read(database, series)
