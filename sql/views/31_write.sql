@@ -268,7 +268,7 @@ $function$;
 COMMENT ON FUNCTION truthline_internal.has_rows(truthline_internal.piece) IS
     'Whether any row was received in the learned span of the newest rows.';
 
--- pieces_query: text of a query of all pieces of an answer, except newest rows where there are none.
+-- pieces_query: text of a query of all pieces of an answer, without the newest rows if they would add nothing.
 -- Why      whole cells of the widest learned spans are old; those of narrower ones were received since.
 CREATE OR REPLACE FUNCTION truthline_internal.pieces_query(
     wanted truthline_internal.wanted, series integer[], edges timestamptz[], as_of timestamptz

@@ -41,8 +41,8 @@ PREDICTION = {
     "failed": "boolean",
 }
 TEXT = text("""
-    SELECT truthline_internal.cells_query('outcome', '{n}', ARRAY[:series], truthline_internal.edges(
-        :start, :end, '1 hour'), CAST(:as_of AS timestamptz))
+    SELECT truthline_internal.cells_query('outcome', '{n}', ARRAY[:series],
+        truthline_internal.edges(:start, :end, '1 hour'), CAST(:as_of AS timestamptz))
 """)
 BEHIND = text("""
     INSERT INTO outcome (received_at, time, series_id, predicted_label, actual_label, batch_index)
