@@ -99,8 +99,8 @@ def do_round(
     with database.writing() as conn:
         conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
         delete_old(conn, settings)
-        for table in set_columnstore_policies(conn, settings):
-            _log.info("columnstore of %s: %d days", table, settings.columnstore_after_days)
+    for table in set_columnstore_policies(database, settings):
+        _log.info("columnstore of %s: %d days", table, settings.columnstore_after_days)
     with database.writing() as conn:
         conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
         if joined := join_orphaned(conn):
