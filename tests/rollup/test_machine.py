@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from sklearn.metrics import accuracy_score, confusion_matrix
 from sqlalchemy import text
 
+from app.ingest.events.pairs import Half, fill_in
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Detection, Prediction
 from app.ingest.predictions import ingest_predictions
@@ -160,6 +161,21 @@ class Story(RuleBasedStateMachine):
             for kind, request_id in told
         ]
         ingest_feedback(self.database, self.workspace_id, batch)
+
+    @rule(time=edges, output=outputs, latency=seconds, failed=st.booleans(), folded=st.booleans())
+    def answer_first(self, time, output, latency, failed, folded):
+        """The request of a response arrives after it, perhaps once levels have counted that."""
+        self.predict([(time, output, "v1", None, failed)])
+        if folded:
+            fold_all(self.database)
+        half = Half(
+            **self.member(self.names["label"]),
+            deployment="",
+            version="v1",
+            request_id=self.requests[-1][1],
+        )
+        with self.database.writing() as conn:
+            fill_in(conn, self.workspace_id, [(half, latency)])
 
     @rule(
         time=edges,
