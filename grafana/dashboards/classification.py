@@ -56,7 +56,7 @@ def classification() -> Dashboard:
             _f1_of_classes(),
             _correlation(),
             _versions(),
-            _of_scores("Scores of two classes", "roc_auc", "average_precision"),
+            _of_scores("Ranking of scores", "roc_auc", "average_precision"),
             _of_scores("Losses of scores", "log_loss", "brier_score"),
             _of_scores("Calibration over time", "calibration_error"),
             _calibration(),

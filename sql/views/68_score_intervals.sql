@@ -24,7 +24,7 @@ DECLARE
     means float8[] := ARRAY(SELECT coalesce(losses.brier_score, 0)
                             FROM truthline_internal.score_losses(series, edges, as_of, class) AS losses);
 BEGIN
-    SELECT * INTO STRICT reach FROM truthline_internal.reach('ranked', series, edges, as_of);
+    SELECT * INTO STRICT reach FROM truthline_internal.ranked_reach(series, edges, as_of);
     RETURN QUERY EXECUTE format($query$
         WITH cell AS MATERIALIZED (%s)
         SELECT place, n, $4[place] + more / n, greatest(of_losses - more * more / n, 0)
@@ -36,18 +36,21 @@ BEGIN
             GROUP BY place HAVING sum(sign) > 0
         ) AS added
         $query$,
-        truthline_internal.ranked_cells(series, reach.reached_edges, reach.reached_as_of),
+        reach.cells,
         truthline_internal.scores_in('SELECT * FROM cell'))
-    USING series, reach.reached_edges, class, means;
+    USING series, reach.edges_reached, class, means;
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.loss_spread(integer[], timestamptz[], timestamptz, integer) IS
     'The mean squared distance of scores from what they should be per bucket, and how much it varies.';
 
 -- score_estimates: how far ROC AUC and Brier score of a class may be from the truth, per bucket.
+-- Grain    one row per (bucket with truths, metric); with `one_vs_rest` there is no Brier score, because
+--          that of a model with more than two classes is about all of them.
 -- Cost     that of placements and loss_spread.
 CREATE OR REPLACE FUNCTION truthline_internal.score_estimates(
-    series integer[], edges timestamptz[], as_of timestamptz, class integer
+    series integer[], edges timestamptz[], as_of timestamptz, class integer,
+    one_vs_rest boolean DEFAULT false
 ) RETURNS SETOF truthline_internal.estimate LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH placed AS MATERIALIZED (
         SELECT place, hits, misses, n_hits, n_equal, n_between,
@@ -56,7 +59,7 @@ CREATE OR REPLACE FUNCTION truthline_internal.score_estimates(
         FROM (
             SELECT p.*, (max(hits_from) OVER bucket)::float8 AS hits,
                    (max(misses_from) OVER bucket)::float8 AS misses
-            FROM truthline_internal.placements(series, edges, as_of, class) AS p
+            FROM truthline_internal.placements(series, edges, as_of, class, one_vs_rest) AS p
             WINDOW bucket AS (PARTITION BY place)
         ) AS p
     ),
@@ -70,9 +73,17 @@ CREATE OR REPLACE FUNCTION truthline_internal.score_estimates(
                sum(n_equal * (of_equal - area) * (of_equal - area)
                    + n_between * (of_higher - area) * (of_higher - area)) AS of_misses
         FROM placed JOIN mean USING (place) GROUP BY place, mean.hits, mean.misses, area
+    ),
+    bucket AS (
+        SELECT place, n, loss, of_losses
+        FROM truthline_internal.loss_spread(series, edges, as_of, class) WHERE NOT one_vs_rest
+        UNION ALL
+        SELECT place, sum(n)::bigint, NULL, NULL
+        FROM truthline_internal.versus_cells(series, edges, as_of)
+        WHERE class_label = class AND one_vs_rest GROUP BY place HAVING sum(n) > 0
     )
     SELECT e.*
-    FROM truthline_internal.loss_spread(series, edges, as_of, class) AS loss
+    FROM bucket
     LEFT JOIN spread USING (place)
     CROSS JOIN LATERAL (
         SELECT place, 'roc_auc', NULL::integer,
@@ -82,17 +93,18 @@ CREATE OR REPLACE FUNCTION truthline_internal.score_estimates(
                sqrt(of_hits / nullif(hits - 1, 0) / nullif(hits, 0)
                     + of_misses / nullif(misses - 1, 0) / nullif(misses, 0)), 'fraction'
         UNION ALL
-        SELECT place, 'brier_score', NULL, n, NULL, loss.loss,
-               sqrt(of_losses / nullif(n - 1, 0) / n), 'mean'
+        SELECT place, 'brier_score', NULL, n, NULL, loss,
+               sqrt(of_losses / nullif(n - 1, 0) / n), 'mean' WHERE NOT one_vs_rest
     ) AS e
 $$;
-COMMENT ON FUNCTION truthline_internal.score_estimates(integer[], timestamptz[], timestamptz, integer) IS
+COMMENT ON FUNCTION truthline_internal.score_estimates(integer[], timestamptz[], timestamptz, integer, boolean) IS
     'How far ROC AUC and Brier score of a class may be from the truth, per bucket.';
 
 -- score_bounds: the confidence intervals of those, in columns.
 -- Grain    one row per bucket with truths; none if `confidence` or `class` is NULL.
 CREATE OR REPLACE FUNCTION truthline_internal.score_bounds(
-    series integer[], edges timestamptz[], as_of timestamptz, class integer, confidence float8
+    series integer[], edges timestamptz[], as_of timestamptz, class integer, confidence float8,
+    one_vs_rest boolean DEFAULT false
 ) RETURNS TABLE (
     place integer, brier_score_low float8, brier_score_high float8, roc_auc_low float8,
     roc_auc_high float8
@@ -109,10 +121,10 @@ BEGIN
            max(low) FILTER (WHERE e.metric = 'brier_score'),
            max(high) FILTER (WHERE e.metric = 'brier_score'),
            max(low) FILTER (WHERE e.metric = 'roc_auc'), max(high) FILTER (WHERE e.metric = 'roc_auc')
-    FROM truthline_internal.score_estimates(series, edges, as_of, class) AS e
+    FROM truthline_internal.score_estimates(series, edges, as_of, class, one_vs_rest) AS e
     CROSS JOIN LATERAL truthline_internal.interval_of(e, z) AS bounds
     GROUP BY 1;
 END
 $function$;
-COMMENT ON FUNCTION truthline_internal.score_bounds(integer[], timestamptz[], timestamptz, integer, float8) IS
+COMMENT ON FUNCTION truthline_internal.score_bounds(integer[], timestamptz[], timestamptz, integer, float8, boolean) IS
     'Confidence intervals of the metrics of the scores of a class per bucket, in columns.';
