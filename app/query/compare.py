@@ -140,7 +140,7 @@ def compared_scores(
     positive: str | None = None,
     confidence: float = 0.95,
 ) -> list[MetricComparison]:
-    """ROC AUC of a class of settled questions, and Brier score if both models have two classes.
+    """ROC AUC of a class of settled questions; of two classes, Brier score and log loss too.
 
     `positive` is the class that scores are about, as in `app/query/scores.py`. By default it is the
     positive one of the models; none are compared if these differ in it, or have none.

@@ -193,6 +193,7 @@ SCORES = _table(
         DOWN,
         "mean of −ln(score of the true class), of scores within [2⁻⁵², 1 − 2⁻⁵²]",
         NO_SCORES,
+        interval=Method.LOGARITHM,
     ),
     Measure(
         "brier_score",
@@ -222,6 +223,7 @@ SCORES = _table(
         "sum over the scores of (recall − recall at the next higher score) × precision, without"
         " interpolation",
         "without positive truths, or if the model has no positive class",
+        interval=Method.BOYD,
     ),
     Measure(
         "calibration_error",

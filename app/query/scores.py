@@ -17,6 +17,7 @@ from sqlalchemy.exc import DataError
 from app.errors import InvalidInput
 from app.query.basis import basis_of
 from app.query.intervals import Intervals, interval
+from app.query.measures import SCORES
 from app.query.question import Basis, Counted, Question, parameters
 from app.query.settle import settle
 from app.query.subjects import Scope, Subject
@@ -144,7 +145,7 @@ def scores(
     """Metrics of the scores of one classifier in the buckets of a grid, as of a moment.
 
     `positive` is the class that scores are about, by default the positive one of the model. With a
-    `confidence`, ROC AUC has intervals, and the Brier score of a model with two classes.
+    `confidence`, ranks have intervals, and the losses of a model with two classes.
 
     Shape: one bucket per width, oldest first, clipped to the window; a single one without width.
     Cost:  three statements: the cells of the window once per metric. Average precision reads the
@@ -294,13 +295,12 @@ def _bucket(row: Row[Any], *, has_intervals: bool) -> ScoreBucket:
     bucket = ScoreBucket(*row[: len(fields(ScoreBucket)) - 1])
     if not has_intervals:
         return bucket
-    return replace(
-        bucket,
-        intervals={
-            "brier_score": interval(row.brier_score_low, row.brier_score_high),
-            "roc_auc": interval(row.roc_auc_low, row.roc_auc_high),
-        },
-    )
+    bounds = ((name, [getattr(row, f"{name}_{end}") for end in ENDS]) for name in _WITH_INTERVAL)
+    return replace(bucket, intervals={name: interval(*ends) for name, ends in bounds})
+
+
+_WITH_INTERVAL = [measure.name for measure in SCORES.values() if measure.interval]
+ENDS = ("low", "high")
 
 
 OF_SCORES = (Counted.SCORED, Counted.RANKED, Counted.VERSUS)

@@ -15,8 +15,10 @@ if TYPE_CHECKING:  # packages that need not be there
 class ScoreIntervals:
     """Confidence intervals of the metrics of scores; None if undefined."""
 
+    log_loss: Interval | None = None
     brier_score: Interval | None = None
     roc_auc: Interval | None = None
+    average_precision: Interval | None = None
 
 
 @dataclass(frozen=True)

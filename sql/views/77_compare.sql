@@ -279,13 +279,15 @@ $function$;
 COMMENT ON FUNCTION truthline_internal.compare(text, integer[], timestamptz[], timestamptz, integer[], integer[], timestamptz[], timestamptz, integer[], text, float8) IS
     'The metrics of two sides, their difference, its confidence interval and p-value, and a verdict.';
 
--- compare_scores: ROC AUC and Brier score of a class on two sides, and what their differences say.
+-- compare_scores: ROC AUC, Brier score and log loss of a class on two sides, and what their differences say.
 --
 -- Params   as those of `compare`; both sides are of models with that class.
 -- Grain    one row per metric that both sides have; none if `class` is NULL.
 -- Units    as those of `compare`. `n` of a ROC AUC is 0 if a side has fewer than `few_of_class` truths
 --          that are of the class, or that are not.
 -- Cost     every score of both windows.
+-- Why      the variance of average precision is an approximation that makes good intervals of one value, and
+--          says little about a difference.
 CREATE OR REPLACE FUNCTION truthline_internal.compare_scores(
     a_series integer[], a_edges timestamptz[], a_as_of timestamptz,
     b_series integer[], b_edges timestamptz[], b_as_of timestamptz,
@@ -312,8 +314,9 @@ BEGIN
     JOIN truthline_internal.score_estimates(
         b_series, b_edges, b_as_of, compare_scores.class, b_one_vs_rest) AS other
         ON other.metric = own.metric
-    CROSS JOIN LATERAL truthline_internal.compared(own, other, z, confidence, shared) AS c;
+    CROSS JOIN LATERAL truthline_internal.compared(own, other, z, confidence, shared) AS c
+    WHERE own.metric <> 'average_precision';
 END
 $function$;
 COMMENT ON FUNCTION truthline_internal.compare_scores(integer[], timestamptz[], timestamptz, integer[], timestamptz[], timestamptz, integer, float8, boolean, boolean) IS
-    'ROC AUC and Brier score of a class on two sides, their differences, and verdicts.';
+    'ROC AUC, Brier score and log loss of a class on two sides, their differences, and verdicts.';

@@ -37,12 +37,14 @@ CREATE OR REPLACE FUNCTION truthline.score_metrics(
     bucket_start timestamptz, bucket_end timestamptz, n bigint, n_positive bigint, log_loss float8,
     brier_score float8, roc_auc float8, average_precision float8, calibration_error float8,
     positive text, brier_score_low float8, brier_score_high float8, roc_auc_low float8,
-    roc_auc_high float8, n_unranked bigint
+    roc_auc_high float8, n_unranked bigint, average_precision_low float8, average_precision_high float8,
+    log_loss_low float8, log_loss_high float8
 ) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT m.bucket_start, m.bucket_end, m.n, m.n_positive, m.log_loss, m.brier_score, m.roc_auc,
            m.average_precision, m.calibration_error, asked.positive_name, b.brier_score_low,
-           b.brier_score_high, b.roc_auc_low, b.roc_auc_high, m.n_unranked
+           b.brier_score_high, b.roc_auc_low, b.roc_auc_high, m.n_unranked, b.average_precision_low,
+           b.average_precision_high, b.log_loss_low, b.log_loss_high
     FROM truthline_internal.asked_of_scores(
         workspace, model, version, deployment, namespace, pipeline, start_time, end_time, width, origin,
         zone, tags, as_of, positive_class) AS asked

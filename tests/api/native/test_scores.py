@@ -379,7 +379,14 @@ def compared(client, status=200, sides=SIDES, **parameters):
     return {one["metric"]: one for one in answer.json.get("metrics", [])} or answer.json
 
 
-def test_sides_are_compared_by_their_scores_on_request(client):
+COMPARED_BY_NAME = text("""
+    SELECT metric, difference, p_value, verdict, positive FROM truthline.compare_scores(
+        :workspace, 'fraud', :startTime, :endTime, :startTime, :endTime, '1', '2',
+        namespace => 'shop', confidence => 0.9)
+""")
+
+
+def test_sides_are_compared_by_their_scores_on_request(client, database, workspace):
     """Version 1 scores the positive class higher than the other, version 2 lower."""
     for version, shift in (("1", 0.1), ("2", -0.1)):
         ids = [f"{version}-{n}" for n in range(60)]
@@ -398,14 +405,21 @@ def test_sides_are_compared_by_their_scores_on_request(client):
         )
 
     found = compared(client, scores="true", confidence=0.9)
-    assert compared(client).keys() == found.keys() - {"rocAuc", "brierScore"}
-    for name in ("rocAuc", "brierScore"):
+    names = ("rocAuc", "brierScore", "logLoss")
+    assert compared(client).keys() == found.keys() - set(names)
+    for name in names:
         for side, version in (("a", "1"), ("b", "2")):
             (bucket,) = scores_of(client, version=version, confidence=0.9)["buckets"]
             assert found[name][side]["value"] == pytest.approx(bucket[name])
             assert found[name][side]["interval"] == pytest.approx(bucket["intervals"][name])
     assert (found["rocAuc"]["verdict"], found["rocAuc"]["better"]) == ("A is higher", "a")
     assert (found["brierScore"]["verdict"], found["brierScore"]["better"]) == ("B is higher", "a")
+    with database.reading() as conn:
+        rows = conn.execute(COMPARED_BY_NAME, {"workspace": workspace.name, **MINUTE}).all()
+    assert {row.metric: row[1:] for row in rows} == {
+        metric: (*(found[name][key] for key in ("difference", "pValue", "verdict")), "spam")
+        for metric, name in zip(("roc_auc", "brier_score", "log_loss"), names, strict=True)
+    }
     mirrored = compared(client, scores="true", positiveClass="ham")
     assert mirrored["rocAuc"]["a"]["value"] == pytest.approx(found["rocAuc"]["a"]["value"])
     assert "eggs" in compared(client, 400, scores="true", positiveClass="eggs")["detail"]
