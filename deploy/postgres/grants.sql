@@ -18,6 +18,7 @@ GRANT SELECT ON
     truthline_data.series,
     truthline_data.label,
     truthline_data.model_class,
+    truthline_data.declared_class,
     truthline_data.subscription,
     truthline_data.prediction,
     truthline_data.outcome,
