@@ -184,7 +184,6 @@ SCORES = _table(
         "those of them with which the score of a declared class of more than two was not kept,"
         " because it was not declared when they were stored; null for a model without a positive"
         " class",
-        left_out=NOT_ON_DASHBOARDS,
     ),
     Measure(
         "log_loss",

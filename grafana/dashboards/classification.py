@@ -60,6 +60,7 @@ def classification() -> Dashboard:
             _of_scores("Losses of scores", "log_loss", "brier_score"),
             _of_scores("Calibration over time", "calibration_error"),
             _calibration(),
+            _of_scores("Truths that the class's ranking and calibration lack", "n_unranked"),
             _corrected(),
             _wrong_requests(),
         ],
