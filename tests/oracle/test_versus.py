@@ -79,7 +79,7 @@ def given_story(database, workspace, told):
     return Asked(workspace.id, Scope(name), window, Grid(told.case.question.width))
 
 
-@examples(60, thorough=400)
+@examples(40, thorough=400)
 @given(told=stories())
 def test_ranks_of_a_declared_class_equal_scikit_learn(database, workspace, told):
     question = given_story(database, workspace, told)
