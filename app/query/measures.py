@@ -181,9 +181,8 @@ SCORES = _table(
         "Truths not ranked",
         COUNT,
         NEITHER,
-        "those of them with which the score of a declared class of more than two was not kept,"
-        " because it was not declared when they were stored; null for a model without a positive"
-        " class",
+        "those of them without the score of a declared class of more than two, because it was not"
+        " declared when they were stored; null for a model without a positive class",
     ),
     Measure(
         "log_loss",
