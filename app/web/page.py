@@ -269,7 +269,7 @@ def render_panel(
     """
     try:
         question = Question.read(search, datetime.now(UTC))
-        with database.reading() as conn:
+        with database.asking(question.as_of) as conn:
             workspace_id = flask.request.environ[WORKSPACE]
             context = panel_context(conn, database.registry, workspace_id, question)
             result = panel.find(context)

@@ -153,7 +153,7 @@ def get_comparison(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     sides, and one that begins with a. or b. to one of them.
     """
     a, b = (question_of(args.pop(side), workspace_id) for side in SIDES)
-    with database().reading() as conn:
+    with database().asking(a.as_of, b.as_of) as conn:
         found = compare(conn, a, b, **args)
     return _members(found, a, b) | {"confidence": args["confidence"]}
 

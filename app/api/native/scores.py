@@ -174,7 +174,7 @@ def get_scores(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """
     question = question_of(args, workspace_id)
     chosen = [_ON_WIRE[name] for name in args.get("metrics", _ON_WIRE)]
-    with database().reading() as conn:
+    with database().asking(question.as_of) as conn:
         answer = scores(
             conn,
             database().registry,
@@ -199,7 +199,7 @@ def get_score_curves(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     Points are confusion counts at thresholds, from the highest.
     """
     question = question_of(args, workspace_id)
-    with database().reading() as conn:
+    with database().asking(question.as_of) as conn:
         answer = curves(
             conn,
             database().registry,

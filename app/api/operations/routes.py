@@ -12,6 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.api.http.answers import Blueprint
 from app.api.operations.level_metrics import LevelMetrics
+from app.api.operations.replica_metrics import ReplicaMetrics
 from app.errors import Unavailable, with_reason
 from app.query.status import FreshLevel, fresh_levels
 from app.running import database
@@ -58,7 +59,17 @@ def _report() -> dict[str, Any]:
         "edition": info.edition,
         "postgres": info.postgres,
         "timescaledb": info.timescaledb,
-    }
+    } | _replica()
+
+
+def _replica() -> dict[str, Any]:
+    """The replica's state: without it the service is ready too, and the primary answers."""
+    replica = database().replica
+    if replica is None:
+        return {}
+    with time_limit(SILENCE_SECONDS):
+        lag = replica.lag()
+    return {"replica": {"lagSeconds": None if lag is None else lag.total_seconds()}}
 
 
 @blp.route("/metrics")
@@ -70,6 +81,8 @@ def service_metrics() -> Response:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # no types there
     exposition = generate_latest(registry) + generate_latest(LevelMetrics(_levels()))
+    if replica := database().replica:
+        exposition += generate_latest(ReplicaMetrics(replica.lag()))
     return Response(exposition, content_type=CONTENT_TYPE_LATEST)
 
 
