@@ -31,6 +31,9 @@ OWN_PATHS = (
     "/logout",
     "/metrics",
     "/metrics-server/api/v1",
+    "/monitor",
+    "/monitors",
+    "/new-monitor",
     "/model",
     "/drift",
     "/model-monitoring",
@@ -92,6 +95,7 @@ class Settings:
     keep_asof_days: int = 0
     keep_keys_days: int = 0
     keep_executions_days: int = 0
+    keep_verdicts_days: int = 0
     columnstore_after_days: int = 3  # 0: never
     log_format: str = "text"
 

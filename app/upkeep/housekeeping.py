@@ -21,6 +21,7 @@ from app.ingest.events.unanswered import store_unanswered
 from app.ingest.feedback import delete_stray_feedback
 from app.ingest.joins import join_orphaned
 from app.monitors.deliveries import delete_done, run_deliveries
+from app.monitors.retention import delete_old_verdicts
 from app.monitors.rounds import judge_due
 from app.rollup.columnstore import set_columnstore_policies
 from app.rollup.event_totals import fold_event_counts
@@ -125,6 +126,8 @@ def delete_old(conn: Connection, settings: Settings) -> None:
         _log.warning("deleted %d truths of a different kind than their model", strays)
     if messages := delete_done(conn):
         _log.info("deleted %d messages that were delivered, or abandoned, long ago", messages)
+    if verdicts := delete_old_verdicts(conn, settings.keep_verdicts_days):
+        _log.info("deleted %d verdicts on windows that ended long ago", verdicts)
     if keys := delete_old_keys(conn, settings):
         _log.info("deleted %d requests and pending truths that are too old", keys)
 

@@ -32,11 +32,13 @@ from app.web import charts
 from app.web import markup as html
 from app.web.basis import of_model
 from app.web.comparison import Pair, ask, sides, sides_basis, spans, truths_grid
+from app.web.new_monitor import link_to_new
 from app.web.panels import Node, Panel, PanelContext, Rows
 from app.web.quality import FORM, FORMS, Differences, marks
 from app.web.question import Question, iso_utc
 from app.web.selects import select
 from app.web.tables import CONFIDENCE, both, note, tile
+from app.web.thresholds import Threshold, thresholds
 from app.web.units import length
 
 COUNTS = ("n", "n_positive", "n_unranked")
@@ -76,6 +78,7 @@ class Scores:
     grid: Grid
     spans: Pair[Window]
     is_large: bool
+    thresholds: Sequence[Threshold] = ()
 
     @property
     def measures(self) -> list[Measure]:
@@ -119,6 +122,7 @@ def find(context: PanelContext) -> Scores | None:
         query.grid,
         spans(context),
         is_large,
+        [] if positive_of(context.question) else thresholds(context, [drawn.wire_name]),
     )
 
 
@@ -201,6 +205,8 @@ def show(question: Question, scores: Scores | None) -> list[Node] | None:
         counts=[bucket.n for bucket in scores.over_time],
         bands={label: [_interval(b, scores.drawn) for b in scores.over_time]} if interval else None,
         marked=marks(question, scores.spans),
+        limits=[charts.Limit(limit.monitor, limit.value) for limit in scores.thresholds],
+        watch="" if positive_of(question) else link_to_new(question, scores.drawn.wire_name),
     )
     return [
         dash_html.Div(list(_choices(scores)), className="choices score-choices"),

@@ -64,6 +64,7 @@ def classification() -> Dashboard:
             _corrected(),
             _wrong_requests(),
         ],
+        annotated=True,
     )
 
 

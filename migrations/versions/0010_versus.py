@@ -2,7 +2,7 @@
 
 from migrations import sqlfile
 
-revision, down_revision = "0010", "0008"
+revision, down_revision = "0010", "0009"
 
 
 def upgrade() -> None:
