@@ -58,6 +58,8 @@ class Settings:
 
     database_url: str = ""  # empty: the embedded server in `data`
     direct_database_url: str = ""  # empty: `database_url`
+    read_database_url: str = ""  # empty: questions go to `database_url`
+    max_replica_lag_s: float = 60.0
     pooler: str = "auto"
     data: Path = Path("truthline-data")
     pool_size: int = 16
@@ -135,7 +137,7 @@ class Settings:
         for name in ("max_bulk_bodies", "max_exports"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{PREFIX}{name.upper()} must be at least 1")
-        for name in ("head_timeout_s", "body_timeout_s", "answer_timeout_s"):
+        for name in ("head_timeout_s", "body_timeout_s", "answer_timeout_s", "max_replica_lag_s"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{PREFIX}{name.upper()} must be more than 0")
 

@@ -13,6 +13,7 @@ from app.api.http import (
     observe,
     packing,
     parameters,
+    positions,
     problems,
     query_limiter,
     reference,
@@ -114,6 +115,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     headers.install(app)
     whole.install(app)
     observe.install(app)
+    positions.install(app)
     hosts.install(app, settings)
     problems.install(app, error_page)
     query_limiter.install(app, settings)

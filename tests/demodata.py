@@ -24,6 +24,7 @@ from app.ingest.executions import ExecutionUpdate, update_execution
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Prediction
 from app.ingest.metadata import ingest_metadata
+from app.ingest.positive_class import declare_positive_class
 from app.ingest.predictions import ingest_predictions
 from app.ingest.steps import append_values, record_value
 from app.monitors.definition import Compare, MonitorDefinition, Rule
@@ -60,6 +61,7 @@ def fill(url: str) -> Demo:
         theirs = find_or_create_workspace(conn, NEIGHBOUR)
         key = create_key(conn, ours, Role.READ)
     start = new_start(datetime.now(UTC))
+    declare_positive_class(database, ours, DIGITS, "8")
     replayed = list(replay(database, ours, list(_events(start))))
     assert replayed
     _train(database, ours)

@@ -13,6 +13,7 @@ from app.config import Settings, unknown_variables
 from app.phrases import EXTENSION_MISSING, duration, faults_in_words
 from app.query.space import Space
 from app.query.status import LevelStatus, Status, service_status
+from app.store.database import Database
 
 MEGABYTE = 1_000_000
 
@@ -24,15 +25,26 @@ def status(settings: Settings, data: Path | None) -> None:
     """Show the database, its contents, and the state of each level."""
     with connected(settings, data) as database, database.reading() as conn:
         status = service_status(conn)
-    Console().print(_table(status), _space(status), _levels(status))
+        replica = _replica(database)
+    Console().print(_table(status, replica), _space(status), _levels(status))
 
 
-def _table(status: Status) -> Table:
+def _replica(database: Database) -> str | None:
+    """In words how far the read replica is behind; None if there is none."""
+    if database.replica is None:
+        return None
+    lag = database.replica.lag()
+    return "not reachable, or its lag is unknown" if lag is None else f"{duration(lag)} behind"
+
+
+def _table(status: Status, replica: str | None) -> Table:
     table = Table(show_header=False, title="Truthline", title_justify="left")
     table.add_column(style="bold")
     table.add_column()
     for name, value in _rows(status):
         table.add_row(name, value)
+    if replica:
+        table.add_row("read replica", replica)
     return table
 
 

@@ -21,6 +21,7 @@ from app.query.question import (
 )
 from app.query.window import EDGES, window_parameters
 from app.store.database import Prepared
+from app.store.replica import reached_of
 
 OF_TRUTHS = (Counted.OUTCOME,)
 OF_TRUTHS_AND_PREDICTIONS = (Counted.OUTCOME, Counted.PREDICTION)
@@ -48,7 +49,7 @@ def shared_basis(conn: Connection, *parts: tuple[Question[Known], Sequence[Count
     )
     asked = parameters(question) | {"parts": questions}
     rows = _basis(question.subject.SERIES).rows(conn, asked)
-    moment = question.moment or Moment(rows[0].began)
+    moment = question.moment or _moment(conn, rows[0].began)
     basis_rows = sorted(
         (row for row in rows if row.subject is not None),
         key=lambda row: (row.part, counted_by_part[row.part].index(Counted(row.subject))),
@@ -56,6 +57,11 @@ def shared_basis(conn: Connection, *parts: tuple[Question[Known], Sequence[Count
     cleans = [row.clean_until for row in basis_rows]
     clean = None if None in cleans else min(cleans, default=None)
     return Basis(moment, [edge for row in basis_rows for edge in _snapped(row)], clean)
+
+
+def _moment(conn: Connection, began: datetime) -> Moment:
+    replica = reached_of(conn)
+    return Moment(replica.moment, lag=replica.lag) if replica else Moment(began)
 
 
 def _part(question: Question[Known], counted: Sequence[Counted]) -> dict[str, Any]:

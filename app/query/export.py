@@ -105,7 +105,8 @@ def starts_inference(row: ExportedRow, before: ExportedRow | None) -> bool:
 class Export:
     """An export that was begun: `origins` by series, and the moment that it reflects.
 
-    Rows received before `kept_since` were dropped; None if none was.
+    Rows received before `kept_since` were dropped; None if none was. Its rows lie before `position`
+    in the database's log.
     """
 
     wanted: Wanted
@@ -113,6 +114,7 @@ class Export:
     moment: datetime
     kept_since: datetime | None
     labels: Mapping[str, int]
+    position: int
 
     @classmethod
     def begin(cls, database: Database, wanted: Wanted) -> "Export":
@@ -125,7 +127,8 @@ class Export:
         with database.reading() as conn:
             series, asked = _series(conn, wanted)
             moment = stored_until(conn, asked, earlier=wanted.as_of is None)
-        with database.reading() as conn:
+        position = database.replica.position() if database.replica else 0
+        with database.asking(position=position) as conn:
             return cls(
                 wanted,
                 {
@@ -135,6 +138,7 @@ class Export:
                 moment,
                 conn.execute(_KEPT_SINCE).scalar_one(),
                 _labels(conn, wanted),
+                position,
             )
 
     def blocks(self, database: Database) -> Generator[Sequence[ExportedRow]]:
@@ -151,7 +155,7 @@ class Export:
         low, end = self._bounds()
         width = FIRST_WIDTH
         while low < end and self.origins:
-            with database.reading() as conn:
+            with database.asking(position=self.position) as conn:
                 high, number = self._stretch(conn, low, min(width, end - low))
                 if number > BLOCK_ROWS:  # of one instant
                     yield from self._through_cursor(conn, low, high)

@@ -6,7 +6,7 @@ its subject and moment, and all queries of that request use the settled question
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -24,7 +24,8 @@ class Counted(StrEnum):
 
     Metrics with truths are computed from outcomes; volumes, means and inference stats from
     predictions; quantiles of confidence and values from scores, and those of latency from
-    latencies; metrics of scores with truths from `SCORED` and `RANKED`.
+    latencies; metrics of scores with truths from `SCORED` and `RANKED`, or
+    `VERSUS` for a declared class of more than two.
     """
 
     OUTCOME = "outcome"
@@ -33,6 +34,7 @@ class Counted(StrEnum):
     LATENCY = "latency"
     SCORED = "scored"
     RANKED = "ranked"
+    VERSUS = "versus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,14 @@ class Moment:
 
     `snapshot_at` is the database's clock when the snapshot was taken: everything stored by then is
     included. `as_of` is None if no moment was requested; otherwise it is the moment that the answer
-    reflects, and `moved_back` says whether that is earlier than requested.
+    reflects, and `moved_back` says whether that is earlier than requested. From a read replica,
+    `snapshot_at` is up to when it has everything, which was `lag` ago.
     """
 
     snapshot_at: datetime
     as_of: datetime | None = None
     moved_back: bool = False
+    lag: timedelta | None = None
 
     @property
     def effective_as_of(self) -> datetime:
@@ -87,7 +91,7 @@ class Question(Generic[About_co]):
 
     def now(self) -> "Question[About_co]":
         """The same question as of now, regardless of the requested moment."""
-        moment = Moment(self.moment.snapshot_at) if self.moment else None
+        moment = self.moment and replace(self.moment, as_of=None, moved_back=False)
         return replace(self, as_of=None, moment=moment)
 
 

@@ -14,6 +14,7 @@ from app.query.question import Counted, Moment, Question
 from app.query.subjects import Scope, Subject
 from app.store.database import prepared
 from app.store.registry import Kind
+from app.store.replica import reached_of
 
 
 def settle(
@@ -45,14 +46,22 @@ def look_up(conn: Connection, question: Question[Scope], *counted: Counted) -> Q
     Raises:
         InvalidWindow: the database does not know the zone, or its clock has not reached `as_of`.
     """
-    snapshot_at, reached, id_, kind, series, declared, _ = _row(conn, question, counted)
+    replica = reached_of(conn)
+    clock = replica.moment if replica else None
+    snapshot_at, reached, id_, kind, series, declared, _ = _row(conn, question, counted, clock)
     moment = moment_of(question.as_of, snapshot_at, reached)
+    moment = replace(moment, lag=replica.lag if replica else None)
     kind = None if kind is None else Kind(kind)
     subject = Subject(question.subject, id_, kind, series, declared)
     return replace(question.about(subject), as_of=moment.as_of, moment=moment)
 
 
-def _row(conn: Connection, question: Question[Scope], counted: Sequence[Counted]) -> Any:
+def _row(
+    conn: Connection,
+    question: Question[Scope],
+    counted: Sequence[Counted],
+    clock: datetime | None,
+) -> Any:
     scope = question.subject
     lookup = {
         "workspace": question.workspace_id,
@@ -61,6 +70,7 @@ def _row(conn: Connection, question: Question[Scope], counted: Sequence[Counted]
         "version": scope.version,
         "tags": scope.tags.in_sql,
         "as_of": question.as_of,
+        "clock": clock,
         "zone": question.grid.zone,
         "counted": [subject.value for subject in counted],
     }
@@ -105,7 +115,8 @@ def moment_of(
 _ZONE = text("SELECT now() AT TIME ZONE :zone")
 _SETTLE = b"""
     WITH moment AS MATERIALIZED (
-        SELECT clock_timestamp() AS taken, CAST(%(as_of)s AS timestamptz) AS as_of
+        SELECT coalesce(CAST(%(clock)s AS timestamptz), clock_timestamp()) AS taken,
+               CAST(%(as_of)s AS timestamptz) AS as_of
     )
     SELECT moment.taken,
            CASE WHEN as_of <= taken

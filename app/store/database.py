@@ -5,6 +5,7 @@ import select
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,7 @@ from app.store.executions import StepRegistry
 from app.store.outages import translating_outages
 from app.store.poolers import PoolableConnection, Pooler
 from app.store.registry import Registry
+from app.store.replica import Replica
 from app.store.urls import sqlalchemy_url
 
 POOL_RECYCLE_SECONDS = 3600
@@ -38,6 +40,7 @@ NETWORK_TIMEOUTS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 45_000,
 }
+REPLICA_TIMEOUT = 3  # seconds: the primary can answer instead
 SEARCH_PATH = "truthline_data, truthline, public"
 
 
@@ -49,8 +52,14 @@ class Database:
     parameters.
     """
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(
+        self, engine: Engine, settings: Settings, replica_engine: Engine | None = None
+    ) -> None:
         self.engine = engine
+        self.replica: Replica | None = None
+        if replica_engine is not None:
+            max_lag = timedelta(seconds=settings.max_replica_lag_s)
+            self.replica = Replica(replica_engine, _ask, self._ask_primary, max_lag)
         self._statement_timeout_ms = settings.statement_timeout_ms
         self.registry = Registry(engine, settings.max_series_per_model)
         self.steps = StepRegistry(engine)
@@ -59,21 +68,11 @@ class Database:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Database":
-        """Create the engine. It connects on the first query."""
-        engine = create_engine(
-            sqlalchemy_url(settings.database_url),
-            pool_size=settings.pool_size,
-            max_overflow=0,
-            pool_timeout=settings.pool_timeout_s,
-            # vacuum can't freeze the temporary tables of a session while it lives
-            pool_recycle=POOL_RECYCLE_SECONDS,
-            # a statement that follows one that takes locks needs a new snapshot
-            isolation_level="READ COMMITTED",
-            connect_args={"prepare_threshold": sys.maxsize, **NETWORK_TIMEOUTS},
-        )
-        event.listen(engine, "checkout", _reject_closed)
-        event.listen(engine, "do_connect", partial(_connect, settings))
-        return cls(engine, settings)
+        """Create the engines. They connect on the first query."""
+        replica = None
+        if settings.read_database_url:
+            replica = _engine(settings, settings.read_database_url, connect_timeout=REPLICA_TIMEOUT)
+        return cls(_engine(settings, settings.database_url), settings, replica)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -83,12 +82,34 @@ class Database:
             Unavailable: the database is unreachable, busy, or too slow.
             ClientGone: the client has disconnected, and the statement was cancelled.
         """
-        with translating_outages(), self.engine.connect() as conn:
-            with _only_reading(driver(conn)):
-                yield conn.execution_options(
-                    isolation_level="REPEATABLE READ", postgresql_readonly=True
-                )
-            conn.commit()  # a rollback would make psycopg discard all prepared statements
+        with (
+            translating_outages(),
+            self.engine.connect() as conn,
+            _one_snapshot(conn) as snapshot,
+        ):
+            yield snapshot
+
+    @contextmanager
+    def asking(self, *moments: datetime | None, position: int = 0) -> Iterator[Connection]:
+        """As `reading`, for a question, which the replica can answer.
+
+        The primary answers if there is no replica, or if that lacks something that was stored by
+        one of `moments`, lies before `position` in the log, or is `wanted` by the request.
+
+        Raises:
+            Unavailable, ClientGone: as `reading`.
+        """
+        if self.replica is None:
+            with self.reading() as conn:
+                yield conn
+            return
+        with self.replica.connected(*moments, position=position) as conn:
+            if conn is None:
+                with self.reading() as primary:
+                    yield primary
+            else:
+                with translating_outages(), _one_snapshot(conn) as snapshot:
+                    yield snapshot
 
     @contextmanager
     def glancing(self) -> Iterator[psycopg.Connection]:
@@ -160,6 +181,45 @@ class Database:
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+        if self.replica:
+            self.replica.engine.dispose()
+
+    def _ask_primary(self, query: str) -> Any:
+        with translating_outages(), self.engine.connect() as conn:
+            return _ask(conn, query)
+
+
+def _engine(settings: Settings, url: str, **parameters: object) -> Engine:
+    engine = create_engine(
+        sqlalchemy_url(url),
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        pool_timeout=settings.pool_timeout_s,
+        # vacuum can't freeze the temporary tables of a session while it lives
+        pool_recycle=POOL_RECYCLE_SECONDS,
+        # a statement that follows one that takes locks needs a new snapshot
+        isolation_level="READ COMMITTED",
+        connect_args={"prepare_threshold": sys.maxsize, **NETWORK_TIMEOUTS, **parameters},
+    )
+    event.listen(engine, "checkout", _reject_closed)
+    event.listen(engine, "do_connect", partial(_connect, settings))
+    return engine
+
+
+@contextmanager
+def _one_snapshot(conn: Connection) -> Iterator[Connection]:
+    with _only_reading(driver(conn)):
+        yield conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    conn.commit()  # a rollback would make psycopg discard all prepared statements
+
+
+def _ask(conn: Connection, query: str) -> Any:
+    """Execute a small statement as a transaction of its own; returns its only row."""
+    raw = driver(conn)
+    raw.autocommit = True  # a BEGIN would say READ WRITE, which a replica refuses
+    row = raw.cursor(row_factory=namedtuple_row).execute(query, prepare=True).fetchone()
+    raw.autocommit = False
+    return row
 
 
 def driver(conn: Connection) -> PoolableConnection:

@@ -16,9 +16,12 @@ ALL_BUSY = "all database connections are busy; try again"
 QUERY_CANCELED = "57014"
 LOCK_NOT_AVAILABLE = "55P03"
 DEADLOCK = "40P01"
+SERIALIZATION_FAILURE = "40001"
 HELD_BY_OTHERS = {
     LOCK_NOT_AVAILABLE: "another session holds a lock for too long; try again",
     DEADLOCK: "two writers blocked each other; try again",
+    # a standby reports this too, if it must replay the removal of rows that a question reads
+    SERIALIZATION_FAILURE: "a change by others came in between; try again",
 }
 OUT_OF_RESOURCES = "53"  # the class of all such states
 INSUFFICIENT_PRIVILEGE = "42501"

@@ -25,7 +25,7 @@ from app.monitors.retention import delete_old_verdicts
 from app.monitors.rounds import judge_due
 from app.rollup.columnstore import set_columnstore_policies
 from app.rollup.event_totals import fold_event_counts
-from app.rollup.recent import Pace, refresh_recent
+from app.rollup.recent import Group, Pace, refresh_recent
 from app.rollup.refresh import refresh
 from app.rollup.retention import delete_old_keys, drop_expired
 from app.store.database import Database
@@ -46,7 +46,7 @@ def run_housekeeping(database: Database, settings: Settings, stop: threading.Eve
     """
     arguments = (database, settings, stop)
     threading.Thread(target=run_deliveries, args=arguments, daemon=True).start()
-    paces: dict[str, Pace] = defaultdict(Pace)
+    paces: dict[Group, Pace] = defaultdict(Pace)
     next_round = next_verdicts = time.monotonic()
     while not stop.is_set():
         try:
@@ -91,7 +91,7 @@ def _try_lock(conn: Connection) -> bool:
 
 
 def do_round(
-    database: Database, settings: Settings, paces: Mapping[str, Pace] | None = None
+    database: Database, settings: Settings, paces: Mapping[Group, Pace] | None = None
 ) -> None:
     """Delete what is too old, fill and audit the levels, and drop what is counted and expired."""
     seconds = settings.unanswered_after_s
@@ -100,8 +100,8 @@ def do_round(
     with database.writing() as conn:
         conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
         delete_old(conn, settings)
-        for table in set_columnstore_policies(conn, settings):
-            _log.info("columnstore of %s: %d days", table, settings.columnstore_after_days)
+    for table in set_columnstore_policies(database, settings):
+        _log.info("columnstore of %s: %d days", table, settings.columnstore_after_days)
     with database.writing() as conn:
         conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
         if joined := join_orphaned(conn):

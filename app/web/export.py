@@ -21,7 +21,7 @@ def as_csv(database: Database, name: str, search: str, workspace_id: int) -> str
     if panel is None or panel.rows is None:
         raise InvalidInput("there is no such table")
     question = Question.read(search, datetime.now(UTC))
-    with database.reading() as conn:
+    with database.asking(question.as_of) as conn:
         context = panel_context(conn, database.registry, workspace_id, question)
         result = panel.find(context)
         basis = panel.basis(context) if panel.basis else None

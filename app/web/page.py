@@ -269,7 +269,7 @@ def render_panel(
     """
     try:
         question = Question.read(search, datetime.now(UTC))
-        with database.reading() as conn:
+        with database.asking(question.as_of) as conn:
             workspace_id = flask.request.environ[WORKSPACE]
             may_change = bool(flask.request.environ.get(MAY_CHANGE))
             context = panel_context(

@@ -3,6 +3,7 @@
 import functools
 import platform
 import random
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,8 @@ from truthline.version import __version__
 
 _PATIENCE_SECONDS = 300.0
 _USER_AGENT = f"truthline/{__version__} python/{platform.python_version()}"
+_POSITION = "Truthline-Position"
+_IN_LOG = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 # Errors that occur before anything of a request was sent.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
@@ -69,7 +72,10 @@ class Session:
             transport=transport,
             verify=_certificates(),
             headers={"User-Agent": _USER_AGENT, "Accept": "application/json"},
+            event_hooks={"request": [self._tell_position], "response": [self._keep_position]},
         )
+        # How far the database's log was after the last write: questions to a read replica see it.
+        self._position = ""
         # the server reads a good many rows before it sends some of them
         self._patient_timeout = httpx.Timeout(timeout, read=max(timeout, _PATIENCE_SECONDS))
         self._http = self._make()
@@ -81,6 +87,15 @@ class Session:
     def after_fork(self) -> None:
         """Replace the pool: two processes on one socket would read each other's responses."""
         self._http = self._make()
+
+    def _tell_position(self, request: httpx.Request) -> None:
+        if self._position:
+            request.headers[_POSITION] = self._position
+
+    def _keep_position(self, answer: httpx.Response) -> None:
+        position = answer.headers.get(_POSITION, "")
+        if _in_log(position) > _in_log(self._position):
+            self._position = position
 
     def close(self) -> None:
         """Close the connections."""
@@ -160,6 +175,12 @@ class Session:
 
 def _in_words(url: str, error: httpx.RequestError) -> str:
     return f"no response from {url}: {str(error) or type(error).__name__}"
+
+
+def _in_log(position: str) -> tuple[int, int]:
+    """Where a position is, to be compared with others; what is none is before all."""
+    match = _IN_LOG.fullmatch(position)
+    return (int(match[1], 16), int(match[2], 16)) if match else (-1, -1)
 
 
 def _checked(url: str) -> str:

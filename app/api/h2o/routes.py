@@ -139,7 +139,7 @@ def get_deployments(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     window = ending(end, max(end - EARLIEST_TIME, ONE_DAY), args.get("start"))
     order = [(ORDERS[name], descending) for name, descending in args["order"]]
     question = Question(workspace_id, AllDeployed(), window)
-    with database().reading() as conn:
+    with database().asking() as conn:
         page = deployments(
             conn, workspace_id=workspace_id, order=order, size=_size(args), offset=args["offset"]
         )
@@ -158,7 +158,7 @@ def get_deployments(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
 @blp.response(200, DeploymentAnswerSchema)
 def get_deployment(workspace_id: int, deployment_id: str) -> dict[str, Any]:
     """One deployment"""
-    with database().reading() as conn:
+    with database().asking() as conn:
         selected = deployment(conn, workspace_id=workspace_id, name=deployment_id)
     return {"deployment": _deployment(selected)}
 
@@ -169,7 +169,7 @@ def get_deployment(workspace_id: int, deployment_id: str) -> dict[str, Any]:
 @blp.response(200, ModelsAnswerSchema)
 def get_models(args: dict[str, Any], workspace_id: int, deployment_id: str) -> dict[str, Any]:
     """The models of a deployment; its metrics are those of the first"""
-    with database().reading() as conn:
+    with database().asking() as conn:
         models = deployment(conn, workspace_id=workspace_id, name=deployment_id).models
     if args["order"]:  # any key: models can only be sorted by name
         models = sorted(models, key=lambda model: model.name, reverse=args["order"][0][1])
@@ -222,7 +222,7 @@ def get_health(
     Bins are a tenth of the range wide, on a grid from the Unix epoch, and clipped to the range.
     """
     window = _window(args.get("start"), args.get("end"))
-    with database().reading() as conn:
+    with database().asking() as conn:
         question = _question(conn, workspace_id, deployment_id, window)
         volume, values, basis = (
             request_volume(conn, question),
@@ -262,7 +262,7 @@ def get_operational(
     Uptime, memory, CPU and availability are not reported to this server, and so null.
     """
     window = _window(args.get("start"), args.get("end"))
-    with database().reading() as conn:
+    with database().asking() as conn:
         question = _question(conn, workspace_id, deployment_id, window)
         volume, basis = request_volume(conn, question), _basis(conn, question)
     return exact_members(basis) | {
@@ -286,7 +286,7 @@ def get_drift(
 ) -> dict[str, Any]:
     """Drift of features: always empty, because features are not recorded"""
     _window(args.get("start"), args.get("end"))
-    with database().reading() as conn:
+    with database().asking() as conn:
         deployment(conn, workspace_id=workspace_id, name=deployment_id)
     reason = "Features are not recorded"
     return {
@@ -383,7 +383,7 @@ def post_export(workspace_id: int) -> dict[str, Any]:
     window = _window(
         _instant("startDateTime", body.start_date_time), _instant("endDateTime", body.end_date_time)
     )
-    with database().reading() as conn:
+    with database().asking() as conn:
         question = _question(conn, workspace_id, body.deployment_id, window)
         rows, basis = export(conn, question), _basis(conn, question)
     return {"result": {"data": _to_base64(_with_exactness(rows, basis))}}

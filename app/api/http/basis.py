@@ -1,7 +1,8 @@
 """The basis of an answer in every dialect: is it exact, which edges were moved, and as of when.
 
 Native responses have members for it. A vendor's form has some of them, at least if the answer is
-not exact, and always headers: `Truthline-Exact` and `Truthline-As-Of`.
+not exact, and always headers: `Truthline-Exact` and `Truthline-As-Of`, and `Truthline-Replica-Lag`
+from a read replica.
 """
 
 from typing import Any
@@ -14,6 +15,7 @@ from app.phrases import first_few
 from app.query.question import Basis
 
 EXACT, AS_OF = "Truthline-Exact", "Truthline-As-Of"
+REPLICA_LAG = "Truthline-Replica-Lag"  # in seconds
 
 
 class SnappedSchema(Schema):
@@ -47,6 +49,10 @@ class FreshnessSchema(Schema):
         allow_none=True,
         metadata={"description": "Rows received since then were counted one by one"},
     )
+    replica_lag = fields.Float(
+        data_key="replicaLagSeconds",
+        metadata={"description": "How far the read replica was behind, if it has answered"},
+    )
 
 
 class BasisSchema(ExactSchema):
@@ -57,9 +63,14 @@ class BasisSchema(ExactSchema):
 
 def basis_members(basis: Basis) -> dict[str, Any]:
     """Members of `BasisSchema`."""
-    return exact_members(basis) | {
-        "freshness": {"as_of": basis.moment.effective_as_of, "clean_until": basis.clean_until}
+    lag = basis.moment.lag
+    freshness: dict[str, Any] = {
+        "as_of": basis.moment.effective_as_of,
+        "clean_until": basis.clean_until,
     }
+    if lag is not None:
+        freshness["replica_lag"] = lag.total_seconds()
+    return exact_members(basis) | {"freshness": freshness}
 
 
 def exact_members(basis: Basis) -> dict[str, Any]:
@@ -84,7 +95,9 @@ def set_basis_headers(basis: Basis) -> None:
 
 def basis_headers(basis: Basis) -> dict[str, str]:
     """Headers with the basis of an answer, for formats without a member for it."""
-    return {EXACT: str(basis.exact).lower(), AS_OF: utc_time(basis.moment.effective_as_of)}
+    headers = {EXACT: str(basis.exact).lower(), AS_OF: utc_time(basis.moment.effective_as_of)}
+    lag = basis.moment.lag
+    return headers if lag is None else headers | {REPLICA_LAG: f"{lag.total_seconds():.3f}"}
 
 
 def basis_text(basis: Basis) -> str:

@@ -24,6 +24,8 @@ _WITHOUT_OFFSET = re.compile(r"[^Tt ]+[Tt ][\d:.]+", re.ASCII)
 _UNENCODED_PLUS = re.compile(r" (?=\d\d:\d\d$)")
 _CAPITAL = re.compile(r"[A-Z]")
 MICROSECONDS = 10**6
+CONSISTENT = "consistent"
+OF_EVERY_VIEW = ("api_key", CONSISTENT)
 Parsed = TypeVar("Parsed")
 
 _NUMBER, _UNIT = r"\d+\.?\d*|\.\d+", "ns|us|µs|μs|ms|s|m|h"
@@ -168,8 +170,8 @@ class StrictArgs(Schema):
 
     @pre_load
     def remove_key(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
-        """The query may contain the key, which is no parameter of the view."""
-        return {name: value for name, value in data.items() if name != "api_key"}
+        """The query may contain what is read for every view: the key, and what it must see."""
+        return {name: value for name, value in data.items() if name not in OF_EVERY_VIEW}
 
 
 class ProtoArgs(Schema):

@@ -9,6 +9,7 @@ import flask_swagger_ui
 import msgspec
 from flask import Blueprint, Flask, Response, request, send_from_directory
 
+from app.api.http import positions
 from app.api.http.answers import JSON, TABLES
 from app.api.http.problems import (
     NATIVE_ERROR,
@@ -122,8 +123,15 @@ def _document(api: flask_smorest.Api) -> dict[str, Any]:
     for path, item in document["paths"].items():
         for method in item.keys() - {"parameters"}:  # those of the path, shared by its methods
             _complete(item[method], path)
+            _add_positions(item[method], method)
             _add_tables(item[method], components["schemas"])
     return document
+
+
+def _add_positions(operation: dict[str, Any], method: str) -> None:
+    """Add how a question asks for what was written before it."""
+    if method == "get" and operation["security"]:
+        operation["parameters"] = [*operation.get("parameters", []), *positions.PARAMETERS]
 
 
 def _add_tables(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None:

@@ -88,7 +88,7 @@ def get_changes(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     to the change.
     """
     a, b = (question_of(args[side], workspace_id) for side in SIDES)
-    with database().reading() as conn:
+    with database().asking(a.as_of, b.as_of) as conn:
         found = changes(conn, a, b, metric=args.get("metric"))
     whole = found.changes
     return {

@@ -73,8 +73,8 @@ class CompareArgs(OfTwoSides):
     scores = fields.Boolean(
         load_default=False,
         metadata={
-            "description": "Compare ROC AUC and Brier score of classifiers with two classes too,"
-            " which reads every score"
+            "description": "Compare the ROC AUC of classifiers too, and Brier score and log loss"
+            " of those with two classes, which reads every score"
         },
     )
     positive = positive_class()
@@ -153,7 +153,7 @@ def get_comparison(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     sides, and one that begins with a. or b. to one of them.
     """
     a, b = (question_of(args.pop(side), workspace_id) for side in SIDES)
-    with database().reading() as conn:
+    with database().asking(a.as_of, b.as_of) as conn:
         found = compare(conn, a, b, **args)
     return _members(found, a, b) | {"confidence": args["confidence"]}
 

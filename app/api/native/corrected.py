@@ -83,7 +83,7 @@ def get_corrected_accuracy(args: dict[str, Any], workspace_id: int) -> dict[str,
     these do not tell about a prediction is not corrected.
     """
     question = question_of(args, workspace_id)
-    with database().reading() as conn:
+    with database().asking(question.as_of) as conn:
         answer = corrected_accuracy(conn, question, args["confidence"])
     return basis_members(answer.basis) | {
         "buckets": answer.buckets,

@@ -114,7 +114,7 @@ def get_drift(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     a = question_of(args["a"], workspace_id)
     b = question_of(args["b"] | grid, workspace_id)
     wanted = args.get("statistics")
-    with database().reading() as conn:
+    with database().asking(a.as_of, b.as_of) as conn:
         found = drift(
             conn,
             a,

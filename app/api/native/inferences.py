@@ -169,7 +169,7 @@ def get_inference_stats(args: dict[str, Any], workspace_id: int) -> dict[str, An
     """
     window = _window(args)
     question = Question(workspace_id, _selection(args), window)
-    with database().reading() as conn:
+    with database().asking() as conn:
         totals, page = busiest(conn, question, size=args["size"], after=_position(args))
         names = [name.name for name in page.names]
         on_page = question.about(replace(question.subject, models=names))
@@ -201,7 +201,7 @@ def get_models(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """The models of the workspace, and their inferences in a window"""
     window = _window(args)
     question = Question(workspace_id, ALL, window)
-    with database().reading() as conn:
+    with database().asking() as conn:
         page = by_name(conn, workspace_id=workspace_id, size=args["size"], after=_position(args))
         models = known_models(conn, question, frozenset(page.names))
         basis = models_basis(conn, question)

@@ -77,7 +77,7 @@ def get_label_delay(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     Each delay counts only predictions that are at least that old, so that all had the same chance.
     """
     question = Question(workspace_id, scope_of(args), *buckets_of(args), args.get("as_of"))
-    with database().reading() as conn:
+    with database().asking(question.as_of) as conn:
         return _members(label_delay(conn, question))
 
 

@@ -275,7 +275,7 @@ def get_classification(args: dict[str, Any], workspace_id: int) -> dict[str, Any
     included in the next answer.
     """
     question = question_of(args, workspace_id)
-    with database().reading() as conn:
+    with database().asking(question.as_of) as conn:
         answer = classification(
             conn,
             database().registry,
@@ -300,7 +300,7 @@ def get_regression(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     included in the next answer.
     """
     question = question_of(args, workspace_id)
-    with database().reading() as conn:
+    with database().asking(question.as_of) as conn:
         answer = regression(
             conn,
             question,

@@ -242,7 +242,7 @@ def get_requests(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     as_of = cursor.as_of if cursor else args.get("as_of")
     question = Question(workspace_id, scope_of(args), window_of(args), as_of=as_of)
     which = filter_of(args)
-    with database().reading() as conn:
+    with database().asking(question.as_of) as conn:
         page = requests_page(
             conn,
             settle(conn, question),
@@ -263,7 +263,7 @@ def get_request(args: dict[str, Any], workspace_id: int, request_id: str) -> dic
     Every prediction of every version, and every truth with the moment at which it was learned.
     """
     check_name("a request's id", request_id)
-    with database().reading() as conn:
+    with database().asking() as conn:
         history = request_history(
             conn, workspace_id=workspace_id, lookup=Lookup(request_id, **args)
         )

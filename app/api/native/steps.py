@@ -79,7 +79,7 @@ class ExecutionsSchema(Schema):
 @blp.response(200, ExecutionsSchema)
 def get_executions(args: dict[str, Any], workspace_id: int) -> ExecutionPage:
     """The executions of the workspace"""
-    with database().reading() as conn:
+    with database().asking() as conn:
         return executions(
             conn,
             workspace_id=workspace_id,
@@ -96,7 +96,7 @@ def get_executions(args: dict[str, Any], workspace_id: int) -> ExecutionPage:
 def get_execution(workspace_id: int, execution_id: str) -> Execution:
     """One execution"""
     check_name("an execution's id", execution_id)
-    with database().reading() as conn:
+    with database().asking() as conn:
         return execution(conn, workspace_id=workspace_id, name=execution_id)
 
 
@@ -212,7 +212,7 @@ def get_steps(args: dict[str, Any], workspace_id: int) -> dict[str, list[StepBuc
     Values count in the bucket in which they were recorded.
     """
     question = Question(workspace_id, _which(args), *buckets_of(args))
-    with database().reading() as conn:
+    with database().asking() as conn:
         return {"buckets": over_time(conn, question, is_list=_is_list(args))}
 
 
@@ -222,7 +222,7 @@ def get_steps(args: dict[str, Any], workspace_id: int) -> dict[str, list[StepBuc
 @blp.response(200, StepExecutionsSchema)
 def get_steps_by_execution(args: dict[str, Any], workspace_id: int) -> SummaryPage:
     """A step metric over executions: count, mean, minimum, maximum and last value of each"""
-    with database().reading() as conn:
+    with database().asking(args.get("as_of")) as conn:
         return over_executions(
             conn,
             workspace_id=workspace_id,
@@ -240,7 +240,7 @@ def get_steps_by_execution(args: dict[str, Any], workspace_id: int) -> SummaryPa
 @blp.response(200, StepValuesSchema)
 def get_step_values(args: dict[str, Any], workspace_id: int) -> Slice:
     """Values of a step metric of one execution: of a list, or all values that a scalar has had"""
-    with database().reading() as conn:
+    with database().asking() as conn:
         return values_of(
             conn,
             workspace_id=workspace_id,

@@ -13,6 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from app.api.http.answers import Blueprint
 from app.api.operations.level_metrics import LevelMetrics
 from app.api.operations.monitor_metrics import MonitorMetrics
+from app.api.operations.replica_metrics import ReplicaMetrics
 from app.errors import Unavailable, with_reason
 from app.monitors.watched import Watched, watched
 from app.query.status import FreshLevel, fresh_levels
@@ -60,7 +61,17 @@ def _report() -> dict[str, Any]:
         "edition": info.edition,
         "postgres": info.postgres,
         "timescaledb": info.timescaledb,
-    }
+    } | _replica()
+
+
+def _replica() -> dict[str, Any]:
+    """The replica's state: without it the service is ready too, and the primary answers."""
+    replica = database().replica
+    if replica is None:
+        return {}
+    with time_limit(SILENCE_SECONDS):
+        lag = replica.lag()
+    return {"replica": {"lagSeconds": None if lag is None else lag.total_seconds()}}
 
 
 @blp.route("/metrics")
@@ -75,6 +86,8 @@ def service_metrics() -> Response:
     exposition = generate_latest(registry) + generate_latest(LevelMetrics(levels))
     if monitors is not None:
         exposition += generate_latest(MonitorMetrics(monitors))
+    if replica := database().replica:
+        exposition += generate_latest(ReplicaMetrics(replica.lag()))
     return Response(exposition, content_type=CONTENT_TYPE_LATEST)
 
 

@@ -393,7 +393,7 @@ def get_inference_stats(args: dict[str, Any], workspace: str, workspace_id: int)
     now = datetime.now(UTC)
     window = ending(args["end"] or now, PERIOD, args["start"] or now - PERIOD)
     question = Question(workspace_id, _selection(args), window)
-    with database().reading() as conn:
+    with database().asking() as conn:
         totals = inference_totals(conn, question)
         rows = class_stats(conn, question, most=MAX_ROWS + 1)
         basis = stats_basis(conn, question, Counted.SCORE)

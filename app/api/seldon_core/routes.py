@@ -179,7 +179,7 @@ def _reply(event: BaseCloudEvent) -> BaseCloudEvent:
 def get_event_metrics() -> Response:
     """The counters of feedback, for Prometheus; OpenMetrics if Accept prefers it"""
     workspace_id = workspace_of_events(Role.READ)
-    with database().reading() as conn:
+    with database().asking() as conn:
         return expose(event_metrics(conn, workspace_id=workspace_id))
 
 

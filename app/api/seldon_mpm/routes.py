@@ -133,7 +133,7 @@ class RegressionMetricsSchema(ExactSchema):
 def get_classification_metrics(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """Accuracy, precision, recall, specificity, F1 and confusion matrix over time"""
     question = _question(args, workspace_id)
-    with database().reading() as conn:
+    with database().asking() as conn:
         answer = classification(conn, database().registry, question)
     elements = [_classification_element(bucket) for bucket in answer.buckets]
     return {"metrics": elements} | vendor_members(answer.basis)
@@ -146,7 +146,7 @@ def get_classification_metrics(args: dict[str, Any], workspace_id: int) -> dict[
 def get_regression_metrics(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
     """Mean absolute, mean squared and root mean squared error over time"""
     question = _question(args, workspace_id)
-    with database().reading() as conn:
+    with database().asking() as conn:
         answer = regression(conn, question)
     return {"metrics": answer.buckets} | vendor_members(answer.basis)
 
@@ -271,7 +271,7 @@ def get_subscriptions(args: dict[str, Any], workspace_id: int) -> Response:
     At most 1,000, with 100,000 categories in total; use `limit` and `offset` if there are more.
     """
     size, namespace, pipeline = args.get("size"), args["namespace"], args["pipeline"]
-    with database().reading() as conn:
+    with database().asking() as conn:
         listed = subscriptions(
             conn,
             workspace_id,
