@@ -263,14 +263,14 @@ _SCORES = text("""
     FROM jsonb_to_recordset(CAST(:asked AS jsonb)) AS asked (
         nth integer, model integer, series integer[], edges timestamptz[], metric text,
         level float8)
-    CROSS JOIN LATERAL truthline_internal.positive_class(
-        asked.model, CAST(:as_of AS timestamptz)) AS positive (class)
+    CROSS JOIN LATERAL truthline_internal.class_of_scores(
+        asked.model, CAST(:as_of AS timestamptz), NULL) AS class
     CROSS JOIN LATERAL truthline_internal.score_metrics(
-        asked.series, asked.edges, CAST(:as_of AS timestamptz), positive.class,
-        ARRAY[asked.metric]) AS found
+        asked.series, asked.edges, CAST(:as_of AS timestamptz), class.positive,
+        ARRAY[asked.metric], class.one_vs_rest) AS found
     LEFT JOIN LATERAL truthline_internal.score_bounds(
-        asked.series, asked.edges, CAST(:as_of AS timestamptz), positive.class, asked.level)
-        AS bounds ON true
+        asked.series, asked.edges, CAST(:as_of AS timestamptz), class.positive, asked.level,
+        class.one_vs_rest) AS bounds ON true
     WHERE found.n > 0
     ORDER BY asked.nth
 """)

@@ -10,4 +10,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    sqlfile.drop_views()
     sqlfile.run("0008_monitors.down.sql")
