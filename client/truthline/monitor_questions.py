@@ -111,7 +111,7 @@ class MonitorQuestions(Questions):
     def put_receiver(
         self,
         name: Name,
-        kind: Literal["webhook", "alertmanager", "apprise"],
+        kind: Literal["webhook", "alertmanager"],
         url: str,
         *,
         secret: str | None = None,
@@ -120,7 +120,7 @@ class MonitorQuestions(Questions):
 
         Args:
             name: name of the receiver, which monitors list in `notify`.
-            kind: `webhook`, signed as Standard Webhooks defines it; `alertmanager`; or `apprise`.
+            kind: `webhook`, signed as Standard Webhooks defines it, or `alertmanager`.
             url: its address, which is never shown again.
             secret: signs messages of a webhook; default: a new one, which the answer shows.
 
