@@ -123,7 +123,7 @@ def test_values_equal_plain_formulas_and_decide(own, own_client, rows):
         found = judged(own, name, end)
         assert found.n == N
         assert found.value == pytest.approx(formula(truth, score), abs=1e-12), name
-        assert (found.low is not None) == (name in ("rocAuc", "brierScore"))
+        assert found.low < found.value < found.high
     found = judged(own, "calibrationError", end)
     assert found.value == pytest.approx(expected_calibration_error(truth, score), abs=1e-12)
     for (quantity, statistic), formula in DRIFT.items():
@@ -132,6 +132,39 @@ def test_values_equal_plain_formulas_and_decide(own, own_client, rows):
             found = judged(own, f"{quantity}-{statistic}-{side}", end)
             assert found.value == pytest.approx(formula(a, b), rel=1e-9), (quantity, statistic)
             assert (found.state, found.n) == (state, N), (quantity, statistic)
+
+
+def test_a_monitor_of_a_declared_class_counts_the_truths_that_have_its_score(own, own_client):
+    end = latest_end(HOUR, datetime.now(UTC))
+
+    def given(name):
+        scores = [(0.9, "a"), (0.2, "b"), (0.6, "c"), (0.7, "a")]
+        row = {"model": "fraud", "time": (end - HOUR / 2).isoformat()}
+        ids = [f"{name}{n}" for n in range(len(scores))]
+        sent = [
+            row | {"requestId": i, "scores": {"a": s, "b": 0.0, "c": 0.1}}
+            for i, (s, _) in zip(ids, scores, strict=True)
+        ]
+        verdict(predict(own_client, *sent))
+        known = [
+            {"model": "fraud", "requestId": i, "label": t}
+            for i, (_, t) in zip(ids, scores, strict=True)
+        ]
+        verdict(tell(own_client, *known))
+
+    given("before")
+    of = {"query_string": {"model": "fraud"}, "json": {"positiveClass": "c"}}
+    assert own_client.put("/api/v1/models/positive-class", **of).status_code == 200
+    given("after")
+    for name in ("rocAuc", "logLoss"):
+        limits = {"rule": {"is": "above"}, "compare": {"with": "value", "value": 0.0}}
+        put(own_client, name, definition(metric=name, **limits))
+    rewind(own, end - HOUR)
+    judge(own, datetime.now(UTC))
+
+    ranked = judged(own, "rocAuc", end)
+    assert (ranked.n, ranked.value) == (4, 0.5)
+    assert judged(own, "logLoss", end).n == 8
 
 
 def expected_calibration_error(truth, score):
