@@ -204,7 +204,7 @@ _SUBJECTS = {
     Family.REGRESSION: ("outcome", "deviation"),
     Family.LOAD: ("prediction", "outcome"),
     Family.LATENCY: ("latency",),
-    Family.SCORES: ("scored", "ranked"),
+    Family.SCORES: ("scored", "ranked", "versus"),
 }
 _MOVED = text("""
     SELECT edge FROM unnest(CAST(:subjects AS text[])) AS subject (name)
@@ -255,9 +255,7 @@ _STATEMENTS = {
     Family.LATENCY: _LATENCIES,
 }
 _SCORES = text("""
-    SELECT asked.nth,
-           found.n - CASE WHEN asked.metric IN ('log_loss', 'brier_score') THEN 0
-                          ELSE coalesce(found.n_unranked, 0) END AS n,
+    SELECT asked.nth, counted.n,
            CAST(to_jsonb(found) ->> asked.metric AS float8) AS value,
            CAST(to_jsonb(bounds) ->> (asked.metric || '_low') AS float8) AS low,
            CAST(to_jsonb(bounds) ->> (asked.metric || '_high') AS float8) AS high,
@@ -273,7 +271,11 @@ _SCORES = text("""
     LEFT JOIN LATERAL truthline_internal.score_bounds(
         asked.series, asked.edges, CAST(:as_of AS timestamptz), class.positive, asked.level,
         class.one_vs_rest) AS bounds ON true
-    WHERE found.n > 0
+    CROSS JOIN LATERAL (
+        SELECT found.n - CASE WHEN asked.metric IN ('log_loss', 'brier_score') THEN 0
+                              ELSE coalesce(found.n_unranked, 0) END
+    ) AS counted (n)
+    WHERE counted.n > 0
     ORDER BY asked.nth
 """)
 _DRIFT = text("""

@@ -136,6 +136,39 @@ def test_values_equal_plain_formulas_and_decide(own, own_client, rows):
             assert (found.state, found.n) == (state, N), (quantity, statistic)
 
 
+def test_a_monitor_of_a_declared_class_counts_the_truths_that_have_its_score(own, own_client):
+    end = latest_end(HOUR, datetime.now(UTC))
+
+    def given(name):
+        scores = [(0.9, "a"), (0.2, "b"), (0.6, "c"), (0.7, "a")]
+        row = {"model": "fraud", "time": (end - HOUR / 2).isoformat()}
+        ids = [f"{name}{n}" for n in range(len(scores))]
+        sent = [
+            row | {"requestId": i, "scores": {"a": s, "b": 0.0, "c": 0.1}}
+            for i, (s, _) in zip(ids, scores, strict=True)
+        ]
+        verdict(predict(own_client, *sent))
+        known = [
+            {"model": "fraud", "requestId": i, "label": t}
+            for i, (_, t) in zip(ids, scores, strict=True)
+        ]
+        verdict(tell(own_client, *known))
+
+    given("before")
+    of = {"query_string": {"model": "fraud"}, "json": {"positiveClass": "c"}}
+    assert own_client.put("/api/v1/models/positive-class", **of).status_code == 200
+    given("after")
+    for name in ("rocAuc", "logLoss"):
+        limits = {"rule": {"is": "above"}, "compare": {"with": "value", "value": 0.0}}
+        put(own_client, name, definition(metric=name, **limits))
+    rewind(own, end - HOUR)
+    judge(own, datetime.now(UTC))
+
+    ranked = judged(own, "rocAuc", end)
+    assert (ranked.n, ranked.value) == (4, 0.5)
+    assert judged(own, "logLoss", end).n == 8
+
+
 def expected_calibration_error(truth, score):
     """In ten parts of equal width, which include their upper bound."""
     part = np.clip(np.ceil(np.array(score) * 10).astype(int) - 1, 0, 9)
