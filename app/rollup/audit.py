@@ -57,6 +57,9 @@ def audit(
 ) -> list[Fault]:
     """Audit the spans of a level in [since, until), as far as it is filled; all of them by default.
 
+    Spans that contain `since` or `until` are audited as a whole. Those of a recent level have no
+    fixed edges: give none there, or those of its folds.
+
     Returns the faulty spans, which are recorded; recorded faults that no longer exist there are
     closed. Cost: the source's rows or cells in those spans, read once, a week per transaction.
     """
@@ -120,10 +123,16 @@ _OPEN_FAULTS = text("""
 # counted could be older than the first cell.
 _SLICES = """
     WITH requested AS (
-        SELECT coalesce(CAST(:since AS timestamptz), '-infinity') AS since,
-               least(CAST(:until AS timestamptz), truthline_internal.audit_goal(name)) AS until,
+        SELECT coalesce(CASE WHEN recent THEN asked.since ELSE learned_start(span, asked.since) END,
+                        '-infinity') AS since,
+               least(CASE WHEN recent OR asked.until = learned_start(span, asked.until)
+                          THEN asked.until ELSE learned_start(span, asked.until) + span END,
+                     truthline_internal.audit_goal(name)) AS until,
                span, greatest(CAST(:slice AS interval), span) AS width
-        FROM level CROSS JOIN LATERAL whole_span(level) AS span WHERE name = :level
+        FROM level CROSS JOIN LATERAL whole_span(level) AS span
+        CROSS JOIN (SELECT CAST(:since AS timestamptz), CAST(:until AS timestamptz))
+            AS asked (since, until)
+        WHERE name = :level
     ),
     earliest AS (
         SELECT nullif(greatest(since, (SELECT min(learned) FROM {level})), '-infinity') AS first

@@ -66,6 +66,8 @@ def audit_levels(
 ) -> Iterator[Audited]:
     """Audit one level or all, the spans in [since, until) or all, and repair faults.
 
+    A recent level is audited as a whole.
+
     Cost: all rows and cells from which those spans were computed are counted again.
 
     Raises:
@@ -73,7 +75,8 @@ def audit_levels(
     """
     for level in _all_levels(database):
         if name in {None, level.name}:
-            faults = audit(database, level, since, until)
+            span = () if level.recent else (since, until)
+            faults = audit(database, level, *span)
             yield Audited(level.name, faults, _repair(database, level, faults))
 
 

@@ -17,6 +17,7 @@ from app.query.status import fresh_levels
 from app.rollup.aggregates import recompute_aggregate, refresh_aggregate
 from app.rollup.audit import audit, audit_new
 from app.rollup.levels import levels
+from app.rollup.recent import refresh_recent
 from app.rollup.refresh import audit_levels, refresh
 from app.rollup.retention import HOURS_OF_DAYS, drop_expired
 from app.store.copy import copy_rows
@@ -159,6 +160,18 @@ def test_damage_is_found_excluded_from_answers_and_repaired(filled, level, chang
     )
     assert wrong_answers(database, series) == []
     assert not any(audited.faults for audited in audit_levels(database))
+
+
+def test_an_audit_between_two_moments_compares_whole_cells(filled):
+    """Rows after a moment within a cell's span aren't compared with the cells after it."""
+    database, series = filled
+    now = datetime.now(UTC)
+    store(database, series, [now - timedelta(seconds=5)])
+    refresh_recent(database)
+    since, until = MONDAY + 30.3 * HOUR, MONDAY + 45.7 * HOUR
+    for bounds in ((since, until), (since, None), (None, until), (now - timedelta(seconds=2), None)):
+        for audited in audit_levels(database, None, *bounds):
+            assert not audited.faults, (audited, bounds)
 
 
 def test_rows_that_cancel_each_other_are_missed_too(own):
