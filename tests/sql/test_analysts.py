@@ -21,7 +21,16 @@ from psycopg.sql import SQL, Identifier, Literal
 from tests.demodata import NEIGHBOUR, SECRET, SECRET_NUMBER
 
 VIEWS = [
-    *("models", "outcomes", "predictions", "requests", "series", "step_metrics", "step_values"),
+    *(
+        "erasures",
+        "models",
+        "outcomes",
+        "predictions",
+        "requests",
+        "series",
+        "step_metrics",
+        "step_values",
+    ),
     "workspaces",
 ]
 RELATIONS = """
@@ -165,7 +174,7 @@ def test_of_the_machinery_only_what_views_call_is_open(superuser, analyst_role):
     opened = superuser.execute(INTERNAL_AND_OPEN, [analyst_role]).fetchall()
 
     assert opened == superuser.execute(CALLED_BY_VIEWS).fetchall()
-    assert len(opened) == 9
+    assert len(opened) == 10
 
 
 @pytest.mark.parametrize(
