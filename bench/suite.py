@@ -169,6 +169,14 @@ CASES = (
         (1_000_000, 10_000),
     ),
     _case(
+        "replica",
+        "What a read replica takes off the primary",
+        "predictions,questions",
+        (2_000, 4),
+        (200_000, 100),
+        (2_000_000, 200),
+    ),
+    _case(
         "audit",
         "Auditing levels, next to counting their rows",
         "outcomes",

@@ -24,12 +24,16 @@ from app.ingest.executions import ExecutionUpdate, update_execution
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Prediction
 from app.ingest.metadata import ingest_metadata
+from app.ingest.positive_class import declare_positive_class
 from app.ingest.predictions import ingest_predictions
 from app.ingest.steps import append_values, record_value
+from app.monitors.definition import Compare, MonitorDefinition, Rule
+from app.monitors.stored_monitors import put_monitor
 from app.rollup.columnstore import enable_columnstore
 from app.rollup.refresh import refresh
 from app.store.database import Database
 from app.store.edition import Edition, server_info
+from app.store.registry import ModelName
 from app.upkeep.erasure import Target, erase
 from tests.replayed import LENGTH, Answer, Replayed, new_start, replay, timeline
 
@@ -58,10 +62,14 @@ def fill(url: str) -> Demo:
         theirs = find_or_create_workspace(conn, NEIGHBOUR)
         key = create_key(conn, ours, Role.READ)
     start = new_start(datetime.now(UTC))
+    declare_positive_class(database, ours, DIGITS, "8")
     replayed = list(replay(database, ours, list(_events(start))))
     assert replayed
     _train(database, ours)
     keep_secrets(database, theirs)
+    for one in (DIGITS, DIABETES):
+        _watch(database, ours, one, 0.5)
+    _watch(database, theirs, ModelName(SECRET, SECRET, f"{SECRET}-classes"), SECRET_NUMBER)
     _settle(database)
     for workspace, by in ((DEFAULT_WORKSPACE, "ann"), (NEIGHBOUR, SECRET)):
         erase(database, Target(workspace=workspace, request_ids=["unknown"]), by=by)
@@ -155,6 +163,39 @@ def keep_secrets(database: Database, workspace_id: int) -> None:
     execution: dict[str, Any] = {"execution": f"{SECRET}-run", "name": f"{SECRET}-metric"}
     record_value(database, workspace_id, **execution, value=SECRET_NUMBER)
     append_values(database, workspace_id, **execution, values=[SECRET_NUMBER] * 3)
+
+
+def _watch(database: Database, workspace_id: int, of: ModelName, number: float) -> None:
+    """A monitor that fires after late truths, as tests/monitors lets one do."""
+    body = MonitorDefinition(
+        model=of.name,
+        namespace=of.namespace,
+        pipeline=of.pipeline,
+        metric="errorRate",
+        window="1h",
+        compare=Compare(with_="value", value=0.9),
+        rule=Rule(is_="above"),
+    )
+    prefix = f"{SECRET}-" if number == SECRET_NUMBER else ""
+    with database.writing() as conn:
+        monitor = put_monitor(conn, workspace_id, f"{prefix}watched-{of.name}", body)
+        numbers = {"id": monitor.id, "number": number, "reason": f"{prefix}because"}
+        conn.execute(_VERDICT, numbers)
+
+
+_VERDICT = text("""
+    WITH found AS (
+        INSERT INTO verdict (monitor_id, part, window_start, window_end, as_of, value, low, high,
+                             baseline, n, revision, state, reason, revised_as_of, revised_state,
+                             revised_value, learned)
+        SELECT :id, '', at - INTERVAL '1 hour', at, at + INTERVAL '1 hour', :number, :number,
+               :number, :number, 50, 1, 'critical', :reason, at, 'ok', :number, 7
+        FROM (SELECT date_trunc('hour', now() - INTERVAL '2 hours')) AS moment (at)
+        RETURNING monitor_id, part, window_end, as_of, state
+    )
+    INSERT INTO monitor_part (monitor_id, part, window_end, as_of, state, since, told)
+    SELECT monitor_id, part, window_end, as_of, state, window_end, state FROM found
+""")
 
 
 def _settle(database: Database) -> None:

@@ -12,7 +12,6 @@ from app.embedded.account import server_account
 from app.embedded.server import Cluster, running
 from tests.servers import binaries, server_settings
 
-# A standby needs no less of these than its primary, and a test wants to see it lag.
 # A standby that connects late finds what it lacks.
 KEEPING = {"wal_keep_size": "512MB"}
 STANDBY = {"hot_standby": "on", "wal_receiver_status_interval": "1s"}

@@ -58,7 +58,13 @@ def locate_database(
         )
     with running(cluster) as url:
         upgrade(url)
-        yield replace(settings, database_url=url, direct_database_url="", data=cluster.directory)
+        yield replace(
+            settings,
+            database_url=url,
+            direct_database_url="",
+            read_database_url="",
+            data=cluster.directory,
+        )
 
 
 def _check_urls(settings: Settings) -> None:
@@ -67,7 +73,7 @@ def _check_urls(settings: Settings) -> None:
     Raises:
         ValueError: the message names the variable.
     """
-    for name in ("database_url", "direct_database_url"):
+    for name in ("database_url", "direct_database_url", "read_database_url"):
         if url := getattr(settings, name):
             try:
                 sqlalchemy_url(url)

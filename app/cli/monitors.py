@@ -10,9 +10,9 @@ from app.auth.workspaces import DEFAULT_WORKSPACE, find_workspace
 from app.cli.connection import connected, data_option
 from app.config import Settings
 from app.errors import InvalidInput
-from app.monitors.definition import MonitorDefinition
 from app.monitors.stored_monitors import Monitor, monitors_of
 from app.monitors.testing import send_test
+from app.monitors.words import watches_in_words
 from app.store.database import Database
 
 STYLES = {"critical": "bold red", "warning": "yellow", "ok": "green"}
@@ -55,13 +55,6 @@ def _rows(monitor: Monitor) -> list[tuple[str, ...]]:
         )
         for part in monitor.parts
     ]
-
-
-def watches_in_words(definition: MonitorDefinition) -> str:
-    """What it watches, in short."""
-    rule, compare = definition.rule, definition.compare
-    limit = f"{compare.value:g}" if compare.value is not None else compare.with_
-    return f"{definition.metric} of {definition.model} {rule.is_} {limit}, {definition.window}"
 
 
 @monitors.command()

@@ -1,4 +1,4 @@
-"""Which class of a binary model its scores are about."""
+"""Which class of a classifier its scores are about."""
 
 import msgspec
 from sqlalchemy import text
@@ -37,4 +37,12 @@ def declare_positive_class(
         conn.execute(_DECLARE, {"model_id": model.id, "label_id": label_id})
 
 
-_DECLARE = text("UPDATE model SET positive_label = :label_id WHERE id = :model_id")
+_DECLARE = text("""
+    WITH remembered AS (
+        INSERT INTO declared_class (model_id, label_id)
+        SELECT :model_id, label_id FROM (SELECT CAST(:label_id AS integer)) AS declared (label_id)
+        WHERE label_id IS NOT NULL
+        ON CONFLICT DO NOTHING
+    )
+    UPDATE model SET positive_label = :label_id WHERE id = :model_id
+""")

@@ -15,7 +15,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, text
 
 from app.errors import Unavailable
-from app.ingest.outcomes import KNOWN, appended, learning
+from app.ingest.outcomes import KNOWN, appended, class_of, learning
 from app.store.outages import is_deadlock
 
 # That many requests are owned faster than it takes to find out which must be.
@@ -86,12 +86,14 @@ _FIRST_ONES = appended(
     "learned",
     "clock_timestamp()",
     "ORDER BY changed.time",
-    "(changed.actual_label, changed.actual_value, 1)",
+    "(changed.actual_label, changed.actual_value, 1, changed.class_label)",
 )
+_DECLARED, _CLASS = class_of("k", "= ANY (:model_ids)")
 _LEARN = text(f"""
-    WITH learned AS (
+    WITH {_DECLARED},
+    learned AS (
         UPDATE prediction_key AS k
-        SET actual_label = s.actual_label, actual_value = s.actual_value
+        SET actual_label = s.actual_label, actual_value = s.actual_value, class_label = {_CLASS}
         FROM staged_feedback AS s
         WHERE (k.model_id, k.key, k.batch_index) = (s.model_id, s.key, s.batch_index)
           AND num_nonnulls(k.actual_label, k.actual_value) = 0

@@ -23,7 +23,8 @@ from app.ingest.fields import (
     text_problem,
 )
 from app.monitors.durations import MINUTE, parse_duration
-from app.monitors.metrics import OF_CLASS, QUANTILE, Metric, metric_named
+from app.monitors.metrics import DRIFT, OF_CLASS, QUANTILE, Metric, metric_named
+from app.query.drift import BY_WIRE, OF_LABELS, Quantity
 from app.query.intervals import LEAST_CONFIDENCE
 from app.query.tags import TagFilter
 from app.query.window import zones
@@ -108,6 +109,19 @@ class MonitorDefinition(msgspec.Struct, forbid_unknown_fields=True, rename="came
     average: Literal["macro", "micro", "weighted"] = "macro"
     label: Label | None = None
     quantile: Annotated[float, Meta(ge=0, le=1)] | None = None
+    quantity: Quantity | None = None
+    statistic: (
+        Literal[
+            "psi",
+            "jensenShannon",
+            "hellinger",
+            "totalVariation",
+            "chiSquared",
+            "kolmogorovSmirnov",
+            "wasserstein",
+        ]
+        | None
+    ) = None
     every: str | None = None
     confidence: Annotated[float, Meta(ge=LEAST_CONFIDENCE, lt=1)] | None = 0.95
     minimum: Minimum = Minimum()
@@ -141,12 +155,23 @@ class MonitorDefinition(msgspec.Struct, forbid_unknown_fields=True, rename="came
     @property
     def of_truths(self) -> bool:
         """Whether later truths may change a verdict."""
-        return self.watched.of_truths or self.minimum.labelled_share > 0
+        return self.counts_truths or self.minimum.labelled_share > 0
 
     @property
     def of_predictions(self) -> bool:
         """Whether later predictions may change a verdict."""
-        return self.watched.of_predictions or self.minimum.labelled_share > 0
+        drifts = self.is_drift and not self.counts_truths
+        return self.watched.of_predictions or drifts or self.minimum.labelled_share > 0
+
+    @property
+    def is_drift(self) -> bool:
+        """Whether it compares distributions, and not numbers."""
+        return self.metric == DRIFT
+
+    @property
+    def counts_truths(self) -> bool:
+        """Whether its metric is computed from truths; otherwise from predictions alone."""
+        return self.watched.of_truths or self.quantity is Quantity.ACTUAL_LABEL
 
     @property
     def tag_filter(self) -> TagFilter:
@@ -212,9 +237,8 @@ def _check_texts(definition: MonitorDefinition) -> None:
 
 
 def _check_metric(definition: MonitorDefinition) -> None:
-    if definition.metric == "drift":
-        raise InvalidInput("metric can't be drift yet: ask for drift itself, or watch a metric")
     metric = definition.watched
+    _check_drift(definition)
     of_class = metric.name in OF_CLASS
     _require(
         definition.label is None or of_class, "label is for precision, recall and f1 of a class"
@@ -223,6 +247,23 @@ def _check_metric(definition: MonitorDefinition) -> None:
         (definition.quantile is not None) == (metric.name == QUANTILE),
         f"quantile must be given for {QUANTILE}, and for no other metric",
     )
+
+
+def _check_drift(definition: MonitorDefinition) -> None:
+    quantity, statistic = definition.quantity, definition.statistic
+    if not definition.is_drift:
+        _require(quantity is None, "quantity is for drift only")
+        _require(statistic is None, "statistic is for drift only")
+        return
+    if quantity is None or statistic is None:
+        raise InvalidInput("quantity and statistic are required for drift")
+    _require(
+        not quantity.is_label or BY_WIRE[statistic] in OF_LABELS,
+        f"{statistic} is a statistic of numbers, which labels have not",
+    )
+    compare, rule = definition.compare, definition.rule
+    _require(compare.with_ != "value", "compare.with must name what drift is measured from")
+    _require(rule.is_ == "above" and rule.by == "value", "drift needs rule.is above, by value")
 
 
 def _check_windows(definition: MonitorDefinition) -> None:

@@ -9,8 +9,10 @@ from sqlalchemy import Connection
 from app.monitors.definition import MonitorDefinition
 from app.monitors.judge import NOTHING, Read, Reading, Verdict, Where, judge, needed
 from app.monitors.metrics import LABELLED
-from app.monitors.readings import Ask, Selection, read_all
+from app.monitors.readings import Ask, FromReference, Selection, read_all
 from app.monitors.selections import WHOLE, Parts, parts_of_all
+from app.monitors.tails import decisive
+from app.query.drift import BY_WIRE
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,20 @@ def evaluate(conn: Connection, jobs: Sequence[Job], as_of: datetime) -> list[lis
     return [list(_judged(job, about, readings)) for job, about in zip(jobs, parts, strict=True)]
 
 
+def read_one(
+    conn: Connection,
+    workspace_id: int,
+    definition: MonitorDefinition,
+    start: datetime,
+    end: datetime,
+    as_of: datetime,
+) -> Reading:
+    """The metric of a monitor in [start, end), of all its parts. Cost: three statements."""
+    (parts,) = parts_of_all(conn, [(workspace_id, definition)])
+    ask = _ask(definition, parts, WHOLE, Where(start, end))
+    return read_all(conn, [ask], as_of).get(ask, NOTHING) if ask else NOTHING
+
+
 def _asks(job: Job, about: Parts) -> Iterator[Ask]:
     wheres = dict.fromkeys(where for end in job.ends for where in needed(job.definition, end))
     for part in about.own:
@@ -63,16 +79,32 @@ def _ask(definition: MonitorDefinition, about: Parts, part: str, where: Where) -
         return None
     if definition.label is not None and about.label_id is None:
         return None
+    if where.is_share:
+        return Ask(selection, where.start, where.end, metric, "")
+    if where.reference:
+        drift = _drift(definition, about, part, where.reference)
+        return Ask(selection, where.start, where.end, metric, "", drift=drift) if drift else None
     return Ask(
         selection,
         where.start,
         where.end,
         metric,
         definition.average if metric.kind else "",
-        None if where.is_share else about.label_id,
-        None if where.is_share else definition.quantile,
-        None if where.is_share else definition.level,
+        about.label_id,
+        definition.quantile,
+        definition.level,
     )
+
+
+def _drift(
+    definition: MonitorDefinition, about: Parts, part: str, reference: Where
+) -> FromReference | None:
+    """What drift is measured from; None if it has no predictions."""
+    selection = (about.other if reference.of_other else about.own).get(part)
+    quantity, statistic = definition.quantity, definition.statistic
+    if selection is None or quantity is None or statistic is None:
+        return None
+    return FromReference(selection, reference.start, reference.end, quantity, BY_WIRE[statistic])
 
 
 def _judged(job: Job, about: Parts, readings: Mapping[Ask, Reading]) -> Iterator[Judged]:
@@ -94,6 +126,6 @@ def _reader(
 ) -> Read:
     def read(where: Where) -> Reading:
         ask = _ask(definition, about, part, where)
-        return readings.get(ask, NOTHING) if ask else NOTHING
+        return decisive(definition, readings.get(ask, NOTHING)) if ask else NOTHING
 
     return read

@@ -60,10 +60,11 @@ def history_of(
     name: str,
     *,
     as_of: datetime | None = None,
+    since: datetime | None = None,
     before: datetime | None = None,
     size: int = 100,
 ) -> History:
-    """What was known of at most `size` windows, those that end before `before`.
+    """What was known of at most `size` windows, those that end after `since` and before `before`.
 
     Cost: two statements; the second over the verdicts on those windows.
 
@@ -76,7 +77,13 @@ def history_of(
         raise UnknownMonitor(f"no monitor {name}")
     if as_of is not None and as_of > head.now:
         raise InvalidWindow("asOf must not be in the future")
-    asked = {"id": head.id, "as_of": as_of, "before": before, "size": size + 1}
+    asked = {
+        "id": head.id,
+        "as_of": as_of,
+        "since": since,
+        "before": before,
+        "size": size + 1,
+    }
     found = [_verdict(row) for row in conn.execute(_HISTORY, asked)]
     ends = sorted({verdict.end for verdict in found}, reverse=True)
     if len(ends) <= size:
@@ -105,6 +112,7 @@ _HISTORY = text("""
         WHERE monitor_id = :id
           AND as_of <= coalesce(CAST(:as_of AS timestamptz), 'infinity')
           AND window_end < coalesce(CAST(:before AS timestamptz), 'infinity')
+          AND window_end > coalesce(CAST(:since AS timestamptz), '-infinity')
     ),
     latest AS (SELECT DISTINCT window_end FROM known ORDER BY 1 DESC LIMIT :size)
     SELECT DISTINCT ON (window_end, part COLLATE "C")

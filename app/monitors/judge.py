@@ -6,7 +6,7 @@ verdict can be computed again, as of any moment.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from statistics import fmean, stdev
 
@@ -18,21 +18,24 @@ from app.query.noise import FEW
 class Where:
     """What is read: [start, end) of the monitor's part, or of the same part of another version.
 
-    `is_share` asks for the labelled share instead of the metric.
+    `is_share` asks for the labelled share instead of the metric. `reference` is what the drift of
+    that window is measured from.
     """
 
     start: datetime
     end: datetime
     of_other: bool = False
     is_share: bool = False
+    reference: "Where | None" = None
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A metric of a window; None without anything to compute it from, or without an interval.
 
-    `n` counts what it was computed from. It is `lost` if retention has dropped rows without which
-    that window can't be told from its surroundings.
+    `n` counts what it was computed from, `hits` those that count for it if it is a share. It is
+    `lost` if retention has dropped rows without which that window can't be told from its
+    surroundings.
     """
 
     n: int = 0
@@ -40,6 +43,7 @@ class Reading:
     low: float | None = None
     high: float | None = None
     lost: bool = False
+    hits: int | None = None
 
 
 Read = Callable[[Where], Reading]
@@ -76,8 +80,12 @@ def needed(definition: MonitorDefinition, end: datetime) -> Iterator[Where]:
 
 
 def current_of(definition: MonitorDefinition, end: datetime) -> Where:
-    """The window itself."""
-    return Where(end - definition.length, end)
+    """The window itself; for drift, with what it is measured from."""
+    window = Where(end - definition.length, end)
+    if not definition.is_drift:
+        return window
+    (reference,) = _compared_with(definition, end)
+    return replace(window, reference=reference)
 
 
 def _share_of(definition: MonitorDefinition, end: datetime) -> Where:
@@ -85,7 +93,11 @@ def _share_of(definition: MonitorDefinition, end: datetime) -> Where:
 
 
 def baselines_of(definition: MonitorDefinition, end: datetime) -> Sequence[Where]:
-    """What the window is compared with: none for a value, several for sigmas."""
+    """What the window is compared with: none for a value or drift, several for sigmas."""
+    return [] if definition.is_drift else _compared_with(definition, end)
+
+
+def _compared_with(definition: MonitorDefinition, end: datetime) -> Sequence[Where]:
     compare, length = definition.compare, definition.length
     start = end - length
     if compare.with_ == "previous":
@@ -157,6 +169,8 @@ def _baseline(
     definition: MonitorDefinition, found: Sequence[Reading]
 ) -> tuple[Reading, float | None]:
     """What is compared with, and the standard deviation of the periods before, for sigmas."""
+    if definition.is_drift:  # it is 0 where nothing differs
+        return Reading(0, 0.0, 0.0, 0.0), None
     if definition.compare.with_ == "value":
         value = definition.compare.value
         return Reading(0, value, value, value), None

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from app.monitors.due import Due
 from app.monitors.outcome import Finding
 
-VERDICT, TEST = "monitor.verdict", "monitor.test"
+VERDICT, ENDED, TEST = "monitor.verdict", "monitor.ended", "monitor.test"
 
 
 def message_of(due: Due, finding: Finding, as_of: datetime, public_url: str) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from app.errors import InvalidInput
-from app.query.measure import Measure, Surface, Unit, shown_in
-from app.query.measures import CLASS, CLASSIFICATION, MODEL, REGRESSION
+from app.query.measure import Better, Measure, Surface, Unit, shown_in
+from app.query.measures import CLASS, CLASSIFICATION, MODEL, REGRESSION, SCORES
 from app.store.registry import Kind
 
 
@@ -17,15 +17,17 @@ class Family(Enum):
     REGRESSION = "regression"
     LOAD = "load"
     LATENCY = "latencies"
+    SCORES = "scores"
+    DRIFT = "drift"
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A metric that can be watched.
 
-    `column` is its name in `sql/views/88_monitors.sql`, `unit` that of its values. It may count
-    nothing, which is a value too, if `counts` is set. `has_interval` says whether it has a
-    confidence interval.
+    `column` is its name in `sql/views/88_monitors.sql`, `unit` that of its values, `better` the
+    direction that is an improvement. It may count nothing, which is a value too, if `counts` is
+    set. `has_interval` says whether it has a confidence interval.
     """
 
     name: str
@@ -33,14 +35,15 @@ class Metric:
     title: str
     unit: Unit
     family: Family
+    better: Better = Better.NEITHER
     has_interval: bool = True
     counts: bool = False
     kind: Kind | None = None
 
     @property
     def of_truths(self) -> bool:
-        """Whether truths that are learned later change it."""
-        return self.family in (Family.CLASSIFICATION, Family.REGRESSION) or self.name == SHARE
+        """Whether truths that are learned later change it; for drift see the definition."""
+        return self.family in OF_TRUTHS or self.name == SHARE
 
     @property
     def of_predictions(self) -> bool:
@@ -48,9 +51,11 @@ class Metric:
         return self.family in (Family.LOAD, Family.LATENCY)
 
 
+OF_TRUTHS = frozenset({Family.CLASSIFICATION, Family.REGRESSION, Family.SCORES})
 SHARE = "labelledShare"
+DRIFT = "drift"
 QUANTILE = "latencyQuantile"
-LABELLED = Metric(SHARE, "labelled_share", "Labelled share", Unit.SHARE, Family.LOAD)
+LABELLED = Metric(SHARE, "labelled_share", "Labelled share", Unit.SHARE, Family.LOAD, Better.UP)
 OF_CLASS = frozenset({"precision", "recall", "f1"})
 
 
@@ -61,6 +66,7 @@ def _of(measure: Measure, family: Family, kind: Kind | None, *, counts: bool = F
         measure.title,
         measure.unit,
         family,
+        measure.better,
         has_interval=measure.interval is not None,
         counts=counts,
         kind=kind,
@@ -76,13 +82,30 @@ def _all() -> Mapping[str, Metric]:
             _of(MODEL[name], Family.LOAD, None, counts=name in ("inferences", "errors"))
             for name in ("inferences", "errors", "error_rate", "latency")
         ),
+        *(
+            _of(SCORES[name], Family.SCORES, classes)
+            for name in (
+                *("roc_auc", "average_precision", "log_loss", "brier_score"),
+                "calibration_error",
+            )
+        ),
         LABELLED,
+        Metric(
+            DRIFT,
+            "drift",
+            "Drift",
+            Unit.NUMBER,
+            Family.DRIFT,
+            Better.DOWN,
+            has_interval=False,
+        ),
         Metric(
             QUANTILE,
             "quantile",
             "Quantile of latency",
             Unit.SECONDS,
             Family.LATENCY,
+            Better.DOWN,
             has_interval=False,
         ),
     ]

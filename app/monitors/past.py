@@ -57,7 +57,7 @@ def _verdicts(
             "window_start": one.end - due.definition.length,
             "window_end": one.end,
             "state": one.verdict.state,
-            "of_truths": due.definition.watched.of_truths,
+            "of_truths": due.definition.counts_truths,
             "series": list(one.series),
         }
         for due, own in zip(dues, judged, strict=True)

@@ -17,7 +17,7 @@ from app.query.intervals import Interval, interval
 from app.query.measure import Better, Measure, Measures, Surface, shown_in
 from app.query.measures import OF_KIND, SCORES
 from app.query.question import Basis, Question, parameters
-from app.query.scores import OF_SCORES, only_of_two
+from app.query.scores import OF_SCORES, only_of_classes
 from app.query.settle import settle
 from app.query.subjects import Scope, Subject
 from app.store.registry import Kind
@@ -86,8 +86,7 @@ def compare(
 ) -> Comparison:
     """The metrics of two sides, their differences, and what these say.
 
-    With `scores`, those of classifiers with two classes include ROC AUC and Brier score of the
-    class `positive`, by default the positive one of the models, if both have the same.
+    With `scores`, those of classifiers include what `compared_scores` compares.
 
     Shape: one per metric of the kind; none for a model without predictions.
     Cost:  five statements, one of them over the cells of both windows; with `scores` a sixth, over
@@ -96,7 +95,7 @@ def compare(
     Raises:
         InvalidWindow, UnknownModel: as in `settle`.
         WrongKind: the models are of different kinds, or of one that has no metrics with truths.
-        InvalidInput: `positive` is not one of the classes of a model with two classes.
+        InvalidInput: `positive` is not one of two classes, nor one that was declared.
     """
     counted = (*OF_TRUTHS, *OF_SCORES) if scores else OF_TRUTHS
     settled_a = settle(conn, a, *counted)
@@ -141,19 +140,19 @@ def compared_scores(
     positive: str | None = None,
     confidence: float = 0.95,
 ) -> list[MetricComparison]:
-    """ROC AUC and Brier score of settled questions; none unless their models have two classes.
+    """ROC AUC of a class of settled questions; of two classes, Brier score and log loss too.
 
     `positive` is the class that scores are about, as in `app/query/scores.py`. By default it is the
-    positive one of the models; none are compared if these differ in it.
+    positive one of the models; none are compared if these differ in it, or have none.
 
     Cost: one statement over all scores of both windows.
 
     Raises:
-        InvalidInput: `positive` is not one of the classes of a model with two classes.
+        InvalidInput: `positive` is not one of two classes, nor one that was declared.
     """
     about = {"a_model": a.subject.id, "b_model": b.subject.id, "positive": positive}
     about |= {"confidence": confidence} | side_parameters("a", a) | side_parameters("b", b)
-    with only_of_two():
+    with only_of_classes():
         rows = conn.execute(_COMPARE_SCORES, about).all()
     return _named(rows, SCORES)
 
@@ -217,10 +216,11 @@ _COMPARE = text(f"""
 """)
 _COMPARE_SCORES = text(f"""
     SELECT compared.*
-    FROM truthline_internal.positive_class(
-        :a_model, CAST(:a_as_of AS timestamptz), CAST(:positive AS text)) AS class (id)
-    JOIN truthline_internal.positive_class(
-        :b_model, CAST(:b_as_of AS timestamptz), CAST(:positive AS text)) AS other (id) USING (id)
+    FROM truthline_internal.class_of_scores(
+        :a_model, CAST(:a_as_of AS timestamptz), CAST(:positive AS text)) AS a
+    JOIN truthline_internal.class_of_scores(
+        :b_model, CAST(:b_as_of AS timestamptz), CAST(:positive AS text)) AS b USING (positive)
     CROSS JOIN LATERAL truthline_internal.compare_scores(
-        {side_arguments("a")}, {side_arguments("b")}, class.id, :confidence) AS compared
+        {side_arguments("a")}, {side_arguments("b")}, positive, :confidence,
+        a.one_vs_rest, b.one_vs_rest) AS compared
 """)

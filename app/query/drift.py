@@ -60,6 +60,17 @@ class Statistic(StrEnum):
     WASSERSTEIN = "wasserstein"
 
 
+WIRE = {
+    Statistic.PSI: "psi",
+    Statistic.JENSEN_SHANNON: "jensenShannon",
+    Statistic.HELLINGER: "hellinger",
+    Statistic.TOTAL_VARIATION: "totalVariation",
+    Statistic.CHI_SQUARED: "chiSquared",
+    Statistic.KS: "kolmogorovSmirnov",
+    Statistic.WASSERSTEIN: "wasserstein",
+}
+"""The names of statistics in the API."""
+BY_WIRE = {wire: statistic for statistic, wire in WIRE.items()}
 OF_LABELS = tuple(Statistic)[:5]
 """Statistics of counts of parts, which labels have; numbers have all."""
 

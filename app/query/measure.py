@@ -41,6 +41,7 @@ class Method(Enum):
     FISHER = "delta method, on Fisher's z"
     NORMAL = "delta method"
     DELONG = "DeLong's, on the logit"
+    BOYD = "logit interval of Boyd, Eng and Page (2013)"
 
 
 class Surface(Enum):

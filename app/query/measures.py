@@ -172,8 +172,17 @@ SCORES = _table(
         "Positive truths",
         COUNT,
         NEITHER,
-        "those of them that are of the positive class; null for a model that has not two classes",
+        "those of them that are ranked and of the positive class; null for a model without a"
+        " positive class",
         left_out=NOT_ON_DASHBOARDS,
+    ),
+    Measure(
+        "n_unranked",
+        "Truths not ranked",
+        COUNT,
+        NEITHER,
+        "those of them without the score of a declared class of more than two, because it was not"
+        " declared when they were stored; null for a model without a positive class",
     ),
     Measure(
         "log_loss",
@@ -182,6 +191,7 @@ SCORES = _table(
         DOWN,
         "mean of −ln(score of the true class), of scores within [2⁻⁵², 1 − 2⁻⁵²]",
         NO_SCORES,
+        interval=Method.LOGARITHM,
     ),
     Measure(
         "brier_score",
@@ -200,7 +210,7 @@ SCORES = _table(
         UP,
         "share of pairs of a positive and another truth in which the positive one has the higher"
         " score; equal scores count half",
-        "without both, or if the model has not two classes",
+        "without both, or if the model has no positive class",
         interval=Method.DELONG,
     ),
     Measure(
@@ -210,7 +220,8 @@ SCORES = _table(
         UP,
         "sum over the scores of (recall − recall at the next higher score) × precision, without"
         " interpolation",
-        "without positive truths, or if the model has not two classes",
+        "without positive truths, or if the model has no positive class",
+        interval=Method.BOYD,
     ),
     Measure(
         "calibration_error",
@@ -218,7 +229,7 @@ SCORES = _table(
         SHARE,
         DOWN,
         "mean over truths of |mean score − share of positive truths| in the tenth of the range that"
-        " contains the score; if the model has not two classes, of the predicted class's score",
+        " contains the score; if the model has no positive class, of the predicted class's score",
         NO_SCORES,
         short="ECE",
     ),

@@ -24,7 +24,8 @@ class Counted(StrEnum):
 
     Metrics with truths are computed from outcomes; volumes, means and inference stats from
     predictions; quantiles of confidence and values from scores, and those of latency from
-    latencies; metrics of scores with truths from `SCORED` and `RANKED`.
+    latencies; metrics of scores with truths from `SCORED` and `RANKED`, or
+    `VERSUS` for a declared class of more than two.
     """
 
     OUTCOME = "outcome"
@@ -33,6 +34,7 @@ class Counted(StrEnum):
     LATENCY = "latency"
     SCORED = "scored"
     RANKED = "ranked"
+    VERSUS = "versus"
 
 
 @dataclass(frozen=True, slots=True)

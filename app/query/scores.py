@@ -17,6 +17,7 @@ from sqlalchemy.exc import DataError
 from app.errors import InvalidInput
 from app.query.basis import basis_of
 from app.query.intervals import Intervals, interval
+from app.query.measures import SCORES
 from app.query.question import Basis, Counted, Question, parameters
 from app.query.settle import settle
 from app.query.subjects import Scope, Subject
@@ -38,7 +39,9 @@ class ScoreBucket:
     `n` counts truths whose prediction has scores; in a binary model, those with a confidence too.
     `log_loss` is in nats. `brier_score` is 0 to 1 for a binary model, otherwise 0 to 2; the others
     are fractions of 1. `n_positive`, `roc_auc` and `average_precision` are of the positive class,
-    None for a model without one. `intervals` is set if a confidence was requested.
+    None for a model without one. Of a model with more than two classes, these and
+    `calibration_error` don't count `n_unranked` of the truths, with which the score of the declared
+    class was not kept. `intervals` is set if a confidence was requested.
     """
 
     start: datetime
@@ -50,6 +53,7 @@ class ScoreBucket:
     roc_auc: float | None
     average_precision: float | None
     calibration_error: float | None
+    n_unranked: int | None
     intervals: Intervals | None = None
 
 
@@ -57,7 +61,8 @@ class ScoreBucket:
 class ScoreAnswer:
     """Buckets, oldest first, and their basis.
 
-    `positive` is the positive class of a binary model, None for others.
+    `positive` is the class that ranks are about: one of two, or the declared one of more. None if
+    none of more than two is declared.
     """
 
     buckets: Sequence[ScoreBucket]
@@ -67,7 +72,7 @@ class ScoreAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ScoreBuckets:
-    """Buckets, oldest first, and the positive class of a binary model: None for others."""
+    """Buckets, oldest first, and the class that ranks are about, as of `ScoreAnswer`."""
 
     buckets: Sequence[ScoreBucket]
     positive: str | None
@@ -107,12 +112,13 @@ class ScoreCurves:
 
     `points` is empty for a model without a positive class; `calibration` is then that of the
     predicted class. `n_scores` is the number of distinct scores, of which points are a part, None
-    at thresholds that were asked for.
+    at thresholds that were asked for. `n_unranked` is as of `ScoreBucket`.
     """
 
     points: Sequence[ThresholdPoint]
     calibration: Sequence[CalibrationPoint]
     positive: str | None
+    n_unranked: int | None
     n_scores: int | None = None
 
 
@@ -124,6 +130,7 @@ class CurveAnswer:
     calibration: Sequence[CalibrationPoint]
     basis: Basis
     positive: str | None
+    n_unranked: int | None
 
 
 def scores(
@@ -138,7 +145,7 @@ def scores(
     """Metrics of the scores of one classifier in the buckets of a grid, as of a moment.
 
     `positive` is the class that scores are about, by default the positive one of the model. With a
-    `confidence`, ROC AUC and Brier score of a model with two classes have intervals.
+    `confidence`, ranks have intervals, and the losses of a model with two classes.
 
     Shape: one bucket per width, oldest first, clipped to the window; a single one without width.
     Cost:  three statements: the cells of the window once per metric. Average precision reads the
@@ -146,7 +153,7 @@ def scores(
 
     Raises:
         InvalidWindow, UnknownModel, WrongKind: as in `settle`.
-        InvalidInput: `positive` is not one of the classes of a model with two classes.
+        InvalidInput: `positive` is not one of two classes, nor one that was declared.
     """
     settled = settle(conn, question, *OF_SCORES, kind=Kind.CLASSIFICATION)
     found = score_buckets(
@@ -170,7 +177,7 @@ def score_buckets(
         InvalidInput: as in `scores`.
     """
     asked = _asked(question, positive) | {"metrics": list(metrics), "confidence": confidence}
-    with only_of_two():
+    with only_of_classes():
         rows = conn.execute(_METRICS, asked).all()
     buckets = [_bucket(row, has_intervals=confidence is not None) for row in rows]
     return ScoreBuckets(buckets, _name(conn, registry, rows[0].class_))
@@ -206,7 +213,7 @@ def curves(
         n_parts=n_parts,
     )
     basis = basis_of(conn, settled, *OF_SCORES)
-    return CurveAnswer(found.points, found.calibration, basis, found.positive)
+    return CurveAnswer(found.points, found.calibration, basis, found.positive, found.n_unranked)
 
 
 def score_curves(
@@ -227,9 +234,9 @@ def score_curves(
         InvalidInput: as in `scores`.
     """
     asked = _asked(question, positive)
-    with only_of_two():
-        class_id = conn.execute(_CLASS, asked).scalar_one()
-    asked |= {"class": class_id, "parts": n_parts}
+    with only_of_classes():
+        class_id, one_vs_rest, n_unranked = conn.execute(_CLASS, asked).one()
+    asked |= {"class": class_id, "one_vs_rest": one_vs_rest, "parts": n_parts}
     rows: Sequence[Row[Any]] = []
     if class_id is not None:
         how = {"points": n_points} if thresholds is None else {"thresholds": list(thresholds)}
@@ -238,6 +245,7 @@ def score_curves(
         [_point(row) for row in rows],
         [CalibrationPoint(*row) for row in conn.execute(_CALIBRATION, asked)],
         _name(conn, registry, class_id),
+        n_unranked,
         rows[0].n_scores if rows else None,
     )
 
@@ -252,13 +260,12 @@ def _point(row: Row[Any]) -> ThresholdPoint:
     return ThresholdPoint(*(getattr(row, name) for name in ThresholdPoint.__slots__))
 
 
-def classes_of_two(conn: Connection, question: Question[Subject]) -> list[str]:
-    """The classes of a model with two classes, any of which scores may be about; else none.
+def classes_of_scores(conn: Connection, question: Question[Subject]) -> list[str]:
+    """The classes that scores may be about: both of two, or those of more that were declared.
 
     Cost: one statement.
     """
-    names = conn.execute(_CLASSES, _asked(question, None)).scalars().all()
-    return list(names) if len(names) == TWO else []
+    return list(conn.execute(_CLASSES, _asked(question, None)).scalars())
 
 
 def _asked(question: Question[Subject], positive: str | None) -> dict[str, Any]:
@@ -266,11 +273,11 @@ def _asked(question: Question[Subject], positive: str | None) -> dict[str, Any]:
 
 
 @contextmanager
-def only_of_two() -> Iterator[None]:
+def only_of_classes() -> Iterator[None]:
     """Report a class that scores can't be about as an error of the caller.
 
     Raises:
-        InvalidInput: it is not one of the classes of a model with two classes.
+        InvalidInput: it is not one of two classes, nor one that was declared.
     """
     try:
         yield
@@ -288,43 +295,50 @@ def _bucket(row: Row[Any], *, has_intervals: bool) -> ScoreBucket:
     bucket = ScoreBucket(*row[: len(fields(ScoreBucket)) - 1])
     if not has_intervals:
         return bucket
-    return replace(
-        bucket,
-        intervals={
-            "brier_score": interval(row.brier_score_low, row.brier_score_high),
-            "roc_auc": interval(row.roc_auc_low, row.roc_auc_high),
-        },
-    )
+    bounds = ((name, [getattr(row, f"{name}_{end}") for end in ENDS]) for name in _WITH_INTERVAL)
+    return replace(bucket, intervals={name: interval(*ends) for name, ends in bounds})
 
 
-OF_SCORES = (Counted.SCORED, Counted.RANKED)
-TWO = 2
+_WITH_INTERVAL = [measure.name for measure in SCORES.values() if measure.interval]
+ENDS = ("low", "high")
+
+
+OF_SCORES = (Counted.SCORED, Counted.RANKED, Counted.VERSUS)
 _POSITIVE = """
-    truthline_internal.positive_class(
+    truthline_internal.class_of_scores(
         :model, coalesce(CAST(:as_of AS timestamptz), 'infinity'), CAST(:positive AS text))
 """
-_CLASS = text(f"SELECT {_POSITIVE}")
-_CLASSES = text(f"""
-    SELECT name
-    FROM truthline_internal.classes_of(
-        :model, coalesce(CAST(:as_of AS timestamptz), 'infinity'))
-    ORDER BY name COLLATE "C" LIMIT {TWO + 1}
+_CLASS = text(f"""
+    SELECT positive, one_vs_rest, CASE WHEN positive IS NOT NULL THEN (
+               SELECT coalesce(sum(n), 0)::bigint
+               FROM truthline_internal.unranked(
+                   CAST(:series AS integer[]), {EDGES}, positive, one_vs_rest)) END
+    FROM {_POSITIVE} AS class
+""")
+_CLASSES = text("""
+    SELECT name FROM truthline_internal.classes_for_scores(
+        :model, coalesce(CAST(:as_of AS timestamptz), 'infinity')) AS class
+    ORDER BY name COLLATE "C"
 """)
 _METRICS = text(f"""
-    SELECT metrics.*, bounds.*, class.id AS class_
-    FROM {_POSITIVE} AS class (id)
+    SELECT metrics.*, bounds.*, class.positive AS class_
+    FROM {_POSITIVE} AS class
     CROSS JOIN LATERAL truthline_internal.score_metrics(
-        CAST(:series AS integer[]), {EDGES}, class.id, CAST(:metrics AS text[]))
+        CAST(:series AS integer[]), {EDGES}, class.positive, CAST(:metrics AS text[]),
+        class.one_vs_rest)
         WITH ORDINALITY AS metrics
     LEFT JOIN LATERAL truthline_internal.score_bounds(
-        CAST(:series AS integer[]), {EDGES}, class.id, CAST(:confidence AS double precision))
+        CAST(:series AS integer[]), {EDGES}, class.positive,
+        CAST(:confidence AS double precision), class.one_vs_rest)
         AS bounds ON bounds.place = metrics.ordinality
     ORDER BY metrics.ordinality
 """)
 _POINTS = """
     SELECT threshold, true_positives, false_positives, false_negatives, true_negatives, rates.*,
            {n_scores} AS n_scores
-    FROM truthline_internal.{function}(CAST(:series AS integer[]), {edges}, :class, {how}) AS point
+    FROM truthline_internal.{function}(
+        CAST(:series AS integer[]), {edges}, :class, {how}, :one_vs_rest)
+        AS point
     CROSS JOIN LATERAL truthline_internal.threshold_rates(
         true_positives, false_positives, false_negatives, true_negatives) AS rates
     ORDER BY threshold DESC
@@ -343,6 +357,6 @@ _AT_THRESHOLDS = text(
 _CALIBRATION = text(f"""
     SELECT (part - 1) / CAST(:parts AS float8), part / CAST(:parts AS float8), n, mean_score, share
     FROM truthline_internal.calibration(
-        CAST(:series AS integer[]), {EDGES}, CAST(:class AS integer), :parts)
+        CAST(:series AS integer[]), {EDGES}, CAST(:class AS integer), :parts, :one_vs_rest)
     ORDER BY part
 """)

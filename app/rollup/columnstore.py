@@ -7,17 +7,27 @@ from sqlalchemy import Connection, text
 
 from app.config import Settings
 from app.rollup.retention import RAW
+from app.store.database import Database
 from app.store.edition import Edition, server_info
 
 
-def set_columnstore_policies(conn: Connection, settings: Settings) -> list[str]:
+def set_columnstore_policies(database: Database, settings: Settings) -> list[str]:
     """Apply the settings to the policies; returns the tables whose policy changed.
 
-    Rows that are already in the columnstore stay there if the setting is removed.
+    Rows that are already in the columnstore stay there if the setting is removed. A change locks
+    its table. Each is a transaction of its own: with the lock on one table, waiting for the other
+    would deadlock with ingest, which writes to both.
     """
-    if server_info(conn).edition is not Edition.COMMUNITY:
-        return []
-    return [table for table in RAW if _set_policy(conn, table, settings.columnstore_after_days)]
+    with database.reading() as conn:
+        if server_info(conn).edition is not Edition.COMMUNITY:
+            return []
+    changed = []
+    for table in RAW:
+        with database.writing() as conn:
+            conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            if _set_policy(conn, table, settings.columnstore_after_days):
+                changed.append(table)
+    return changed
 
 
 def _set_policy(conn: Connection, table: str, days: int) -> bool:

@@ -10,7 +10,8 @@ class Level:
     """Cells per span of the learned clock, computed from `source`.
 
     `source` is the raw table, or a finer level of the same subject. TimescaleDB maintains a level
-    that is not `folded`. A `recent` one counts what whole spans don't count yet.
+    that is not `folded`. A `recent` one counts what whole spans don't count yet. One that
+    `collects` holds the numbers of its rows, not only sums.
     """
 
     name: str
@@ -18,6 +19,7 @@ class Level:
     raw_table: str
     folded: bool
     recent: bool
+    collects: bool
 
     @property
     def from_raw(self) -> bool:
@@ -31,7 +33,8 @@ def levels(conn: Connection) -> list[Level]:
 
 
 _LEVELS = text("""
-    SELECT level.name, level.source, subject.source, kept_by = 'fold', recent
+    SELECT level.name, level.source, subject.source, kept_by = 'fold', recent,
+           EXISTS (SELECT FROM level_column AS c WHERE c.subject = level.subject AND collected)
     FROM level JOIN subject ON subject.name = level.subject
     ORDER BY recent, level.place
 """)

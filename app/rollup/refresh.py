@@ -14,7 +14,7 @@ from app.rollup.aggregates import recompute_aggregate, refresh_aggregate
 from app.rollup.audit import Fault, audit, audit_new, open_faults
 from app.rollup.fold import fold, refold
 from app.rollup.levels import Level, levels
-from app.rollup.recent import Pace, refresh_recent, start_over
+from app.rollup.recent import Group, Pace, refresh_recent, start_over
 from app.store.database import Database
 
 _log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Audited:
 
 
 def refresh(
-    database: Database, until: datetime | None = None, paces: Mapping[str, Pace] | None = None
+    database: Database, until: datetime | None = None, paces: Mapping[Group, Pace] | None = None
 ) -> list[Refreshed]:
     """Bring all levels up to date, at most until `until`, by default until now.
 

@@ -104,6 +104,13 @@ model_class = Table(
     Column("place", Integer),
     Column("since", DateTime(timezone=True)),
 )
+declared_class = Table(
+    "declared_class",
+    metadata,
+    Column("model_id", Integer, primary_key=True),
+    Column("label_id", Integer, primary_key=True),
+    Column("since", DateTime(timezone=True)),
+)
 subscription = Table(
     "subscription",
     metadata,

@@ -21,10 +21,11 @@ from app.ingest.events.unanswered import store_unanswered
 from app.ingest.feedback import delete_stray_feedback
 from app.ingest.joins import join_orphaned
 from app.monitors.deliveries import delete_done, run_deliveries
+from app.monitors.retention import delete_old_verdicts
 from app.monitors.rounds import judge_due
 from app.rollup.columnstore import set_columnstore_policies
 from app.rollup.event_totals import fold_event_counts
-from app.rollup.recent import Pace, refresh_recent
+from app.rollup.recent import Group, Pace, refresh_recent
 from app.rollup.refresh import refresh
 from app.rollup.retention import delete_old_keys, drop_expired
 from app.store.database import Database
@@ -45,7 +46,7 @@ def run_housekeeping(database: Database, settings: Settings, stop: threading.Eve
     """
     arguments = (database, settings, stop)
     threading.Thread(target=run_deliveries, args=arguments, daemon=True).start()
-    paces: dict[str, Pace] = defaultdict(Pace)
+    paces: dict[Group, Pace] = defaultdict(Pace)
     next_round = next_verdicts = time.monotonic()
     while not stop.is_set():
         try:
@@ -90,7 +91,7 @@ def _try_lock(conn: Connection) -> bool:
 
 
 def do_round(
-    database: Database, settings: Settings, paces: Mapping[str, Pace] | None = None
+    database: Database, settings: Settings, paces: Mapping[Group, Pace] | None = None
 ) -> None:
     """Delete what is too old, fill and audit the levels, and drop what is counted and expired."""
     seconds = settings.unanswered_after_s
@@ -99,8 +100,8 @@ def do_round(
     with database.writing() as conn:
         conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
         delete_old(conn, settings)
-        for table in set_columnstore_policies(conn, settings):
-            _log.info("columnstore of %s: %d days", table, settings.columnstore_after_days)
+    for table in set_columnstore_policies(database, settings):
+        _log.info("columnstore of %s: %d days", table, settings.columnstore_after_days)
     with database.writing() as conn:
         conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
         if joined := join_orphaned(conn):
@@ -125,6 +126,8 @@ def delete_old(conn: Connection, settings: Settings) -> None:
         _log.warning("deleted %d truths of a different kind than their model", strays)
     if messages := delete_done(conn):
         _log.info("deleted %d messages that were delivered, or abandoned, long ago", messages)
+    if verdicts := delete_old_verdicts(conn, settings.keep_verdicts_days):
+        _log.info("deleted %d verdicts on windows that ended long ago", verdicts)
     if keys := delete_old_keys(conn, settings):
         _log.info("deleted %d requests and pending truths that are too old", keys)
 

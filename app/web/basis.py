@@ -22,7 +22,12 @@ BOTH = (Counted.OUTCOME, Counted.PREDICTION)
 
 
 def panel_context(
-    conn: Connection, registry: Registry, workspace_id: int, question: Question
+    conn: Connection,
+    registry: Registry,
+    workspace_id: int,
+    question: Question,
+    *,
+    may_change: bool = False,
 ) -> PanelContext:
     """Settle the moment that all panels of a page can show, and look up its model.
 
@@ -33,7 +38,7 @@ def panel_context(
         zone.
     """
     query = look_up(conn, question.as_query(workspace_id), *Counted)
-    return PanelContext(conn, registry, question, query)
+    return PanelContext(conn, registry, question, query, may_change=may_change)
 
 
 def of_model(context: PanelContext) -> Query[Subject]:

@@ -9,15 +9,14 @@ from typing import Any
 import plotly.graph_objects as go
 from dash import dcc, html
 from dash.development.base_component import Component
-from markupsafe import Markup
 
 from app.query.noise import FEW
 from app.query.window import Window
-from app.web import markup
 from app.web.bands import OPACITY, Bounds, band
-from app.web.markup import Tag, to_component
+from app.web.chart_tools import plain, tools
+from app.web.markup import to_component
 from app.web.question import DAY, Question, iso_utc
-from app.web.tables import UNHEARD, labelled
+from app.web.tables import labelled
 
 # The Okabe-Ito palette, distinguishable with every common colour blindness, with a dash and a
 # marker for each: those of the client's figures (client/truthline/plots/theme.py).
@@ -27,6 +26,7 @@ COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
 FAINT = "#868e96"
+LIMIT = "#c92a2a"
 # The style of a metric wherever it is drawn, by its place above: as in the client's figures.
 STYLES = {
     "accuracy": 0,
@@ -37,8 +37,6 @@ STYLES = {
     "mean_absolute_error": 0,
     "root_mean_squared_error": 1,
 }
-# Lengths of a dash and its gap in a legend.
-SAMPLES = {"dash": "7 3", "dot": "2 3", "dashdot": "7 3 2 3", "longdash": "11 4"}
 HEIGHT, WITH_COUNTS = 260, 320
 # With fewer points each one has a marker that can be clicked.
 SPARSE = 150
@@ -46,19 +44,6 @@ SPARSE = 150
 POINTS = 2_000
 # How much of the colour is left to points with fewer than FEW truths.
 FADED = 0.3
-# Characters that plotly interprets as tags, entities and TeX.
-_AS_IT_IS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"})
-Button, Circle = Tag("button"), Tag("circle")
-MODES = (
-    ("zoom", "Zoom", "Drag over the chart to set the time range of the page"),
-    ("before", "Select before", "Drag over the chart to select what is compared with"),
-    ("after", "Select after", "Drag over the chart to select what is shown and compared"),
-)
-
-
-def plain(text: str) -> str:
-    """A name escaped for plotly: names are chosen by users and shown to other users."""
-    return text.translate(_AS_IT_IS)
 
 
 # x and y values.
@@ -73,6 +58,14 @@ class Marked:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit of a monitor: a horizontal line, in the unit of the chart."""
+
+    monitor: str
+    value: float
+
+
 def lines(
     title: str,
     question: Question,
@@ -84,13 +77,15 @@ def lines(
     styles: Sequence[int] = (),
     bands: Mapping[str, Bounds] | None = None,
     marked: Sequence[Marked] = (),
+    limits: Sequence[Limit] = (),
+    watch: str = "",
     picks: bool = True,
 ) -> Component:
     """Lines with gaps where values are missing; `form` is the d3 format of a value.
 
     `counts` are the truths of each bucket: they are drawn as bars below, and points with fewer than
-    FEW are faded. `bands` are the confidence intervals of some lines, by their name. A click on a
-    point selects its bucket, unless it `picks` nothing.
+    FEW are faded. `bands` are the confidence intervals of some lines, by their name. `watch` is the
+    URL of a form for a monitor. A click on a point selects its bucket, unless it `picks` nothing.
     """
     figure = go.Figure()
     ends = [*starts[1:], question.window.end]
@@ -108,9 +103,36 @@ def lines(
             _add_band(figure, question, starts, ends, bands[name])
         if counts and min(counts) < FEW:
             _fade(figure, counts)
+    for limit in limits:
+        _add_limit(figure, question, limit)
     if counts:
         _add_counts(figure, question, starts, ends, counts)
-    return _chart(title, question, figure, form, list(values), marked=marked, picks=picks)
+    return _chart(
+        title, question, figure, form, list(values), marked=marked, watch=watch, picks=picks
+    )
+
+
+def _add_limit(figure: go.Figure, question: Question, limit: Limit) -> None:
+    """A line across the whole window, so that the axis reaches it, with the monitor's name."""
+    edges = [question.clock(edge) for edge in (question.window.start, question.window.end)]
+    figure.add_scatter(
+        x=edges,
+        y=[limit.value] * len(edges),
+        name=plain(f"limit of {limit.monitor}"),
+        mode="lines",
+        line={"color": LIMIT, "dash": "dash", "width": 1.25},
+        hoverinfo="skip",
+        meta="limit",
+    )
+    figure.add_annotation(
+        text=plain(f"limit of {limit.monitor}"),
+        x=edges[-1],
+        y=limit.value,
+        xanchor="right",
+        yanchor="bottom",
+        showarrow=False,
+        font={"size": 11},
+    )
 
 
 def _add_band(
@@ -265,8 +287,9 @@ def bars(
     values: Mapping[str, Sequence[float | None]],
     *,
     marked: Sequence[Marked] = (),
+    watch: str = "",
 ) -> Component:
-    """Stacked bars as wide as their buckets."""
+    """Stacked bars as wide as their buckets. `watch` is the URL that makes a monitor of them."""
     figure = go.Figure()
     for index, (name, numbers) in enumerate(values.items()):
         figure.add_bar(
@@ -280,7 +303,7 @@ def bars(
             hovertemplate="%{y:,}",
         )
     figure.update_layout(barmode="stack", bargap=0)
-    return _chart(title, question, figure, "~s", list(values), marked=marked)
+    return _chart(title, question, figure, "~s", list(values), marked=marked, watch=watch)
 
 
 def curves(title: str, points: Mapping[str, Points], *, form: str = "") -> Component:
@@ -316,6 +339,7 @@ def _chart(
     names: Sequence[str],
     *,
     marked: Sequence[Marked] = (),
+    watch: str = "",
     picks: bool = False,
 ) -> Component:
     """A chart over the whole window, even where values are missing."""
@@ -323,7 +347,7 @@ def _chart(
     figure.update_xaxes(range=window)
     for span in marked:
         _mark(figure, question, span)
-    return _drawn(title, figure, form, names, over_time=True, picks=picks)
+    return _drawn(title, figure, form, names, over_time=True, watch=watch, picks=picks)
 
 
 def _mark(figure: go.Figure, question: Question, marked: Marked) -> None:
@@ -365,6 +389,7 @@ def _drawn(
     names: Sequence[str],
     *,
     over_time: bool = False,
+    watch: str = "",
     picks: bool = False,
 ) -> Component:
     figure.update_layout(
@@ -384,7 +409,7 @@ def _drawn(
     kind: dict[str, Any] = (
         {"data-picks": "true"} if picks else {"data-time": "true"} if over_time else {}
     )
-    return framed(title, figure, names, picks=picks, **kind)
+    return framed(title, figure, names, watch=watch, picks=picks, **kind)
 
 
 # What all charts have in common, and the lines of their grids.
@@ -407,6 +432,7 @@ def framed(
     figure: go.Figure,
     names: Sequence[str],
     *,
+    watch: str = "",
     picks: bool = False,
     **attributes: Any,
 ) -> Component:
@@ -417,48 +443,5 @@ def framed(
         className="chart" if figure.layout.height == HEIGHT else "chart tall",
     )
     caption = html.Figcaption(title, className="hidden")
-    tools = to_component(_tools(figure, names, picks=picks), "tools")
-    return html.Figure([tools, graph, caption], **attributes, **labelled(title))
-
-
-# --- the legend, and what one can do ------------------------------------------------------
-
-
-def _tools(figure: go.Figure, names: Sequence[str], *, picks: bool) -> Markup:
-    """The legend, above the chart, where it can wrap on a narrow screen; and buttons."""
-    legend = [_entry(figure, name) for name in names] if len(names) > 1 else []
-    modes = [_mode(*mode) for mode in MODES] if picks else []
-    image = Button("PNG", type="button", className="png", title="Save the chart as an image")
-    return Markup("").join(
-        (
-            markup.Span(legend, className="legend"),
-            markup.Span(modes, className="modes", role="group", **labelled("What dragging does"))
-            if modes
-            else "",
-            image,
-        )
-    )
-
-
-def _entry(figure: go.Figure, name: str) -> Markup:
-    """A line's style and name; a click hides and shows the line."""
-    indices = [str(i) for i, line in enumerate(figure.data) if line.name == plain(name)]
-    data = {"data-lines": ",".join(indices), "aria-pressed": "true"}
-    sample = _sample(figure.data[int(indices[0])])
-    return Button(
-        [sample, name], type="button", className="key", title="Hide or show this line", **data
-    )
-
-
-def _sample(line: Any) -> Markup:
-    if line.type == "bar":
-        return markup.Span(className="dot", style={"--colour": line.marker.color}, **UNHEARD)
-    path = markup.Path(
-        d="M1 6H25", stroke=line.line.color, **{"stroke-dasharray": SAMPLES.get(line.line.dash, "")}
-    )
-    return markup.Svg(path, className="sample", viewBox="0 0 26 12", **UNHEARD)
-
-
-def _mode(name: str, label: str, hint: str) -> Markup:
-    pressed = {"data-mode": name, "aria-pressed": str(name == "zoom").lower()}
-    return Button(label, type="button", className="mode", title=hint, **pressed)
+    above = to_component(tools(figure, names, watch=watch, picks=picks), "tools")
+    return html.Figure([above, graph, caption], **attributes, **labelled(title))

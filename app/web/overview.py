@@ -19,6 +19,7 @@ from app.query.subjects import ALL, Selection
 from app.query.window import Grid
 from app.store.registry import ModelName
 from app.web import markup as html
+from app.web.monitors import FIRING_NOW
 from app.web.panels import Node, Page, Panel, PanelContext, Rows
 from app.web.question import DAY, EVERY, Question, automatic_interval, common, grid_of, query_string
 from app.web.request_links import finder
@@ -318,5 +319,5 @@ def model_rows(question: Question, models: Sequence[ModelOverview]) -> Rows:
 PAGE = Page(
     "/",
     "",
-    (Panel("models", "Models", find_models, show_models, model_rows, models_basis),),
+    (FIRING_NOW, Panel("models", "Models", find_models, show_models, model_rows, models_basis)),
 )

@@ -28,7 +28,7 @@ from app.web.pages import PAGES
 from app.web.panels import Node, Nodes, Page, Panel
 from app.web.question import EVERY, REFRESHES, Question, members_of, query_string
 from app.web.selects import SHOWN
-from app.web.session import WORKSPACE
+from app.web.session import MAY_CHANGE, WORKSPACE
 from app.web.tables import labelled
 
 PREFIX = "/web/"
@@ -271,7 +271,10 @@ def render_panel(
         question = Question.read(search, datetime.now(UTC))
         with database.asking(question.as_of) as conn:
             workspace_id = flask.request.environ[WORKSPACE]
-            context = panel_context(conn, database.registry, workspace_id, question)
+            may_change = bool(flask.request.environ.get(MAY_CHANGE))
+            context = panel_context(
+                conn, database.registry, workspace_id, question, may_change=may_change
+            )
             result = panel.find(context)
             basis = panel.basis(context) if panel.basis else None
         nodes = _as_list(panel.show(question, result))

@@ -1,6 +1,17 @@
 """All pages and their panels."""
 
-from app.web import drift, executions, model, overview, request, requests, status
+from app.web import (
+    drift,
+    executions,
+    model,
+    monitor,
+    monitors,
+    new_monitor,
+    overview,
+    request,
+    requests,
+    status,
+)
 
 PAGES = {
     page.path: page
@@ -11,6 +22,9 @@ PAGES = {
         requests.PAGE,
         request.PAGE,
         executions.PAGE,
+        monitors.PAGE,
+        monitor.PAGE,
+        new_monitor.PAGE,
         status.PAGE,
     )
 }

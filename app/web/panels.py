@@ -26,13 +26,15 @@ class PanelContext:
     """The input of a panel: a snapshot of the database, the URL's question, and the settled query.
 
     `query` is the question of the URL with its moment settled and its model looked up; the model
-    may not exist. `found` has what parts of a panel share: see `once`.
+    may not exist. `may_change` says whether the reader may change what is stored. `found` has what
+    parts of a panel share: see `once`.
     """
 
     conn: Connection
     registry: Registry
     question: Question
     query: Query[Subject]
+    may_change: bool = False
     found: dict[Any, Any] = field(default_factory=dict, compare=False)
 
     @property

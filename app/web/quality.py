@@ -35,10 +35,12 @@ from app.web.comparison import (
     words,
 )
 from app.web.matrix import matrices
+from app.web.new_monitor import link_to_new
 from app.web.panels import Node, Panel, PanelContext, Rows, once
 from app.web.question import Question, iso_utc, query_string
 from app.web.request_links import Link, linking, requests_link
 from app.web.tables import CONFIDENCE, NOISE, both, note, tile
+from app.web.thresholds import AVERAGED, Threshold, thresholds
 from app.web.units import length
 
 Bucket = ClassificationBucket | RegressionBucket
@@ -49,8 +51,6 @@ FORMS = {Unit.SHARE: ".1%"}
 FORM = ".4~g"
 NO_TRUTHS = "No truth is known for any prediction in this window."
 NO_METRICS = "There are no quality metrics for this kind of model."
-# Metrics that are averages over the classes.
-AVERAGED = frozenset({"precision", "recall", "specificity", "f1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class Quality:
     buckets: Sequence[Bucket]
     grid: Grid
     spans: Pair[Window]
+    thresholds: Sequence[Threshold] = ()
 
 
 def metric_buckets(
@@ -134,7 +135,9 @@ def find_over_time(context: PanelContext) -> Quality:
     """Metrics in the buckets of the window."""
     query, grid = of_model(context), truths_grid(context)
     buckets = metric_buckets(context, query.over(context.question.window, grid), CONFIDENCE)
-    return Quality(query.subject.kind, buckets, grid, spans(context))
+    kind = query.subject.kind
+    drawn = [measure.wire_name for measure in _drawn(kind)] if kind in OF_KIND else []
+    return Quality(kind, buckets, grid, spans(context), thresholds(context, drawn))
 
 
 def over_time_basis(context: PanelContext) -> Basis:
@@ -164,6 +167,8 @@ def show_over_time(question: Question, quality: Quality) -> Node | list[Node]:
         styles=[charts.STYLES.get(measure.name, 0) for measure in measures],
         bands={labels[0]: [_interval(bucket, measures[0]) for bucket in quality.buckets]},
         marked=marks(question, quality.spans),
+        limits=[charts.Limit(limit.monitor, limit.value) for limit in quality.thresholds],
+        watch=link_to_new(question, measures[0].wire_name),
     )
     return [chart, note(_how_drawn(quality, labels[0]))]
 

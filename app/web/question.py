@@ -167,6 +167,7 @@ OF_A_PAGE = (
         "failed",
     ),
     *("minConfidence", "maxConfidence", "minError"),
+    *("monitor", "part", "watch", "quantile"),
 )
 
 

@@ -17,18 +17,30 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from app.auth import sessions
+from app.auth.keys import Access, Role
 from app.auth.sessions import Session
 from app.errors import Forbidden, Unauthenticated
 from app.running import database, settings
 from app.subpath import at_root
 from app.web.files import dash_file, drawing, fingerprints, own_asset
 from app.web.login import login_page
-from app.web.session import WORKSPACE, check_origin, current, forget, keep, local_path
+from app.web.session import MAY_CHANGE, WORKSPACE, check_origin, current, forget, keep, local_path
 
 blp = Blueprint("web", __name__)
-PATHS = ("/", "/model", "/drift", "/requests", "/request", "/executions", "/status")
+PATHS = (
+    "/",
+    "/model",
+    "/drift",
+    "/requests",
+    "/request",
+    "/executions",
+    "/monitors",
+    "/monitor",
+    "/new-monitor",
+    "/status",
+)
 # Pages with charts: the browser loads the scripts that draw them before Dash asks for them.
-DRAWN = ("/model", "/executions")
+DRAWN = ("/model", "/executions", "/monitor")
 # Scripts come only from this server, except for the line that starts Dash, which is allowed by its
 # hash. Mantine and plotly set inline styles, and draw with images in data URLs.
 POLICY = (
@@ -56,12 +68,13 @@ def _dash() -> Any:
         return apps[root]
 
 
-def _dash_response(path: str, workspace_id: int | None = None, body: bytes = b"") -> Response:
+def _dash_response(path: str, access: Access | None = None, body: bytes = b"") -> Response:
     """Dash's response at one of its own paths."""
     environ = request.environ | {
         "PATH_INFO": path,
         "HTTP_IF_NONE_MATCH": "",  # files.py compares, after it compressed
-        WORKSPACE: workspace_id,
+        WORKSPACE: access.workspace_id if access else None,
+        MAY_CHANGE: access is not None and Role.ADMIN in access.roles,
         "CONTENT_LENGTH": str(len(body)),
         "wsgi.input": BytesIO(body),
     }
@@ -127,6 +140,26 @@ def log_out() -> Response:
     return forget(redirect(at_root("/login"), HTTPStatus.SEE_OTHER))
 
 
+@blp.post("/monitors")
+def make_monitor() -> Response:
+    """Create the monitor that a form describes, and show it.
+
+    Raises:
+        Forbidden: the session's key has not the role admin.
+        InvalidInput: the form is incomplete, or contradicts itself.
+    """
+    from app.web.new_monitor import create  # noqa: PLC0415 - see above
+
+    check_origin()
+    session = current()
+    session.access.require(Role.ADMIN)
+    request.max_content_length = MAX_FORM_BYTES
+    with database().writing() as conn:
+        name = create(conn, session.access.workspace_id, request.form)
+    target = at_root("/monitor?" + urlencode({"monitor": name}))
+    return _with_session(redirect(target, HTTPStatus.SEE_OTHER), session)
+
+
 @blp.get("/export/<string:panel>.csv")
 def export(panel: str) -> Response:
     """A panel as CSV."""
@@ -156,7 +189,7 @@ def update() -> Response:
     request.max_content_length = MAX_UPDATE_BYTES
     body = request.get_data(cache=False)  # read here, so that errors get our format
     check_update(body, _dash().callback_map)
-    return _with_session(_dash_response(request.path, session.access.workspace_id, body), session)
+    return _with_session(_dash_response(request.path, session.access, body), session)
 
 
 @blp.get("/web/assets/<path:file>")

@@ -25,7 +25,7 @@ from app.web.comparison import Pair, ask, names_of_sides, sides, sides_basis, sp
 from app.web.markup import to_component
 from app.web.panels import Node, Panel, PanelContext, Rows
 from app.web.question import Question
-from app.web.scores import MANY, positive_of
+from app.web.scores import MANY, positive_of, unranked
 from app.web.squares import DIAGONAL, Axes, Curve, level, square
 from app.web.tables import note
 from app.web.units import count, format_number
@@ -36,8 +36,9 @@ POINTS = 200
 THRESHOLDS = [1 / (1 + math.exp(-(place - POINTS / 2) / 11)) for place in range(POINTS)]
 PRECISION, RECALL = CLASS["precision"].title, CLASS["recall"].title
 ABSENT = (
-    "The model has not two classes, so it has no ROC curve and no precision–recall curve. Its"
-    " reliability is that of the predicted class: how often predictions are right, by their score."
+    "The model has not two classes, and declares none, so it has no ROC curve and no"
+    " precision–recall curve. Its reliability is that of the predicted class: how often predictions"
+    " are right, by their score."
 )
 LARGE = (
     f"There are more than {MANY:,} truths: points are drawn at {POINTS} fixed thresholds, each of"
@@ -108,6 +109,7 @@ def show(question: Question, found: Curves | None) -> list[Node] | None:
     about = f"Of scores for class {positive}." if positive else ABSENT
     return [
         note(about),
+        *unranked(found.curves.after.n_unranked, positive),
         dash_html.Div([*drawn, _reliability(lines, positive)], className="squares"),
         *([note(LARGE)] if found.is_large and positive else []),
         *_thinned(lines),

@@ -21,7 +21,7 @@ from app.query.scores import (
     OF_SCORES,
     ScoreBucket,
     ScoreBuckets,
-    classes_of_two,
+    classes_of_scores,
     metrics_of,
     score_buckets,
 )
@@ -32,14 +32,16 @@ from app.web import charts
 from app.web import markup as html
 from app.web.basis import of_model
 from app.web.comparison import Pair, ask, sides, sides_basis, spans, truths_grid
+from app.web.new_monitor import link_to_new
 from app.web.panels import Node, Panel, PanelContext, Rows
 from app.web.quality import FORM, FORMS, Differences, marks
 from app.web.question import Question, iso_utc
 from app.web.selects import select
 from app.web.tables import CONFIDENCE, both, note, tile
+from app.web.thresholds import Threshold, thresholds
 from app.web.units import length
 
-COUNTS = ("n", "n_positive")
+COUNTS = ("n", "n_positive", "n_unranked")
 ON_WIRE = {SCORES[name].wire_name: SCORES[name] for name in METRICS}
 # With more truths than this in a window, reading every score would take seconds.
 MANY = 250_000
@@ -48,9 +50,14 @@ LARGE = (
     " score, and are omitted here: the API has them. Average precision can still be drawn."
 )
 UNTESTED = "whether it is more than noise is not tested"
-NOT_TWO = (
-    "The model has not two classes, so it has no ROC AUC and no average precision. Its calibration"
-    " error is that of the predicted class."
+UNDECLARED = (
+    "The model has not two classes, and declares none, so it has no ROC AUC and no average"
+    " precision. Its calibration error is that of the predicted class. Once a class is declared"
+    " (PUT /api/v1/models/positive-class), its score is kept with each truth."
+)
+UNRANKED = (
+    "{n:,} truths were stored while class {positive} was not declared: without its score, they are"
+    " not part of its ROC AUC, average precision, calibration error and curves."
 )
 
 
@@ -58,7 +65,7 @@ NOT_TWO = (
 class Scores:
     """Metrics of scores in both windows, and one of them in the buckets of the page.
 
-    `classes` are those that scores may be about, if there are two; `positive` is the one they are
+    `classes` are those that scores may be about; `positive` is the one they are
     about. With `is_large` there are more than MANY truths, and what reads every score is omitted.
     """
 
@@ -71,6 +78,7 @@ class Scores:
     grid: Grid
     spans: Pair[Window]
     is_large: bool
+    thresholds: Sequence[Threshold] = ()
 
     @property
     def measures(self) -> list[Measure]:
@@ -106,7 +114,7 @@ def find(context: PanelContext) -> Scores | None:
         return None
     return Scores(
         after.positive,
-        classes_of_two(context.conn, both_sides.after),
+        classes_of_scores(context.conn, both_sides.after),
         qualities,
         {} if is_large else _differences(context, after.positive),
         drawn,
@@ -114,6 +122,7 @@ def find(context: PanelContext) -> Scores | None:
         query.grid,
         spans(context),
         is_large,
+        [] if positive_of(context.question) else thresholds(context, [drawn.wire_name]),
     )
 
 
@@ -196,11 +205,14 @@ def show(question: Question, scores: Scores | None) -> list[Node] | None:
         counts=[bucket.n for bucket in scores.over_time],
         bands={label: [_interval(b, scores.drawn) for b in scores.over_time]} if interval else None,
         marked=marks(question, scores.spans),
+        limits=[charts.Limit(limit.monitor, limit.value) for limit in scores.thresholds],
+        watch="" if positive_of(question) else link_to_new(question, scores.drawn.wire_name),
     )
     return [
         dash_html.Div(list(_choices(scores)), className="choices score-choices"),
         html.Dl(list(_tiles(scores)), className="tiles small"),
-        *([] if scores.positive else [note(NOT_TWO)]),
+        *([] if scores.positive else [note(UNDECLARED)]),
+        *unranked(scores.qualities.after.n_unranked, scores.positive),
         *([note(LARGE)] if scores.is_large else []),
         html.H3(f"{label} over time"),
         chart,
@@ -229,9 +241,21 @@ WIDTH = 210
 
 
 def _tiles(scores: Scores) -> Iterator[Markup]:
-    counts = [SCORES[name] for name in COUNTS if scores.positive or name != "n_positive"]
+    counts = [SCORES[name] for name in COUNTS if _is_counted(scores, name)]
     for measure in (*scores.measures, *counts):
         yield tile(measure.label, _both(scores, measure))
+
+
+def _is_counted(scores: Scores, name: str) -> bool:
+    """Whether there is a tile for a count: of positive truths only with a positive class."""
+    if name == "n_unranked":
+        return bool(scores.qualities.after.n_unranked)
+    return scores.positive is not None or name == "n"
+
+
+def unranked(n: int | None, positive: str | None) -> list[Node]:
+    """Which truths are not ranked, and why; nothing if all are."""
+    return [note(UNRANKED.format(n=n, positive=positive))] if n else []
 
 
 def _both(scores: Scores, measure: Measure) -> Markup:

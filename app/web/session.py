@@ -15,6 +15,8 @@ from app.running import database, settings
 
 # The key in the WSGI environment under which Dash's callbacks find the workspace of a request.
 WORKSPACE = "truthline.workspace"
+# And whether its session may change what is stored.
+MAY_CHANGE = "truthline.may_change"
 Cookied = TypeVar("Cookied", bound=Response)
 
 

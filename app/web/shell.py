@@ -178,7 +178,12 @@ def _parsed(text: str, zone: ZoneInfo) -> datetime:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)
 
 
-PAGES = (("/", "Models"), ("/executions", "Executions"), ("/status", "Status"))
+PAGES = (
+    ("/", "Models"),
+    ("/monitors", "Monitors"),
+    ("/executions", "Executions"),
+    ("/status", "Status"),
+)
 APPLICATION = "Truthline"
 
 
@@ -196,11 +201,15 @@ SUBJECTS = {
     "/requests": "model",
     "/request": "request",
     "/executions": "execution",
+    "/monitor": "monitor",
+    "/new-monitor": "model",
 }
 
 
 # Pages that belong to another page in the navigation.
-BELOW = dict.fromkeys(("/model", "/drift", "/requests", "/request"), "/")
+BELOW = dict.fromkeys(("/model", "/drift", "/requests", "/request"), "/") | dict.fromkeys(
+    ("/monitor", "/new-monitor"), "/monitors"
+)
 
 
 def navigation(path: str, members: Mapping[str, str]) -> list[Component]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 from dash.development.base_component import Component
 
+from app.web.chart_tools import plain
 from app.web.charts import (
     BLUE,
     DASHES,
@@ -17,7 +18,6 @@ from app.web.charts import (
     SYMBOLS,
     WITH_COUNTS,
     framed,
-    plain,
 )
 
 # After and before, as in the titles of the page.

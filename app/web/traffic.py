@@ -18,10 +18,12 @@ from app.web import markup as html
 from app.web.basis import of_model
 from app.web.changes import certain_failures
 from app.web.comparison import Pair, ask, sides, sides_basis, spans
+from app.web.new_monitor import link_to_new
 from app.web.panels import Node, Panel, PanelContext, Rows
 from app.web.quality import marks
 from app.web.question import Question, iso_utc
 from app.web.tables import UNHEARD, both, note, table, tile
+from app.web.thresholds import Threshold, thresholds
 from app.web.units import UNKNOWN, length
 
 FRACTIONS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -29,6 +31,7 @@ LATENCY_FRACTIONS = (0.5, 0.9, 0.95, 0.99)
 NOT_KNOWN: Sequence[float | None] = [None] * max(len(FRACTIONS), len(LATENCY_FRACTIONS))
 ANSWERED, FAILED, MEAN = REQUESTS["answered"], REQUESTS["failed"], REQUESTS["mean_latency_ms"]
 QUANTILE = MODEL["quantiles"]
+MILLISECONDS = 1000
 NOTHING_ANSWERED = "The model has no requests in this window."
 
 
@@ -110,6 +113,7 @@ def show_volume(question: Question, volume: Volume) -> list[Node]:
             FAILED.label.lower(): [bucket.failed for bucket in over_time.buckets],
         },
         marked=marks(question, volume.spans),
+        watch=link_to_new(question, MODEL["inferences"].wire_name),
     )
     return [html.Dl(tiles, className="tiles small"), bars]
 
@@ -134,6 +138,7 @@ class Latency:
 
     volume: Volume
     quantiles: Pair[Sequence[float] | None]
+    thresholds: Sequence[Threshold] = ()
 
 
 def find_latency(context: PanelContext) -> Latency:
@@ -144,6 +149,7 @@ def find_latency(context: PanelContext) -> Latency:
             sides(context),
             lambda query: latency_quantiles(context.conn, query, LATENCY_FRACTIONS),
         ),
+        thresholds(context, [MODEL["latency"].wire_name]),
     )
 
 
@@ -171,6 +177,11 @@ def show_latency(question: Question, latency: Latency) -> list[Node]:
             {"mean latency in ms": [bucket.mean_latency_ms for bucket in buckets]},
             form=".3~g",
             marked=marks(question, latency.volume.spans),
+            limits=[
+                charts.Limit(limit.monitor, MILLISECONDS * limit.value)
+                for limit in latency.thresholds
+            ],
+            watch=link_to_new(question, MODEL["latency"].wire_name),
         ),
     ]
 

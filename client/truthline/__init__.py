@@ -82,6 +82,15 @@ from truthline.metrics import (
     Snapped,
     Subject,
 )
+from truthline.monitors import (
+    Monitor,
+    MonitorHistory,
+    MonitorPart,
+    MonitorVerdict,
+    Receiver,
+    ReceiverTest,
+    RevisedVerdict,
+)
 from truthline.outbox import Limits
 from truthline.recorder import Stats
 from truthline.requests import (
@@ -155,10 +164,16 @@ __all__ = [
     "MetricSide",
     "ModelStats",
     "Models",
+    "Monitor",
+    "MonitorHistory",
+    "MonitorPart",
+    "MonitorVerdict",
     "NotFound",
     "NotTruthline",
     "PendingTruth",
     "Quantiles",
+    "Receiver",
+    "ReceiverTest",
     "Refused",
     "RegressionBucket",
     "RegressionGroup",
@@ -171,6 +186,7 @@ __all__ = [
     "RequestPage",
     "RequestPrediction",
     "Requests",
+    "RevisedVerdict",
     "RowProblem",
     "ScoreBucket",
     "ScoreCurves",

@@ -11,6 +11,7 @@ from truthline.auth import BearerAuth
 from truthline.coverage_questions import CoverageQuestions
 from truthline.drift_questions import DriftQuestions
 from truthline.exports import Exports
+from truthline.monitor_questions import MonitorQuestions
 from truthline.outbox import Limits
 from truthline.recorder import Recorder
 from truthline.score_questions import ScoreQuestions
@@ -21,7 +22,16 @@ from truthline.steps import Steps
 URL_VARIABLE, KEY_VARIABLE = "TRUTHLINE_URL", "TRUTHLINE_KEY"
 
 
-class Client(Recorder, Sender, ScoreQuestions, CoverageQuestions, DriftQuestions, Exports, Steps):
+class Client(
+    Recorder,
+    Sender,
+    ScoreQuestions,
+    CoverageQuestions,
+    DriftQuestions,
+    MonitorQuestions,
+    Exports,
+    Steps,
+):
     """Connects to a Truthline server.
 
     Logging never blocks and never raises; queries and bulk calls raise `TruthlineError`. Threads

@@ -143,8 +143,8 @@ class Questions:
             average: average over the classes of a classifier.
             as_of: return what was known at this moment.
             confidence: confidence of the intervals and of the verdicts.
-            scores: compare ROC AUC and Brier score of classifiers with two classes too, which takes
-                longer: the server reads every score.
+            scores: compare ROC AUC of classifiers too, and Brier score and log loss of those with
+                two classes, which takes longer: the server reads every score.
             positive_class: the class that scores are about; by default the positive one of both
                 models.
 

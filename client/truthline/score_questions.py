@@ -54,7 +54,8 @@ class ScoreQuestions(Questions):
         """Log loss, Brier score, ROC AUC, average precision and calibration error over time.
 
         Scores are about `positive_class`, by default the one that the model declares, else the
-        second of its declared classes, else the one that sorts last. Only `metrics` are computed,
+        second of its declared classes, else the one that sorts last. In a model with more than two
+        classes it is one that was declared (`declare_positive_class`). Only `metrics` are computed,
         by default all. Other arguments and errors are those of `classification_metrics`.
         """
         subject = subject_of(model, namespace, pipeline, deployment, version, tags)
@@ -103,9 +104,10 @@ class ScoreQuestions(Questions):
     def declare_positive_class(
         self, model: Name, label: Label | None, *, namespace: Name = "", pipeline: Name = ""
     ) -> None:
-        """Declare which class of a model with two classes its scores are about.
+        """Declare which class of a model its scores are about.
 
-        None takes the declaration back. Answers about earlier predictions follow.
+        None takes the declaration back. With two classes, answers about earlier predictions follow.
+        With more, the score of the class is kept with the truths that are stored from now on.
         """
         subject = subject_of(model, namespace, pipeline, None, None, None)
         of = {name: value for name, value in selection_of(subject).items() if value is not None}

@@ -15,8 +15,10 @@ if TYPE_CHECKING:  # packages that need not be there
 class ScoreIntervals:
     """Confidence intervals of the metrics of scores; None if undefined."""
 
+    log_loss: Interval | None = None
     brier_score: Interval | None = None
     roc_auc: Interval | None = None
+    average_precision: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,9 @@ class ScoreBucket:
     `n` counts truths whose prediction has scores, and in a binary model those with a confidence.
     `log_loss` is in nats; `roc_auc`, `average_precision` and `calibration_error` are fractions of
     1. Metrics are None without such truths, or if they were not requested; `n_positive`, `roc_auc`
-    and `average_precision` also if the model has not two classes.
+    and `average_precision` also without a positive class. In a model with more than two classes
+    these and `calibration_error` don't count `n_unranked` of the truths, which were stored while
+    the class was not declared.
     """
 
     start: Start = ABSENT
@@ -38,6 +42,7 @@ class ScoreBucket:
     roc_auc: float | None = None
     average_precision: float | None = None
     calibration_error: float | None = None
+    n_unranked: int | None = None
     intervals: ScoreIntervals | None = None
 
 
@@ -71,7 +76,10 @@ class CalibrationPart:
 
 @dataclass(frozen=True)
 class ScoreMetrics(Metrics):
-    """Metrics of the scores of a classifier; `positive_class` is None unless it has two classes."""
+    """Metrics of the scores of a classifier.
+
+    `positive_class` is None if the model has more than two classes and declares none.
+    """
 
     positive_class: str | None = None
     buckets: tuple[ScoreBucket, ...] = ABSENT
@@ -86,10 +94,12 @@ class ScoreCurves(Metrics):
     """ROC, precision-recall and reliability curves of a window.
 
     `points` has the highest threshold first, and `calibration` the lowest scores. Without a
-    positive class there are no points, and calibration is of the predicted class.
+    positive class there are no points, and calibration is of the predicted class. `n_unranked` is
+    that of a `ScoreBucket`.
     """
 
     positive_class: str | None = None
+    n_unranked: int | None = None
     points: tuple[ThresholdPoint, ...] = ABSENT
     calibration: tuple[CalibrationPart, ...] = ABSENT
 

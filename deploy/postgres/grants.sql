@@ -7,8 +7,10 @@
 --          analyst, api_key, signing_secret, refresh_family, refresh_token, prediction_key,
 --          pending_feedback, ingest_batch, event_key, event_pair, event_lookup and event_family are
 --          not granted: they hold digests of keys, the secret that signs tokens, and ids chosen by
---          clients, and no metric. Neither are request_lock and upkeep_lock, because a role that may
---          read a table may lock it. erasure is read through its view. inference_metadata is granted because it filters inference stats.
+--          clients, and no metric. Neither are receiver, receiver_secret, monitor_receiver, monitor_round
+--          and delivery: they hold where messages go. Neither are request_lock and upkeep_lock, because a role that may
+--          read a table may lock it. erasure is read through its view. inference_metadata is granted
+--          because it filters inference stats.
 GRANT USAGE ON SCHEMA truthline, truthline_internal, truthline_data TO truthline_reader;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA truthline, truthline_internal TO truthline_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA truthline TO truthline_reader;
@@ -18,6 +20,7 @@ GRANT SELECT ON
     truthline_data.series,
     truthline_data.label,
     truthline_data.model_class,
+    truthline_data.declared_class,
     truthline_data.subscription,
     truthline_data.prediction,
     truthline_data.outcome,
@@ -31,6 +34,9 @@ GRANT SELECT ON
     truthline_data.step_name,
     truthline_data.step_metric,
     truthline_data.step_batch,
+    truthline_data.monitor,
+    truthline_data.monitor_part,
+    truthline_data.verdict,
     truthline_data.event_metric,
     truthline_data.event_count,
     truthline_data.event_total,
@@ -49,6 +55,9 @@ GRANT SELECT ON
     truthline_data.ranked_1h_1h,
     truthline_data.ranked_1d_1d,
     truthline_data.ranked_1d_1mo,
+    truthline_data.versus_1h_1h,
+    truthline_data.versus_1d_1d,
+    truthline_data.versus_1d_1mo,
     truthline_data.deviation_5m_1h,
     truthline_data.deviation_1h_1h,
     truthline_data.deviation_1h_1d,

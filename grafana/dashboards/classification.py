@@ -56,13 +56,15 @@ def classification() -> Dashboard:
             _f1_of_classes(),
             _correlation(),
             _versions(),
-            _of_scores("Scores of two classes", "roc_auc", "average_precision"),
+            _of_scores("Ranking of scores", "roc_auc", "average_precision"),
             _of_scores("Losses of scores", "log_loss", "brier_score"),
             _of_scores("Calibration over time", "calibration_error"),
             _calibration(),
+            _of_scores("Truths that the class's ranking and calibration lack", "n_unranked"),
             _corrected(),
             _wrong_requests(),
         ],
+        annotated=True,
     )
 
 

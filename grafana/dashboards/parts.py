@@ -24,6 +24,7 @@ from grafana_foundation_sdk.models.common import (
     VisibilityMode,
 )
 from grafana_foundation_sdk.models.dashboard import (
+    AnnotationQuery,
     Dashboard,
     DashboardCursorSync,
     DashboardLinkType,
@@ -374,6 +375,36 @@ def interval() -> dashboard.IntervalVariable:
     )
 
 
+@dataclass(frozen=True)
+class Annotations(builder.Builder[AnnotationQuery]):
+    """Marks on all charts of a dashboard, where a query has rows."""
+
+    name: str
+    text: str
+
+    def build(self) -> AnnotationQuery:
+        """Build it. The SDK's own target knows no SQL."""
+        target: Any = Query(self.text).build()
+        return AnnotationQuery(self.name, SOURCE, icon_color="red", target=target)
+
+
+def verdicts() -> Annotations:
+    """Where windows end whose verdict is a warning or critical, or has been revised."""
+    return Annotations(
+        "Verdicts of monitors",
+        f"""
+    SELECT window_end AS "time", monitor || ': ' || state || coalesce(
+               ', was ' || revised_state || ' before ' || learned || ' truths', '') AS "text",
+           concat_ws(',', state, nullif(part, '')) AS "tags"
+    FROM truthline.verdicts
+    WHERE {IN_PLACE} AND model = ${{model:sqlstring}}
+      AND window_end >= $__timeFrom() AND window_end < $__timeTo()
+      AND (state IN ('warning', 'critical') OR revised_state IN ('warning', 'critical'))
+    ORDER BY 1
+    """,
+    )
+
+
 def board(
     name: str,
     title: str,
@@ -382,8 +413,12 @@ def board(
     panels: Sequence[AnyPanel],
     *,
     since: str = "now-24h",
+    annotated: bool = False,
 ) -> Dashboard:
-    """A dashboard, with links to the others that carry the time range and the variables."""
+    """A dashboard, with links to the others that carry the time range and the variables.
+
+    If it is `annotated`, its charts mark the verdicts of monitors of its model.
+    """
     made = (
         dashboard.Dashboard(title)
         .uid(f"{TAG}-{name}")
@@ -402,6 +437,8 @@ def board(
             .keep_time(True)
         )
     )
+    if annotated:
+        made.annotation(verdicts())
     for variable in variables:
         made.with_variable(variable)
     for place, panel in enumerate(panels, start=1):

@@ -51,6 +51,7 @@ def regression() -> Dashboard:
             _values(),
             _versions(),
         ],
+        annotated=True,
     )
 
 

@@ -10,4 +10,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    sqlfile.drop_views()  # some of a later release read these tables
     sqlfile.run("0008_monitors.down.sql")

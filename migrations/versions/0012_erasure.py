@@ -2,7 +2,7 @@
 
 from migrations import sqlfile
 
-revision, down_revision = "0012", "0008"
+revision, down_revision = "0012", "0010"
 
 
 def upgrade() -> None:

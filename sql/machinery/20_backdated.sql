@@ -21,7 +21,7 @@ $function$;
 --          was then, and states a time of receipt.
 -- Cost     for current rows, one check of the bounds per statement. A fold stops ten minutes before
 --          its own clock (app/rollup/fold.py), so rows that are younger than five minutes and past
---          every bound need no lock.
+--          every bound need no lock. Recent levels, which stop a second before it, are audited.
 CREATE OR REPLACE FUNCTION truthline_data.keep_backdated() RETURNS trigger LANGUAGE plpgsql
 SET search_path = truthline_data, pg_catalog SET extra_float_digits = 1 AS $function$
 DECLARE

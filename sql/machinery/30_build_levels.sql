@@ -30,6 +30,7 @@ BEGIN
         END IF;
     END LOOP;
     CALL watch_backdated();
+    CALL watch_updated();
 END
 $procedure$;
 
@@ -91,7 +92,8 @@ BEGIN
     END LOOP;
     FOR watching IN SELECT tgname, tgrelid::regclass AS raw FROM pg_trigger
                     WHERE tgrelid IN (SELECT source::regclass FROM subject)
-                      AND tgname IN ('keep_backdated', 'void_backdated', 'void_behind') LOOP
+                      AND tgname IN ('keep_backdated', 'keep_updated', 'void_backdated', 'void_behind')
+    LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', watching.tgname, watching.raw);
     END LOOP;
     UPDATE level SET kept_by = 'fold', learned_since = '-infinity', learned_until = '-infinity',

@@ -248,7 +248,27 @@ $$;
 COMMENT ON FUNCTION truthline_internal.of_many(text, integer[], boolean) IS
     'The text of a query, in which the optimizer does not look at each of many series.';
 
--- pieces_query: text of a query of all pieces of an answer.
+-- has_rows: whether any row was received in the learned span of a tail.
+-- Why      a look-up in a tenth of a millisecond. Without it, an answer right after a fold would read
+--          the index entries of all rows of its window, because the optimizer overestimates what the
+--          newest pages cost.
+CREATE OR REPLACE FUNCTION truthline_internal.has_rows(tail truthline_internal.piece) RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $function$
+DECLARE
+    found boolean := true;
+BEGIN
+    IF tail.learned_from > now() - INTERVAL '1 day' THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM truthline_data.%I'
+                       ' WHERE received_at >= %L AND received_at < %L)',
+                       tail.source, tail.learned_from, tail.learned_until) INTO found;
+    END IF;
+    RETURN found;
+END
+$function$;
+COMMENT ON FUNCTION truthline_internal.has_rows(truthline_internal.piece) IS
+    'Whether any row was received in the learned span of the newest rows.';
+
+-- pieces_query: text of a query of all pieces of an answer, without the newest rows if they would add nothing.
 -- Why      whole cells of the widest learned spans are old; those of narrower ones were received since.
 CREATE OR REPLACE FUNCTION truthline_internal.pieces_query(
     wanted truthline_internal.wanted, series integer[], edges timestamptz[], as_of timestamptz
@@ -256,8 +276,11 @@ CREATE OR REPLACE FUNCTION truthline_internal.pieces_query(
     SELECT string_agg(truthline_internal.of_many(
         truthline_internal.piece_query(piece, wanted), series,
         (piece).kind IN ('whole', 'tail') AND NOT is_oldest), ' UNION ALL ')
-    FROM (SELECT piece, (piece).learned_from = min((piece).learned_from) OVER () AS is_oldest
+    FROM (SELECT piece, (piece).learned_from = min((piece).learned_from) OVER () AS is_oldest,
+                 count(*) OVER () = 1 AS is_only
           FROM truthline_internal.plan((wanted).subject, series, edges, as_of) AS piece) AS planned
+    WHERE CASE WHEN (piece).kind = 'tail' AND NOT is_only
+               THEN truthline_internal.has_rows(piece) ELSE true END
 $$;
 COMMENT ON FUNCTION truthline_internal.pieces_query(truthline_internal.wanted, integer[], timestamptz[], timestamptz) IS
     'The text of a query of all pieces of an answer.';

@@ -66,6 +66,21 @@ $$;
 COMMENT ON FUNCTION truthline_internal.scored_cells(integer[], timestamptz[], timestamptz) IS
     'Additive cells of scores with truth: losses per (bucket, actual class).';
 
+-- versus_cells: truths with a score of a declared class.
+--
+-- Units    `n` counts truths, `n_hits` those of class `class_label`.
+CREATE TYPE truthline_internal.versus_cell AS (
+    place integer, class_label integer, n bigint, n_hits bigint
+);
+CREATE OR REPLACE FUNCTION truthline_internal.versus_cells(
+    series integer[], edges timestamptz[], as_of timestamptz DEFAULT 'infinity'
+) RETURNS SETOF truthline_internal.versus_cell LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT * FROM truthline_internal.cells(
+        NULL::truthline_internal.versus_cell, 'versus', series, edges, as_of)
+$$;
+COMMENT ON FUNCTION truthline_internal.versus_cells(integer[], timestamptz[], timestamptz) IS
+    'Additive cells of scores of declared classes: truths per (bucket, declared class).';
+
 -- error_cells: sums of the errors of values.
 --
 -- Grain    one row per bucket.

@@ -8,7 +8,8 @@
 -- Cost     the counts and sums of all cells, and the numbers of bins that a bound divides, of cells of an
 --          hour and of rows.
 CREATE OR REPLACE FUNCTION truthline_internal.calibration(
-    series integer[], edges timestamptz[], as_of timestamptz, class integer, n_parts integer DEFAULT 10
+    series integer[], edges timestamptz[], as_of timestamptz, class integer, n_parts integer DEFAULT 10,
+    one_vs_rest boolean DEFAULT false
 ) RETURNS TABLE (
     place integer, part integer, n bigint, n_hits bigint, mean_score float8, share float8
 ) LANGUAGE plpgsql STABLE PARALLEL SAFE SET extra_float_digits = 1
@@ -17,7 +18,7 @@ DECLARE
     reach record;
     bounds float8[] := ARRAY(SELECT i * (1::float8 / n_parts) FROM generate_series(1, n_parts - 1) AS i);
 BEGIN
-    SELECT * INTO STRICT reach FROM truthline_internal.reach('ranked', series, edges, as_of);
+    SELECT * INTO STRICT reach FROM truthline_internal.ranked_reach(series, edges, as_of, one_vs_rest);
     RETURN QUERY EXECUTE format($query$
         WITH piece AS MATERIALIZED (%s),
         cell AS MATERIALIZED (
@@ -38,23 +39,24 @@ BEGIN
                truthline_internal.mean(sum(n_hits), sum(n))
         FROM counted GROUP BY place, part HAVING sum(n) > 0
         $query$,
-        truthline_internal.ranked_cells(series, reach.reached_edges, reach.reached_as_of),
+        reach.cells,
         truthline_internal.scores_in('SELECT * FROM cell WHERE first_part = last_part IS NOT TRUE'))
-    USING series, reach.reached_edges, class, bounds;
+    USING series, reach.edges_reached, class, bounds;
 END
 $function$;
-COMMENT ON FUNCTION truthline_internal.calibration(integer[], timestamptz[], timestamptz, integer, integer) IS
+COMMENT ON FUNCTION truthline_internal.calibration(integer[], timestamptz[], timestamptz, integer, integer, boolean) IS
     'How often the scores of a class come true, per bucket and part of their range.';
 
 -- calibration_error: the expected calibration error, per bucket.
 --
 -- Formula  mean over truths of |mean score - share of hits| of the part that contains its score.
 CREATE OR REPLACE FUNCTION truthline_internal.calibration_error(
-    series integer[], edges timestamptz[], as_of timestamptz, class integer, n_parts integer DEFAULT 10
+    series integer[], edges timestamptz[], as_of timestamptz, class integer, n_parts integer DEFAULT 10,
+    one_vs_rest boolean DEFAULT false
 ) RETURNS TABLE (place integer, error float8) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT place, sum(n * abs(mean_score - share) ORDER BY part) / sum(n)::float8
-    FROM truthline_internal.calibration(series, edges, as_of, class, n_parts)
+    FROM truthline_internal.calibration(series, edges, as_of, class, n_parts, one_vs_rest)
     GROUP BY place
 $$;
-COMMENT ON FUNCTION truthline_internal.calibration_error(integer[], timestamptz[], timestamptz, integer, integer) IS
+COMMENT ON FUNCTION truthline_internal.calibration_error(integer[], timestamptz[], timestamptz, integer, integer, boolean) IS
     'The expected calibration error of the scores of a class, per bucket.';

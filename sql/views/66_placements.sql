@@ -12,7 +12,8 @@
 -- Why      arrays of scores must not be part of a sort or an aggregate, which would copy them for each
 --          row: OFFSET 0 keeps them out.
 CREATE OR REPLACE FUNCTION truthline_internal.placements(
-    series integer[], edges timestamptz[], as_of timestamptz, class integer
+    series integer[], edges timestamptz[], as_of timestamptz, class integer,
+    one_vs_rest boolean DEFAULT false
 ) RETURNS TABLE (
     place integer, score float8, n_hits bigint, n_equal bigint, n_between bigint, hits_from bigint,
     misses_from bigint
@@ -21,7 +22,7 @@ SET jit = off SET enable_nestloop = off SET enable_mergejoin = off AS $function$
 DECLARE
     reach record;
 BEGIN
-    SELECT * INTO STRICT reach FROM truthline_internal.reach('ranked', series, edges, as_of);
+    SELECT * INTO STRICT reach FROM truthline_internal.ranked_reach(series, edges, as_of, one_vs_rest);
     RETURN QUERY EXECUTE format($query$
         WITH cell AS MATERIALIZED (%s),
         hit AS MATERIALIZED (
@@ -55,13 +56,13 @@ BEGIN
         LEFT JOIN miss USING (place, nth)
         WINDOW higher AS (PARTITION BY place ORDER BY nth DESC)
         $query$,
-        truthline_internal.ranked_cells(series, reach.reached_edges, reach.reached_as_of),
+        reach.cells,
         truthline_internal.scores_in('SELECT * FROM cell', 'hits'),
         truthline_internal.scores_in('SELECT * FROM cell', 'misses'))
-    USING series, reach.reached_edges, class;
+    USING series, reach.edges_reached, class;
 END
 $function$;
-COMMENT ON FUNCTION truthline_internal.placements(integer[], timestamptz[], timestamptz, integer) IS
+COMMENT ON FUNCTION truthline_internal.placements(integer[], timestamptz[], timestamptz, integer, boolean) IS
     'The distinct scores of hits per bucket, with the misses around each.';
 
 -- average_precision: the precision of each hit's threshold, averaged over the hits of a bucket.
@@ -71,13 +72,14 @@ COMMENT ON FUNCTION truthline_internal.placements(integer[], timestamptz[], time
 --          scikit-learn: without interpolation.
 -- Cost     that of placements.
 CREATE OR REPLACE FUNCTION truthline_internal.average_precision(
-    series integer[], edges timestamptz[], as_of timestamptz, class integer
+    series integer[], edges timestamptz[], as_of timestamptz, class integer,
+    one_vs_rest boolean DEFAULT false
 ) RETURNS TABLE (place integer, average_precision float8) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT place, sum(n_hits * hits_from::float8 / (hits_from + misses_from)::float8 ORDER BY score)
                   / sum(n_hits)::float8
-    FROM truthline_internal.placements(series, edges, as_of, class)
+    FROM truthline_internal.placements(series, edges, as_of, class, one_vs_rest)
     WHERE score IS NOT NULL
     GROUP BY place
 $$;
-COMMENT ON FUNCTION truthline_internal.average_precision(integer[], timestamptz[], timestamptz, integer) IS
+COMMENT ON FUNCTION truthline_internal.average_precision(integer[], timestamptz[], timestamptz, integer, boolean) IS
     'Average precision of the scores of a class, per bucket.';

@@ -2,7 +2,9 @@
 --
 -- Every function is of one class: `class` is one of the two classes of a binary model, and a hit is a
 -- truth of that class; or NULL, which stands for whichever class was predicted, and a hit is a
--- prediction that was right. A prediction with a truth is one number, its score of that class.
+-- prediction that was right. A prediction with a truth is one number, its score of that class. With
+-- `one_vs_rest`, `class` is a declared class of a model with more than two, and only truths count with
+-- which its score was kept.
 --
 -- Exact    as for other cells. Corrected truths and cuts are subtracted, number by number where numbers
 --          count.
@@ -37,6 +39,60 @@ CREATE OR REPLACE FUNCTION truthline_internal.ranked_cells(
 $$;
 COMMENT ON FUNCTION truthline_internal.ranked_cells(integer[], timestamptz[], timestamptz) IS
     'The text of a query for the cells of the scores of a class.';
+
+-- one_vs_rest_cells: the same for a declared class of a model with more than two.
+CREATE OR REPLACE FUNCTION truthline_internal.one_vs_rest_cells(
+    series integer[], edges timestamptz[], as_of timestamptz
+) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT format($query$
+        SELECT place, NULL::integer AS predicted_label, bin, n, sign(n)::integer AS sign, n_hits,
+               sum_score AS total, pairs, hits, misses, 0 AS form
+        FROM (%s) AS cell
+        $query$, truthline_internal.pieces_query(
+            truthline_internal.wanted_of(
+                'versus', '{class_label,bin,n,n_hits,sum_score,hits,misses,pairs}', 'class_label = $3'),
+            series, edges, as_of))
+$$;
+COMMENT ON FUNCTION truthline_internal.one_vs_rest_cells(integer[], timestamptz[], timestamptz) IS
+    'The text of a query for the cells of the scores of a declared class.';
+
+-- ranked_reach: what a query of the scores of a class reads: the edges it can reach, and the text of a
+-- query for the cells.
+CREATE OR REPLACE FUNCTION truthline_internal.ranked_reach(
+    series integer[], edges timestamptz[], as_of timestamptz, one_vs_rest boolean DEFAULT false,
+    OUT edges_reached timestamptz[], OUT cells text
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT reach.reached_edges,
+           CASE WHEN one_vs_rest
+                THEN truthline_internal.one_vs_rest_cells(
+                    series, reach.reached_edges, reach.reached_as_of)
+                ELSE truthline_internal.ranked_cells(
+                    series, reach.reached_edges, reach.reached_as_of) END
+    FROM truthline_internal.reach(
+        CASE WHEN one_vs_rest THEN 'versus' ELSE 'ranked' END, series, edges, as_of) AS reach
+$$;
+COMMENT ON FUNCTION truthline_internal.ranked_reach(integer[], timestamptz[], timestamptz, boolean) IS
+    'The edges that a query of the scores of a class can reach, and the text of a query for the cells.';
+
+-- unranked: truths with scores that ranks and curves of a declared class can't count, because its score was
+-- not kept: they were learned before it was declared, or while another class was.
+--
+-- Grain    one row per bucket with truths; none unless `one_vs_rest`.
+CREATE OR REPLACE FUNCTION truthline_internal.unranked(
+    series integer[], edges timestamptz[], as_of timestamptz, class integer, one_vs_rest boolean
+) RETURNS TABLE (place integer, n bigint) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT place, sum(n)::bigint
+    FROM (
+        SELECT place, n FROM truthline_internal.scored_cells(series, edges, as_of)
+        WHERE has_scores AND one_vs_rest
+        UNION ALL
+        SELECT place, -n FROM truthline_internal.versus_cells(series, edges, as_of)
+        WHERE class_label = class AND one_vs_rest
+    ) AS cell
+    GROUP BY place
+$$;
+COMMENT ON FUNCTION truthline_internal.unranked(integer[], timestamptz[], timestamptz, integer, boolean) IS
+    'Truths with scores that ranks and curves of a declared class can''t count.';
 
 -- scores_in: text of a query of the single scores of such cells.
 --
@@ -207,17 +263,18 @@ COMMENT ON FUNCTION truthline_internal.auc_query(text) IS
 -- Units    `n` counts truths with a score, `n_hits` those of the class; `area` is from 0 to 1, NULL
 --          unless there are both hits and misses.
 CREATE OR REPLACE FUNCTION truthline_internal.roc_auc(
-    series integer[], edges timestamptz[], as_of timestamptz, class integer
+    series integer[], edges timestamptz[], as_of timestamptz, class integer,
+    one_vs_rest boolean DEFAULT false
 ) RETURNS TABLE (place integer, n bigint, n_hits bigint, area float8)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET extra_float_digits = 1
 SET jit = off SET enable_nestloop = off SET enable_mergejoin = off AS $function$
 DECLARE
     reach record;
 BEGIN
-    SELECT * INTO STRICT reach FROM truthline_internal.reach('ranked', series, edges, as_of);
-    RETURN QUERY EXECUTE truthline_internal.auc_query(truthline_internal.ranked_cells(
-        series, reach.reached_edges, reach.reached_as_of)) USING series, reach.reached_edges, class;
+    SELECT * INTO STRICT reach FROM truthline_internal.ranked_reach(series, edges, as_of, one_vs_rest);
+    RETURN QUERY EXECUTE truthline_internal.auc_query(reach.cells)
+    USING series, reach.edges_reached, class;
 END
 $function$;
-COMMENT ON FUNCTION truthline_internal.roc_auc(integer[], timestamptz[], timestamptz, integer) IS
+COMMENT ON FUNCTION truthline_internal.roc_auc(integer[], timestamptz[], timestamptz, integer, boolean) IS
     'The area under the ROC curve of a class, per bucket.';

@@ -6,7 +6,8 @@
 -- Units    a score at or above the threshold predicts the class.
 -- Cost     the counts of all cells, and the numbers of one bin per threshold.
 CREATE OR REPLACE FUNCTION truthline_internal.at_thresholds(
-    series integer[], edges timestamptz[], as_of timestamptz, class integer, thresholds float8[]
+    series integer[], edges timestamptz[], as_of timestamptz, class integer, thresholds float8[],
+    one_vs_rest boolean DEFAULT false
 ) RETURNS TABLE (
     place integer, threshold float8, true_positives bigint, false_positives bigint,
     false_negatives bigint, true_negatives bigint
@@ -15,7 +16,7 @@ SET jit = off SET enable_nestloop = off SET enable_mergejoin = off AS $function$
 DECLARE
     reach record;
 BEGIN
-    SELECT * INTO STRICT reach FROM truthline_internal.reach('ranked', series, edges, as_of);
+    SELECT * INTO STRICT reach FROM truthline_internal.ranked_reach(series, edges, as_of, one_vs_rest);
     RETURN QUERY EXECUTE format($query$
         WITH %s,
         asked AS (
@@ -53,12 +54,11 @@ BEGIN
                                    above.n_misses + coalesce(within.n_misses, 0)) AS at (hits, misses)
         WHERE all_hits + all_misses > 0
         $query$,
-        truthline_internal.binned(truthline_internal.ranked_cells(
-            series, reach.reached_edges, reach.reached_as_of)))
-    USING series, reach.reached_edges, class, thresholds;
+        truthline_internal.binned(reach.cells))
+    USING series, reach.edges_reached, class, thresholds;
 END
 $function$;
-COMMENT ON FUNCTION truthline_internal.at_thresholds(integer[], timestamptz[], timestamptz, integer, float8[]) IS
+COMMENT ON FUNCTION truthline_internal.at_thresholds(integer[], timestamptz[], timestamptz, integer, float8[], boolean) IS
     'Confusion counts of the scores of a class at thresholds, per bucket.';
 
 -- threshold_rates: precision, recall and false positive rate of confusion counts; NULL where a
@@ -81,7 +81,8 @@ COMMENT ON FUNCTION truthline_internal.threshold_rates(bigint, bigint, bigint, b
 --          a higher one.
 -- Cost     every number of the window.
 CREATE OR REPLACE FUNCTION truthline_internal.ranks(
-    series integer[], edges timestamptz[], as_of timestamptz, class integer
+    series integer[], edges timestamptz[], as_of timestamptz, class integer,
+    one_vs_rest boolean DEFAULT false
 ) RETURNS TABLE (
     place integer, score float8, n_hits bigint, n_misses bigint, hits_above bigint,
     misses_above bigint
@@ -90,7 +91,7 @@ SET jit = off SET enable_nestloop = off SET enable_mergejoin = off AS $function$
 DECLARE
     reach record;
 BEGIN
-    SELECT * INTO STRICT reach FROM truthline_internal.reach('ranked', series, edges, as_of);
+    SELECT * INTO STRICT reach FROM truthline_internal.ranked_reach(series, edges, as_of, one_vs_rest);
     RETURN QUERY EXECUTE format($query$
         WITH cell AS MATERIALIZED (%s)
         SELECT place, score, n_hits, n_misses, truthline_internal.total(n_hits) OVER higher,
@@ -104,12 +105,12 @@ BEGIN
         WHERE n_hits <> 0 OR n_misses <> 0
         WINDOW higher AS (PARTITION BY place ORDER BY score DESC)
         $query$,
-        truthline_internal.ranked_cells(series, reach.reached_edges, reach.reached_as_of),
+        reach.cells,
         truthline_internal.scores_in('SELECT * FROM cell'))
-    USING series, reach.reached_edges, class;
+    USING series, reach.edges_reached, class;
 END
 $function$;
-COMMENT ON FUNCTION truthline_internal.ranks(integer[], timestamptz[], timestamptz, integer) IS
+COMMENT ON FUNCTION truthline_internal.ranks(integer[], timestamptz[], timestamptz, integer, boolean) IS
     'The distinct scores of a class per bucket, with the hits and misses at and above each.';
 
 -- score_curve: confusion counts of a class at its own scores, per bucket.
@@ -118,7 +119,8 @@ COMMENT ON FUNCTION truthline_internal.ranks(integer[], timestamptz[], timestamp
 -- Units    `n_scores` is how many distinct scores the bucket has.
 -- Cost     every number of the window.
 CREATE OR REPLACE FUNCTION truthline_internal.score_curve(
-    series integer[], edges timestamptz[], as_of timestamptz, class integer, points integer
+    series integer[], edges timestamptz[], as_of timestamptz, class integer, points integer,
+    one_vs_rest boolean DEFAULT false
 ) RETURNS TABLE (
     place integer, threshold float8, true_positives bigint, false_positives bigint,
     false_negatives bigint, true_negatives bigint, n_scores bigint
@@ -128,10 +130,10 @@ CREATE OR REPLACE FUNCTION truthline_internal.score_curve(
     FROM (
         SELECT r.*, row_number() OVER higher AS nth, count(*) OVER bucket AS n_scores,
                max(hits_above) OVER bucket AS all_hits, max(misses_above) OVER bucket AS all_misses
-        FROM truthline_internal.ranks(series, edges, as_of, class) AS r
+        FROM truthline_internal.ranks(series, edges, as_of, class, one_vs_rest) AS r
         WINDOW bucket AS (PARTITION BY place), higher AS (PARTITION BY place ORDER BY score DESC)
     ) AS ranked
     WHERE (nth - 1) % greatest(1, ceil(n_scores::float8 / points)::bigint) = 0 OR nth = n_scores
 $$;
-COMMENT ON FUNCTION truthline_internal.score_curve(integer[], timestamptz[], timestamptz, integer, integer) IS
+COMMENT ON FUNCTION truthline_internal.score_curve(integer[], timestamptz[], timestamptz, integer, integer, boolean) IS
     'Confusion counts of a class at its own scores, per bucket.';

@@ -279,17 +279,20 @@ $function$;
 COMMENT ON FUNCTION truthline_internal.compare(text, integer[], timestamptz[], timestamptz, integer[], integer[], timestamptz[], timestamptz, integer[], text, float8) IS
     'The metrics of two sides, their difference, its confidence interval and p-value, and a verdict.';
 
--- compare_scores: ROC AUC and Brier score of a class on two sides, and what their differences say.
+-- compare_scores: ROC AUC, Brier score and log loss of a class on two sides, and what their differences say.
 --
 -- Params   as those of `compare`; both sides are of models with that class.
--- Grain    one row per metric; none if `class` is NULL.
+-- Grain    one row per metric that both sides have; none if `class` is NULL.
 -- Units    as those of `compare`. `n` of a ROC AUC is 0 if a side has fewer than `few_of_class` truths
 --          that are of the class, or that are not.
 -- Cost     every score of both windows.
+-- Why      the variance of average precision is an approximation that makes good intervals of one value, and
+--          says little about a difference.
 CREATE OR REPLACE FUNCTION truthline_internal.compare_scores(
     a_series integer[], a_edges timestamptz[], a_as_of timestamptz,
     b_series integer[], b_edges timestamptz[], b_as_of timestamptz,
-    class integer, confidence float8 DEFAULT 0.95
+    class integer, confidence float8 DEFAULT 0.95,
+    a_one_vs_rest boolean DEFAULT false, b_one_vs_rest boolean DEFAULT false
 ) RETURNS TABLE (
     metric text, a float8, b float8, a_n bigint, b_n bigint, a_low float8, a_high float8,
     b_low float8, b_high float8, difference float8, difference_low float8, difference_high float8,
@@ -307,12 +310,13 @@ BEGIN
     RETURN QUERY
     SELECT c.*  -- `class` alone would be a column of the estimates
     FROM truthline_internal.score_estimates(
-        a_series, a_edges, a_as_of, compare_scores.class) AS own
+        a_series, a_edges, a_as_of, compare_scores.class, a_one_vs_rest) AS own
     JOIN truthline_internal.score_estimates(
-        b_series, b_edges, b_as_of, compare_scores.class) AS other
+        b_series, b_edges, b_as_of, compare_scores.class, b_one_vs_rest) AS other
         ON other.metric = own.metric
-    CROSS JOIN LATERAL truthline_internal.compared(own, other, z, confidence, shared) AS c;
+    CROSS JOIN LATERAL truthline_internal.compared(own, other, z, confidence, shared) AS c
+    WHERE own.metric <> 'average_precision';
 END
 $function$;
-COMMENT ON FUNCTION truthline_internal.compare_scores(integer[], timestamptz[], timestamptz, integer[], timestamptz[], timestamptz, integer, float8) IS
-    'ROC AUC and Brier score of a class on two sides, their differences, and verdicts.';
+COMMENT ON FUNCTION truthline_internal.compare_scores(integer[], timestamptz[], timestamptz, integer[], timestamptz[], timestamptz, integer, float8, boolean, boolean) IS
+    'ROC AUC, Brier score and log loss of a class on two sides, their differences, and verdicts.';

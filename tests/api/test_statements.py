@@ -116,8 +116,9 @@ BUDGETS = {
     ("GET", "/api/v1/monitors"): 3,
     ("GET", "/api/v1/monitors/<string:name>"): 3,
     ("GET", "/api/v1/monitors/<string:name>/history"): 3,
-    ("PUT", "/api/v1/monitors/<string:name>"): 7,
-    ("DELETE", "/api/v1/monitors/<string:name>"): 2,
+    ("PUT", "/api/v1/monitors/<string:name>"): 7,  # and three if alerts end
+    ("DELETE", "/api/v1/monitors/<string:name>"): 4,
+    ("POST", "/api/v1/monitors/<string:name>/test"): 4,  # and one per receiver
     ("GET", "/api/v1/receivers"): 2,
     ("GET", "/api/v1/receivers/<string:name>"): 2,
     ("PUT", "/api/v1/receivers/<string:name>"): 3,
@@ -132,6 +133,7 @@ BUDGETS = {
     ("POST", "/logout"): 0,
     # pages: their panels have budgets of their own
     **{("GET", path): 1 for path in PAGES},
+    ("POST", "/monitors"): 11,
     ("GET", "/export/<string:panel>.csv"): 4,
     ("POST", "/web/_dash-update-component"): 4,
     ("GET", LAYOUT): 1,
@@ -141,22 +143,30 @@ BUDGETS = {
     # operations
     ("GET", "/livez"): 0,
     ("GET", "/readyz"): 9,
-    ("GET", "/metrics"): 1,
+    ("GET", "/metrics"): 2,
     **{("GET", path): 0 for path in ("/protocol", "/openapi.json", "/problems")},
     **{("GET", f"/docs/{path}"): 0 for path in ("", "start.js", "assets/<path:name>")},
 }
 PANEL_BUDGETS = {
     "models": 4,
+    "firing": 4,
+    "monitors": 4,
+    "receivers": 3,
+    "monitor": 4,
+    "states": 6,
+    "verdicts": 6,
+    "undelivered": 5,
+    "new-monitor": 10,
     # of a model's page: a statement for each of both windows
     "summary": 10,  # and of the intervals and the comparison
-    "quality": 6,
+    "quality": 8,  # and the limits of monitors
     "bucket": 7,
     "volume": 5,
-    "latency": 7,
+    "latency": 9,  # and the limits of monitors
     "stats": 5,
     "confidence": 5,
     "values": 6,
-    "scores": 13,
+    "scores": 15,
     "slices": 4,
     "versions": 6,
     "late-truths": 13,
@@ -254,6 +264,15 @@ def prepared_deletion(kind, body):
     return prepared
 
 
+def prepared_test(visitor):
+    """Of a monitor without receivers: those are on the network."""
+    path = f"/api/v1/monitors/{visitor.id()}"
+    assert visitor.client.put(path, json=MONITOR | {"notify": []}).status_code == 200
+    return lambda: visitor.client.post(f"{path}/test")
+
+
+FORM = {"metric": "accuracy", "with": "value", "value": "0.9", "is": "below", "by": "value"}
+FORM |= {"window": "1h", "severity": "warning", "n": "30", "notify": NAMED}
 PANEL = "models"
 
 
@@ -312,6 +331,7 @@ REQUESTS = {
         lambda: v.client.put(f"/api/v1/receivers/{NAMED}", json=RECEIVER)
     ),
     ("DELETE", "/api/v1/monitors/<string:name>"): prepared_deletion("monitors", MONITOR),
+    ("POST", "/api/v1/monitors/<string:name>/test"): prepared_test,
     ("DELETE", "/api/v1/receivers/<string:name>"): prepared_deletion("receivers", RECEIVER),
     ("POST", "/api/v1/auth/refresh"): lambda v: (
         lambda: v.client.post("/api/v1/auth/refresh", json={"refresh_token": v.key()})
@@ -321,6 +341,9 @@ REQUESTS = {
     ("POST", f"{TOKENS}/protocol/openid-connect/token"): prepared_exchange("token"),
     ("POST", f"{TOKENS}/protocol/openid-connect/revoke"): prepared_exchange("revoke"),
     ("POST", "/"): lambda v: lambda: send_event(v.client, id_=v.id()),
+    ("POST", "/monitors"): lambda v: (
+        lambda: v.page.post("/monitors", data=MODEL | FORM | {"name": v.id()})
+    ),
     ("POST", "/login"): lambda v: lambda: v.page.post("/login", data={"key": v.key()}),
     ("GET", "/docs/assets/<path:name>"): visits("/docs/assets/swagger-ui.css"),
     ("GET", "/web/assets/<path:file>"): visits("/web/assets/icon.svg"),
@@ -335,6 +358,9 @@ REQUESTS = {
             "/model",
             "/drift",
             "/executions",
+            "/monitors",
+            "/monitor",
+            "/new-monitor",
             "/status",
             "/login",
             LAYOUT,
@@ -437,7 +463,8 @@ def test_no_panel_sends_more_than_its_budget(visitor, query_recorder):
     for page in PAGES.values():
         for panel in page.panels:
             model = PANEL_MODELS.get(panel.name, MODEL["model"])
-            search = "?" + urlencode(MODEL | NATIVE_DAY | {"model": model})
+            more = {"model": model, "monitor": NAMED, "watch": "accuracy"}
+            search = "?" + urlencode(MODEL | NATIVE_DAY | more)
             body = update(page.path, panel.name, search)
             for _ in range(WARM + 1):
                 query_recorder.clear()

@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from app.cli import COMMANDS
+from app.store.urls import EXAMPLE
 from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -249,6 +250,14 @@ def test_no_command_has_a_traceback_for_another_url(command, typed):
     assert told.returncode == 1
     (line,) = told.stderr.splitlines()
     assert line.startswith("Error: TRUTHLINE_DATABASE_URL: Truthline needs PostgreSQL, not sqlite")
+
+
+def test_a_wrong_url_of_a_replica_is_found_at_the_start(command):
+    urls = {"TRUTHLINE_DATABASE_URL": EXAMPLE, "TRUTHLINE_READ_DATABASE_URL": "mysql://x/y"}
+    told = command("serve", "--no-auth", **urls)
+
+    assert told.returncode == 1
+    assert told.stderr.startswith("Error: TRUTHLINE_READ_DATABASE_URL: Truthline needs PostgreSQL")
 
 
 READING = (

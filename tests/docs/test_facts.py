@@ -25,6 +25,7 @@ from app.errors import MAX_ROW_ERRORS
 from app.ingest import batch, strict_json
 from app.ingest import fields as ingest_fields
 from app.ingest import steps as ingest_steps
+from app.monitors import retention as verdicts
 from app.query import classification, export, health, stored_until
 from app.rollup import retention
 from app.web import question
@@ -181,6 +182,9 @@ def dropped_by_setting():
         "TRUTHLINE_KEEP_FINE_DAYS": retention.keep_days(fine).keys() - set(retention.RAW),
         "TRUTHLINE_KEEP_ASOF_DAYS": retention.keep_days(Settings(keep_asof_days=1)).keys(),
         "TRUTHLINE_KEEP_KEYS_DAYS": set(re.findall(forgotten, source)),
+        "TRUTHLINE_KEEP_VERDICTS_DAYS": set(
+            re.findall(r"DELETE FROM (\w+)", inspect.getsource(verdicts))
+        ),
         "TRUTHLINE_KEEP_EXECUTIONS_DAYS": {"step_metric", retention.STEPS},
     }
 

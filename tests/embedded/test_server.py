@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from app.embedded import server as module
 from app.embedded.server import (
@@ -114,7 +115,7 @@ def test_first_start_makes_a_database_that_answers(cluster: Cluster) -> None:
         assert ask(url, "SELECT current_database()") == "truthline"
         assert ask(url, "SHOW server_encoding") == "UTF8"
         assert ask(url, "SHOW data_checksums") == "on"
-        assert (cluster.data / ".s.PGSQL.5432").is_socket()
+        assert (Path(make_url(url).query["host"]) / ".s.PGSQL.5432").is_socket()
         assert cluster.data.stat().st_mode & 0o777 == 0o700
 
 

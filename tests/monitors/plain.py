@@ -65,12 +65,38 @@ def wilson(hits: int, n: int, confidence: float) -> tuple[float, float]:
     return (0.0 if hits == 0 else middle - half), (1.0 if hits == n else middle + half)
 
 
-def share(hits: int, n: int, confidence: float | None) -> Number:
+def share(hits: int, n: int, confidence: float | None, *, surely: bool = False) -> Number:
     if n == 0:
         return Number(0, None)
     if confidence is None or hits > n:
         return Number(n, hits / n)
-    return Number(n, hits / n, *wilson(hits, n, confidence))
+    bounds = chernoff if surely else wilson
+    return Number(n, hits / n, *bounds(hits, n, confidence))
+
+
+def chernoff(hits: int, n: int, confidence: float) -> tuple[float, float]:
+    """The farthest shares whose likelihood is at least a limit: searched in steps that shrink."""
+    limit = hits_likelihood(hits, n, hits / n) + math.log((1 - confidence) / 2)
+    bounds = []
+    for sign in (-1, 1):
+        at, step = hits / n, 0.25
+        while step > 1e-15:
+            further = at + sign * step
+            if at != further and 0 <= further <= 1 and hits_likelihood(hits, n, further) >= limit:
+                at = further
+            else:
+                step /= 2
+        bounds.append(at)
+    return bounds[0], bounds[1]
+
+
+def hits_likelihood(hits: int, n: int, share: float) -> float:
+    """The logarithm, without the binomial coefficient."""
+    found = 0.0
+    for count, chance in ((hits, share), (n - hits, 1 - share)):
+        if count:
+            found += count * math.log(chance) if chance > 0 else -math.inf
+    return found
 
 
 def quantile(numbers: Sequence[float], fraction: float) -> float:
@@ -106,6 +132,10 @@ class Oracle:
         confidence: float | None = self.body["confidence"]
         return confidence
 
+    @property
+    def surely(self) -> bool:
+        return bool(self.body["rule"].get("by") == "significance")
+
     def _selects(self, series: int, *, other: bool) -> bool:
         version = self.body["compare"].get("version") if other else self.body.get("version")
         if version is not None and self.rows.versions[series] != version:
@@ -124,7 +154,7 @@ class Oracle:
     def share_labelled(self, start: datetime, end: datetime, *, other: bool = False) -> Number:
         truths = sum(t.weight for t in self._known(self.rows.truths, start, end, other))
         sent = [s for s in self._known(self.rows.sent, start, end, other) if not s.failed]
-        return share(truths, len(sent), self.confidence)
+        return share(truths, len(sent), self.confidence, surely=self.surely)
 
     def number(self, start: datetime, end: datetime, *, other: bool = False) -> Number:
         truths = self._known(self.rows.truths, start, end, other)
@@ -133,8 +163,8 @@ class Oracle:
         n, failed = sum(t.weight for t in truths), sum(s.failed for s in sent)
         hits = sum(t.weight for t in truths if t.hit)
         metrics: dict[str, Callable[[], Number]] = {
-            "accuracy": lambda: share(hits, n, self.confidence),
-            "errorRate": lambda: share(failed, len(sent), self.confidence),
+            "accuracy": lambda: share(hits, n, self.confidence, surely=self.surely),
+            "errorRate": lambda: share(failed, len(sent), self.confidence, surely=self.surely),
             "inferences": lambda: Number(len(sent), float(len(sent) - failed)),
             "errors": lambda: Number(len(sent), float(failed)),
             "labelledShare": lambda: self.share_labelled(start, end, other=other),

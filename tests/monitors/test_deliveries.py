@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -10,12 +11,14 @@ from sqlalchemy import text
 
 from app.monitors import addresses
 from app.monitors.deliveries import LEASE, MAX_ATTEMPTS, deliver_due
+from app.monitors.retention import delete_old_verdicts
 from tests.monitors.given import (
     HOUR,
     MINUTE,
     START,
     definition,
     given_truths,
+    history,
     judge,
     labels_of,
     put,
@@ -127,6 +130,14 @@ def test_a_message_is_given_up_in_the_end(own, own_settings, own_client, given, 
     assert delivery.error == "it answered with 503"
     assert own_client.get("/api/v1/monitors/m").json["deadMessages"] == 1
     assert own_client.get("/api/v1/receivers/ops").json["dead"] == 1
+    gauges = own_client.get("/metrics").text
+    assert 'truthline_monitor_messages{state="dead"} 1.0' in gauges
+    assert 'truthline_monitor_messages{state="waiting"} 0.0' in gauges
+    assert 'truthline_monitor_parts{state="critical"} 1.0' in gauges
+    assert 'truthline_monitor_parts{state="ok"} 0.0' in gauges
+    (age,) = re.findall(r"^truthline_monitor_round_age_seconds (\S+)$", gauges, re.MULTILINE)
+    expected = (datetime.now(UTC) - (START + HOUR + MINUTE)).total_seconds()
+    assert float(age) == pytest.approx(expected, abs=60)
 
 
 def test_a_receiver_that_is_gone_is_not_told_again(own, own_settings, given, told):
@@ -191,6 +202,70 @@ def test_an_alertmanager_gets_an_alert_and_its_end(own, own_settings, given, tol
     assert fired["startsAt"] == "2025-03-03T01:00:00Z"
     assert fired["endsAt"] == "2026-03-03T02:01:00Z"
     assert resolved["endsAt"] == "2025-03-03T02:01:00Z"
+
+
+ENDINGS = {
+    "deleted": None,
+    "another severity": {"severity": "warning", "notify": ["ops"]},
+    "another metric": {"metric": "precision", "notify": ["ops"]},
+    "other groups": {"groupBy": "country", "notify": ["ops"]},
+    "another receiver": {"notify": []},
+}
+GOES_ON = {"another limit": {"compare": {"with": "value", "value": 0.7}, "notify": ["ops"]}}
+
+
+@pytest.mark.parametrize("change", [*ENDINGS, *GOES_ON])
+def test_what_fires_ends_when_it_is_watched_no_more(
+    own, own_settings, own_client, given, told, change
+):
+    rows = given(told.url, "alertmanager")
+    rows.hour(0, hits=1, misses=9)
+    rows.judge(1)
+    body = (ENDINGS | GOES_ON)[change]
+    if body is None:
+        assert own_client.delete("/api/v1/monitors/m").status_code == 204
+    else:
+        put(own_client, "m", definition(**body))
+
+    while deliver_due(own, own_settings):
+        pass
+
+    (fired,), *ended = told.bodies  # in this order, though neither was delivered before
+    if change in GOES_ON:
+        assert ended == []
+        return
+    ((resolved,),) = ended
+    assert resolved["labels"] == fired["labels"]
+    now = datetime.now(UTC)
+    assert abs((datetime.fromisoformat(resolved["endsAt"]) - now).total_seconds()) < 60
+    if body is None or not body["notify"]:
+        assert own_client.delete("/api/v1/receivers/ops").status_code == 204
+
+
+def test_old_verdicts_are_deleted_and_their_windows_not_judged_again(own, own_client, given, told):
+    rows = given(told.url)
+    for number in range(3):
+        rows.hour(number, hits=10, misses=0)
+    rows.judge(3)
+    found = [one.end for one in history(own, 1, "m")]
+    with own.writing() as conn:
+        assert delete_old_verdicts(conn, 0) == 0
+        assert delete_old_verdicts(conn, 1) == 2
+    assert [one.end for one in history(own, 1, "m")] == found[-1:]  # the last one stays
+
+    store_truths(
+        own,
+        given_truths(
+            rows.series,
+            rows.labels,
+            misses=90,
+            time=START,
+            received_at=START + 3 * HOUR + 2 * MINUTE,
+        ),
+    )
+    judge(own, START + 3 * HOUR + 30 * MINUTE)
+    assert [one.end for one in history(own, 1, "m")] == found[-1:]
+    assert own_client.get("/api/v1/monitors/m").json["parts"][0]["state"] == "ok"
 
 
 # --- where messages may go ------------------------------------------------------------------

@@ -247,9 +247,17 @@ def new_name() -> ModelName:
     return ModelName("space", "pipe", f"model-{next(_numbers)}")
 
 
-def tell(database: Database, workspace_id: int, name: ModelName, case: Case) -> None:
-    """Ingest a case under a model's name, round by round."""
+def tell(
+    database: Database,
+    workspace_id: int,
+    name: ModelName,
+    case: Case,
+    begin: Callable[[int], object] | None = None,
+) -> None:
+    """Ingest a case under a model's name, round by round; before each, `begin` is called."""
     for number in range(ROUNDS):
+        if begin:
+            begin(number)
         steps: list[tuple[Callable[..., object], list[Any]]] = [
             (ingest_predictions, list(_predictions(name, case, number))),
             (ingest_feedback, list(_feedback(name, case, number))),

@@ -292,7 +292,7 @@ def test_intervals_equal_plain_formulas(database, workspace, hits, misses):
     question = Asked(workspace.id, Scope(name), Window(start, start + timedelta(hours=1)), Grid())
     (bucket,) = asked(database, question, confidence=0.9).buckets
     if len(told) < FEW:
-        assert bucket.intervals == {"roc_auc": None, "brier_score": None}
+        assert set(bucket.intervals.values()) == {None}
         return
     area, error = plain_delong(np.array(hits), np.array(misses))
     assert bucket.roc_auc == near(area)
@@ -302,6 +302,16 @@ def test_intervals_equal_plain_formulas(database, workspace, hits, misses):
     t = scipy.stats.t.ppf(0.95, len(losses) - 1)
     bounds = (bucket.brier_score - t * error, bucket.brier_score + t * error)
     assert_bounds(bucket.intervals["brier_score"], bounds if error > 0 else None)
+    precision = plain_average_precision(hits, misses)
+    error = math.sqrt(precision * (1 - precision) / len(hits))
+    assert_bounds(bucket.intervals["average_precision"], logit_bounds(precision, error, 0.9))
+    losses = [plain_log_loss([({"yes": score, "no": 1 - score}, label)]) for score, label in told]
+    mean = np.mean(losses)
+    reach = scipy.stats.norm.ppf(0.95) * np.std(losses, ddof=1) / math.sqrt(len(losses)) / mean
+    assert_bounds(
+        bucket.intervals["log_loss"],
+        (mean * math.exp(-reach), mean * math.exp(reach)) if reach > 0 else None,
+    )
 
 
 def plain_delong(hits, misses):
@@ -329,7 +339,7 @@ def assert_bounds(found, expected):
 
 
 def test_comparisons_equal_plain_formulas(database, workspace):
-    """DeLong's areas by the z test, Brier scores by Welch's, of two hours of one model."""
+    """DeLong's areas by the z test, losses by Welch's, of two hours of one model."""
     chance = np.random.default_rng(3)
     name, start, told = new_name(), datetime(2026, 3, 1, tzinfo=UTC), []
     for hour, separation in enumerate((0.5, 1.5)):
@@ -359,17 +369,20 @@ def test_comparisons_equal_plain_formulas(database, workspace):
     losses = [[(s - hit) ** 2 for s, hit in side] for side in sides]
     welch = scipy.stats.ttest_ind(*losses, equal_var=False)
     assert found["brier_score"].p_value == pytest.approx(welch.pvalue, rel=1e-6)
+    losses = [[-math.log(s if hit else 1 - s) for s, hit in side] for side in sides]
+    welch = scipy.stats.ttest_ind(*losses, equal_var=False)
+    assert found["log_loss"].p_value == pytest.approx(welch.pvalue, rel=1e-6)
+    assert found.keys() == {"roc_auc", "brier_score", "log_loss"}
     assert {one.verdict for one in same} == {
         "not comparable: both sides count the same predictions"
     }
 
 
-def test_intervals_of_auc_hold_the_true_area(database, workspace):
-    """Of simulated histories; a bucket is a history of 120 truths."""
+def test_intervals_hold_the_true_values(database, workspace):
+    """Of simulated histories; a bucket is a history of 120 truths, of which 30 % are positive."""
     chance = np.random.default_rng(7)
     start, histories = datetime(2026, 3, 1, tzinfo=UTC), 400
     separation = 1.0
-    true = scipy.stats.norm.cdf(separation / math.sqrt(2))
     name = new_name()
     told = []
     for history in range(histories):
@@ -383,8 +396,25 @@ def test_intervals_of_auc_hold_the_true_area(database, workspace):
     window = Window(start, start + timedelta(hours=histories))
     question = Asked(workspace.id, Scope(name), window, Grid(timedelta(hours=1)))
     buckets = asked(database, question, metrics=["roc_auc"], confidence=0.95).buckets
-    held = sum(b.intervals["roc_auc"].low <= true <= b.intervals["roc_auc"].high for b in buckets)
-    assert 0.93 <= held / histories <= 0.97
+    for metric, true in true_values(0.3, separation).items():
+        intervals = [bucket.intervals[metric] for bucket in buckets]
+        held = sum(one.low <= true <= one.high for one in intervals)
+        assert 0.93 <= held / histories <= 0.97, metric
+
+
+def true_values(share, separation):
+    """ROC AUC, average precision and log loss of normal scores of both classes, by integration."""
+    at = np.linspace(-9, 9 + separation, 100_001)
+    of_hits, of_misses = (scipy.stats.norm(mean) for mean in (separation, 0))
+    recall, false = share * of_hits.sf(at), (1 - share) * of_misses.sf(at)
+    hits, misses = of_hits.pdf(at), of_misses.pdf(at)
+    losses = -share * hits * scipy.stats.norm.logcdf(at)
+    losses -= (1 - share) * misses * scipy.stats.norm.logsf(at)
+    return {
+        "roc_auc": scipy.stats.norm.cdf(separation / math.sqrt(2)),
+        "average_precision": np.trapezoid(recall / (recall + false) * hits, at),
+        "log_loss": np.trapezoid(losses, at),
+    }
 
 
 def send_over_time(database, workspace, name, told):

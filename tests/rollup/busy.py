@@ -4,11 +4,13 @@ Run as `python -m tests.rollup.busy DATABASE_URL`.
 """
 
 import sys
+from collections import defaultdict
 
 from app.config import Settings
 from app.errors import Unavailable
 from app.rollup import aggregates, recent
 from app.rollup import fold as folding
+from app.rollup.recent import Pace
 from app.rollup.refresh import refresh
 from app.store.database import Database
 
@@ -22,7 +24,7 @@ def main(url: str) -> None:
     sys.stdout.flush()
     while True:
         try:
-            refresh(database)
+            refresh(database, paces=defaultdict(lambda: Pace(pause=0.0, merged=0)))
         except Unavailable:
             database.dispose()
 

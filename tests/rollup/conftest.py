@@ -12,6 +12,7 @@ from app.rollup import fold as folding
 from app.rollup.audit import audit_new
 from app.rollup.fold import Folded, fold
 from app.rollup.levels import levels
+from app.rollup.merge import merge
 from app.rollup.recent import refresh_recent
 from app.store.database import Database
 
@@ -71,6 +72,7 @@ def fold_all(database: Database, until: datetime | None = None) -> list[Folded]:
             done.append(fold(database, level, until))
             assert audit_new(database, level) == []
     refresh_recent(database, until)
+    merge(database, [level for level in ours if level.recent])
     return [folded for folded in done if folded]
 
 

@@ -19,7 +19,9 @@ _EDGES = """truthline_internal.edges(
     CAST(:start AS timestamptz), CAST(:end AS timestamptz), CAST(:width AS interval),
     CAST(:origin AS timestamptz)), CAST(:as_of AS timestamptz), CAST(:class AS integer)"""
 _ASK = {
-    name: text(f"SELECT * FROM truthline_internal.{name}(:series, {_EDGES}{more})")
+    name: text(
+        f"SELECT * FROM truthline_internal.{name}(:series, {_EDGES}{more}, one_vs_rest => :versus)"
+    )
     for name, more in {
         "roc_auc": "",
         "average_precision": "",
@@ -30,13 +32,16 @@ _ASK = {
 
 
 def assert_ranked(conn: Connection, series: Sequence[int], question: Mapping[str, Any]) -> None:
-    """Metrics of the predicted class and of one class equal those of the raw rows."""
+    """Metrics of the predicted class, of one class and of declared ones equal those of the rows."""
     rows = raw_rows(conn, series)["outcome"]
     labels = sorted({row.predicted_label for row in rows} - {None})
-    for class_ in (None, *labels[-1:]):
+    declared = sorted({row.class_label for row in rows} - {None})
+    asked = [(None, False), *((class_, False) for class_ in labels[-1:])]
+    for class_, versus in [*asked, *((class_, True) for class_ in declared[-1:])]:
         told = dict(question) | {"series": series, "class": class_, "thresholds": THRESHOLDS}
+        told |= {"versus": versus}
         found = {name: conn.execute(ask, told).all() for name, ask in _ASK.items()}
-        expected = ranked(rows, question, class_)
+        expected = ranked(rows, question, class_, versus=versus)
         assert {row[0]: row[1:] for row in found["roc_auc"]} == {
             place: (counts.total(), _hits(counts).total(), near(plain_roc_auc(counts)))
             for place, counts in expected.items()
@@ -56,17 +61,31 @@ def assert_ranked(conn: Connection, series: Sequence[int], question: Mapping[str
         }
 
 
-def ranked(rows: Sequence[Row[Any]], question: Mapping[str, Any], class_: int | None) -> Ranked:
-    """The scores that stand, by bucket; None is the predicted class, and a hit what was right."""
+def ranked(
+    rows: Sequence[Row[Any]],
+    question: Mapping[str, Any],
+    class_: int | None,
+    *,
+    versus: bool = False,
+) -> Ranked:
+    """The scores that stand, by bucket; None is the predicted class, and a hit what was right.
+
+    With `versus`, they are those that were kept of a declared class.
+    """
     edges = edges_of(*(question[name] for name in ("start", "end", "width", "origin")))
     found: Ranked = {}
     for row in rows:
         known = question["as_of"] == "infinity" or row.received_at < question["as_of"]
-        if known and row.predicted_score is not None and edges[0] <= row.time < edges[-1]:
+        counted = row.class_label == class_ if versus else row.predicted_score is not None
+        if known and counted and edges[0] <= row.time < edges[-1]:
             counts = found.setdefault(bisect_right(edges, row.time), Counter())
-            counts[_score(row, class_)] += row.weight
+            counts[_kept(row) if versus else _score(row, class_)] += row.weight
     kept = {place: Counter({k: n for k, n in c.items() if n}) for place, c in found.items()}
     return {place: counts for place, counts in kept.items() if counts}
+
+
+def _kept(row: Row[Any]) -> tuple[float, bool]:
+    return row.class_score, row.actual_label == row.class_label
 
 
 def _score(row: Row[Any], class_: int | None) -> tuple[float, bool]:

@@ -185,7 +185,7 @@ def asking(database):
 
 
 def test_levels_are_those_of_the_remaining_rows(counted):
-    """Questions meanwhile count all of what is erased, or none of it."""
+    """Concurrent questions count all of what is erased, or none of it."""
     ids = [f"r{n}" for n in (*range(0, N, 7), N + 4, 10**6)]
     for target in (
         Target(workspace="default", request_ids=ids),
@@ -249,7 +249,7 @@ def test_a_process_that_remembers_erased_tags_registers_them_again(counted):
 
 
 def test_what_retention_dropped_is_erased_with_its_tag_only(counted):
-    """Requests can't be told apart any more where only cells are left."""
+    """Where only cells are left, requests have no ids any more."""
     now = datetime.now(UTC)
     with counted.reading() as conn:
         raw = {

@@ -10,8 +10,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from sklearn.metrics import accuracy_score, confusion_matrix
 from sqlalchemy import text
 
+from app.ingest.events.pairs import Half, fill_in
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Detection, Prediction
+from app.ingest.positive_class import declare_positive_class
 from app.ingest.predictions import ingest_predictions
 from app.rollup.refresh import refresh
 from app.store.registry import ModelName
@@ -27,9 +29,9 @@ MICROSECOND, MINUTE, HOUR = timedelta(microseconds=1), timedelta(minutes=1), tim
 LABELS = ["cat", "dog", "cow"]
 BACKDATED = text("""
     INSERT INTO outcome (received_at, time, series_id, predicted_label, actual_label, weight,
-                         batch_index, predicted_score)
+                         batch_index, predicted_score, class_label, class_score)
     SELECT greatest(CAST(:time AS timestamptz), clock_timestamp() - CAST(:age AS interval)), :time,
-           :series, 1, 2, weight, 0, 0.25
+           :series, 1, 2, weight, 0, 0.25, 2, 0.5
     FROM generate_series(1, :n), (VALUES (1), (1), (-1)) AS w (weight)
 """)
 
@@ -161,6 +163,21 @@ class Story(RuleBasedStateMachine):
         ]
         ingest_feedback(self.database, self.workspace_id, batch)
 
+    @rule(time=edges, output=outputs, latency=seconds, failed=st.booleans(), folded=st.booleans())
+    def answer_first(self, time, output, latency, failed, folded):
+        """The request of a response arrives after it, perhaps once levels have counted that."""
+        self.predict([(time, output, "v1", None, failed)])
+        if folded:
+            fold_all(self.database)
+        half = Half(
+            **self.member(self.names["label"]),
+            deployment="",
+            version="v1",
+            request_id=self.requests[-1][1],
+        )
+        with self.database.writing() as conn:
+            fill_in(conn, self.workspace_id, [(half, latency)])
+
     @rule(
         time=edges,
         age=st.sampled_from([timedelta(0), 50 * MINUTE, 40 * HOUR, timedelta(days=35)]),
@@ -172,6 +189,11 @@ class Story(RuleBasedStateMachine):
         with self.database.writing() as conn:
             conn.execute(BACKDATED, bounds)
         self.remembered.clear()
+
+    @rule(label=st.sampled_from([*LABELS, None]))
+    def declare(self, label):
+        """Another class to keep the score of, or none."""
+        declare_positive_class(self.database, self.workspace_id, self.names["label"], label)
 
     @rule()
     def fold(self):

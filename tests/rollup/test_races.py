@@ -40,6 +40,30 @@ RAW = text(f"""
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """)
 WIDTHS = ["6 hours", "1 hour", "37 minutes", "5 minutes", "1 minute"]
+ANSWERED = text("""
+    INSERT INTO prediction (time, series_id, label_id, batch_index, starts_request, starts_label,
+                            failed, request_id)
+    SELECT date_trunc('day', now()) + n * interval '1 minute', :series, 1, 0, true, true, false, n
+    FROM generate_series(1, :rows) AS n
+""")
+LATE_LATENCY = text("""
+    UPDATE prediction SET latency_seconds = 0.25 * :n
+    WHERE series_id = :series AND request_id = CAST(:n AS text) AND latency_seconds IS NULL
+""")
+LATENCIES = (
+    """
+    SELECT sum(cell.n_latency), sum(cell.sum_latency), sum(cell.n),
+           (SELECT coalesce(sum(n), 0) FROM truthline_internal.latency_cells(ARRAY[:series], day))
+    FROM date_trunc('day', now()) AS today
+    CROSS JOIN LATERAL truthline_internal.edges(today, today + '1 day') AS day
+    CROSS JOIN LATERAL truthline_internal.prediction_cells(ARRAY[:series], day) AS cell
+    GROUP BY day
+    """,
+    """
+    SELECT count(latency_seconds), sum(latency_seconds)::numeric, count(*), count(latency_seconds)
+    FROM prediction WHERE series_id = :series
+    """,
+)
 FOLDED = text("SELECT coalesce(sum(n), 0) FROM outcome_5m_1h")
 ALL = text("SELECT count(*) FROM outcome")
 
@@ -120,6 +144,38 @@ def test_readers_see_every_row_once_during_slow_writes_and_refreshes(brisk):
     assert len(compared) > 5 * SECONDS
     assert max(compared) > 100
     assert n_folded(brisk) > FEW_FOLDED
+
+
+def test_latencies_that_arrive_during_folds_are_counted_once(brisk):
+    """Of rows that levels count, are just counting or have yet to count."""
+    series = new_series(brisk)[0]
+    with brisk.writing() as conn:
+        conn.execute(ANSWERED, {"series": series, "rows": 400})
+    refresh(brisk)
+    wrong, late = [], iter(range(1, 400))
+
+    def learn():
+        with brisk.writing() as conn:
+            conn.execute(ANSWERED, {"series": series, "rows": 2})
+            conn.execute(LATE_LATENCY, {"series": series, "n": next(late, 0)})
+            time.sleep(random.choice([0, 0.02]))
+
+    def read():
+        with brisk.reading() as conn:
+            counted, stored = (
+                conn.execute(text(query), {"series": series}).one() for query in LATENCIES
+            )
+        if counted != stored:
+            wrong.append((counted, stored))
+
+    Crowd(2).run(learn, learn, lambda: fold_all(brisk), read)
+    refresh(brisk)
+    read()
+
+    assert wrong == []
+    with brisk.reading() as conn:
+        n, *_ = conn.execute(text(LATENCIES[1]), {"series": series}).one()
+    assert n > FEW_FOLDED
 
 
 @pytest.mark.skipif(edition() == "community", reason="TimescaleDB keeps the levels there")

@@ -26,8 +26,9 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 # A month that is over, so that it has cells of its own.
 MONTH = datetime(2026, 3, 1, tzinfo=UTC)
 SCORED = OUTCOME | dict.fromkeys(
-    ("predicted_score", "actual_score", "other_score", "rest_squared"), "float8"
+    ("predicted_score", "actual_score", "other_score", "rest_squared", "class_score"), "float8"
 )
+SCORED |= {"class_label": "integer"}
 MIGRATION = Path(__file__).parents[2] / "sql/versions/0007_ranked.up.sql"
 
 
@@ -40,7 +41,10 @@ def outcomes(series: int, n: int, days: int = 40) -> Iterator[tuple[object, ...]
         predicted, actual = rng.choice([1, 2, 2]), rng.choice([1, 2])
         score, other = rng.choice(list(scores(rng)))
         right = score if predicted == actual else other
+        declared = rng.choice([None, 1, 2, 2])
+        score_of_it = None if declared is None else rng.randrange(20) / 19
         known = (None if right is None or other is None else right, other, 0.0)
+        known += (score_of_it, declared)
         head = (time, series, predicted)
         yield (received, *head, actual, 1, 0, score, *known)
         if rng.random() < 0.1:

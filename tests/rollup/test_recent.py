@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -27,6 +28,21 @@ NOW = text("""
 READ = text("""
     SELECT source, n FROM truthline_internal.explain('outcome', ARRAY[:series],
         truthline_internal.edges(:start, :end, '1 hour'), CAST(:as_of AS timestamptz)) WHERE n > 0
+""")
+PREDICTION = {
+    "received_at": "timestamptz",
+    "time": "timestamptz",
+    "series_id": "integer",
+    "label_id": "integer",
+    "latency_seconds": "float8",
+    "batch_index": "integer",
+    "starts_request": "boolean",
+    "starts_label": "boolean",
+    "failed": "boolean",
+}
+TEXT = text("""
+    SELECT truthline_internal.cells_query('outcome', '{n}', ARRAY[:series],
+        truthline_internal.edges(:start, :end, '1 hour'), CAST(:as_of AS timestamptz))
 """)
 BEHIND = text("""
     INSERT INTO outcome (received_at, time, series_id, predicted_label, actual_label, batch_index)
@@ -70,6 +86,12 @@ def read(database, series, as_of="infinity"):
         return dict(map(tuple, conn.execute(READ, the_week(as_of) | {"series": series})))
 
 
+def query_text(database, series):
+    """What an answer reads, without the newest rows if there are none."""
+    with database.reading() as conn:
+        return conn.execute(TEXT, the_week() | {"series": series}).scalar_one()
+
+
 def assert_exact(database, series, as_of="infinity"):
     """In whole hours, and where edges cut off cells of every width."""
     week = the_week(as_of)
@@ -110,8 +132,10 @@ def test_rows_received_since_are_read_until_the_next_fold(prompt):
     store(database, series)
     refresh(database)
 
+    assert "truthline_data.outcome " not in query_text(database, series)
     store(database, series, rows=5)
     assert read(database, series)["outcome"] == 5
+    assert "truthline_data.outcome " in query_text(database, series)
     assert_exact(database, series)
     refresh_recent(database)
     assert "outcome" not in read(database, series)
@@ -150,6 +174,24 @@ def test_whole_hours_are_handed_over(brisk):
     with brisk.reading() as conn:
         assert conn.execute(COUNTED).scalar_one() <= 20
     assert not any(audited.faults for audited in audit_levels(brisk))
+
+
+def test_cells_of_many_folds_are_merged(prompt, monkeypatch):
+    """A busy model adds the same cells every few seconds."""
+    monkeypatch.setattr(recent, "MERGED_CELLS", 100)
+    database, series = prompt
+    store(database, series)
+    refresh(database)
+    paces = defaultdict(lambda: Pace(pause=0.0, merged=100))
+    for _ in range(8):
+        store(database, series)
+        refresh_recent(database, paces=paces)
+        assert_exact(database, series)
+
+    with database.reading() as conn:
+        assert conn.execute(CELLS).scalar_one() < 9 * 20 / 2
+    assert read(database, series).keys() == {"outcome_1h_recent"}
+    assert not any(audited.faults for audited in audit_levels(database))
 
 
 def test_rows_that_a_fold_missed_are_found(prompt, monkeypatch):
@@ -216,6 +258,8 @@ def test_copied_rows_are_counted_once(prompt):
     for age in (timedelta(seconds=3), timedelta(hours=5)):
         with database.writing() as conn:
             copy_rows(conn, "outcome", OUTCOME, [(now - age, now - age, series, 1, 2, 1, 0)] * 3)
+            made = (now - age, now - age, series, 1, 0.5, 0, True, True, False)
+            copy_rows(conn, "prediction", PREDICTION, [made] * 3)
         assert_exact(database, series)
     refresh(database)
     assert_exact(database, series)

@@ -441,10 +441,11 @@ def test_the_columnstore_changes_no_answer(own):
     ]
     with own.writing() as conn:
         copy_rows(conn, "outcome", OUTCOME, rows)
-        changed = set_columnstore_policies(conn, Settings(columnstore_after_days=2))
-        assert set_columnstore_policies(conn, Settings(columnstore_after_days=2)) == []
-        assert changed == (["outcome", "prediction"] if edition() == "community" else [])
-        if changed:
+    changed = set_columnstore_policies(own, Settings(columnstore_after_days=2))
+    assert set_columnstore_policies(own, Settings(columnstore_after_days=2)) == []
+    assert changed == (["outcome", "prediction"] if edition() == "community" else [])
+    if changed:
+        with own.writing() as conn:
             conn.exec_driver_sql(
                 "SELECT public.compress_chunk(c) FROM public.show_chunks('outcome') AS c"
             )
@@ -455,8 +456,19 @@ def test_the_columnstore_changes_no_answer(own):
             for width in (7 * MINUTE, HOUR, None):
                 asked_for = question(now, 3 * DAY, DAY + 11 * MINUTE, width)
                 assert list(differences(conn, series, asked_for)) == []
-    with own.writing() as conn:
-        assert set_columnstore_policies(conn, Settings(columnstore_after_days=0)) == changed
+    assert set_columnstore_policies(own, Settings(columnstore_after_days=0)) == changed
+
+
+@pytest.mark.skipif(edition() != "community", reason="no other edition has a columnstore")
+def test_a_first_round_does_not_deadlock_with_ingest(own):
+    """Which stores predictions, and then their truths, in one transaction."""
+    with ThreadPoolExecutor(1) as worker:
+        with own.writing() as conn:
+            conn.exec_driver_sql("LOCK TABLE prediction IN ROW EXCLUSIVE MODE")
+            policies = worker.submit(set_columnstore_policies, own, Settings())
+            await_waiting(own)
+            conn.exec_driver_sql("LOCK TABLE outcome IN ROW EXCLUSIVE MODE")
+        assert policies.result(30) == ["outcome", "prediction"]
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,11 @@ def test_a_file_is_a_dashboard_to_the_sdk(path):
 def _without_targets(board):
     """The SDK knows no queries of PostgreSQL."""
     panels = [{k: v for k, v in one.items() if k != "targets"} for one in board["panels"]]
-    return board | {"panels": panels}
+    annotations = [
+        {k: v for k, v in one.items() if k != "target"}
+        for one in board.get("annotations", {}).get("list", [])
+    ]
+    return board | {"panels": panels, "annotations": annotations}
 
 
 def test_everything_is_distinguishable():
@@ -100,10 +104,6 @@ def test_panels_fill_rows_of_the_grid():
         assert all(width <= 24 for width in widths.values())
 
 
-# The model of the dashboard's test has ten classes.
-OF_TWO_CLASSES = {"ROC AUC", "Average precision"}
-
-
 # --- as queries -------------------------------------------------------------------------------
 
 
@@ -120,7 +120,7 @@ def test_a_panel_has_something_to_show(ask, name, panel):
             float,
             type(None),
         }
-    for column in rows[0].keys() - OF_TWO_CLASSES:
+    for column in rows[0]:
         assert any(row[column] is not None for row in rows), column
 
 
@@ -130,6 +130,23 @@ def test_a_panel_has_something_to_show(ask, name, panel):
 def test_a_panel_answers_an_analyst(analyst, period, name, panel):
     sql = period.expand(panel["targets"][0]["rawSql"], CHOSEN[name])
     assert analyst.execute(sql).fetchall()
+
+
+ANNOTATED = [name for name, board in BOARDS.items() if board.get("annotations")]
+
+
+@pytest.mark.parametrize("name", ANNOTATED)
+def test_verdicts_are_marked(reader, analyst, period, name):
+    (annotation,) = BOARDS[name]["annotations"]["list"]
+    assert annotation["enable"]
+    sql = period.expand(annotation["target"]["rawSql"], CHOSEN[name])
+    (mark,) = reader.execute(sql).fetchall()
+    assert mark == {
+        "time": mark["time"],
+        "text": f"watched-{CHOSEN[name]['model']}: critical, was ok before 7 truths",
+        "tags": "critical",
+    }
+    assert len(analyst.execute(sql).fetchall()) == 1
 
 
 def test_the_example_of_the_page_answers(reader, period):

@@ -25,9 +25,11 @@ from sklearn.metrics import (
 
 from app.ingest.feedback import Feedback, ingest_feedback
 from app.ingest.inferences import Prediction
+from app.ingest.positive_class import declare_positive_class
 from app.ingest.predictions import ingest_predictions
 from app.query.measure import Surface, shown_in
 from app.query.measures import SCORES
+from app.store.registry import ModelName
 from app.web import score_curves, scores
 from app.web.export import as_csv
 from app.web.page import render_panel
@@ -244,18 +246,22 @@ def test_a_model_without_scores_has_no_such_panel(app, database, workspace):
         assert rows_of(database, workspace, "scores", model=model) == []
 
 
-def test_more_classes_have_what_exists_and_words_for_the_rest(app, database, workspace):
+def given_three_classes(database, workspace, name):
     told = [({"a": 0.7, "b": 0.2, "c": 0.1}, "a"), ({"a": 0.2, "b": 0.3, "c": 0.5}, "b")]
     for n, (given, truth) in enumerate(told):
-        row = {"model": "three", "request_id": f"r{n}"}
+        row = {"model": "three", "request_id": f"{name}{n}"}
         ingest_predictions(database, workspace.id, [Prediction(**row, time=START, scores=given)])
         ingest_feedback(database, workspace.id, [Feedback(**row, label=truth)])
+
+
+def test_more_classes_have_what_exists_and_words_for_the_rest(app, database, workspace):
+    given_three_classes(database, workspace, "r")
 
     after, *_ = rows_of(database, workspace, "scores", model="three")
     assert float(after["log_loss"]) == pytest.approx(-(math.log(0.7) + math.log(0.3)) / 2)
     assert (after["positive_class"], after["roc_auc"], after["n_positive"]) == ("", "", "")
     text = shown(app, database, workspace, scores.PANEL, model="three")
-    assert "has not two classes, so it has no ROC AUC" in text
+    assert "has not two classes, and declares none, so it has no ROC AUC" in text
     assert "Positive class" not in text
     assert "Log loss over time" in text
     text = shown(app, database, workspace, score_curves.PANEL, model="three")
@@ -263,6 +269,23 @@ def test_more_classes_have_what_exists_and_words_for_the_rest(app, database, wor
     assert "Reliability curve" in text
     rows = rows_of(database, workspace, "score-curves", model="three")
     assert {row["curve"] for row in rows} == {"reliability"}
+
+
+def test_a_declared_class_of_more_has_its_ranks_and_says_what_they_lack(app, database, workspace):
+    given_three_classes(database, workspace, "r")
+    declare_positive_class(database, workspace.id, ModelName("", "", "three"), "b")
+    given_three_classes(database, workspace, "s")
+
+    after, *_ = rows_of(database, workspace, "scores", model="three")
+    names = ("positive_class", "n", "n_unranked", "n_positive", "roc_auc")
+    assert [after[name] for name in names] == ["b", "4", "2", "1", "1.0"]
+    text = shown(app, database, workspace, scores.PANEL, model="three")
+    assert "2 truths were stored while class b was not declared" in text
+    assert "Truths not ranked" in text
+    text = shown(app, database, workspace, score_curves.PANEL, model="three")
+    assert "Of scores for class b." in text
+    assert "2 truths were stored while class b was not declared" in text
+    assert "ROC curve" in text
 
 
 def test_the_csv_has_each_measure():

@@ -15,7 +15,18 @@ from app.config import Settings
 from app.factory import create_app
 from tests.api.given import given_pairs, keyed_client
 
-PAGES = ("/", "/model", "/drift", "/requests", "/request", "/executions", "/status")
+PAGES = (
+    "/",
+    "/model",
+    "/drift",
+    "/requests",
+    "/request",
+    "/executions",
+    "/monitors",
+    "/monitor",
+    "/new-monitor",
+    "/status",
+)
 ASKED = "/export/models.csv?range=1y"
 
 

@@ -206,7 +206,7 @@ def test_a_file_is_compressed_and_kept_for_good(page):
 def test_other_styles_refine_the_one_for_all(page):
     """Of equal rules the last one counts: a model's page has colours of its own."""
     sheets = [re.sub(r".*/|\?.*", "", one) for one in addresses(page) if ".css?" in one]
-    assert sheets == ["style.css", "model.css", "requests.css"]
+    assert sheets == ["style.css", "model.css", "monitors.css", "requests.css"]
 
 
 def test_plotly_is_kept_for_good_too(page):

@@ -73,8 +73,8 @@ class CompareArgs(OfTwoSides):
     scores = fields.Boolean(
         load_default=False,
         metadata={
-            "description": "Compare ROC AUC and Brier score of classifiers with two classes too,"
-            " which reads every score"
+            "description": "Compare the ROC AUC of classifiers too, and Brier score and log loss"
+            " of those with two classes, which reads every score"
         },
     )
     positive = positive_class()

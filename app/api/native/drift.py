@@ -10,21 +10,10 @@ from app.api.http.numbers import UtcTime
 from app.api.native.compare import MomentOfSideSchema, OfTwoSides, side_members
 from app.api.native.metrics import WindowArgs, question_of
 from app.auth.keys import Role
-from app.query.drift import Drift, DriftPart, Quantity, Statistic, drift
+from app.query.drift import BY_WIRE, WIRE, Drift, DriftPart, Quantity, drift
 from app.running import database
 
 blp = Blueprint("drift", __name__, url_prefix="/api/v1/metrics", description="Has it changed?")
-
-WIRE = {
-    Statistic.PSI: "psi",
-    Statistic.JENSEN_SHANNON: "jensenShannon",
-    Statistic.HELLINGER: "hellinger",
-    Statistic.TOTAL_VARIATION: "totalVariation",
-    Statistic.CHI_SQUARED: "chiSquared",
-    Statistic.KS: "kolmogorovSmirnov",
-    Statistic.WASSERSTEIN: "wasserstein",
-}
-BY_WIRE = {wire: statistic for statistic, wire in WIRE.items()}
 
 
 class DriftArgs(OfTwoSides):

@@ -23,7 +23,8 @@ from app.monitors.stored_monitors import (
     monitors_of,
     put_monitor,
 )
-from app.running import database
+from app.monitors.testing import Tested, send_test
+from app.running import database, settings
 
 PAGE_SIZE, MAX_PAGE_SIZE = 100, 1000
 STATE = {"description": "ok, no data, undecided, pending, warning or critical"}
@@ -118,6 +119,19 @@ class HistorySchema(Schema):
     )
 
 
+class TestedSchema(Schema):
+    """A receiver, and whether it accepted the test."""
+
+    receiver = fields.String()
+    error = fields.String(metadata={"description": "Why it did not; empty if it did"})
+
+
+class TestsSchema(Schema):
+    """By receiver."""
+
+    results = fields.List(fields.Nested(TestedSchema))
+
+
 @blp.route("")
 @needs(Role.READ)
 @blp.response(200, MonitorsSchema)
@@ -157,7 +171,10 @@ def put_monitor_(workspace_id: int, name: str) -> dict[str, Any]:
 @needs(Role.ADMIN)
 @blp.response(204)
 def delete_monitor_(workspace_id: int, name: str) -> Response:
-    """Delete a monitor, its verdicts, and what was not delivered yet"""
+    """Delete a monitor and its verdicts
+
+    Receivers get the end of what fires.
+    """
     check_name("a monitor's name", name)
     with database().writing() as conn:
         delete_monitor(conn, workspace_id, name)
@@ -180,6 +197,15 @@ def get_history(args: dict[str, Any], workspace_id: int, name: str) -> History:
             before=args.get("before"),
             size=args["size"],
         )
+
+
+@blp.route("/<string:name>/test", methods=["POST"])
+@needs(Role.ADMIN)
+@blp.response(200, TestsSchema)
+def test_monitor(workspace_id: int, name: str) -> dict[str, list[Tested]]:
+    """Send a test to each receiver of a monitor"""
+    check_name("a monitor's name", name)
+    return {"results": send_test(database(), settings(), workspace_id, name)}
 
 
 def check_monitor_name(name: str) -> None:

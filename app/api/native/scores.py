@@ -41,7 +41,8 @@ def positive_class() -> Text:
         metadata={
             "description": "One of the classes of a model with two classes; default: the one that"
             " was declared, else the second of the subscription's categories, else the one that"
-            " sorts last"
+            " sorts last. In a model with more classes, one that was declared; default: the one"
+            " that is declared now"
         },
     )
 
@@ -109,7 +110,7 @@ class PositiveSchema(BasisSchema):
     positive = fields.String(
         data_key="positiveClass",
         allow_none=True,
-        metadata={"description": "null for a model that has not two classes"},
+        metadata={"description": "null for a model of more than two classes that declares none"},
     )
 
 
@@ -149,6 +150,14 @@ class CurvesAnswerSchema(PositiveSchema):
     Without a positive class there are no points, and calibration is of the predicted class.
     """
 
+    n_unranked = fields.Integer(
+        data_key="nUnranked",
+        allow_none=True,
+        metadata={
+            "description": "Truths with scores that are not counted, because the declared class of"
+            " more than two was not declared when they were stored. null without a positive class"
+        },
+    )
     points = fields.List(fields.Nested(ThresholdSchema))
     calibration = fields.List(fields.Nested(CalibrationSchema))
 
@@ -202,6 +211,7 @@ def get_score_curves(args: dict[str, Any], workspace_id: int) -> dict[str, Any]:
         )
     return basis_members(answer.basis) | {
         "positive": answer.positive,
+        "n_unranked": answer.n_unranked,
         "points": answer.points,
         "calibration": answer.calibration,
     }
@@ -227,10 +237,11 @@ class PositiveClassSchema(Schema):
 @takes_body(blp, PositiveClass)
 @blp.response(200, PositiveClassSchema)
 def put_positive_class(args: dict[str, Any], workspace_id: int) -> PositiveClass:
-    """Declare which class of a binary classifier its scores are about
+    """Declare which class of a classifier its scores are about
 
-    The model is created if it does not exist. Answers about earlier rows follow, because cells hold
-    the scores of both classes.
+    The model is created if it does not exist. With two classes, answers about earlier rows follow,
+    because cells hold the scores of both. With more, the score of the declared class is kept with
+    each truth that is stored from now on; truths before count as `nUnranked`.
     """
     body = read_message(PositiveClass)
     name = ModelName(args["namespace"], args["pipeline"], args["model"])

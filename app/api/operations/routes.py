@@ -12,8 +12,10 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.api.http.answers import Blueprint
 from app.api.operations.level_metrics import LevelMetrics
+from app.api.operations.monitor_metrics import MonitorMetrics
 from app.api.operations.replica_metrics import ReplicaMetrics
 from app.errors import Unavailable, with_reason
+from app.monitors.watched import Watched, watched
 from app.query.status import FreshLevel, fresh_levels
 from app.running import database
 from app.store.disconnects import time_limit
@@ -75,21 +77,24 @@ def _replica() -> dict[str, Any]:
 @blp.route("/metrics")
 @blp.response(200, content_type="text/plain")
 def service_metrics() -> Response:
-    """The service's own metrics, for Prometheus: of all its processes, and of the levels"""
+    """The service's own metrics, for Prometheus: of its processes, levels and monitors"""
     registry = PROCESS_REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # no types there
-    exposition = generate_latest(registry) + generate_latest(LevelMetrics(_levels()))
+    levels, monitors = _stored()
+    exposition = generate_latest(registry) + generate_latest(LevelMetrics(levels))
+    if monitors is not None:
+        exposition += generate_latest(MonitorMetrics(monitors))
     if replica := database().replica:
         exposition += generate_latest(ReplicaMetrics(replica.lag()))
     return Response(exposition, content_type=CONTENT_TYPE_LATEST)
 
 
-def _levels() -> list[FreshLevel]:
-    """Empty if the database is unreachable: the metrics of the process are still returned."""
+def _stored() -> tuple[list[FreshLevel], Watched | None]:
+    """Nothing if the database is unreachable: the metrics of the process are still returned."""
     try:
         with database().reading() as conn:
-            return fresh_levels(conn)
+            return fresh_levels(conn), watched(conn)
     except Unavailable:
-        return []
+        return [], None

@@ -15,8 +15,9 @@ from app.store.request_keys import failure_key, request_key, unread_key
 
 # How long the first half is kept.
 PAIR_DAYS = 1
-# A response is stored on arrival. Its latency can be filled in only as long as no level can contain
-# the row: see CLOCK_MARGIN in app/rollup/fold.py.
+# A response is stored on arrival, and its latency can be filled in for as long: after that, answers
+# as of an earlier moment stay as they are. Levels that contain the row get the difference
+# (sql/machinery/25_updated.sql).
 LATE_REQUEST = timedelta(minutes=5)
 
 

@@ -128,10 +128,11 @@ READERS = {
     ),
     "receivers.put_receiver_": ("PUT", "/api/v1/receivers/x", JSON, RECEIVER, detail),
     "seldon_v1.post_event": ("POST", "/", JSON | headers(), SEED, detail),
+    "web.make_monitor": ("POST", "/monitors", FORM, "name=x", detail),
     "web.log_in": ("POST", "/login", FORM, "key=k", detail),
     "web.update": ("POST", "/web/_dash-update-component", JSON, {}, detail),
 }
-READ_NOTHING = {"web.log_out"}
+READ_NOTHING = {"monitors.test_monitor", "web.log_out"}
 
 
 @pytest.fixture(scope="module")

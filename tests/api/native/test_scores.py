@@ -196,6 +196,66 @@ def test_a_declared_positive_class_holds_for_earlier_truths(client):
     assert scores_of(client)["positiveClass"] == "spam"
 
 
+VIEWS = [
+    ({"scores": {"a": 0.5, "b": 0.25, "c": 0.25}}, "b"),
+    ({"scores": {"a": 0.125, "b": 0.75, "c": 0.125}}, "b"),
+    ({"scores": {"a": 0.25, "b": 0.5, "c": 0.25}}, "a"),
+    ({"scores": {"a": 0.5, "b": 0.25, "c": 0.25}}, "c"),
+]
+
+
+def test_a_declared_class_is_ranked_against_the_rest(client, database, workspace):
+    """Scores 0.25 and 0.75 of class b came true, 0.5 and 0.25 did not."""
+    given(client, *VIEWS)
+    refused = native_metrics(client, "scores", positiveClass="b")
+    assert refused.status_code == 400
+    assert "PUT /api/v1/models/positive-class" in refused.json["detail"]
+
+    declare(client, "b")
+    answer = scores_of(client)
+    assert answer["positiveClass"] == "b"
+    assert (answer["buckets"][0]["n"], answer["buckets"][0]["nUnranked"]) == (4, 4)
+    assert ranked(client) == (0, None, None, None)
+    predict(client, *(prediction(requestId=f"s{n}", **out) for n, (out, _) in enumerate(VIEWS)))
+    tell(client, *(truth(f"s{n}", label=label) for n, (_, label) in enumerate(VIEWS)))
+
+    (bucket,) = scores_of(client)["buckets"]
+    assert (bucket["n"], bucket["nUnranked"], bucket["nPositive"]) == (8, 4, 2)
+    assert bucket["rocAuc"] == (1 + 1 + 0.5 + 0) / 4
+    assert bucket["averagePrecision"] == 0.5 * 1 + 0.5 * 2 / 4
+    assert bucket["logLoss"] == mean_loss(0.25, 0.75, 0.25, 0.25)
+    assert curves_of(client)["nUnranked"] == 4
+    (point,) = curves_of(client, threshold=0.5)["points"]
+    assert (point["precision"], point["recall"]) == (0.5, 0.5)
+    with database.reading() as conn:
+        named = {"workspace": workspace.name, **MINUTE}
+        assert conn.execute(RANKS_BY_NAME, named).one() == (4, 2, 0.625, 0.75, "b")
+        for _, by_name in CURVES_BY_NAME:
+            assert {row.positive for row in conn.execute(by_name, named)} == {"b"}
+    assert scores_of(client, asOf=MINUTE["startTime"])["positiveClass"] is None
+
+
+def test_a_correction_is_ranked_by_the_class_that_is_declared_then(client):
+    """And takes back the score of the class that was declared before."""
+    declare(client, "a")
+    given(client, *VIEWS)
+    declare(client, "b")
+    tell(client, truth("r0", label="a"))
+
+    of_a, of_b = (scores_of(client, positiveClass=name)["buckets"][0] for name in "ab")
+    assert (of_a["nUnranked"], of_a["nPositive"], of_a["rocAuc"]) == (1, 1, 0.5)
+    assert (of_b["nUnranked"], of_b["nPositive"], of_b["rocAuc"]) == (3, 0, None)
+    declare(client, None)
+    assert scores_of(client)["positiveClass"] is None
+    assert scores_of(client, positiveClass="a")["buckets"] == [of_a]
+
+
+RANKS_BY_NAME = text("""
+    SELECT n_unranked, n_positive, roc_auc, average_precision, positive
+    FROM truthline.score_metrics(:workspace, 'fraud', :startTime, :endTime, namespace => 'shop')
+""")
+
+
 def declare(client, label, **model):
     answer = client.put(
         "/api/v1/models/positive-class",
@@ -319,7 +379,14 @@ def compared(client, status=200, sides=SIDES, **parameters):
     return {one["metric"]: one for one in answer.json.get("metrics", [])} or answer.json
 
 
-def test_sides_are_compared_by_their_scores_on_request(client):
+COMPARED_BY_NAME = text("""
+    SELECT metric, difference, p_value, verdict, positive FROM truthline.compare_scores(
+        :workspace, 'fraud', :startTime, :endTime, :startTime, :endTime, '1', '2',
+        namespace => 'shop', confidence => 0.9)
+""")
+
+
+def test_sides_are_compared_by_their_scores_on_request(client, database, workspace):
     """Version 1 scores the positive class higher than the other, version 2 lower."""
     for version, shift in (("1", 0.1), ("2", -0.1)):
         ids = [f"{version}-{n}" for n in range(60)]
@@ -338,14 +405,21 @@ def test_sides_are_compared_by_their_scores_on_request(client):
         )
 
     found = compared(client, scores="true", confidence=0.9)
-    assert compared(client).keys() == found.keys() - {"rocAuc", "brierScore"}
-    for name in ("rocAuc", "brierScore"):
+    names = ("rocAuc", "brierScore", "logLoss")
+    assert compared(client).keys() == found.keys() - set(names)
+    for name in names:
         for side, version in (("a", "1"), ("b", "2")):
             (bucket,) = scores_of(client, version=version, confidence=0.9)["buckets"]
             assert found[name][side]["value"] == pytest.approx(bucket[name])
             assert found[name][side]["interval"] == pytest.approx(bucket["intervals"][name])
     assert (found["rocAuc"]["verdict"], found["rocAuc"]["better"]) == ("A is higher", "a")
     assert (found["brierScore"]["verdict"], found["brierScore"]["better"]) == ("B is higher", "a")
+    with database.reading() as conn:
+        rows = conn.execute(COMPARED_BY_NAME, {"workspace": workspace.name, **MINUTE}).all()
+    assert {row.metric: row[1:] for row in rows} == {
+        metric: (*(found[name][key] for key in ("difference", "pValue", "verdict")), "spam")
+        for metric, name in zip(("roc_auc", "brier_score", "log_loss"), names, strict=True)
+    }
     mirrored = compared(client, scores="true", positiveClass="ham")
     assert mirrored["rocAuc"]["a"]["value"] == pytest.approx(found["rocAuc"]["a"]["value"])
     assert "eggs" in compared(client, 400, scores="true", positiveClass="eggs")["detail"]

@@ -320,7 +320,7 @@ def test_a_latency_that_comes_late_is_in_every_level(database, client):
 
 
 def test_a_request_that_comes_much_later_is_too_late(database, workspace, client):
-    """By then a level may hold the row, and what is counted doesn't change."""
+    """What an earlier moment is answered with doesn't change any more."""
     request, response = pair()
     send(client, response[0], response[1], **response[2])
     with database.writing() as conn:

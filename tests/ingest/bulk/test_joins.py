@@ -1,5 +1,7 @@
 """Predictions and truths in bulk meet each other, and rows that came one by one, exactly once."""
 
+from collections import Counter
+
 import pyarrow as pa
 import pytest
 from sqlalchemy import text
@@ -8,8 +10,10 @@ from app.config import Settings
 from app.ingest.bulk.checked import TRUTHS
 from app.ingest.bulk.formats import ARROW
 from app.ingest.feedback import ingest_feedback
+from app.ingest.positive_class import declare_positive_class
 from app.ingest.predictions import ingest_predictions
 from app.store.database import Database
+from app.store.registry import ModelName
 from tests.ingest.bulk.told import arrow, bulk, counts, stored
 from tests.ingest.crowd import at_once, new_model, prediction, truth
 
@@ -54,6 +58,30 @@ def test_both_at_once(database, workspace, attempt):
         (f"r{n}", "", "yes", 1) for n in range(NUMBER)
     )
     assert waiting(database) == before
+
+
+def test_truths_in_bulk_keep_the_score_of_the_declared_class(database, workspace):
+    """Those that come first, those that come later, and corrections after another declaration."""
+    model, scores = new_model(), {"no": 0.5, "yes": 0.25, "perhaps": 0.125}
+    declare_positive_class(database, workspace.id, ModelName("", "", model), "yes")
+    ids = [f"r{number}" for number in range(60)]
+    columns = {f"score_{name}": [score] * len(ids) for name, score in scores.items()}
+    bulk(database, workspace.id, ARROW, truths(model, range(30), "no"), TRUTHS)
+    table = pa.table({"model": [model] * len(ids), "request_id": ids} | columns)
+    bulk(database, workspace.id, ARROW, arrow(table))
+    bulk(database, workspace.id, ARROW, truths(model, range(30, 60)), TRUTHS)
+    declare_positive_class(database, workspace.id, ModelName("", "", model), "perhaps")
+    bulk(database, workspace.id, ARROW, truths(model, range(25), "yes"), TRUTHS)
+
+    found = Counter(
+        (row[3], row[6], *row[-2:]) for row in stored(database, workspace.id)["outcomes"]
+    )
+    assert found == {
+        ("no", 1, "yes", 0.25): 30,
+        ("yes", 1, "yes", 0.25): 30,
+        ("no", -1, "yes", 0.25): 25,
+        ("yes", 1, "perhaps", 0.125): 25,
+    }
 
 
 def test_writers_of_the_same_rows_store_each_once(database, workspace):

@@ -46,11 +46,12 @@ _KEYS = text("""
 _OUTCOMES = text("""
     SELECT m.name, s.version, l.name, truth.name, o.predicted_value, o.actual_value, o.weight,
            o.batch_index, o.request_id, o.time, o.predicted_score, o.actual_score, o.other_score,
-           o.rest_squared
+           o.rest_squared, declared.name, o.class_score
     FROM outcome AS o
     JOIN series AS s ON s.id = o.series_id
     JOIN model AS m ON m.id = s.model_id
     LEFT JOIN label AS l ON l.id = o.predicted_label
+    LEFT JOIN label AS declared ON declared.id = o.class_label
     LEFT JOIN label AS truth ON truth.id = o.actual_label
     WHERE m.workspace_id = :workspace_id
 """)
