@@ -34,7 +34,8 @@ BEGIN
 END
 $procedure$;
 
--- recount_erased: counts the cells again, from which rows were erased, of folded levels.
+-- recount_erased: counts the cells again from which rows were erased: those of folded levels, and of
+-- continuous aggregates those that no refresh can compute, because their source was dropped.
 --
 -- Caller   app/rollup/erasing.py
 -- Why      numbers that a cell collects can't be subtracted, so the cells of a series and a learned span
@@ -47,12 +48,13 @@ DECLARE
     folded level;
     raw text;
     relation text;
+    cells text;
     bounds record;
 BEGIN
     CREATE TEMPORARY TABLE erased_span (source text, series_id integer, learned timestamptz)
         ON COMMIT DROP;
-    FOR folded IN SELECT * FROM level WHERE kept_by = 'fold' AND NOT recent
-                  ORDER BY place FOR UPDATE LOOP
+    FOR folded IN SELECT * FROM level WHERE NOT recent ORDER BY place FOR UPDATE LOOP
+        cells := cells_of_level(folded);
         raw := (SELECT subject.source FROM subject WHERE subject.name = folded.subject);
         DELETE FROM pg_temp.erased_span;
         INSERT INTO pg_temp.erased_span
@@ -61,19 +63,21 @@ BEGIN
         FROM (
             SELECT DISTINCT series_id, learned_start(folded.learned_width, received_at)
             FROM pg_temp.erased_row
-            WHERE source = raw AND received_at < folded.learned_until
+            WHERE source = raw
+              AND (received_at < folded.learned_until OR folded.kept_by = 'timescaledb')
         ) AS span (series_id, learned)
-        WHERE span.learned >= kept_since(folded.name)
+        WHERE (folded.kept_by = 'fold' OR span.learned < kept_since(folded.source))
+          AND span.learned >= kept_since(folded.name)
           AND span.learned >= least(kept_since(folded.source), kept_since(raw));
-        EXECUTE format('DELETE FROM %I AS cell USING pg_temp.erased_span AS span'
+        EXECUTE format('DELETE FROM %s AS cell USING pg_temp.erased_span AS span'
                        ' WHERE cell.series_id = span.series_id AND cell.learned = span.learned',
-                       folded.name);
+                       cells);
         FOR bounds IN SELECT source, array_agg(DISTINCT series_id) AS series, min(learned) AS first,
                              max(learned) AS last
                       FROM pg_temp.erased_span GROUP BY source LOOP
             relation := format('truthline_data.%I', bounds.source);
             folded.source := bounds.source;
-            EXECUTE format('INSERT INTO %I %s', folded.name, level_query(
+            EXECUTE format('INSERT INTO %s %s', cells, level_query(
                 folded, relation, format('truthline_data.learned_start(%L, {at})', folded.learned_width),
                 format('{at} >= %L AND {at} < %L AND series_id = ANY (%L::integer[])'
                        ' AND (series_id, truthline_data.learned_start(%L, {at})) IN'
