@@ -11,6 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 PREFIX = "TRUTHLINE_"
+# Settings that may contain a password can be in a file, which FILE_SUFFIX names.
+SECRETS = ("database_url", "direct_database_url", "read_database_url")
+FILE_SUFFIX = "_FILE"
+MAX_SECRET_BYTES = 65_536
 MEBIBYTE = 1024 * 1024
 # Craft's client exchanges its token before every call once it expires in 120 s or less.
 ACCESS_TOKEN_SECONDS = (300, 86_400)
@@ -157,16 +161,43 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Read `TRUTHLINE_<FIELD>` for each field; absent or empty ones keep their default.
 
+        Those in SECRETS are also read from the file that `TRUTHLINE_<FIELD>_FILE` names.
+
         Raises:
-            ValueError: a value is invalid by itself or together with others; the message names the
-                variable.
+            ValueError: a value is invalid by itself or together with others, or its file can't be
+                read; the message names the variable and never what the file contains.
         """
         values: dict[str, Any] = {
             field.name: _parse(PREFIX + field.name.upper(), field.default, text)
             for field in fields(cls)
-            if (text := environ.get(PREFIX + field.name.upper()))
+            if (text := _text_of(environ, field.name))
         }
         return cls(**values)
+
+
+def _text_of(environ: Mapping[str, str], name: str) -> str:
+    """The text of a setting, from its variable or its file; empty if it has neither."""
+    variable = PREFIX + name.upper()
+    text = environ.get(variable, "")
+    path = environ.get(variable + FILE_SUFFIX, "") if name in SECRETS else ""
+    if text and path:
+        raise ValueError(f"{variable} and {variable}{FILE_SUFFIX} are both set: remove one")
+    return _secret(variable + FILE_SUFFIX, Path(path)) if path else text
+
+
+def _secret(variable: str, path: Path) -> str:
+    """The content of a file without the space around it, such as the newline that editors add."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_SECRET_BYTES + 1)
+        text = content.decode().strip()
+    except OSError as error:
+        raise ValueError(f"{variable}: {path} can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{variable}: {path} is not a text in UTF-8") from None
+    if not text or "\0" in text or len(content) > MAX_SECRET_BYTES:
+        raise ValueError(f"{variable}: {path} is empty, too long or no text")
+    return text
 
 
 def networks(text: str) -> list[IPv4Network | IPv6Network]:
@@ -228,6 +259,7 @@ OTHERS_PREFIX = "TRUTHLINE_TEST_"
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
     """A sentence for each variable with our prefix that is no setting, with a suggestion."""
     known = {PREFIX + field.name.upper() for field in fields(Settings)}
+    known |= {PREFIX + name.upper() + FILE_SUFFIX for name in SECRETS}
     unknown = sorted(
         name
         for name in environ

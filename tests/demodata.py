@@ -16,7 +16,7 @@ from msgspec.structs import replace as replaced
 from sqlalchemy import text
 
 from app.auth.keys import Role, create_key
-from app.auth.workspaces import default_workspace, find_or_create_workspace
+from app.auth.workspaces import DEFAULT_WORKSPACE, default_workspace, find_or_create_workspace
 from app.config import Settings
 from app.demo.lesson import DIABETES, DIGITS
 from app.demo.timeline import Event
@@ -34,6 +34,7 @@ from app.rollup.refresh import refresh
 from app.store.database import Database
 from app.store.edition import Edition, server_info
 from app.store.registry import ModelName
+from app.upkeep.erasure import Target, erase
 from tests.replayed import LENGTH, Answer, Replayed, new_start, replay, timeline
 
 DAY = timedelta(days=1)
@@ -65,11 +66,13 @@ def fill(url: str) -> Demo:
     replayed = list(replay(database, ours, list(_events(start))))
     assert replayed
     _train(database, ours)
-    _keep_secrets(database, theirs)
+    keep_secrets(database, theirs)
     for one in (DIGITS, DIABETES):
         _watch(database, ours, one, 0.5)
     _watch(database, theirs, ModelName(SECRET, SECRET, f"{SECRET}-classes"), SECRET_NUMBER)
     _settle(database)
+    for workspace, by in ((DEFAULT_WORKSPACE, "ann"), (NEIGHBOUR, SECRET)):
+        erase(database, Target(workspace=workspace, request_ids=["unknown"]), by=by)
     return Demo(settings, database, key, start, start + LENGTH)
 
 
@@ -135,7 +138,7 @@ def _train(database: Database, workspace_id: int) -> None:
             append_values(database, workspace_id, execution=name, name="loss", values=losses)
 
 
-def _keep_secrets(database: Database, workspace_id: int) -> None:
+def keep_secrets(database: Database, workspace_id: int) -> None:
     now = datetime.now(UTC) - timedelta(minutes=5)
     said: dict[str, Any] = {
         "namespace": SECRET,
@@ -199,7 +202,7 @@ def _settle(database: Database) -> None:
     """Let rows have been received when they would have been, and bring levels up to date."""
     with database.writing() as conn:
         for table, received in _RECEIVED.items():
-            conn.exec_driver_sql(_REWRITE.format(table=table, received=received))
+            conn.exec_driver_sql(REWRITE.format(table=table, received=received))
         community = server_info(conn).edition is Edition.COMMUNITY
     refresh(database)
     with database.outside_transactions() as conn:
@@ -217,7 +220,7 @@ _RECEIVED = {
         PARTITION BY series_id, request_id, batch_index ORDER BY received_at, weight)
         WHEN 1 THEN 1 ELSE 3 END""",
 }
-_REWRITE = """
+REWRITE = """
     CREATE TEMPORARY TABLE settled ON COMMIT DROP AS TABLE truthline_data.{table};
     TRUNCATE truthline_data.{table};
     UPDATE settled SET received_at = least(new.at, received_at)

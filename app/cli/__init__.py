@@ -21,6 +21,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "audit": ("app.cli.audit", "Recount the rows behind every cell, and recompute wrong cells."),
     "db": ("app.cli.database", "The database's schema."),
     "demo": ("app.cli.demo", "Tell the history of six models, serve it, and go on live."),
+    "erase": (
+        "app.cli.erase",
+        "Erase requests, a tag, a model or a workspace permanently.",
+    ),
     "keys": ("app.cli.keys", "API keys."),
     "load": ("app.cli.load", "Store the rows of files: Parquet, CSV, NDJSON or Arrow."),
     "monitors": ("app.cli.monitors", "Monitors: list them, or send a test to their receivers."),

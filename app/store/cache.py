@@ -42,6 +42,10 @@ class Cache(Generic[K, V]):
     def _add(self, new: Mapping[K, V]) -> None:
         weight = sum(map(self._weight, new))
         if self._total + weight > self.CAPACITY:
-            self._known, self._total = {}, 0
+            self.clear()
         self._total += weight
         self._known.update(new)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._known, self._total = {}, 0

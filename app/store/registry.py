@@ -1,9 +1,10 @@
 """The registries: map incoming names to the small integers that are stored.
 
 Look-ups are by far the most frequent, so each process caches names. This is safe because names are
-never deleted or renumbered. A new name is registered in a transaction of its own: its id is cached
-only once it is committed, whatever happens to the rows that need it, and two writers that register
-a name at the same time get the same id.
+never deleted or renumbered. An erasure replaces what they say (app/upkeep/erasure.py); of those
+that stay in use these are only tags, which app/store/series.py knows. A new name is registered in a
+transaction of its own: its id is cached only once it is committed, whatever happens to the rows
+that need it, and two writers that register a name at the same time get the same id.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -53,6 +53,7 @@ class SeriesRegistry:
         self._limit = limit
         self._ids: Cache[SeriesName, int] = Cache(lambda name: 1 + len(name.tags))
         self._full: dict[int, Crowded] = {}
+        self._erasures = 0
 
     def register(self, names: Iterable[SeriesName]) -> dict[SeriesName, int]:
         """Ids of series; those that are new and don't fit into their model are omitted.
@@ -60,7 +61,19 @@ class SeriesRegistry:
         Of one model's, either all that have tags are created or none: a batch that is rejected
         should not use up the room. Those without are created first.
         """
-        return self._ids.resolve(set(names), self._look_up)
+        distinct = set(names)
+        if any(name.tags for name in distinct):
+            self._forget_erased()
+        return self._ids.resolve(distinct, self._look_up)
+
+    def _forget_erased(self) -> None:
+        """Forget all ids if tags of series were erased: theirs stand for no tags any more."""
+        engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        with translating_outages(), engine.connect() as conn:
+            erasures = conn.execute(_ERASURES).scalar_one()
+        if erasures != self._erasures:
+            self._ids.clear()
+            self._erasures = erasures
 
     def _look_up(self, missing: list[SeriesName]) -> dict[SeriesName, int]:
         """Select first: a conflicting insert would use up a number of the sequence each time."""
@@ -141,6 +154,7 @@ def _columns(names: Sequence[SeriesName]) -> dict[str, Any]:
     }
 
 
+_ERASURES = text("SELECT coalesce(max(id), 0) FROM erasure WHERE scope <> 'requests'")
 _NAMES = """
     unnest(CAST(:model_ids AS integer[]), CAST(:deployments AS text[]), CAST(:versions AS text[]),
            CAST(:deployment_types AS text[]), CAST(:server_versions AS text[]),

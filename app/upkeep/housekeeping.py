@@ -50,7 +50,7 @@ def run_housekeeping(database: Database, settings: Settings, stop: threading.Eve
     next_round = next_verdicts = time.monotonic()
     while not stop.is_set():
         try:
-            with _leading(database) as leader:
+            with leading(database) as leader:
                 if leader and time.monotonic() < next_round:
                     refresh_recent(database, paces=paces)
                 elif leader:
@@ -67,7 +67,7 @@ def run_housekeeping(database: Database, settings: Settings, stop: threading.Eve
 
 
 @contextmanager
-def _leading(database: Database) -> Iterator[bool]:
+def leading(database: Database) -> Iterator[bool]:
     """Whether this process does the round: one does, until it dies.
 
     The lock is on a table, because anybody may take an advisory lock. It ends with the transaction,

@@ -9,7 +9,8 @@
 --          not granted: they hold digests of keys, the secret that signs tokens, and ids chosen by
 --          clients, and no metric. Neither are receiver, receiver_secret, monitor_receiver, monitor_round
 --          and delivery: they hold where messages go. Neither are request_lock and upkeep_lock, because a role that may
---          read a table may lock it. inference_metadata is granted because it filters inference stats.
+--          read a table may lock it. erasure is read through its view. inference_metadata is granted
+--          because it filters inference stats.
 GRANT USAGE ON SCHEMA truthline, truthline_internal, truthline_data TO truthline_reader;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA truthline, truthline_internal TO truthline_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA truthline TO truthline_reader;

@@ -182,3 +182,21 @@ SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION truthline_internal.own_step_values(bigint) IS
     'Values of a metric of an execution, if the caller can see it.';
+
+-- own_erasures: erasures in the workspaces that the caller can see.
+CREATE OR REPLACE FUNCTION truthline_internal.own_erasures()
+RETURNS TABLE (
+    erased_at timestamptz, workspace text, scope text, namespace text, pipeline text, model text,
+    tag_key text, requests bigint, predictions bigint, outcomes bigint, others bigint,
+    erased_by text, role_name name, reason text
+) LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER ROWS 100
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT e.erased_at, w.name, e.scope, m.namespace, m.pipeline, m.name, e.tag_key, e.requests,
+           e.predictions, e.outcomes, e.others, e.erased_by, e.role_name, e.reason
+    FROM truthline_data.erasure AS e
+    JOIN truthline_data.workspace AS w ON w.id = e.workspace_id
+    LEFT JOIN truthline_data.model AS m ON m.id = e.model_id
+    WHERE e.workspace_id = ANY ((SELECT truthline.visible_workspaces())::integer[])
+$$;
+COMMENT ON FUNCTION truthline_internal.own_erasures() IS
+    'Erasures in the workspaces that the caller can see.';

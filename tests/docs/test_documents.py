@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from app.config import PREFIX, Settings
+from app.config import FILE_SUFFIX, PREFIX, SECRETS, Settings
 from app.errors import TruthlineError
 
 ROOT = Path(__file__).parents[2]
@@ -107,6 +107,7 @@ def test_commands_and_variables_of_documents_exist(document):
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z.-]+):", makefile, re.MULTILINE))
     variables = {PREFIX + field.name.upper() for field in fields(Settings)}
+    variables |= {f"{PREFIX}{name.upper()}{FILE_SUFFIX}" for name in SECRETS}
 
     assert set(re.findall(r"`(?:\w+=\w+ )*make ([a-z.-]+)`", written)) <= targets
     assert set(re.findall(r"\bTRUTHLINE_[A-Z_]+\b", written)) <= variables | OTHER_VARIABLES

@@ -21,8 +21,8 @@ from psycopg.sql import SQL, Identifier, Literal
 from tests.demodata import NEIGHBOUR, SECRET, SECRET_NUMBER
 
 VIEWS = [
-    *("models", "monitors", "outcomes", "predictions", "requests", "series", "step_metrics"),
-    *("step_values", "verdicts", "workspaces"),
+    *("erasures", "models", "monitors", "outcomes", "predictions", "requests", "series"),
+    *("step_metrics", "step_values", "verdicts", "workspaces"),
 ]
 RELATIONS = """
     SELECT n.nspname, c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -165,7 +165,7 @@ def test_of_the_machinery_only_what_views_call_is_open(superuser, analyst_role):
     opened = superuser.execute(INTERNAL_AND_OPEN, [analyst_role]).fetchall()
 
     assert opened == superuser.execute(CALLED_BY_VIEWS).fetchall()
-    assert len(opened) == 11
+    assert len(opened) == 12
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,2 @@
+-- Forgets what was erased.
+DROP TABLE truthline_data.erasure;
