@@ -169,7 +169,8 @@ def test_an_audit_between_two_moments_compares_whole_cells(filled):
     store(database, series, [now - timedelta(seconds=5)])
     refresh_recent(database)
     since, until = MONDAY + 30.3 * HOUR, MONDAY + 45.7 * HOUR
-    for bounds in ((since, until), (since, None), (None, until), (now - timedelta(seconds=2), None)):
+    recently = now - timedelta(seconds=2)
+    for bounds in ((since, until), (since, None), (None, until), (recently, None)):
         for audited in audit_levels(database, None, *bounds):
             assert not audited.faults, (audited, bounds)
 
