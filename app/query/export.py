@@ -322,18 +322,24 @@ _COUNT = """
         CAST(%(since)s AS timestamptz), %(most)s),
         nullif(truthline_internal.rows_since(), '-infinity')
 """
+# Rows of an inference without a request id are told apart by their order alone. Those that were
+# received within a microsecond are as they were found, which is as they were stored.
 _ROWS = """
     SELECT r.series_id, r.time, r.received_at, r.request_id, r.batch_index,
            predicted.name, r.value, r.confidence, r.latency_seconds, r.failed, r.starts_request,
            actual.name, r.actual_value, r.learned_at, r.n_truths
-    FROM truthline_internal.request_rows(
-        CAST(%(series)s AS integer[]), %(start)s, %(end)s, %(as_of)s,
-        CAST(%(since)s AS timestamptz)) AS r
+    FROM (
+        SELECT found, row_number() OVER () AS nth
+        FROM truthline_internal.request_rows(
+            CAST(%(series)s AS integer[]), %(start)s, %(end)s, %(as_of)s,
+            CAST(%(since)s AS timestamptz)) AS found
+    ) AS numbered
+    CROSS JOIN LATERAL (SELECT (found).*) AS r
     LEFT JOIN label AS predicted ON predicted.id = r.label_id
     LEFT JOIN label AS actual ON actual.id = r.actual_label
     CROSS JOIN LATERAL (SELECT CASE WHEN %(truths)s THEN r.learned_at ELSE r.received_at END)
         AS stored (at)
-    WHERE truthline_internal.meets(r, CAST(ROW(
+    WHERE truthline_internal.meets(found, CAST(ROW(
               CAST(%(predicted)s AS integer), CAST(%(actual)s AS integer),
               CAST(%(wrong)s AS boolean), CAST(%(labelled)s AS boolean),
               CAST(%(failed)s AS boolean), CAST(%(least_confidence)s AS float8),
@@ -342,5 +348,5 @@ _ROWS = """
       AND (NOT %(truths)s OR r.learned_at IS NOT NULL)
       AND stored.at >= CAST(%(received_start)s AS timestamptz)
       AND stored.at < CAST(%(received_end)s AS timestamptz)
-    ORDER BY r.time, r.series_id, r.request_id COLLATE "C", r.batch_index, r.received_at
+    ORDER BY r.time, r.series_id, r.request_id COLLATE "C", r.batch_index, r.received_at, nth
 """
