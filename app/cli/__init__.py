@@ -23,7 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("app.cli.demo", "Tell the history of six models, serve it, and go on live."),
     "erase": (
         "app.cli.erase",
-        "Erase requests, a tag, a model or a workspace permanently.",
+        "Erase requests, a value of a tag, a model or a workspace, permanently.",
     ),
     "keys": ("app.cli.keys", "API keys."),
     "load": ("app.cli.load", "Store the rows of files: Parquet, CSV, NDJSON or Arrow."),

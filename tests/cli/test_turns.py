@@ -5,7 +5,7 @@ import pytest
 from app.config import Settings
 from app.errors import Unavailable
 from app.store.database import Database
-from app.upkeep.housekeeping import _leading
+from app.upkeep.housekeeping import leading
 
 
 @pytest.fixture
@@ -18,13 +18,13 @@ def pair(fresh_database_url):
 
 
 def leads(database):
-    with _leading(database) as leader:
+    with leading(database) as leader:
         return leader
 
 
 def test_one_at_a_time_leads(pair):
     first, second = pair
-    with _leading(first) as leader:
+    with leading(first) as leader:
         assert leader
         assert not leads(second)
     assert leads(second)
@@ -32,7 +32,7 @@ def test_one_at_a_time_leads(pair):
 
 def test_the_lock_of_a_process_that_died_is_gone(pair):
     first, second = pair
-    turn = _leading(first)
+    turn = leading(first)
     assert turn.__enter__()
     with second.outside_transactions() as conn:
         conn.exec_driver_sql(END_ALL_OTHERS)
@@ -51,7 +51,7 @@ END_ALL_OTHERS = """
 def test_leading_holds_back_no_vacuum(pair):
     """The transaction has no id and no snapshot, and no timeout ends it while others work."""
     first, second = pair
-    with _leading(first), second.reading() as conn:
+    with leading(first), second.reading() as conn:
         held = conn.exec_driver_sql("""
             SELECT backend_xid, backend_xmin FROM pg_stat_activity
             WHERE datname = current_database() AND state = 'idle in transaction'

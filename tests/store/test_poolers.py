@@ -17,7 +17,7 @@ from app.errors import ClientGone, Unauthenticated, Unavailable
 from app.factory import create_app
 from app.store.database import Database, driver
 from app.store.migration import downgrade, schema_version, upgrade
-from app.upkeep.housekeeping import _leading, do_round
+from app.upkeep.housekeeping import do_round, leading
 from tests.api.given import (
     START,
     given_pairs,
@@ -195,13 +195,13 @@ def test_a_round_that_finds_the_pooler_busy_ends(settings, sessions):
     for conn in sessions[1:]:
         conn.execute(text("SELECT 1"))
 
-    with _leading(hurried) as leads, pytest.raises(Unavailable, match="connections are busy"):
+    with leading(hurried) as leads, pytest.raises(Unavailable, match="connections are busy"):
         do_round(hurried, settings)
     assert leads
 
     for conn in sessions[1:]:
         conn.rollback()
-    with _leading(hurried) as leads:
+    with leading(hurried) as leads:
         assert leads
         do_round(hurried, settings)
     hurried.dispose()
@@ -226,11 +226,11 @@ def _look_up_a_wrong_key(database):
 
 def test_a_worker_does_its_round_and_one_at_a_time(client, settings, pooled):
     other = Database.from_settings(settings)
-    with _leading(pooled) as leads, _leading(other) as too:
+    with leading(pooled) as leads, leading(other) as too:
         assert (leads, too) == (True, False)
         do_round(pooled, settings)
     other.dispose()
-    with _leading(pooled) as leads:
+    with leading(pooled) as leads:
         assert leads
     assert client.get("/readyz").json["status"] == "ready"
 
