@@ -183,6 +183,7 @@ def test_a_busy_port_is_reported_plainly(data):
 
 
 def test_status_lists_what_exists(data):
+    run("db", "upgrade", "--data", data)  # unless a test before has created it
     told = run("status", "--data", data)
 
     assert told.returncode == 0
