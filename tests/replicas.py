@@ -12,8 +12,8 @@ from app.embedded.account import server_account
 from app.embedded.server import Cluster, running
 from tests.servers import binaries, server_settings
 
-# A standby that connects late finds what it lacks.
-KEEPING = {"wal_keep_size": "512MB"}
+# Commits wait as an operator's do; and a standby that connects late finds what it lacks.
+KEEPING = {"synchronous_commit": "on", "wal_keep_size": "512MB"}
 STANDBY = {"hot_standby": "on", "wal_receiver_status_interval": "1s"}
 
 

@@ -242,15 +242,20 @@ def _with(need: Wanted, moments: Sequence[datetime | None], position: int) -> Wa
     return replace(need, moment=moment, position=max(need.position, position))
 
 
-# The clock is read first: whatever was stored by then has its place in the log when that is read.
-# A position at the beginning of a page lies behind the page's header, which is written only with
-# what follows, so the end of the page before is meant.
+# The clock is read first: whatever was acknowledged by then was flushed, unless commits don't wait
+# for that. What others write afterwards without a commit may stay unflushed for a while, so the end
+# of what is inserted is asked for only where it has to be. At the beginning of a page that lies
+# behind the page's header, which is written with what follows: the end of the page before is meant.
 _MARK = """
     WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS moment)
-    SELECT moment, (SELECT at - CASE WHEN mod(at - '0/0', 8192) IN (24, 40)
-                                     THEN mod(at - '0/0', 8192) ELSE 0 END
-                    FROM (SELECT pg_current_wal_insert_lsn() AS at WHERE moment IS NOT NULL) AS log
-                   )::text AS position
+    SELECT moment, (
+        SELECT CASE WHEN current_setting('synchronous_commit') <> 'off'
+                    THEN pg_current_wal_flush_lsn()
+                    WHEN mod(inserted - '0/0', 8192) IN (24, 40)
+                    THEN inserted - mod(inserted - '0/0', 8192)
+                    ELSE inserted END
+        FROM (SELECT pg_current_wal_insert_lsn() AS inserted WHERE moment IS NOT NULL) AS log
+    )::text AS position
     FROM clock
 """
 _REPLAYED = """

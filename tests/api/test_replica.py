@@ -8,7 +8,7 @@ import random
 import re
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -180,6 +180,19 @@ def test_a_question_sees_what_its_position_or_its_moment_says(client, hold):
     seen, lag = counted(client, written)
     assert seen == 2
     assert lag is not None
+
+
+def test_a_write_that_does_not_wait_for_the_disk_has_a_position_too(
+    client, database, settings, workspace, hold
+):
+    url = f"{settings.database_url}&options=-c%20synchronous_commit%3Doff"
+    hasty = Database.from_settings(replace(settings, database_url=url))
+    writer = keyed_client(create_app(settings, hasty), workspace.admin_key)
+    store(client, "one")
+    for number in range(20):
+        with hold() if number == 0 else nullcontext():
+            assert counted(client, store(writer, f"more-{number}"))[0] == number + 2
+    hasty.dispose()
 
 
 def test_its_lag_is_said_and_one_that_is_too_far_behind_is_not_asked(
