@@ -322,8 +322,8 @@ _COUNT = """
         CAST(%(since)s AS timestamptz), %(most)s),
         nullif(truthline_internal.rows_since(), '-infinity')
 """
-# Rows of an inference without a request id are told apart by their order alone. Those that were
-# received within a microsecond are as they were found, which is as they were stored.
+# Only their order says which rows without a request id belong to one inference. Those that were
+# received within a microsecond are in the order in which they are found, which is that of storing.
 _ROWS = """
     SELECT r.series_id, r.time, r.received_at, r.request_id, r.batch_index,
            predicted.name, r.value, r.confidence, r.latency_seconds, r.failed, r.starts_request,
