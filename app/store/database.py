@@ -185,8 +185,8 @@ class Database:
             self.replica.engine.dispose()
 
     def _ask_primary(self, query: str) -> Any:
-        with translating_outages(), self.engine.connect() as conn:
-            return _ask(conn, query)
+        with self.glancing() as conn:
+            return conn.cursor(row_factory=namedtuple_row).execute(query, prepare=True).fetchone()
 
 
 def _engine(settings: Settings, url: str, **parameters: object) -> Engine:
@@ -217,7 +217,11 @@ def _ask(conn: Connection, query: str) -> Any:
     """Execute a small statement as a transaction of its own; returns its only row."""
     raw = driver(conn)
     raw.autocommit = True  # a BEGIN would say READ WRITE, which a replica refuses
-    row = raw.cursor(row_factory=namedtuple_row).execute(query, prepare=True).fetchone()
+    try:
+        row = raw.cursor(row_factory=namedtuple_row).execute(query, prepare=True).fetchone()
+    except BaseException:
+        conn.invalidate()  # in the pool it would commit each statement of a transaction
+        raise
     raw.autocommit = False
     return row
 

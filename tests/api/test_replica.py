@@ -23,7 +23,7 @@ from app.auth.workspaces import find_or_create_workspace
 from app.config import Settings
 from app.embedded.server import running
 from app.factory import create_app
-from app.store.database import Database
+from app.store.database import Database, driver
 from app.store.migration import upgrade
 from tests.api.given import (
     MODEL,
@@ -245,6 +245,17 @@ def test_another_database_is_no_replica(primary, server, workspace, caplog):
     assert counted(client) == (1, None)
     assert "it is not a copy of the database of TRUTHLINE_DATABASE_URL" in caplog.text
     database.dispose()
+
+
+def test_a_look_that_fails_leaves_no_connection_that_commits_each_statement(database):
+    replica = database.replica
+    with pytest.raises(psycopg.Error):
+        replica._ask_primary("SELECT 1 / 0")
+    with pytest.raises(psycopg.Error), replica.engine.connect() as conn:
+        replica._ask(conn, "SELECT 1 / 0")
+    for engine in (database.engine, replica.engine):
+        with engine.connect() as conn:
+            assert not driver(conn).autocommit
 
 
 @pytest.mark.parametrize("position", ["1", "16/", "x/y", "16/B374D848'", "0/1 0/2"])
